@@ -1,0 +1,132 @@
+//! What customers ask, and what they are told.
+
+use std::fmt;
+
+use super::{Account, Money, Overflow};
+
+/// The number of a branch in its cluster, as input files give it (any number, not an index).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BranchId(pub u32);
+
+impl fmt::Display for BranchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of a customer, as input files give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CustomerId(pub u64);
+
+impl fmt::Display for CustomerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which way money moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WriteKind {
+    /// Into the account.
+    Deposit,
+    /// Out of the account.
+    Withdraw,
+}
+
+impl WriteKind {
+    /// The name used in files and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deposit => "deposit",
+            Self::Withdraw => "withdraw",
+        }
+    }
+}
+
+/// A deposit or a withdrawal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Write {
+    /// Which way.
+    pub kind: WriteKind,
+    /// How much; never negative.
+    pub amount: Money,
+}
+
+impl Write {
+    /// Applies the write to `account`, whatever its balance.
+    pub fn apply(self, account: &mut Account) -> Result<(), Overflow> {
+        match self.kind {
+            WriteKind::Deposit => account.deposit(self.amount),
+            WriteKind::Withdraw => account.withdraw(self.amount),
+        }
+    }
+}
+
+/// One thing a customer asks of a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// What is the balance?
+    Query,
+    /// Change the balance.
+    Write(Write),
+}
+
+impl Operation {
+    /// A deposit of `amount` minor units.
+    pub const fn deposit(amount: i64) -> Self {
+        Self::Write(Write { kind: WriteKind::Deposit, amount: Money::new(amount) })
+    }
+
+    /// A withdrawal of `amount` minor units.
+    pub const fn withdraw(amount: i64) -> Self {
+        Self::Write(Write { kind: WriteKind::Withdraw, amount: Money::new(amount) })
+    }
+
+    /// The name used in files and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Write(write) => write.kind.name(),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query => f.write_str("query"),
+            Self::Write(write) => write!(f, "{} {}", write.kind.name(), write.amount),
+        }
+    }
+}
+
+/// Why a branch definitely did not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rejection {
+    /// A withdrawal exceeded the balance.
+    InsufficientFunds,
+    /// The balance would not fit into 64 bits.
+    OutOfRange,
+    /// The request itself is not one a branch can carry out.
+    BadRequest,
+}
+
+/// What became of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It happened.
+    Ok,
+    /// It definitely did not happen.
+    Rejected(Rejection),
+    /// A timeout or a lost answer: it may have happened.
+    Unknown,
+}
+
+/// What a customer is told: the outcome, and the balance where the answer carries one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Answer {
+    /// What became of the operation.
+    pub outcome: Outcome,
+    /// The balance of the branch when it answered.
+    pub balance: Option<Money>,
+}

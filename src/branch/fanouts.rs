@@ -1,0 +1,60 @@
+//! The traced fan-outs in flight. Writes that are not traced never appear here.
+
+use std::collections::HashMap;
+
+use crate::bank::BranchId;
+use crate::replicate::Ticket;
+use crate::telemetry::{FanoutSpan, SpanContext};
+
+#[derive(Debug)]
+struct InFlight {
+    span: FanoutSpan,
+    ended: usize,
+    acked: usize,
+}
+
+/// Which spans the propagations of a write belong to.
+#[derive(Debug)]
+pub(super) struct Fanouts {
+    branch: BranchId,
+    width: usize,
+    in_flight: HashMap<Ticket, InFlight>,
+}
+
+impl Fanouts {
+    /// Fan-outs of `branch` to `width` peers.
+    pub(super) fn new(branch: BranchId, width: usize) -> Self {
+        Self { branch, width, in_flight: HashMap::new() }
+    }
+
+    /// The write of `ticket` is told to the peers from now on.
+    pub(super) fn start(&mut self, ticket: Ticket, parent: SpanContext) {
+        let span = FanoutSpan::start(parent, self.branch, self.width);
+        self.in_flight.insert(ticket, InFlight { span, ended: 0, acked: 0 });
+    }
+
+    /// What a propagation of that write is to be a child of.
+    pub(super) fn context(&self, ticket: Ticket) -> Option<SpanContext> {
+        if self.in_flight.is_empty() {
+            return None;
+        }
+        Some(self.in_flight.get(&ticket)?.span.context())
+    }
+
+    /// One peer answered or was given up; after the last the span ends.
+    pub(super) fn ended(&mut self, ticket: Ticket, peer: BranchId, applied: bool) {
+        if self.in_flight.is_empty() {
+            return;
+        }
+        let Some(flight) = self.in_flight.get_mut(&ticket) else {
+            return;
+        };
+        flight.ended += 1;
+        flight.acked += usize::from(applied);
+        if flight.ended == self.width
+            && let Some(InFlight { span, acked, .. }) = self.in_flight.remove(&ticket)
+        {
+            span.end(acked, acked == self.width, peer);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! A branch as a gRPC server: one task owns the replica and performs what the scheme decides.
+//!
+//! ```text
+//! customer ─▶ services ─▶ owner (replica, waiting customers, fan-outs, statistics) ─▶ link per peer ─▶ peer
+//!                           ▲                                                             │
+//!                           └─────────────────── how each propagation ended ──────────────┘
+//! ```
+//!
+//! Requests reach the owner by a queue and are answered by a one-shot channel, so nothing is shared and
+//! nothing is locked.
+
+mod clock;
+mod fanouts;
+mod link;
+mod owner;
+mod server;
+mod services;
+mod statistics;
+
+pub use owner::{Branch, BranchHandle, BranchInfo, Peer};
+pub use server::ServeError;

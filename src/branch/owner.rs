@@ -1,0 +1,323 @@
+//! The one task that owns a replica.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::clock::Clock;
+use super::fanouts::Fanouts;
+use super::link::{Delivered, Delivery, Propagation};
+use super::statistics::Statistics;
+use crate::bank::{Answer, BranchId, Money, Operation, Write};
+use crate::replicate::{Ack, Audit, Effect, Input, Message, Replication, Request, Ticket, WriteId};
+use crate::telemetry::{Family, SpanContext};
+use crate::wire::Failure;
+
+/// Requests that may wait for the owner. It never waits itself, so this fills only if it is starved.
+const QUEUE: usize = 16_384;
+/// Requests that are taken from the queue at once.
+const BATCH: usize = 256;
+
+/// A fellow branch and where it listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Which branch.
+    pub id: BranchId,
+    /// Where it is reached.
+    pub address: SocketAddr,
+}
+
+/// What is fixed about a branch.
+#[derive(Clone, Debug)]
+pub struct BranchInfo {
+    /// Its number.
+    pub id: BranchId,
+    /// Its fellow branches.
+    pub peers: Vec<Peer>,
+    /// What it holds at the start.
+    pub opening: Money,
+    /// The name of its replication scheme.
+    pub replication: &'static str,
+}
+
+/// A branch that is ready to be served.
+#[derive(Debug)]
+pub struct Branch {
+    pub(super) info: BranchInfo,
+    pub(super) owner: Owner,
+    pub(super) handle: BranchHandle,
+}
+
+impl Branch {
+    /// A branch that keeps its account by `replica`.
+    pub fn new(
+        id: BranchId,
+        peers: Vec<Peer>,
+        opening: Money,
+        replica: Box<dyn Replication>,
+    ) -> Self {
+        let info = BranchInfo { id, peers, opening, replication: replica.name() };
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let handle = BranchHandle { commands, clock: Clock::start() };
+        let owner = Owner::new(&info, replica, queue);
+        Self { info, owner, handle }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> BranchId {
+        self.info.id
+    }
+
+    /// A way to speak to the branch from within the process.
+    pub fn handle(&self) -> BranchHandle {
+        self.handle.clone()
+    }
+}
+
+/// Something for the owner to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    Submit {
+        request: Request,
+        since: Instant,
+        trace: Option<SpanContext>,
+        reply: oneshot::Sender<Answer>,
+    },
+    Propagate {
+        from: BranchId,
+        message: Message,
+        reply: oneshot::Sender<bool>,
+    },
+    Delivered(Delivered),
+    Audit(oneshot::Sender<Audit>),
+    Families(oneshot::Sender<Vec<Family>>),
+}
+
+impl From<Delivered> for Command {
+    fn from(delivered: Delivered) -> Self {
+        Self::Delivered(delivered)
+    }
+}
+
+/// Speaks to the owner of a branch.
+#[derive(Clone, Debug)]
+pub struct BranchHandle {
+    commands: mpsc::Sender<Command>,
+    pub(super) clock: Clock,
+}
+
+impl BranchHandle {
+    pub(super) async fn submit(
+        &self,
+        operation: Operation,
+        ack: Ack,
+        deadline: Instant,
+        trace: Option<SpanContext>,
+    ) -> Result<Answer, Failure> {
+        let request = Request { operation, ack, deadline: self.clock.at(deadline) };
+        let since = Instant::now();
+        self.ask(|reply| Command::Submit { request, since, trace, reply }).await
+    }
+
+    /// Whether the write was applied.
+    pub(super) async fn propagate(
+        &self,
+        id: WriteId,
+        write: Write,
+        deadline: Instant,
+    ) -> Result<bool, Failure> {
+        let message = Message::Propagate { id, write, deadline: self.clock.at(deadline) };
+        self.ask(|reply| Command::Propagate { from: id.origin, message, reply }).await
+    }
+
+    /// What an auditor sees now.
+    pub async fn audit(&self) -> Result<Audit, Failure> {
+        self.ask(Command::Audit).await
+    }
+
+    /// The branch's metrics. Empty if the branch has ended.
+    pub async fn families(&self) -> Vec<Family> {
+        self.ask(Command::Families).await.unwrap_or_default()
+    }
+
+    pub(super) fn reports(&self) -> mpsc::Sender<Command> {
+        self.commands.clone()
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Failure::ShuttingDown)?;
+        answer.await.map_err(|_| Failure::ShuttingDown)
+    }
+}
+
+#[derive(Debug)]
+struct Waiting {
+    operation: Operation,
+    since: Instant,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// The replica and everything that belongs to it.
+pub(super) struct Owner {
+    replica: Box<dyn Replication>,
+    queue: mpsc::Receiver<Command>,
+    links: HashMap<BranchId, mpsc::Sender<Propagation>>,
+    waiting: HashMap<Ticket, Waiting>,
+    asking: HashMap<WriteId, oneshot::Sender<bool>>,
+    fanouts: Fanouts,
+    statistics: Statistics,
+    id: BranchId,
+    next_ticket: u64,
+    /// What happened while effects were performed.
+    inputs: VecDeque<Input>,
+    effects: Vec<Effect>,
+}
+
+impl std::fmt::Debug for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Owner").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Owner {
+    fn new(
+        info: &BranchInfo,
+        replica: Box<dyn Replication>,
+        queue: mpsc::Receiver<Command>,
+    ) -> Self {
+        Self {
+            replica,
+            queue,
+            links: HashMap::new(),
+            waiting: HashMap::new(),
+            asking: HashMap::new(),
+            fanouts: Fanouts::new(info.id, info.peers.len()),
+            statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
+            id: info.id,
+            next_ticket: 1,
+            inputs: VecDeque::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Propagations to `peer` go into `queue`.
+    pub(super) fn link(&mut self, peer: BranchId, queue: mpsc::Sender<Propagation>) {
+        self.links.insert(peer, queue);
+    }
+
+    /// Works until nobody holds a handle any more, or `ending` says that no customer is left and every
+    /// propagation has ended.
+    pub(super) async fn run(mut self, mut ending: oneshot::Receiver<()>) {
+        let mut commands = Vec::with_capacity(BATCH);
+        let mut draining = false;
+        while !(draining && self.replica.audit().outstanding == 0) {
+            tokio::select! {
+                biased;
+                taken = self.queue.recv_many(&mut commands, BATCH) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    for command in commands.drain(..) {
+                        self.on(command);
+                    }
+                }
+                _ = &mut ending, if !draining => draining = true,
+            }
+        }
+    }
+
+    fn on(&mut self, command: Command) {
+        match command {
+            Command::Submit { request, since, trace, reply } => {
+                let ticket = Ticket(self.next_ticket);
+                self.next_ticket += 1;
+                let waiting = Waiting { operation: request.operation, since, reply };
+                self.waiting.insert(ticket, waiting);
+                self.replica.on(Input::Submit { ticket, request }, &mut self.effects);
+                if let Some(parent) = trace
+                    && self.effects.iter().any(|effect| matches!(effect, Effect::Send { .. }))
+                {
+                    self.fanouts.start(ticket, parent);
+                }
+            }
+            Command::Propagate { from, message, reply } => {
+                if let Message::Propagate { id, .. } = message {
+                    self.asking.insert(id, reply);
+                }
+                self.inputs.push_back(Input::Peer { from, message });
+            }
+            Command::Delivered(delivered) => self.delivered(&delivered),
+            Command::Audit(reply) => {
+                // The asker may be gone.
+                let _ = reply.send(self.replica.audit());
+            }
+            Command::Families(reply) => {
+                let _ = reply.send(self.statistics.families(self.id, &self.replica.audit()));
+            }
+        }
+        self.perform_all();
+    }
+
+    fn delivered(&mut self, delivered: &Delivered) {
+        let Delivered { to, id, delivery, took } = *delivered;
+        let applied = delivery == Delivery::Applied;
+        self.statistics.propagated(to, applied, took);
+        self.fanouts.ended(id.ticket, to, applied);
+        self.inputs.push_back(match delivery {
+            Delivery::Applied | Delivery::Refused => {
+                Input::Peer { from: to, message: Message::Propagated { id, applied } }
+            }
+            Delivery::Lost => Input::Undelivered { to, id },
+        });
+    }
+
+    /// Performs effects, and feeds what comes of them back, until nothing is left. Each write makes
+    /// a bounded number of both.
+    fn perform_all(&mut self) {
+        loop {
+            let mut effects = std::mem::take(&mut self.effects);
+            for effect in effects.drain(..) {
+                self.perform(effect);
+            }
+            // Keeps its room for the next time.
+            self.effects = effects;
+            let Some(input) = self.inputs.pop_front() else {
+                return;
+            };
+            self.replica.on(input, &mut self.effects);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Reply { ticket, answer } => {
+                if let Some(Waiting { operation, since, reply }) = self.waiting.remove(&ticket) {
+                    self.statistics.answered(operation, answer.outcome, since.elapsed());
+                    // A customer who stopped waiting knows no outcome; the write stays.
+                    let _ = reply.send(answer);
+                }
+            }
+            Effect::Send { to, message: Message::Propagate { id, write, deadline } } => {
+                let parent = self.fanouts.context(id.ticket);
+                let propagation = Propagation { id, write, deadline, parent };
+                let queued = self.links.get(&to).is_some_and(|l| l.try_send(propagation).is_ok());
+                if !queued {
+                    let (delivery, took) = (Delivery::Lost, Duration::ZERO);
+                    self.delivered(&Delivered { to, id, delivery, took });
+                }
+            }
+            Effect::Send { message: Message::Propagated { id, applied }, .. } => {
+                if let Some(reply) = self.asking.remove(&id) {
+                    // The peer may have given up; it is applied all the same.
+                    let _ = reply.send(applied);
+                }
+            }
+        }
+    }
+}

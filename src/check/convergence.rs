@@ -1,0 +1,51 @@
+//! After settling, every branch holds the same.
+
+use super::{Evidence, Finding, Property};
+
+/// Compares every branch with the first.
+pub fn convergence(evidence: &Evidence<'_>) -> Finding {
+    let mut finding = Finding::new(Property::Convergence);
+    let Some((first, others)) = evidence.branches.split_first() else {
+        finding.cannot_tell("no branch could be asked for its balance");
+        return finding;
+    };
+    for other in others.iter().filter(|other| other.balance != first.balance) {
+        finding.violate(None, || {
+            format!(
+                "branch {} holds {}, branch {} holds {}",
+                first.branch, first.balance, other.branch, other.balance
+            )
+        });
+    }
+    finding.note = format!("{} branches, {} each", evidence.branches.len(), first.balance);
+    if finding.violations_total > 0 {
+        finding.note = "branches hold different balances".to_owned();
+    }
+    if let Some(late) = evidence.branches.iter().find(|state| !state.settled) {
+        finding.cannot_tell(format!("branch {} was still propagating", late.branch));
+    }
+    finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{branch, evidence};
+    use super::super::{BranchState, Verdict};
+    use super::*;
+
+    #[test]
+    fn equal_branches_pass_and_different_ones_are_named() {
+        let equal = [branch(1, 5), branch(2, 5)];
+        assert_eq!(convergence(&evidence(5, &[], &equal)).verdict, Verdict::Pass);
+        let finding = convergence(&evidence(5, &[], &[branch(1, 5), branch(2, 6)]));
+        assert_eq!(finding.verdict, Verdict::Fail);
+        assert_eq!(finding.violations[0].story, "branch 1 holds 5, branch 2 holds 6");
+    }
+
+    #[test]
+    fn a_branch_that_has_not_settled_proves_nothing() {
+        let late = BranchState { settled: false, ..branch(2, 5) };
+        let finding = convergence(&evidence(5, &[], &[branch(1, 5), late]));
+        assert_eq!(finding.verdict, Verdict::Unknown);
+    }
+}

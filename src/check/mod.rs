@@ -1,0 +1,219 @@
+//! The gate: from what customers were answered, and what branches hold at the end, to one verdict a property.
+//!
+//! Pure: evidence in, findings out. One file a property. Three verdicts; unknown is never pass.
+
+mod conservation;
+mod convergence;
+mod overdraft;
+mod possible;
+mod read_your_writes;
+mod sequential;
+
+use std::fmt;
+
+use crate::bank::{BranchId, CustomerId, Money, Operation, Outcome};
+
+pub use conservation::conservation;
+pub use convergence::convergence;
+pub use overdraft::overdraft;
+pub use read_your_writes::read_your_writes;
+pub use sequential::sequential;
+
+/// One operation as its customer saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Who asked.
+    pub customer: CustomerId,
+    /// The how-manieth operation of that customer this is, from 1.
+    pub number: u64,
+    /// Which branch was asked.
+    pub branch: BranchId,
+    /// What was asked.
+    pub operation: Operation,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The balance in the answer, if there was one.
+    pub balance: Option<Money>,
+}
+
+impl fmt::Display for Observation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { customer, number, branch, operation, .. } = self;
+        write!(f, "operation {number} of customer {customer} ({operation} at branch {branch})")
+    }
+}
+
+/// A branch after the run has settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BranchState {
+    /// Which branch.
+    pub branch: BranchId,
+    /// What it holds.
+    pub balance: Money,
+    /// The least it ever held.
+    pub lowest_balance: Money,
+    /// Whether all of its propagations had ended when it was read.
+    pub settled: bool,
+}
+
+/// Everything a verdict rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// What every branch held at the start.
+    pub opening: Money,
+    /// Every operation, customer by customer, each customer's in order.
+    pub observations: &'a [Observation],
+    /// Every branch at the end. Empty if none could be read.
+    pub branches: &'a [BranchState],
+}
+
+/// What is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Property {
+    /// Every answer is what one account, asked in file order, would have given.
+    Sequential,
+    /// No acknowledged write is lost or counted twice, no refused one counts.
+    Conservation,
+    /// After settling, all branches hold the same.
+    Convergence,
+    /// No balance is ever below zero.
+    Overdraft,
+    /// What a customer is shown contains what that customer has written.
+    ReadYourWrites,
+}
+
+impl Property {
+    /// The name used in reports and `summary.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sequential => "sequential model",
+            Self::Conservation => "conservation",
+            Self::Convergence => "convergence",
+            Self::Overdraft => "overdraft",
+            Self::ReadYourWrites => "read your writes",
+        }
+    }
+}
+
+/// Whether a property held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// It held.
+    Pass,
+    /// The evidence does not say.
+    Unknown,
+    /// It did not hold.
+    Fail,
+}
+
+impl Verdict {
+    /// The name used in reports and `summary.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Unknown => "unknown",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// One way in which a property did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The operation that shows it; `None` where it is the state of a branch.
+    pub operation: Option<(CustomerId, u64)>,
+    /// What was expected and what was there, in a sentence.
+    pub story: String,
+}
+
+/// A verdict on one property.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which property.
+    pub property: Property,
+    /// Whether it held.
+    pub verdict: Verdict,
+    /// The first violations, at most [`Finding::KEPT`].
+    pub violations: Vec<Violation>,
+    /// How many violations there were.
+    pub violations_total: u64,
+    /// What the verdict rests on, or why there is none.
+    pub note: String,
+}
+
+impl Finding {
+    /// How many violations are kept with their stories.
+    pub const KEPT: usize = 10;
+
+    fn new(property: Property) -> Self {
+        Self {
+            property,
+            verdict: Verdict::Pass,
+            violations: Vec::new(),
+            violations_total: 0,
+            note: String::new(),
+        }
+    }
+
+    fn violate(&mut self, operation: Option<&Observation>, story: impl FnOnce() -> String) {
+        self.verdict = Verdict::Fail;
+        self.violations_total += 1;
+        if self.violations.len() < Self::KEPT {
+            let operation = operation.map(|seen| (seen.customer, seen.number));
+            self.violations.push(Violation { operation, story: story() });
+        }
+    }
+
+    /// Nothing contradicts the property, but the evidence has a hole.
+    fn cannot_tell(&mut self, note: impl Into<String>) {
+        if self.verdict == Verdict::Pass {
+            self.verdict = Verdict::Unknown;
+            self.note = note.into();
+        }
+    }
+}
+
+#[cfg(test)]
+mod testing {
+    //! Short evidence for the tests of the properties.
+
+    use super::*;
+    use crate::bank::Rejection;
+
+    pub(super) fn ok(customer: u64, operation: Operation, balance: Option<i64>) -> Observation {
+        Observation {
+            customer: CustomerId(customer),
+            number: 1,
+            branch: BranchId(1),
+            operation,
+            outcome: Outcome::Ok,
+            balance: balance.map(Money::new),
+        }
+    }
+
+    pub(super) fn refused(customer: u64, operation: Operation) -> Observation {
+        let outcome = Outcome::Rejected(Rejection::InsufficientFunds);
+        Observation { outcome, ..ok(customer, operation, None) }
+    }
+
+    pub(super) fn unanswered(customer: u64, operation: Operation) -> Observation {
+        Observation { outcome: Outcome::Unknown, ..ok(customer, operation, None) }
+    }
+
+    pub(super) fn branch(id: u32, balance: i64) -> BranchState {
+        BranchState {
+            branch: BranchId(id),
+            balance: Money::new(balance),
+            lowest_balance: Money::new(balance.min(0)),
+            settled: true,
+        }
+    }
+
+    pub(super) fn evidence<'a>(
+        opening: i64,
+        observations: &'a [Observation],
+        branches: &'a [BranchState],
+    ) -> Evidence<'a> {
+        Evidence { opening: Money::new(opening), observations, branches }
+    }
+}

@@ -1,0 +1,140 @@
+//! Customers came one after another, so one account, asked in the same order, predicts every answer.
+
+use super::possible::Possible;
+use super::{Evidence, Finding, Property};
+use crate::bank::{Operation, Outcome, Rejection, Write, WriteKind};
+
+/// Compares every answer with that of one account that is asked in the order of the observations:
+/// a withdrawal succeeds if and only if it does not exceed the balance, a query shows the balance.
+///
+/// An unanswered write may or may not have happened; both possibilities are followed, and the
+/// verdict is then unknown at best.
+pub fn sequential(evidence: &Evidence<'_>) -> Finding {
+    let mut finding = Finding::new(Property::Sequential);
+    let mut possible = Possible::exactly(evidence.opening.minor_units().into());
+    let mut unanswered = 0_u64;
+    for seen in evidence.observations {
+        match (seen.operation, seen.outcome) {
+            (Operation::Write(write), Outcome::Ok) => {
+                if !possible.narrow(|balance| covers(balance, write)) {
+                    finding.violate(Some(seen), || {
+                        let held = possible.describe();
+                        format!("{seen}: expected fail (the balance is {held}), received success")
+                    });
+                }
+                possible.apply(write);
+            }
+            (Operation::Write(write), Outcome::Rejected(rejection)) => {
+                let legal = rejection == Rejection::InsufficientFunds
+                    && possible.narrow(|balance| !covers(balance, write));
+                if !legal {
+                    finding.violate(Some(seen), || {
+                        let held = possible.describe();
+                        format!("{seen}: expected success (the balance is {held}), received fail")
+                    });
+                }
+            }
+            (Operation::Write(write), Outcome::Unknown) => {
+                unanswered += 1;
+                possible.may_apply(write);
+            }
+            (Operation::Query, Outcome::Ok) => {}
+            (Operation::Query, Outcome::Rejected(_)) => {
+                finding.violate(Some(seen), || {
+                    format!("{seen}: expected {}, received fail", possible.describe())
+                });
+            }
+            (Operation::Query, Outcome::Unknown) => unanswered += 1,
+        }
+        if let Some(balance) = seen.balance {
+            let shown = i128::from(balance.minor_units());
+            if !possible.narrow(|balance| balance == shown) {
+                finding.violate(Some(seen), || {
+                    format!("{seen}: expected {}, received {shown}", possible.describe())
+                });
+            }
+        }
+    }
+    if unanswered > 0 {
+        finding.cannot_tell(format!("{unanswered} operations were never answered"));
+    } else if finding.note.is_empty() {
+        finding.note = format!("{} answers, all predicted", evidence.observations.len());
+        if finding.violations_total > 0 {
+            finding.note = "the answers differ from the model's".to_owned();
+        }
+    }
+    finding
+}
+
+fn covers(balance: i128, write: Write) -> bool {
+    write.kind == WriteKind::Deposit || i128::from(write.amount.minor_units()) <= balance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::super::testing::{evidence, ok, refused, unanswered};
+    use super::*;
+
+    fn judge(opening: i64, seen: &[super::super::Observation]) -> Finding {
+        sequential(&evidence(opening, seen, &[]))
+    }
+
+    #[test]
+    fn the_exercises_example_passes() {
+        let finding = judge(
+            400,
+            &[
+                ok(1, Operation::Query, Some(400)),
+                ok(2, Operation::deposit(170), None),
+                ok(2, Operation::Query, Some(570)),
+                ok(3, Operation::withdraw(70), None),
+                ok(3, Operation::Query, Some(500)),
+                refused(3, Operation::withdraw(501)),
+            ],
+        );
+        assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
+    }
+
+    #[test]
+    fn a_wrong_balance_names_customer_expected_and_received() {
+        let seen = [ok(2, Operation::deposit(170), None), ok(2, Operation::Query, Some(230))];
+        let finding = judge(400, &seen);
+        assert_eq!(finding.verdict, Verdict::Fail);
+        let story = &finding.violations[0].story;
+        assert!(
+            story.contains("customer 2") && story.contains("expected 570, received 230"),
+            "{story}"
+        );
+    }
+
+    #[test]
+    fn a_withdrawal_that_should_have_failed_and_one_that_should_not_have_are_found() {
+        assert_eq!(judge(10, &[ok(1, Operation::withdraw(11), None)]).verdict, Verdict::Fail);
+        assert_eq!(judge(10, &[refused(1, Operation::withdraw(10))]).verdict, Verdict::Fail);
+        assert_eq!(judge(10, &[refused(1, Operation::deposit(10))]).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn an_unanswered_write_is_followed_both_ways_and_never_passes() {
+        let either = |shown| {
+            judge(10, &[unanswered(1, Operation::deposit(5)), ok(1, Operation::Query, Some(shown))])
+        };
+        assert_eq!(either(10).verdict, Verdict::Unknown);
+        assert_eq!(either(15).verdict, Verdict::Unknown);
+        assert_eq!(either(12).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn once_a_read_has_told_an_unanswered_write_stays_decided() {
+        let finding = judge(
+            10,
+            &[
+                unanswered(1, Operation::deposit(5)),
+                ok(1, Operation::Query, Some(15)),
+                ok(1, Operation::Query, Some(10)),
+            ],
+        );
+        assert_eq!(finding.verdict, Verdict::Fail);
+    }
+}

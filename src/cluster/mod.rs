@@ -1,0 +1,5 @@
+//! Starting N branches together.
+
+mod embedded;
+
+pub use embedded::{Cluster, ClusterError, ClusterSpec, MakeReplica, families};

@@ -1,0 +1,270 @@
+//! Writes and reads `output.json`: what every customer received.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::Input;
+use crate::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
+use crate::check::Observation;
+
+/// The whole file.
+pub type Output = Vec<Element>;
+
+/// What one customer (or, per event, one event) received.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Element {
+    /// The customer.
+    pub id: u64,
+    /// The answers in order.
+    pub recv: Vec<Entry>,
+}
+
+/// One answer.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// `query`, `deposit` or `withdraw`.
+    pub interface: String,
+    /// The branch that was asked, where the shape tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<u32>,
+    /// What became of a write, or of a query that was not answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultName>,
+    /// The balance that a query showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<i64>,
+}
+
+/// An outcome as the file spells it.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResultName {
+    /// It happened.
+    Success,
+    /// It was refused.
+    Fail,
+    /// It was never answered.
+    Unknown,
+}
+
+/// How answers are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One element per customer block, without branches.
+    Grouped,
+    /// One element per customer block, each entry with its branch.
+    GroupedWithBranch,
+    /// One element per event, with its branch.
+    PerEvent,
+}
+
+impl Shape {
+    /// Per event if any event names a branch, else grouped.
+    pub fn auto(input: &Input) -> Self {
+        if input.names_branches() { Self::PerEvent } else { Self::Grouped }
+    }
+
+    /// Lays out `answers`: one for each event of `input`, in file order. Missing ones are unknown.
+    pub fn lay_out(self, input: &Input, answers: impl IntoIterator<Item = Answer>) -> Output {
+        let mut answers = answers.into_iter();
+        let mut next =
+            || answers.next().unwrap_or(Answer { outcome: Outcome::Unknown, balance: None });
+        let mut output = Output::new();
+        for block in &input.customers {
+            let mut entries = block.events.iter().map(|event| {
+                let branch = (self != Self::Grouped).then_some(event.branch);
+                Entry::new(event.operation, branch, next())
+            });
+            let id = block.id.0;
+            match self {
+                Self::PerEvent => {
+                    output.extend(entries.map(|entry| Element { id, recv: vec![entry] }))
+                }
+                Self::Grouped | Self::GroupedWithBranch => {
+                    output.push(Element { id, recv: entries.by_ref().collect() });
+                }
+            }
+        }
+        output
+    }
+}
+
+impl Entry {
+    fn new(operation: Operation, branch: Option<BranchId>, answer: Answer) -> Self {
+        let result = match answer.outcome {
+            Outcome::Ok => ResultName::Success,
+            Outcome::Rejected(_) => ResultName::Fail,
+            Outcome::Unknown => ResultName::Unknown,
+        };
+        let shown = match (operation, answer.outcome) {
+            (Operation::Query, Outcome::Ok) => answer.balance,
+            _ => None,
+        };
+        Self {
+            interface: operation.name().to_owned(),
+            branch: branch.map(|branch| branch.0),
+            result: shown.is_none().then_some(result),
+            balance: shown.map(Money::minor_units),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self.result {
+            None | Some(ResultName::Success) => Outcome::Ok,
+            Some(ResultName::Fail) => Outcome::Rejected(Rejection::InsufficientFunds),
+            Some(ResultName::Unknown) => Outcome::Unknown,
+        }
+    }
+}
+
+/// An output file cannot be judged.
+#[derive(Debug, Error)]
+pub enum OutputError {
+    /// The file could not be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not JSON of the expected form.
+    #[error("{}: {source}; expected an array of {{\"id\", \"recv\"}} elements", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        source: serde_json::Error,
+    },
+    /// It does not answer the input's events one by one.
+    #[error("{}: {message}", path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// The first difference.
+        message: String,
+    },
+}
+
+/// Reads the output at `path` and pairs each of its answers with the event of `input` it belongs to.
+pub fn observe(input: &Input, path: &Path) -> Result<Vec<Observation>, OutputError> {
+    let bytes = std::fs::read(path)
+        .map_err(|source| OutputError::Unreadable { path: path.to_owned(), source })?;
+    let output: Output = serde_json::from_slice(&bytes)
+        .map_err(|source| OutputError::Malformed { path: path.to_owned(), source })?;
+    pair(input, &output).map_err(|message| OutputError::Mismatch { path: path.to_owned(), message })
+}
+
+fn pair(input: &Input, output: &Output) -> Result<Vec<Observation>, String> {
+    let mut entries = output.iter().flat_map(|e| e.recv.iter().map(move |entry| (e.id, entry)));
+    let mut observations = Vec::new();
+    for (customer, number, event) in input.events() {
+        let expected = event.operation.name();
+        let place = format_args!("customer {customer}, event {number}");
+        let Some((id, entry)) = entries.next() else {
+            return Err(format!("{place}: expected the answer to a {expected}, but the file ends"));
+        };
+        let other_branch = entry.branch.is_some_and(|branch| branch != event.branch.0);
+        if id != customer.0 || entry.interface != expected || other_branch {
+            let found = &entry.interface;
+            return Err(format!(
+                "{place}: expected the answer to a {expected} at branch {}, \
+                 found that of customer {id} to a {found}",
+                event.branch
+            ));
+        }
+        observations.push(Observation {
+            customer,
+            number,
+            branch: event.branch,
+            operation: event.operation,
+            outcome: entry.outcome(),
+            balance: entry.balance.map(Money::new),
+        });
+    }
+    match entries.next() {
+        None => Ok(observations),
+        Some((id, entry)) => Err(format!(
+            "customer {id} has an answer to a {} that no event asked for",
+            entry.interface
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INPUT: &str = r#"[
+        {"id":1,"type":"customer","events":[{"interface":"deposit","money":10},{"interface":"query"}]},
+        {"id":1,"type":"customer","events":[{"interface":"withdraw","money":99}]},
+        {"id":1,"type":"branch","balance":0}]"#;
+
+    fn input(text: &str) -> Input {
+        Input::parse(Path::new("in.json"), text.as_bytes()).expect("valid")
+    }
+
+    fn answers() -> Vec<Answer> {
+        let answer = |outcome, balance| Answer { outcome, balance: Some(Money::new(balance)) };
+        vec![
+            answer(Outcome::Ok, 10),
+            answer(Outcome::Ok, 10),
+            answer(Outcome::Rejected(Rejection::InsufficientFunds), 10),
+        ]
+    }
+
+    fn laid_out(shape: Shape) -> String {
+        serde_json::to_string(&shape.lay_out(&input(INPUT), answers())).expect("serializable")
+    }
+
+    #[test]
+    fn grouped_keeps_blocks_apart_and_names_no_branch() {
+        assert_eq!(
+            laid_out(Shape::Grouped),
+            r#"[{"id":1,"recv":[{"interface":"deposit","result":"success"},{"interface":"query","balance":10}]},{"id":1,"recv":[{"interface":"withdraw","result":"fail"}]}]"#
+        );
+    }
+
+    #[test]
+    fn per_event_has_one_element_an_event_with_its_branch() {
+        assert_eq!(
+            laid_out(Shape::PerEvent),
+            r#"[{"id":1,"recv":[{"interface":"deposit","branch":1,"result":"success"}]},{"id":1,"recv":[{"interface":"query","branch":1,"balance":10}]},{"id":1,"recv":[{"interface":"withdraw","branch":1,"result":"fail"}]}]"#
+        );
+    }
+
+    #[test]
+    fn missing_answers_are_unknown() {
+        let output = Shape::Grouped.lay_out(&input(INPUT), answers().into_iter().take(1));
+        assert_eq!(output[0].recv[1].result, Some(ResultName::Unknown));
+        assert_eq!(output[1].recv[0].result, Some(ResultName::Unknown));
+    }
+
+    #[test]
+    fn every_shape_reads_back_as_what_customers_saw() {
+        let input = input(INPUT);
+        for shape in [Shape::Grouped, Shape::GroupedWithBranch, Shape::PerEvent] {
+            let seen = pair(&input, &shape.lay_out(&input, answers())).expect("its own output");
+            assert_eq!(seen.len(), 3);
+            assert_eq!(seen[1].balance, Some(Money::new(10)));
+            assert_eq!(seen[2].outcome, Outcome::Rejected(Rejection::InsufficientFunds));
+        }
+    }
+
+    #[test]
+    fn an_output_that_answers_something_else_is_refused() {
+        let input = input(INPUT);
+        let mut short = Shape::Grouped.lay_out(&input, answers());
+        short.pop();
+        assert!(pair(&input, &short).expect_err("short").contains("the file ends"));
+        let mut other = Shape::Grouped.lay_out(&input, answers());
+        other[0].recv[0].interface = "withdraw".to_owned();
+        assert!(pair(&input, &other).expect_err("other").contains("event 1: expected"));
+        let mut more = Shape::Grouped.lay_out(&input, answers());
+        more[1].recv.push(other[0].recv[0].clone());
+        assert!(pair(&input, &more).expect_err("more").contains("no event asked for"));
+    }
+}

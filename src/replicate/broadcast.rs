@@ -1,0 +1,334 @@
+//! The seed systems' algorithm: apply here, tell every fellow branch, then answer.
+//!
+//! A withdrawal is refused if it exceeds the balance of the branch that was asked; a propagated one is
+//! applied whatever the balance, as the exercise says. That is right while customers come one after
+//! another. Two branches that pay out at the same moment both look at a balance that lacks the other's
+//! withdrawal, so under concurrency the sum can go below zero. The scheme is kept as it is, so that the
+//! gate has something to find.
+//!
+//! Nothing here waits while holding anything: a fan-out in flight is an entry in a table.
+
+use std::collections::HashMap;
+
+use super::{Ack, Audit, Effect, Input, Instant, Message, Replication, Request, Ticket, WriteId};
+use crate::bank::{
+    Account, Answer, BranchId, Money, Operation, Outcome, Rejection, Write, WriteKind,
+};
+
+/// In which order the fellow branches are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fanout {
+    /// The next peer is told when the one before has answered.
+    Sequential,
+    /// All peers are told at once.
+    Parallel,
+}
+
+impl Fanout {
+    /// The name used in arguments and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sequential => "sequential",
+            Self::Parallel => "parallel",
+        }
+    }
+}
+
+/// One branch under the broadcast scheme.
+#[derive(Debug)]
+pub struct Broadcast {
+    id: BranchId,
+    peers: Vec<BranchId>,
+    fanout: Fanout,
+    account: Account,
+    fanouts: HashMap<Ticket, InFlight>,
+    accepted: u64,
+    applied: u64,
+    undelivered: u64,
+}
+
+/// A write that some peer has not answered.
+#[derive(Debug)]
+struct InFlight {
+    write: Write,
+    deadline: Instant,
+    /// Whether the customer still waits for it.
+    ack: Ack,
+    /// How many peers were told, and how many of those answered or were given up.
+    told: usize,
+    ended: usize,
+    all_applied: bool,
+}
+
+impl Broadcast {
+    /// Branch `id` with its fellow branches and the balance that all of them start from.
+    pub fn new(id: BranchId, peers: Vec<BranchId>, fanout: Fanout, opening: Money) -> Self {
+        Self {
+            id,
+            peers,
+            fanout,
+            account: Account::new(opening),
+            fanouts: HashMap::new(),
+            accepted: 0,
+            applied: 0,
+            undelivered: 0,
+        }
+    }
+
+    fn submit(&mut self, ticket: Ticket, request: Request, effects: &mut Vec<Effect>) {
+        let outcome = match request.operation {
+            Operation::Query => Outcome::Ok,
+            Operation::Write(write) => match self.accept(write) {
+                Err(rejection) => Outcome::Rejected(rejection),
+                Ok(()) => {
+                    self.start_fanout(ticket, write, request, effects);
+                    if request.ack == Ack::All && !self.peers.is_empty() {
+                        return;
+                    }
+                    Outcome::Ok
+                }
+            },
+        };
+        effects.push(self.reply(ticket, outcome));
+    }
+
+    fn accept(&mut self, write: Write) -> Result<(), Rejection> {
+        if write.kind == WriteKind::Withdraw && write.amount > self.account.balance() {
+            return Err(Rejection::InsufficientFunds);
+        }
+        write.apply(&mut self.account).map_err(|_| Rejection::OutOfRange)?;
+        self.accepted += 1;
+        Ok(())
+    }
+
+    fn start_fanout(
+        &mut self,
+        ticket: Ticket,
+        write: Write,
+        request: Request,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.peers.is_empty() {
+            return;
+        }
+        let told = match self.fanout {
+            Fanout::Sequential => 1,
+            Fanout::Parallel => self.peers.len(),
+        };
+        let flight = InFlight {
+            write,
+            deadline: request.deadline,
+            ack: request.ack,
+            told,
+            ended: 0,
+            all_applied: true,
+        };
+        effects
+            .extend(self.peers[..told].iter().map(|peer| self.propagate(*peer, ticket, &flight)));
+        self.fanouts.insert(ticket, flight);
+    }
+
+    fn propagate(&self, to: BranchId, ticket: Ticket, flight: &InFlight) -> Effect {
+        let id = WriteId { origin: self.id, ticket };
+        Effect::Send {
+            to,
+            message: Message::Propagate { id, write: flight.write, deadline: flight.deadline },
+        }
+    }
+
+    /// One peer answered, or was given up.
+    fn end_propagation(&mut self, id: WriteId, applied: bool, effects: &mut Vec<Effect>) {
+        self.undelivered += u64::from(!applied);
+        let Some(flight) = self.fanouts.get_mut(&id.ticket) else {
+            return;
+        };
+        flight.ended += 1;
+        flight.all_applied &= applied;
+        if flight.ended < flight.told {
+            return;
+        }
+        if let Some(next) = self.peers.get(flight.told) {
+            flight.told += 1;
+            effects.push(self.propagate(*next, id.ticket, &self.fanouts[&id.ticket]));
+            return;
+        }
+        let outcome = if flight.all_applied { Outcome::Ok } else { Outcome::Unknown };
+        let waited_for = flight.ack == Ack::All;
+        self.fanouts.remove(&id.ticket);
+        if waited_for {
+            effects.push(self.reply(id.ticket, outcome));
+        }
+    }
+
+    fn reply(&self, ticket: Ticket, outcome: Outcome) -> Effect {
+        Effect::Reply { ticket, answer: Answer { outcome, balance: Some(self.account.balance()) } }
+    }
+}
+
+impl Replication for Broadcast {
+    fn on(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Submit { ticket, request } => self.submit(ticket, request, effects),
+            Input::Peer { from, message: Message::Propagate { id, write, .. } } => {
+                let applied = write.apply(&mut self.account).is_ok();
+                self.applied += u64::from(applied);
+                effects
+                    .push(Effect::Send { to: from, message: Message::Propagated { id, applied } });
+            }
+            Input::Peer { message: Message::Propagated { id, applied }, .. } => {
+                self.end_propagation(id, applied, effects);
+            }
+            Input::Undelivered { id, .. } => self.end_propagation(id, false, effects),
+        }
+    }
+
+    fn audit(&self) -> Audit {
+        Audit {
+            balance: self.account.balance(),
+            lowest_balance: self.account.lowest(),
+            accepted: self.accepted,
+            applied: self.applied,
+            outstanding: self.fanouts.len().try_into().unwrap_or(u64::MAX),
+            undelivered: self.undelivered,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "broadcast"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const LATER: Instant = Instant(Duration::from_secs(10));
+
+    fn branch_1(fanout: Fanout) -> Broadcast {
+        Broadcast::new(BranchId(1), vec![BranchId(2), BranchId(3)], fanout, Money::new(100))
+    }
+
+    fn step(branch: &mut Broadcast, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        branch.on(input, &mut effects);
+        effects
+    }
+
+    fn submit(branch: &mut Broadcast, operation: Operation, ack: Ack) -> Vec<Effect> {
+        let request = Request { operation, ack, deadline: LATER };
+        step(branch, Input::Submit { ticket: Ticket(7), request })
+    }
+
+    fn answered_by(peer: u32, applied: bool) -> Input {
+        let id = WriteId { origin: BranchId(1), ticket: Ticket(7) };
+        Input::Peer { from: BranchId(peer), message: Message::Propagated { id, applied } }
+    }
+
+    fn told(effects: &[Effect]) -> Vec<u32> {
+        effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Send { to, message: Message::Propagate { .. } } => Some(to.0),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn answer(effects: &[Effect]) -> Option<(Outcome, i64)> {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Reply { answer, .. } => {
+                Some((answer.outcome, answer.balance.expect("carried").minor_units()))
+            }
+            Effect::Send { .. } => None,
+        })
+    }
+
+    #[test]
+    fn parallel_tells_everybody_at_once_and_answers_after_the_last() {
+        let mut branch = branch_1(Fanout::Parallel);
+        let effects = submit(&mut branch, Operation::deposit(10), Ack::All);
+        assert_eq!(told(&effects), [2, 3]);
+        assert_eq!(answer(&effects), None);
+        assert_eq!(answer(&step(&mut branch, answered_by(3, true))), None);
+        let last = step(&mut branch, answered_by(2, true));
+        assert_eq!(answer(&last), Some((Outcome::Ok, 110)));
+        assert_eq!(branch.audit().outstanding, 0);
+    }
+
+    #[test]
+    fn sequential_tells_the_next_only_after_the_one_before() {
+        let mut branch = branch_1(Fanout::Sequential);
+        assert_eq!(told(&submit(&mut branch, Operation::deposit(10), Ack::All)), [2]);
+        assert_eq!(told(&step(&mut branch, answered_by(2, true))), [3]);
+        let last = step(&mut branch, answered_by(3, true));
+        assert_eq!(answer(&last), Some((Outcome::Ok, 110)));
+    }
+
+    #[test]
+    fn ack_local_answers_at_once_and_never_again() {
+        let mut branch = branch_1(Fanout::Parallel);
+        let effects = submit(&mut branch, Operation::withdraw(10), Ack::Local);
+        assert_eq!(told(&effects), [2, 3]);
+        assert_eq!(answer(&effects), Some((Outcome::Ok, 90)));
+        assert_eq!(branch.audit().outstanding, 1);
+        step(&mut branch, answered_by(2, true));
+        assert_eq!(step(&mut branch, answered_by(3, true)), []);
+        assert_eq!(branch.audit().outstanding, 0);
+    }
+
+    #[test]
+    fn a_withdrawal_beyond_the_balance_is_refused_and_told_to_nobody() {
+        let mut branch = branch_1(Fanout::Parallel);
+        let effects = submit(&mut branch, Operation::withdraw(101), Ack::All);
+        assert_eq!(told(&effects), [0_u32; 0]);
+        let refused = Outcome::Rejected(Rejection::InsufficientFunds);
+        assert_eq!(answer(&effects), Some((refused, 100)));
+    }
+
+    #[test]
+    fn a_propagated_withdrawal_is_applied_below_zero() {
+        let mut branch = branch_1(Fanout::Parallel);
+        let Operation::Write(write) = Operation::withdraw(150) else { unreachable!() };
+        let id = WriteId { origin: BranchId(2), ticket: Ticket(1) };
+        let message = Message::Propagate { id, write, deadline: LATER };
+        let effects = step(&mut branch, Input::Peer { from: BranchId(2), message });
+        let answer = Message::Propagated { id, applied: true };
+        assert_eq!(effects, [Effect::Send { to: BranchId(2), message: answer }]);
+        assert_eq!(branch.audit().lowest_balance, Money::new(-50));
+    }
+
+    #[test]
+    fn a_peer_that_did_not_answer_makes_the_outcome_unknown() {
+        for lost in [
+            answered_by(3, false),
+            Input::Undelivered {
+                to: BranchId(3),
+                id: WriteId { origin: BranchId(1), ticket: Ticket(7) },
+            },
+        ] {
+            let mut branch = branch_1(Fanout::Parallel);
+            submit(&mut branch, Operation::deposit(10), Ack::All);
+            step(&mut branch, answered_by(2, true));
+            assert_eq!(answer(&step(&mut branch, lost)), Some((Outcome::Unknown, 110)));
+            assert_eq!(branch.audit().undelivered, 1);
+        }
+    }
+
+    #[test]
+    fn money_beyond_64_bits_is_rejected_and_nothing_changes() {
+        let mut branch = branch_1(Fanout::Parallel);
+        let effects = submit(&mut branch, Operation::deposit(i64::MAX), Ack::All);
+        assert_eq!(answer(&effects), Some((Outcome::Rejected(Rejection::OutOfRange), 100)));
+        assert_eq!(branch.audit().accepted, 0);
+    }
+
+    #[test]
+    fn alone_it_answers_at_once() {
+        let mut branch = Broadcast::new(BranchId(1), vec![], Fanout::Parallel, Money::ZERO);
+        let effects = submit(&mut branch, Operation::deposit(5), Ack::All);
+        assert_eq!(answer(&effects), Some((Outcome::Ok, 5)));
+        assert_eq!(branch.audit().outstanding, 0);
+    }
+}

@@ -1,0 +1,278 @@
+//! Drives N state machines under one seed: messages are delayed and overtake each other.
+//!
+//! The same seed gives the same run. Time is a number; nothing waits.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+use super::{Ack, Audit, Effect, Input, Instant, Replication, Request, Ticket};
+use crate::bank::{Answer, BranchId, Operation};
+
+/// Whether customers wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The next customer begins when the one before has been answered everything.
+    OneAfterAnother,
+    /// All begin at once; each waits for its own answers only.
+    Concurrent,
+}
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Decides every delay.
+    pub seed: u64,
+    /// What each customer does, in order, and where.
+    pub customers: Vec<Vec<(BranchId, Operation)>>,
+    /// Whether customers wait for each other.
+    pub order: Order,
+    /// When writes are answered.
+    pub ack: Ack,
+    /// No message takes longer than this. Delays are uniform, so messages overtake each other.
+    pub delay_max: Duration,
+}
+
+/// What came of a simulation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// What each customer was answered, in order.
+    pub answers: Vec<Vec<Answer>>,
+    /// Every branch at the end, when no message was left.
+    pub audits: Vec<Audit>,
+}
+
+struct Sim<'a, R> {
+    plan: &'a Plan,
+    replicas: Vec<(BranchId, R)>,
+    random: Pcg64Mcg,
+    now: Duration,
+    /// What is on its way, by arrival; the running number settles ties.
+    in_flight: BTreeMap<(Duration, u64), (BranchId, Input)>,
+    sent: u64,
+    customer_of: HashMap<Ticket, usize>,
+    answers: Vec<Vec<Answer>>,
+}
+
+/// Runs `plan` on `replicas` until no message is left.
+///
+/// Ends for every scheme that answers each message with a bounded number of messages.
+pub fn run<R: Replication>(plan: &Plan, replicas: Vec<(BranchId, R)>) -> Ran {
+    let mut sim = Sim {
+        plan,
+        replicas,
+        random: Pcg64Mcg::seed_from_u64(plan.seed),
+        now: Duration::ZERO,
+        in_flight: BTreeMap::new(),
+        sent: 0,
+        customer_of: HashMap::new(),
+        answers: vec![Vec::new(); plan.customers.len()],
+    };
+    match plan.order {
+        Order::OneAfterAnother => {
+            for customer in 0..plan.customers.len() {
+                sim.next_operation(customer);
+                sim.deliver_all();
+            }
+        }
+        Order::Concurrent => {
+            for customer in 0..plan.customers.len() {
+                sim.next_operation(customer);
+            }
+            sim.deliver_all();
+        }
+    }
+    let audits = sim.replicas.iter().map(|(_, replica)| replica.audit()).collect();
+    Ran { answers: sim.answers, audits }
+}
+
+impl<R: Replication> Sim<'_, R> {
+    fn next_operation(&mut self, customer: usize) {
+        let done = self.answers[customer].len();
+        let Some(&(branch, operation)) = self.plan.customers[customer].get(done) else {
+            return;
+        };
+        let ticket = Ticket(self.sent);
+        self.customer_of.insert(ticket, customer);
+        let request = Request { operation, ack: self.plan.ack, deadline: Instant(Duration::MAX) };
+        self.send(branch, Input::Submit { ticket, request });
+    }
+
+    fn send(&mut self, to: BranchId, input: Input) {
+        let delay = self.random.random_range(Duration::ZERO..=self.plan.delay_max);
+        self.in_flight.insert((self.now + delay, self.sent), (to, input));
+        self.sent += 1;
+    }
+
+    fn deliver_all(&mut self) {
+        let mut effects = Vec::new();
+        while let Some(((now, _), (to, input))) = self.in_flight.pop_first() {
+            self.now = now;
+            let Some((from, replica)) = self.replicas.iter_mut().find(|(id, _)| *id == to) else {
+                continue;
+            };
+            let from = *from;
+            replica.on(input, &mut effects);
+            for effect in effects.drain(..) {
+                self.perform(from, effect);
+            }
+        }
+    }
+
+    fn perform(&mut self, from: BranchId, effect: Effect) {
+        match effect {
+            Effect::Send { to, message } => self.send(to, Input::Peer { from, message }),
+            Effect::Reply { ticket, answer } => {
+                if let Some(customer) = self.customer_of.remove(&ticket) {
+                    self.answers[customer].push(answer);
+                    self.next_operation(customer);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bank::{Money, Outcome};
+    use crate::replicate::{Broadcast, Fanout};
+
+    fn cluster(branches: u32, fanout: Fanout, opening: i64) -> Vec<(BranchId, Broadcast)> {
+        let ids: Vec<BranchId> = (1..=branches).map(BranchId).collect();
+        ids.iter()
+            .map(|id| {
+                let peers = ids.iter().copied().filter(|peer| peer != id).collect();
+                (*id, Broadcast::new(*id, peers, fanout, Money::new(opening)))
+            })
+            .collect()
+    }
+
+    /// What one shared account answers to the operations in order: the reference model.
+    fn model(opening: i64, operations: impl Iterator<Item = Operation>) -> Vec<(bool, i64)> {
+        let mut balance = opening;
+        operations
+            .map(|operation| {
+                let change = match operation {
+                    Operation::Query => 0,
+                    Operation::Write(write) => match write.kind {
+                        crate::bank::WriteKind::Deposit => write.amount.minor_units(),
+                        crate::bank::WriteKind::Withdraw => -write.amount.minor_units(),
+                    },
+                };
+                let ok = balance + change >= 0 || change >= 0;
+                balance += if ok { change } else { 0 };
+                (ok, balance)
+            })
+            .collect()
+    }
+
+    fn operation() -> impl Strategy<Value = Operation> {
+        prop_oneof![
+            Just(Operation::Query),
+            (1..200_i64).prop_map(Operation::deposit),
+            (1..200_i64).prop_map(Operation::withdraw),
+        ]
+    }
+
+    fn workload(branches: u32) -> impl Strategy<Value = Vec<Vec<(BranchId, Operation)>>> {
+        let step = ((1..=branches).prop_map(BranchId), operation());
+        prop::collection::vec(prop::collection::vec(step, 0..8), 1..6)
+    }
+
+    proptest! {
+        #[test]
+        fn one_after_another_every_answer_is_the_models_and_replicas_converge(
+            (branches, customers) in (1..6_u32).prop_flat_map(|n| (Just(n), workload(n))),
+            seed: u64,
+            sequential: bool,
+            opening in 0..300_i64,
+        ) {
+            let fanout = if sequential { Fanout::Sequential } else { Fanout::Parallel };
+            let plan = Plan {
+                seed,
+                customers: customers.clone(),
+                order: Order::OneAfterAnother,
+                ack: Ack::All,
+                delay_max: Duration::from_millis(20),
+            };
+            let ran = run(&plan, cluster(branches, fanout, opening));
+            let expected = model(opening, customers.iter().flatten().map(|(_, operation)| *operation));
+            let answers: Vec<(bool, i64)> = ran
+                .answers
+                .iter()
+                .flatten()
+                .map(|answer| {
+                    let balance = answer.balance.expect("carried").minor_units();
+                    (answer.outcome == Outcome::Ok, balance)
+                })
+                .collect();
+            prop_assert_eq!(&answers, &expected);
+            let last = expected.last().map_or(opening, |(_, balance)| *balance);
+            for audit in &ran.audits {
+                prop_assert_eq!(audit.balance, Money::new(last));
+                prop_assert_eq!(audit.outstanding, 0);
+                prop_assert!(!audit.lowest_balance.is_negative());
+            }
+        }
+
+        #[test]
+        fn under_concurrency_replicas_still_converge_and_no_money_is_lost(
+            (branches, customers) in (1..6_u32).prop_flat_map(|n| (Just(n), workload(n))),
+            seed: u64,
+            ack_local: bool,
+        ) {
+            let plan = Plan {
+                seed,
+                customers: customers.clone(),
+                order: Order::Concurrent,
+                ack: if ack_local { Ack::Local } else { Ack::All },
+                delay_max: Duration::from_millis(20),
+            };
+            let ran = run(&plan, cluster(branches, Fanout::Parallel, 100));
+            let moved: i64 = customers
+                .iter()
+                .flatten()
+                .zip(ran.answers.iter().flatten())
+                .filter(|(_, answer)| answer.outcome == Outcome::Ok)
+                .map(|((_, operation), _)| model(1_000_000, std::iter::once(*operation))[0].1 - 1_000_000)
+                .sum();
+            for audit in &ran.audits {
+                prop_assert_eq!(audit.balance, Money::new(100 + moved));
+            }
+        }
+    }
+
+    fn race_for_the_last_money(seed: u64) -> Ran {
+        let customers = (1..=3).map(|branch| vec![(BranchId(branch), Operation::withdraw(100))]);
+        let plan = Plan {
+            seed,
+            customers: customers.collect(),
+            order: Order::Concurrent,
+            ack: Ack::All,
+            delay_max: Duration::from_millis(20),
+        };
+        run(&plan, cluster(3, Fanout::Parallel, 100))
+    }
+
+    #[test]
+    fn concurrency_near_zero_overdraws_and_the_audit_shows_it() {
+        let overdrawn = (0..100)
+            .filter(|seed| {
+                let ran = race_for_the_last_money(*seed);
+                ran.audits.iter().any(|audit| audit.lowest_balance.is_negative())
+            })
+            .count();
+        assert!(overdrawn > 50, "only {overdrawn} of 100 seeds overdrew");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_run() {
+        assert_eq!(race_for_the_last_money(5), race_for_the_last_money(5));
+        assert!((0..50).any(|seed| race_for_the_last_money(seed) != race_for_the_last_money(5)));
+    }
+}

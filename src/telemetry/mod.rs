@@ -1,0 +1,20 @@
+//! Seeing it: spans, their context in gRPC metadata, where they go, and every metric's name, once.
+
+mod context;
+mod endpoint;
+mod kept;
+mod latencies;
+mod metrics;
+pub mod names;
+mod otlp;
+mod setup;
+mod spans;
+
+pub use context::{extract, inject};
+pub use endpoint::serve_metrics;
+pub use kept::{KeptTrace, KeptTraces, service_of};
+pub use latencies::Latencies;
+pub use metrics::{Family, MetricKind, MetricName, Series, Value, encode};
+pub use otlp::{OtlpEndpoint, OtlpEndpointError};
+pub use setup::{Counts, SetupError, Tracing};
+pub use spans::{CallSpan, FanoutSpan, SpanContext};

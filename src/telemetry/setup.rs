@@ -1,0 +1,182 @@
+//! Installs tracing in a process. Only binaries call this.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData,
+    SpanProcessor,
+};
+use thiserror::Error;
+use tokio::runtime::Runtime;
+use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+
+use super::otlp::{Exported, OtlpEndpoint, OtlpEndpointError, PerService};
+use super::{Family, KeptTrace, KeptTraces, Value, names};
+
+/// How long the exporter may take for what is queued at the end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Spans that wait for export at most. At 20 bytes of name and a dozen attributes each, some 50 MiB.
+const EXPORT_QUEUE: usize = 65_536;
+
+/// Tracing could not be set up.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// The exporter's runtime did not start.
+    #[error("failed to start the exporter's thread: {0}")]
+    Runtime(#[source] io::Error),
+    /// The endpoint is not usable.
+    #[error(transparent)]
+    Endpoint(#[from] OtlpEndpointError),
+    /// Another subscriber is there already.
+    #[error("tracing is installed already")]
+    Installed,
+}
+
+/// What became of the spans of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Spans that ended.
+    pub ended: u64,
+    /// Spans in memory, for the file.
+    pub kept: u64,
+    /// Spans of traces that were not begun because of the bound on memory.
+    pub beyond_bound: u64,
+    /// Spans that the collector accepted.
+    pub exported: u64,
+    /// Spans that it did not, the exporter's overflow included.
+    pub export_failed: u64,
+}
+
+/// Tracing, installed for the whole process.
+#[derive(Debug)]
+pub struct Tracing {
+    provider: SdkTracerProvider,
+    kept: KeptTraces,
+    ended: Arc<AtomicU64>,
+    exported: Option<Arc<Exported>>,
+    /// Drives the exporter's connection. The exporter's own thread blocks on it, so it is nobody else's.
+    runtime: Option<Runtime>,
+}
+
+impl Tracing {
+    /// Installs the subscriber of this process: only the bank's own spans are traced. At most about
+    /// `keep_spans` are kept in memory; all are exported if there is an `endpoint`.
+    pub fn install(keep_spans: usize, endpoint: Option<&OtlpEndpoint>) -> Result<Self, SetupError> {
+        let kept = KeptTraces::new(keep_spans);
+        let ended = Arc::new(AtomicU64::new(0));
+        let mut builder = SdkTracerProvider::builder()
+            .with_resource(Resource::builder_empty().build())
+            .with_sampler(Sampler::AlwaysOn)
+            .with_span_processor(CountEnded(Arc::clone(&ended)));
+        if keep_spans > 0 {
+            builder = builder.with_span_processor(kept.clone());
+        }
+        let mut exported = None;
+        let mut runtime = None;
+        if let Some(endpoint) = endpoint {
+            let exporting = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .thread_name("passbook-otlp")
+                .enable_all()
+                .build()
+                .map_err(SetupError::Runtime)?;
+            let counters = Arc::new(Exported::default());
+            let exporter = {
+                let _within = exporting.enter();
+                PerService::new(endpoint, Arc::clone(&counters))?
+            };
+            let batches = BatchConfigBuilder::default()
+                .with_max_queue_size(EXPORT_QUEUE)
+                .with_max_export_batch_size(2048)
+                .with_scheduled_delay(Duration::from_millis(200))
+                .build();
+            let processor =
+                BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
+            builder = builder.with_span_processor(processor);
+            exported = Some(counters);
+            runtime = Some(exporting);
+        }
+        let provider = builder.build();
+        let layer = OpenTelemetryLayer::new(provider.tracer("passbook"))
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_target(false)
+            .with_level(false)
+            .with_filter(Targets::new().with_target("passbook", LevelFilter::INFO));
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::set_global_default(subscriber).map_err(|_| SetupError::Installed)?;
+        Ok(Self { provider, kept, ended, exported, runtime })
+    }
+
+    /// Takes out the traces that were kept since the last call.
+    pub fn take_kept(&self) -> Vec<KeptTrace> {
+        self.kept.take()
+    }
+
+    /// What became of the spans so far.
+    pub fn counts(&self) -> Counts {
+        let ended = self.ended.load(Ordering::Relaxed);
+        let (kept, beyond_bound) = self.kept.counts();
+        let read = |counter: fn(&Exported) -> &AtomicU64| {
+            self.exported.as_deref().map_or(0, |exported| counter(exported).load(Ordering::Relaxed))
+        };
+        let exported = read(|exported| &exported.accepted);
+        Counts { ended, kept, beyond_bound, exported, export_failed: read(|e| &e.failed) }
+    }
+
+    /// The counts as a metric.
+    pub fn family(&self) -> Family {
+        let Counts { kept, beyond_bound, exported, export_failed, .. } = self.counts();
+        let fates = [
+            ("kept", kept),
+            ("beyond_bound", beyond_bound),
+            ("exported", exported),
+            ("export_failed", export_failed),
+        ];
+        let series =
+            fates.map(|(fate, count)| (vec![("fate", fate.to_owned())], Value::Counter(count)));
+        Family::new(names::SPANS, series)
+    }
+
+    /// Exports what is queued and ends. Blocks for a few seconds at most; not to be called from a
+    /// runtime's thread. What the collector did not accept by then counts as failed.
+    pub fn finish(mut self) -> Counts {
+        // It reports only the last batch, and a timeout as an error: the counters know more.
+        let _ = self.provider.shutdown_with_timeout(FLUSH_TIMEOUT);
+        let mut counts = self.counts();
+        if let Some(runtime) = self.runtime.take() {
+            counts.export_failed = counts.ended.saturating_sub(counts.exported);
+            runtime.shutdown_background();
+        }
+        counts
+    }
+}
+
+#[derive(Debug)]
+struct CountEnded(Arc<AtomicU64>);
+
+impl SpanProcessor for CountEnded {
+    fn on_start(&self, _span: &mut Span, _context: &Context) {}
+
+    fn on_end(&self, _span: SpanData) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! The spans of a write: customer's call → branch's call → fan-out → a call per peer → the peer's call.
+//!
+//! An operation that is not traced makes none: every constructor then returns an empty span, and the
+//! rest is a branch on that.
+//!
+//! Each span is a root for `tracing` and finds its parent by its OpenTelemetry context. A child that
+//! outlives its parent (a fan-out after `--ack local`) would otherwise keep the parent open.
+
+use opentelemetry::Context;
+use tonic::Code;
+use tonic::metadata::MetadataMap;
+use tracing::field::Empty;
+use tracing::{Span, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::{inject, names};
+use crate::bank::BranchId;
+
+/// The context that children of a span are given.
+pub type SpanContext = Context;
+
+/// A span around one gRPC call, at the caller's or the branch's side.
+#[derive(Debug, Default)]
+pub struct CallSpan {
+    span: Option<Span>,
+}
+
+macro_rules! call_span {
+    ($kind:literal, $method:expr, $node:expr, $($field:tt)*) => {
+        info_span!(
+            target: "passbook",
+            parent: None,
+            "call",
+            otel.name = $method,
+            otel.kind = $kind,
+            otel.status_code = Empty,
+            "rpc.system.name" = "grpc",
+            "rpc.method" = $method,
+            "rpc.response.status_code" = Empty,
+            "bank.node" = $node,
+            $($field)*
+        )
+    };
+}
+
+impl CallSpan {
+    /// A customer's call: the root of a trace.
+    pub fn customer(method: &'static str, customer: u64, number: u64, branch: BranchId) -> Self {
+        let span = call_span!(
+            "client",
+            method,
+            names::CUSTOMERS,
+            "bank.customer" = signed(customer),
+            "bank.number" = signed(number),
+            "bank.branch" = i64::from(branch.0),
+            "bank.amount" = Empty,
+            "bank.outcome" = Empty,
+        );
+        Self { span: Some(span) }
+    }
+
+    /// A call as the branch that serves it sees it, if the caller's operation is traced.
+    pub fn server(parent: Option<SpanContext>, method: &'static str, branch: BranchId) -> Self {
+        let span = parent.map(|parent| {
+            let node = names::branch_service(branch);
+            let span = call_span!("server", method, node, "bank.branch" = i64::from(branch.0));
+            adopt(span, parent)
+        });
+        Self { span }
+    }
+
+    /// A branch's call to a peer, as part of a fan-out.
+    pub fn peer(
+        parent: Option<SpanContext>,
+        method: &'static str,
+        from: BranchId,
+        to: BranchId,
+    ) -> Self {
+        let span = parent.map(|parent| {
+            let node = names::branch_service(from);
+            let span = call_span!(
+                "client",
+                method,
+                node,
+                "bank.branch" = i64::from(from.0),
+                "bank.peer" = i64::from(to.0),
+            );
+            adopt(span, parent)
+        });
+        Self { span }
+    }
+
+    /// What children of this span are given; `None` if it is empty.
+    pub fn context(&self) -> Option<SpanContext> {
+        self.span.as_ref().map(OpenTelemetrySpanExt::context)
+    }
+
+    /// Hands this span's context to the called side.
+    pub fn inject(&self, metadata: &mut MetadataMap) {
+        if let Some(context) = self.context() {
+            inject(&context, metadata);
+        }
+    }
+
+    /// Notes how much is moved and what became of it.
+    pub fn note(&self, amount: Option<i64>, outcome: &'static str) {
+        if let Some(span) = &self.span {
+            if let Some(amount) = amount {
+                span.record("bank.amount", amount);
+            }
+            span.record("bank.outcome", outcome);
+        }
+    }
+
+    /// Ends a client's span with the status it received: anything but OK is an error there.
+    pub fn end_client(mut self, code: Code) {
+        self.end(code, code != Code::Ok);
+    }
+
+    /// Ends a server's span with the status it sends. By the conventions only these are its errors.
+    pub fn end_server(mut self, code: Code) {
+        let error = matches!(
+            code,
+            Code::Unknown
+                | Code::DeadlineExceeded
+                | Code::Unimplemented
+                | Code::Internal
+                | Code::Unavailable
+                | Code::DataLoss
+        );
+        self.end(code, error);
+    }
+
+    fn end(&mut self, code: Code, error: bool) {
+        if let Some(span) = self.span.take() {
+            span.record("rpc.response.status_code", status_name(code));
+            if error {
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+    }
+}
+
+impl Drop for CallSpan {
+    /// A call that was given up before its end.
+    fn drop(&mut self) {
+        self.end(Code::Cancelled, true);
+    }
+}
+
+/// A write's way to all peers.
+#[derive(Debug)]
+pub struct FanoutSpan {
+    span: Span,
+    context: SpanContext,
+}
+
+impl FanoutSpan {
+    /// The fan-out of a traced write from `branch` to `width` peers.
+    pub fn start(parent: SpanContext, branch: BranchId, width: usize) -> Self {
+        let span = info_span!(
+            target: "passbook",
+            parent: None,
+            "fanout",
+            otel.kind = "internal",
+            otel.status_code = Empty,
+            "bank.node" = names::branch_service(branch),
+            "bank.branch" = i64::from(branch.0),
+            "bank.fanout.width" = i64::try_from(width).unwrap_or(i64::MAX),
+            "bank.fanout.acked" = Empty,
+            "bank.fanout.straggler" = Empty,
+        );
+        let span = adopt(span, parent);
+        let context = span.context();
+        Self { span, context }
+    }
+
+    /// What the calls to peers are given.
+    pub fn context(&self) -> SpanContext {
+        self.context.clone()
+    }
+
+    /// Ends it: how many peers applied the write, and which one answered last.
+    pub fn end(self, acked: usize, complete: bool, straggler: BranchId) {
+        self.span.record("bank.fanout.acked", i64::try_from(acked).unwrap_or(i64::MAX));
+        self.span.record("bank.fanout.straggler", i64::from(straggler.0));
+        if !complete {
+            self.span.record("otel.status_code", "ERROR");
+        }
+    }
+}
+
+/// Sets the parent. That fails only where no layer for OpenTelemetry is installed; there is nothing to trace then.
+fn adopt(span: Span, parent: SpanContext) -> Span {
+    let _ = span.set_parent(parent);
+    span
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The name of a code as the conventions spell it.
+const fn status_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

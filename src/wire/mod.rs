@@ -1,0 +1,23 @@
+//! The contracts on the wire: generated code, conversions from it, and the one table of errors.
+
+mod convert;
+mod deadline;
+mod failure;
+
+pub use convert::{from_ack, from_state, to_ack, to_answer, to_state, to_write, to_write_reply};
+pub use deadline::timeout;
+pub use failure::{Failure, outcome_of};
+
+/// The contracts in `proto/passbook/v1`, generated.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::pedantic,
+    clippy::as_conversions,
+    clippy::clone_on_ref_ptr,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code is not ours to change"
+)]
+pub mod v1 {
+    tonic::include_proto!("passbook.v1");
+}
