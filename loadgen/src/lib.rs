@@ -1,1 +1,24 @@
+//! Loads a replicated bank with customers, measures it honestly and judges what they saw.
+//!
+//! ```text
+//! arguments ─▶ scenario ─▶ run ─▶ report
+//!                           │
+//!                           ├─ clusters    an embedded cluster, or the addresses of a running one
+//!                           ├─ customers   closed loops in threads of their own, each with its recorder
+//!                           ├─ judge       output.json as read back from disk ─▶ findings
+//!                           └─ artifacts   the run folder, whole or not at all
+//! ```
+//!
+//! The library never prints, never exits and never installs telemetry: the binary does.
 
+pub mod artifacts;
+pub mod clusters;
+pub mod customers;
+pub mod judge;
+pub mod report;
+pub mod run;
+pub mod scenario;
+
+pub use report::{ExitCode, Report};
+pub use run::{Hooks, Progress, RunError, run};
+pub use scenario::Scenario;

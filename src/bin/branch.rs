@@ -1,1 +1,172 @@
-fn main() {}
+//! `branch`: one branch of the bank as a process.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use passbook::bank::{BranchId, Money};
+use passbook::branch::{Branch, Peer};
+use passbook::replicate::{Broadcast, Fanout};
+use passbook::telemetry::{OtlpEndpoint, SpanCounters, Tracing, serve_metrics};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Runs a branch of a replicated bank.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve one branch until Ctrl-C or SIGTERM.
+    ///
+    /// Spans go to OTEL_EXPORTER_OTLP_ENDPOINT (gRPC) where that is set.
+    Serve(Serve),
+}
+
+#[derive(Args, Debug)]
+struct Serve {
+    /// The branch's number in its cluster
+    #[arg(long)]
+    id: u32,
+    /// Where to listen; port 0 takes a free one and prints it
+    #[arg(long, value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// A fellow branch, as 2=127.0.0.1:50052; once for each
+    #[arg(long = "peer", value_name = "ID=ADDRESS", value_parser = parse_peer)]
+    peers: Vec<Peer>,
+    /// What every branch holds at the start, minor units
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(i64).range(0..))]
+    opening_balance: i64,
+    /// How writes reach fellow branches
+    #[arg(long, default_value = "broadcast", value_parser = PossibleValuesParser::new(["broadcast"]))]
+    replication: String,
+    /// In which order fellow branches are told
+    #[arg(long, default_value = Fanout::Parallel.name(), value_parser = fanout_parser())]
+    fanout: Fanout,
+    /// Serve /metrics here
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
+}
+
+fn fanout_parser() -> impl TypedValueParser<Value = Fanout> {
+    PossibleValuesParser::new(Fanout::ALL.map(Fanout::name))
+        .map(|name| Fanout::ALL.into_iter().find(|f| f.name() == name).unwrap_or(Fanout::Parallel))
+}
+
+fn parse_peer(text: &str) -> Result<Peer, String> {
+    let expected = "expected ID=HOST:PORT, such as 2=127.0.0.1:50052";
+    let (id, address) = text.split_once('=').ok_or(expected)?;
+    let id = id.parse().map_err(|_| expected)?;
+    let mut resolved = address.to_socket_addrs().map_err(|error| format!("{error}; {expected}"))?;
+    let address = resolved.next().ok_or(expected)?;
+    Ok(Peer { id: BranchId(id), address })
+}
+
+fn main() -> ExitCode {
+    let Arguments { command: Command::Serve(serve) } = Arguments::parse();
+    if let Err(message) = validate(&serve) {
+        say_error(&message);
+        return ExitCode::from(2);
+    }
+    let endpoint = match OtlpEndpoint::from_variables(|name| std::env::var(name).ok()) {
+        Ok(endpoint) => endpoint,
+        Err(error) => {
+            say_error(&error.to_string());
+            return ExitCode::from(2);
+        }
+    };
+    match run(&serve, endpoint.as_ref()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say_error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn validate(serve: &Serve) -> Result<(), String> {
+    for (index, peer) in serve.peers.iter().enumerate() {
+        if peer.id.0 == serve.id {
+            return Err(format!(
+                "--peer {} is this branch itself; name fellow branches only",
+                peer.id
+            ));
+        }
+        if serve.peers.iter().take(index).any(|other| other.id == peer.id) {
+            return Err(format!("--peer {} is given twice; give each fellow branch once", peer.id));
+        }
+    }
+    Ok(())
+}
+
+fn run(serve: &Serve, endpoint: Option<&OtlpEndpoint>) -> anyhow::Result<()> {
+    // Best effort: a branch with few peers does not need more than the default.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    // Nothing is kept here: a process that runs for weeks has no end at which to write a file.
+    let tracing = endpoint.map(|endpoint| Tracing::install(0, Some(endpoint))).transpose()?;
+    let counters = tracing.as_ref().map(Tracing::counters);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(serve_branch(serve, counters));
+    drop(runtime);
+    if let Some(tracing) = tracing {
+        let counts = tracing.finish();
+        if counts.export_failed > 0 {
+            let Some(endpoint) = endpoint else { return served };
+            say_error(&format!(
+                "{} of {} spans were not accepted by {endpoint}",
+                counts.export_failed, counts.ended
+            ));
+        }
+    }
+    served
+}
+
+async fn serve_branch(serve: &Serve, spans: Option<SpanCounters>) -> anyhow::Result<()> {
+    let (id, opening) = (BranchId(serve.id), Money::new(serve.opening_balance));
+    let peers = serve.peers.iter().map(|peer| peer.id).collect();
+    let replica = Broadcast::new(id, peers, serve.fanout, opening);
+    let branch = Branch::new(id, serve.peers.clone(), opening, Box::new(replica));
+    let listener = TcpListener::bind(serve.listen)
+        .await
+        .with_context(|| format!("failed to listen at {}; give another --listen", serve.listen))?;
+    let shutdown = CancellationToken::new();
+    let mut said =
+        format!("Branch {id} server started on port {}\n", listener.local_addr()?.port());
+    if let Some(address) = serve.metrics_listen {
+        let metrics = TcpListener::bind(address).await.with_context(|| {
+            format!("failed to listen at {address}; give another --metrics-listen")
+        })?;
+        said.push_str(&format!("Metrics at http://{}/metrics\n", metrics.local_addr()?));
+        let handle = branch.handle();
+        let scrape = move || {
+            let (handle, spans) = (handle.clone(), spans.clone());
+            async move {
+                let mut families = handle.families().await;
+                families.extend(spans.as_ref().map(SpanCounters::family));
+                families
+            }
+        };
+        tokio::spawn(serve_metrics(metrics, shutdown.clone(), scrape));
+    }
+    let mut stdout = io::stdout();
+    stdout.write_all(said.as_bytes()).and_then(|()| stdout.flush())?;
+    let ending = shutdown.clone();
+    tokio::spawn(async move {
+        passbook::cluster::asked_to_end().await;
+        ending.cancel();
+    });
+    branch.serve(listener, shutdown).await?;
+    Ok(())
+}
+
+/// Standard error may be closed; there is nobody to tell then.
+fn say_error(message: &str) {
+    let _ = writeln!(io::stderr(), "error: {message}");
+}

@@ -25,6 +25,9 @@ pub enum Fanout {
 }
 
 impl Fanout {
+    /// Both ways.
+    pub const ALL: [Self; 2] = [Self::Sequential, Self::Parallel];
+
     /// The name used in arguments and reports.
     pub const fn name(self) -> &'static str {
         match self {

@@ -30,6 +30,9 @@ pub enum Ack {
 }
 
 impl Ack {
+    /// All levels.
+    pub const ALL: [Self; 2] = [Self::Local, Self::All];
+
     /// The name used in arguments and reports.
     pub const fn name(self) -> &'static str {
         match self {

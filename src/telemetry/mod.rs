@@ -15,6 +15,7 @@ pub use endpoint::serve_metrics;
 pub use kept::{KeptTrace, KeptTraces, service_of};
 pub use latencies::Latencies;
 pub use metrics::{Family, MetricKind, MetricName, Series, Value, encode};
+pub use opentelemetry_sdk::trace::SpanData;
 pub use otlp::{OtlpEndpoint, OtlpEndpointError};
-pub use setup::{Counts, SetupError, Tracing};
+pub use setup::{Counts, SetupError, SpanCounters, Tracing};
 pub use spans::{CallSpan, FanoutSpan, SpanContext};

@@ -56,13 +56,46 @@ pub struct Counts {
     pub export_failed: u64,
 }
 
+/// Counts the spans of this process.
+#[derive(Clone, Debug)]
+pub struct SpanCounters {
+    kept: KeptTraces,
+    ended: Arc<AtomicU64>,
+    exported: Option<Arc<Exported>>,
+}
+
+impl SpanCounters {
+    /// What became of the spans so far.
+    pub fn counts(&self) -> Counts {
+        let ended = self.ended.load(Ordering::Relaxed);
+        let (kept, beyond_bound) = self.kept.counts();
+        let read = |counter: fn(&Exported) -> &AtomicU64| {
+            self.exported.as_deref().map_or(0, |exported| counter(exported).load(Ordering::Relaxed))
+        };
+        let exported = read(|exported| &exported.accepted);
+        Counts { ended, kept, beyond_bound, exported, export_failed: read(|e| &e.failed) }
+    }
+
+    /// The counts as a metric.
+    pub fn family(&self) -> Family {
+        let Counts { kept, beyond_bound, exported, export_failed, .. } = self.counts();
+        let fates = [
+            ("kept", kept),
+            ("beyond_bound", beyond_bound),
+            ("exported", exported),
+            ("export_failed", export_failed),
+        ];
+        let series =
+            fates.map(|(fate, count)| (vec![("fate", fate.to_owned())], Value::Counter(count)));
+        Family::new(names::SPANS, series)
+    }
+}
+
 /// Tracing, installed for the whole process.
 #[derive(Debug)]
 pub struct Tracing {
     provider: SdkTracerProvider,
-    kept: KeptTraces,
-    ended: Arc<AtomicU64>,
-    exported: Option<Arc<Exported>>,
+    counters: SpanCounters,
     /// Drives the exporter's connection. The exporter's own thread blocks on it, so it is nobody else's.
     runtime: Option<Runtime>,
 }
@@ -115,37 +148,18 @@ impl Tracing {
             .with_filter(Targets::new().with_target("passbook", LevelFilter::INFO));
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::set_global_default(subscriber).map_err(|_| SetupError::Installed)?;
-        Ok(Self { provider, kept, ended, exported, runtime })
+        let counters = SpanCounters { kept, ended, exported };
+        Ok(Self { provider, counters, runtime })
     }
 
     /// Takes out the traces that were kept since the last call.
     pub fn take_kept(&self) -> Vec<KeptTrace> {
-        self.kept.take()
+        self.counters.kept.take()
     }
 
-    /// What became of the spans so far.
-    pub fn counts(&self) -> Counts {
-        let ended = self.ended.load(Ordering::Relaxed);
-        let (kept, beyond_bound) = self.kept.counts();
-        let read = |counter: fn(&Exported) -> &AtomicU64| {
-            self.exported.as_deref().map_or(0, |exported| counter(exported).load(Ordering::Relaxed))
-        };
-        let exported = read(|exported| &exported.accepted);
-        Counts { ended, kept, beyond_bound, exported, export_failed: read(|e| &e.failed) }
-    }
-
-    /// The counts as a metric.
-    pub fn family(&self) -> Family {
-        let Counts { kept, beyond_bound, exported, export_failed, .. } = self.counts();
-        let fates = [
-            ("kept", kept),
-            ("beyond_bound", beyond_bound),
-            ("exported", exported),
-            ("export_failed", export_failed),
-        ];
-        let series =
-            fates.map(|(fate, count)| (vec![("fate", fate.to_owned())], Value::Counter(count)));
-        Family::new(names::SPANS, series)
+    /// What became of the spans, now and later.
+    pub fn counters(&self) -> SpanCounters {
+        self.counters.clone()
     }
 
     /// Exports what is queued and ends. Blocks for a few seconds at most; not to be called from a
@@ -153,7 +167,7 @@ impl Tracing {
     pub fn finish(mut self) -> Counts {
         // It reports only the last batch, and a timeout as an error: the counters know more.
         let _ = self.provider.shutdown_with_timeout(FLUSH_TIMEOUT);
-        let mut counts = self.counts();
+        let mut counts = self.counters.counts();
         if let Some(runtime) = self.runtime.take() {
             counts.export_failed = counts.ended.saturating_sub(counts.exported);
             runtime.shutdown_background();

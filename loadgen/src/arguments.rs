@@ -1,0 +1,274 @@
+//! The command line. Parsing does no I/O; only reading the input file of a replay does.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand};
+use loadgen::Scenario;
+use loadgen::scenario::{ClusterChoice, Mix, Replay, SampleRate, Stop, Synthetic, Workload};
+use passbook::files::Input;
+use passbook::replicate::{Ack, Fanout};
+
+use crate::terminal::Verbosity;
+
+/// Loads a replicated bank with customers, measures it honestly, and judges what they saw.
+///
+/// Without a command, synthetic customers work on a bank of gRPC branches that is started for the run.
+///
+/// Exit codes: 0 passed, 1 the run could not be done, 2 bad arguments or input, 3 the correctness gate
+/// failed, 5 the verdict is unknown, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    synthetic: SyntheticArguments,
+    #[command(flatten)]
+    common: CommonArguments,
+    /// The run folder for input.json, output.json, summary.json and traces
+    #[arg(long, value_name = "DIR", default_value = "passbook-run")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay an input file, its customers one after another
+    Replay(ReplayArguments),
+}
+
+#[derive(Args, Debug)]
+struct ReplayArguments {
+    /// The input file
+    input: PathBuf,
+    /// Where the answers go [default: output.json, unless --out is given]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write a run folder as well
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+#[derive(Args, Debug)]
+struct SyntheticArguments {
+    /// Customers, all at once; each does one operation at a time
+    #[arg(long, short = 'c', visible_alias = "concurrency", value_name = "N", default_value_t = 500,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    customers: u64,
+    /// Branches of the embedded cluster [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    branches: Option<u32>,
+    /// Operations of each customer [default: 100]
+    #[arg(long, value_name = "N", conflicts_with = "duration",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    events: Option<u64>,
+    /// Work this long instead of a number of operations, such as 30s
+    #[arg(long, short = 'z', value_name = "TIME", value_parser = parse_duration)]
+    duration: Option<Duration>,
+    /// Weights of deposits, withdrawals and queries
+    #[arg(long, value_name = "D:W:Q", default_value_t = Mix::default())]
+    mix: Mix,
+    /// The chance per operation of another branch than the customer's own
+    #[arg(long, value_name = "CHANCE", default_value_t = 0.2, value_parser = parse_chance)]
+    roam: f64,
+    /// What every branch holds at the start [default: 1000000; with --target what they hold]
+    #[arg(long, value_name = "MONEY", value_parser = clap::value_parser!(i64).range(0..))]
+    opening_balance: Option<i64>,
+    /// Decides what customers do; "random" draws one and the report tells it
+    #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse_seed)]
+    seed: Seed,
+    /// Pause of a customer between an answer and the next operation, such as 10ms
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    think: Duration,
+}
+
+#[derive(Args, Debug)]
+struct CommonArguments {
+    /// How writes reach fellow branches
+    #[arg(long, default_value = "broadcast", value_parser = PossibleValuesParser::new(["broadcast"]))]
+    replication: String,
+    /// In which order the embedded cluster's branches tell each other [default: parallel]
+    #[arg(long, value_parser = fanout_parser())]
+    fanout: Option<Fanout>,
+    /// How many branches hold a write when its customer is answered
+    #[arg(long, default_value = Ack::All.name(), value_parser = ack_parser())]
+    ack: Ack,
+    /// A running cluster instead of an embedded one: all its addresses, in the order of the branches
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
+    target: Vec<String>,
+    /// An operation without an answer after this long is unknown
+    #[arg(long, short = 't', value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
+    timeout: Duration,
+    /// The share of operations that are traced
+    #[arg(long, value_name = "PERCENT", default_value = "1%")]
+    trace_sample: SampleRate,
+    /// Serve /metrics here while the run lasts
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
+    /// Print what each customer received
+    #[arg(long, short, action = ArgAction::SetTrue, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Print the verdict only
+    #[arg(long, short, action = ArgAction::SetTrue)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Seed {
+    Given(u64),
+    Random,
+}
+
+fn parse_seed(text: &str) -> Result<Seed, String> {
+    match text {
+        "random" => Ok(Seed::Random),
+        _ => text
+            .parse()
+            .map(Seed::Given)
+            .map_err(|_| "expected a whole number or random".to_owned()),
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "expected a time such as 30s, 500ms or 2m".to_owned())
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = parse_duration(text)?;
+    if (Duration::from_millis(1)..=Duration::from_secs(60)).contains(&timeout) {
+        Ok(timeout)
+    } else {
+        Err("expected a time from 1ms to 60s".to_owned())
+    }
+}
+
+fn parse_chance(text: &str) -> Result<f64, String> {
+    let chance = text.parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
+    chance.ok_or_else(|| "expected a chance from 0 to 1, such as 0.2".to_owned())
+}
+
+fn fanout_parser() -> impl TypedValueParser<Value = Fanout> {
+    PossibleValuesParser::new(Fanout::ALL.map(Fanout::name))
+        .map(|name| Fanout::ALL.into_iter().find(|f| f.name() == name).unwrap_or(Fanout::Parallel))
+}
+
+fn ack_parser() -> impl TypedValueParser<Value = Ack> {
+    PossibleValuesParser::new(Ack::ALL.map(Ack::name))
+        .map(|name| Ack::ALL.into_iter().find(|ack| ack.name() == name).unwrap_or(Ack::All))
+}
+
+impl Arguments {
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        let common = match &self.command {
+            Some(Command::Replay(replay)) => &replay.common,
+            None => &self.common,
+        };
+        match (common.verbose, common.quiet) {
+            (_, true) => Verbosity::Quiet,
+            (true, _) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        }
+    }
+
+    /// The run that these arguments ask for, or one message that says what is wrong with them.
+    pub(crate) fn into_scenario(self) -> Result<Scenario, String> {
+        match self.command {
+            Some(Command::Replay(replay)) => replay_scenario(replay),
+            None => {
+                let targets = self.common.target.len();
+                let workload = Workload::Synthetic(self.synthetic.into_synthetic(targets)?);
+                self.common.into_scenario(workload, Some(self.out))
+            }
+        }
+    }
+}
+
+fn replay_scenario(arguments: ReplayArguments) -> Result<Scenario, String> {
+    let input = Input::read(&arguments.input).map_err(|error| error.to_string())?;
+    let output = match (arguments.output, &arguments.out) {
+        (Some(output), _) => Some(output),
+        (None, Some(_)) => None,
+        (None, None) => Some(PathBuf::from("output.json")),
+    };
+    if let Some(output) = &output {
+        check_output(output)?;
+    }
+    let workload = Workload::Replay(Replay { path: arguments.input, input, output });
+    arguments.common.into_scenario(workload, arguments.out)
+}
+
+/// An output that cannot be written must not cost a run.
+fn check_output(output: &std::path::Path) -> Result<(), String> {
+    if output.is_dir() {
+        return Err(format!("{}: is a folder; give -o the path of a file", output.display()));
+    }
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        Some(folder) => Err(format!(
+            "{}: there is no such folder; make it or give another -o",
+            folder.display()
+        )),
+        None => Ok(()),
+    }
+}
+
+impl SyntheticArguments {
+    fn into_synthetic(self, targets: usize) -> Result<Synthetic, String> {
+        if targets > 0 && self.branches.is_some() {
+            return Err("--branches is for the embedded cluster; with --target the addresses \
+                        say how many there are: leave it out"
+                .to_owned());
+        }
+        let stop = match (self.events, self.duration) {
+            (_, Some(duration)) if duration.is_zero() => {
+                return Err("--duration is zero; give a time such as 30s".to_owned());
+            }
+            (_, Some(duration)) => Stop::After(duration),
+            (events, None) => Stop::Events(events.unwrap_or(100)),
+        };
+        let seed = match self.seed {
+            Seed::Given(seed) => seed,
+            Seed::Random => rand::random(),
+        };
+        Ok(Synthetic {
+            customers: self.customers,
+            branches: self.branches.unwrap_or(3),
+            stop,
+            mix: self.mix,
+            roam: self.roam,
+            opening: self.opening_balance,
+            seed,
+            think: self.think,
+        })
+    }
+}
+
+impl CommonArguments {
+    fn into_scenario(self, workload: Workload, out: Option<PathBuf>) -> Result<Scenario, String> {
+        let cluster = if self.target.is_empty() {
+            ClusterChoice::Embedded { fanout: self.fanout.unwrap_or(Fanout::Parallel) }
+        } else if self.fanout.is_some() {
+            return Err(
+                "--fanout is for the embedded cluster; running branches were told theirs by \
+                        `branch serve --fanout`: leave it out"
+                    .to_owned(),
+            );
+        } else {
+            ClusterChoice::Running { targets: self.target }
+        };
+        Ok(Scenario {
+            workload,
+            cluster,
+            ack: self.ack,
+            timeout: self.timeout,
+            trace_sample: self.trace_sample,
+            metrics_listen: self.metrics_listen,
+            out,
+        })
+    }
+}

@@ -1,0 +1,226 @@
+//! Calls to branches, with a deadline on each.
+
+use std::time::Duration;
+
+use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome, WriteKind};
+use passbook::check::BranchState;
+use passbook::files::Event;
+use passbook::replicate::Ack;
+use passbook::telemetry::CallSpan;
+use passbook::wire::v1::bank_client::BankClient;
+use passbook::wire::v1::inspect_client::InspectClient;
+use passbook::wire::v1::{QueryRequest, StateReply, StateRequest, WriteRequest};
+use passbook::wire::{from_ack, outcome_of, to_answer, to_state};
+use thiserror::Error;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+/// Between two looks at a branch that is not ready yet.
+const POLL: Duration = Duration::from_millis(2);
+const WINDOW_BYTES: u32 = 1 << 20;
+/// Requests that may wait in a channel: as many as there can be customers in a thread.
+const CHANNEL_QUEUE: usize = 65_536;
+
+/// A branch cannot be used.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// The address is none.
+    #[error("{0} is not an address; give host:port")]
+    Address(String),
+    /// Nobody is there, or not in time.
+    #[error("branch at {address} cannot be reached: {reason}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Channels to all branches from one thread.
+#[derive(Clone, Debug)]
+pub struct Bank {
+    /// By id, ascending.
+    branches: Vec<(BranchId, BankClient<Channel>)>,
+    ack: Ack,
+    timeout: Duration,
+    timeout_header: MetadataValue<Ascii>,
+}
+
+/// A channel to `address`, connected.
+pub(crate) async fn connect(address: &str, limit: Duration) -> Result<Channel, ConnectError> {
+    let not_an_address = || ConnectError::Address(address.to_owned());
+    let unreachable =
+        |reason: String| ConnectError::Unreachable { address: address.to_owned(), reason };
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|_| not_an_address())?
+        .connect_timeout(limit)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .buffer_size(CHANNEL_QUEUE);
+    if endpoint.uri().port_u16().is_none() {
+        return Err(not_an_address());
+    }
+    endpoint.connect().await.map_err(|error| unreachable(innermost(&error)))
+}
+
+/// The last cause says what happened; those before only that something did.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// The state of the branch at the end of `channel`.
+pub(crate) async fn inspect(channel: Channel, limit: Duration) -> Result<StateReply, Status> {
+    let call = async { InspectClient::new(channel).state(StateRequest {}).await };
+    match timeout(limit, call).await {
+        Ok(reply) => reply.map(tonic::Response::into_inner),
+        Err(_) => Err(Status::deadline_exceeded(format!("no answer within {limit:?}"))),
+    }
+}
+
+/// Waits until the branch says that it serves; at most `limit`.
+pub(crate) async fn ready(channel: Channel, limit: Duration) -> Result<(), Status> {
+    let mut health = HealthClient::new(channel);
+    let service = "passbook.v1.Bank".to_owned();
+    let begun = Instant::now();
+    loop {
+        let left = limit.saturating_sub(begun.elapsed());
+        let request = HealthCheckRequest { service: service.clone() };
+        match timeout(left, health.check(request)).await {
+            Ok(Ok(reply)) if reply.get_ref().status() == ServingStatus::Serving => return Ok(()),
+            Ok(Ok(_)) => sleep(POLL).await,
+            Ok(Err(status)) => return Err(status),
+            Err(_) => return Err(Status::deadline_exceeded("the branch does not become ready")),
+        }
+    }
+}
+
+impl Bank {
+    /// Connects to every branch.
+    pub async fn connect(
+        addresses: &[(BranchId, String)],
+        ack: Ack,
+        limit: Duration,
+    ) -> Result<Self, ConnectError> {
+        let mut branches = Vec::with_capacity(addresses.len());
+        for (id, address) in addresses {
+            branches.push((*id, BankClient::new(connect(address, limit).await?)));
+        }
+        branches.sort_unstable_by_key(|(id, _)| *id);
+        let micros = limit.as_micros().min(99_999_999);
+        let timeout_header = MetadataValue::try_from(format!("{micros}u"))
+            .map_err(|_| ConnectError::Address(String::new()))?;
+        Ok(Self { branches, ack, timeout: limit, timeout_header })
+    }
+
+    /// Asks each branch for its balance once: the connections and the code are warm then.
+    pub async fn warm_up(&self) {
+        for (branch, _) in &self.branches {
+            let event = Event { operation: Operation::Query, branch: *branch, names_branch: true };
+            let _ = self.call(CustomerId(0), 0, &event, false).await;
+        }
+    }
+
+    /// Does one operation. No answer in time is an unknown outcome.
+    pub async fn call(
+        &self,
+        customer: CustomerId,
+        number: u64,
+        event: &Event,
+        traced: bool,
+    ) -> Answer {
+        let Ok(index) = self.branches.binary_search_by_key(&event.branch, |(id, _)| *id) else {
+            return unknown();
+        };
+        let mut client = self.branches[index].1.clone();
+        let span = if traced {
+            CallSpan::customer(method(event.operation), customer.0, number, event.branch)
+        } else {
+            CallSpan::default()
+        };
+        let asked = async {
+            match event.operation {
+                Operation::Query => {
+                    let message = QueryRequest { customer: customer.0, number };
+                    let reply = client.query(self.request(message, &span)).await?.into_inner();
+                    Ok(Answer { outcome: Outcome::Ok, balance: Some(Money::new(reply.balance)) })
+                }
+                Operation::Write(write) => {
+                    let message = WriteRequest {
+                        customer: customer.0,
+                        number,
+                        amount: write.amount.minor_units(),
+                        ack: from_ack(self.ack),
+                    };
+                    let request = self.request(message, &span);
+                    let reply = match write.kind {
+                        WriteKind::Deposit => client.deposit(request).await?,
+                        WriteKind::Withdraw => client.withdraw(request).await?,
+                    };
+                    Ok(to_answer(reply.get_ref()))
+                }
+            }
+        };
+        // tonic's own deadline ends with the headers of an answer; this one with the answer.
+        let answered = match timeout(self.timeout, asked).await {
+            Ok(answered) => answered,
+            Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+        };
+        let code = answered.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        let answer = answered
+            .unwrap_or_else(|status| Answer { outcome: outcome_of(status.code()), balance: None });
+        if traced {
+            let amount = match event.operation {
+                Operation::Query => None,
+                Operation::Write(write) => Some(write.amount.minor_units()),
+            };
+            span.note(amount, outcome_name(answer.outcome));
+        }
+        span.end_client(code);
+        answer
+    }
+
+    fn request<T>(&self, message: T, span: &CallSpan) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("grpc-timeout", self.timeout_header.clone());
+        span.inject(request.metadata_mut());
+        request
+    }
+}
+
+/// The gRPC method by which an operation is asked for.
+pub(crate) const fn method(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Query => "passbook.v1.Bank/Query",
+        Operation::Write(write) => match write.kind {
+            WriteKind::Deposit => "passbook.v1.Bank/Deposit",
+            WriteKind::Withdraw => "passbook.v1.Bank/Withdraw",
+        },
+    }
+}
+
+/// The name of an outcome in spans.
+const fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Rejected(_) => "rejected",
+        Outcome::Unknown => "unknown",
+    }
+}
+
+const fn unknown() -> Answer {
+    Answer { outcome: Outcome::Unknown, balance: None }
+}
+
+/// What a branch said of itself, as the gate wants it.
+pub(crate) fn state(reply: &StateReply) -> BranchState {
+    to_state(reply)
+}

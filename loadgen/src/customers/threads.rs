@@ -1,0 +1,189 @@
+//! Customers in a thread of their own, which never shares a core's runtime with the branches.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use passbook::bank::{BranchId, CustomerId};
+use passbook::files::Block;
+use passbook::replicate::Ack;
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{Instant, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Bank, ConnectError};
+use super::recorder::{Live, Recorder};
+use super::session::{Record, Shared};
+use crate::scenario::{SampleRate, Stop, Synthetic};
+
+/// How often a thread says how far it is.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What a thread's customers do.
+#[derive(Clone, Debug)]
+pub enum Crowd {
+    /// All at once, each in its own loop.
+    AtOnce {
+        /// What they do.
+        synthetic: Synthetic,
+        /// Where.
+        branches: Vec<BranchId>,
+    },
+    /// The blocks of an input file, one after another.
+    OneAfterAnother(Vec<Block>),
+}
+
+/// Everything a thread of customers is told.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the branches are.
+    pub addresses: Vec<(BranchId, String)>,
+    /// When writes are answered.
+    pub ack: Ack,
+    /// When an operation is given up.
+    pub timeout: Duration,
+    /// Which operations are traced.
+    pub trace_sample: SampleRate,
+    /// Who does what.
+    pub crowd: Crowd,
+    /// Ends the run early: nothing new is begun.
+    pub interrupted: CancellationToken,
+}
+
+/// How far a thread of customers is.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// Time since the first operation was due.
+    pub elapsed: Duration,
+    /// Customers that are not done.
+    pub active: u64,
+    /// Counts by kind.
+    pub live: [Live; 3],
+    /// 50th and 99th percentile of the response times since the last look, nanoseconds.
+    pub recent: (u64, u64),
+}
+
+/// What came of a thread of customers.
+#[derive(Debug)]
+pub struct Ran {
+    /// What each customer did, in the order of ids or of the file.
+    pub records: Vec<Record>,
+    /// What was measured.
+    pub recorder: Recorder,
+    /// From the instant the first operation was due to the last answer.
+    pub measured: Duration,
+}
+
+/// A thread of customers at work.
+#[derive(Debug)]
+pub struct AtWork {
+    /// How far it is.
+    pub look: watch::Receiver<Look>,
+    /// What came of it. An error of receiving means that the thread died.
+    pub ran: oneshot::Receiver<Result<Ran, ConnectError>>,
+}
+
+impl Plan {
+    /// Starts the thread.
+    pub fn start(self) -> io::Result<AtWork> {
+        let (looks, look) = watch::channel(Look::default());
+        let (done, ran) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("passbook-customers".to_owned()).spawn(move || {
+            let ran = LocalSet::new().block_on(&runtime, self.run(looks));
+            // Nobody waits for it if the run was given up.
+            let _ = done.send(ran);
+        })?;
+        Ok(AtWork { look, ran })
+    }
+
+    async fn run(self, looks: watch::Sender<Look>) -> Result<Ran, ConnectError> {
+        let bank = Bank::connect(&self.addresses, self.ack, self.timeout).await?;
+        bank.warm_up().await;
+        let begun = Instant::now();
+        let (until, think, active) = match &self.crowd {
+            Crowd::AtOnce { synthetic, .. } => {
+                let until = match synthetic.stop {
+                    Stop::Events(_) => None,
+                    Stop::After(duration) => Some(begun + duration),
+                };
+                (until, synthetic.think, synthetic.customers)
+            }
+            Crowd::OneAfterAnother(blocks) => {
+                (None, Duration::ZERO, u64::try_from(blocks.len()).unwrap_or(u64::MAX))
+            }
+        };
+        let shared = Rc::new(Shared {
+            bank,
+            recorder: RefCell::new(Recorder::new()),
+            active: Cell::new(active),
+            trace_sample: self.trace_sample,
+            think,
+            until,
+            interrupted: self.interrupted,
+        });
+        let looking = tokio::task::spawn_local(look_at(Rc::clone(&shared), begun, looks));
+        let records = match self.crowd {
+            Crowd::AtOnce { synthetic, branches } => {
+                at_once(&shared, &synthetic, &branches, begun).await
+            }
+            Crowd::OneAfterAnother(blocks) => one_after_another(&shared, blocks, begun).await,
+        };
+        let measured = begun.elapsed();
+        looking.abort();
+        let recorder = shared.recorder.take();
+        Ok(Ran { records, recorder, measured })
+    }
+}
+
+async fn at_once(
+    shared: &Rc<Shared>,
+    synthetic: &Synthetic,
+    branches: &[BranchId],
+    begun: Instant,
+) -> Vec<Record> {
+    let events = match synthetic.stop {
+        Stop::Events(events) => usize::try_from(events).unwrap_or(usize::MAX),
+        Stop::After(_) => usize::MAX,
+    };
+    let mut sessions = JoinSet::new();
+    for customer in (1..=synthetic.customers).map(CustomerId) {
+        let shared = Rc::clone(shared);
+        let mine = synthetic.events(customer, branches).take(events);
+        sessions.spawn_local(async move { shared.session(customer, mine, begun).await });
+    }
+    let mut records = sessions.join_all().await;
+    records.sort_unstable_by_key(|record| record.customer);
+    records
+}
+
+async fn one_after_another(shared: &Rc<Shared>, blocks: Vec<Block>, begun: Instant) -> Vec<Record> {
+    let mut records = Vec::with_capacity(blocks.len());
+    let mut due = begun;
+    for block in blocks {
+        records.push(shared.session(block.id, block.events, due).await);
+        due = Instant::now();
+    }
+    records
+}
+
+/// Reports until it is aborted.
+async fn look_at(shared: Rc<Shared>, begun: Instant, looks: watch::Sender<Look>) {
+    let mut ticks = interval(LOOK);
+    loop {
+        ticks.tick().await;
+        let look = {
+            let mut recorder = shared.recorder.borrow_mut();
+            Look {
+                elapsed: begun.elapsed(),
+                active: shared.active.get(),
+                live: recorder.live(),
+                recent: recorder.take_recent(),
+            }
+        };
+        // Nobody may be looking.
+        let _ = looks.send(look);
+    }
+}

@@ -1,0 +1,111 @@
+//! The verdict of a run: its `output.json`, read back from disk, against what the branches hold.
+
+use std::path::Path;
+
+use passbook::bank::{Money, Operation};
+use passbook::check::{
+    BranchState, Evidence, Finding, Observation, Verdict, conservation, convergence, overdraft,
+    read_your_writes, sequential,
+};
+use passbook::files::{Input, OutputError, observe};
+use passbook::replicate::Ack;
+
+use crate::customers::Record;
+
+/// A finding, and whether the settings of the run promise that property.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What was found.
+    pub finding: Finding,
+    /// A broken promise fails the run; anything else is reported only.
+    pub promised: bool,
+}
+
+/// What customers did: one after another, or at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concurrency {
+    /// Never two operations at the same time.
+    None,
+    /// Any number of customers at the same time.
+    Many,
+}
+
+/// Judges the output at `path`, which answers `performed`. `records` adds the balances that came with
+/// the answers to writes, for which the file has no place.
+pub fn judge(
+    path: &Path,
+    performed: &Input,
+    records: &[Record],
+    branches: &[BranchState],
+    concurrency: Concurrency,
+    ack: Ack,
+) -> Result<Vec<Check>, OutputError> {
+    let mut observations = observe(performed, path)?;
+    add_balances_of_writes(&mut observations, records);
+    let evidence = Evidence { opening: performed.opening, observations: &observations, branches };
+    // With an answer from everybody a sequential customer can miss nothing, wherever they go next.
+    let seen_everywhere = ack == Ack::All || performed.branches.len() == 1;
+    let mut checks = Vec::new();
+    let mut check = |finding: Finding, promised: bool| checks.push(Check { finding, promised });
+    if concurrency == Concurrency::None {
+        check(sequential(&evidence), seen_everywhere);
+    }
+    check(conservation(&evidence), true);
+    check(convergence(&evidence), true);
+    check(overdraft(&evidence), true);
+    check(read_your_writes(&evidence), seen_everywhere);
+    Ok(checks)
+}
+
+/// The worst verdict on what was promised.
+pub fn verdict(checks: &[Check]) -> Verdict {
+    let promised = checks.iter().filter(|check| check.promised);
+    promised.map(|check| check.finding.verdict).max().unwrap_or(Verdict::Unknown)
+}
+
+fn add_balances_of_writes(observations: &mut [Observation], records: &[Record]) {
+    let balances = records.iter().flat_map(|record| &record.done).map(|done| done.answer.balance);
+    for (seen, balance) in observations.iter_mut().zip(balances) {
+        if seen.operation != Operation::Query {
+            seen.balance = balance;
+        }
+    }
+}
+
+/// What was performed, in the seeds' form: the events of `records` on branches that all began at `opening`.
+pub fn performed(
+    records: &[Record],
+    branches: Vec<passbook::bank::BranchId>,
+    opening: Money,
+) -> Input {
+    let block = |record: &Record| passbook::files::Block {
+        id: record.customer,
+        events: record.done.iter().map(|done| done.event).collect(),
+    };
+    Input { customers: records.iter().map(block).collect(), branches, opening }
+}
+
+#[cfg(test)]
+mod tests {
+    use passbook::check::Property;
+
+    use super::*;
+
+    fn check(property: Property, verdict: Verdict, promised: bool) -> Check {
+        let evidence = Evidence { opening: Money::ZERO, observations: &[], branches: &[] };
+        let finding = Finding { property, verdict, ..sequential(&evidence) };
+        Check { finding, promised }
+    }
+
+    #[test]
+    fn the_worst_promised_verdict_counts_and_no_promise_is_no_pass() {
+        let pass = check(Property::Conservation, Verdict::Pass, true);
+        let unknown = check(Property::Convergence, Verdict::Unknown, true);
+        let broken = check(Property::Overdraft, Verdict::Fail, true);
+        let observed = check(Property::ReadYourWrites, Verdict::Fail, false);
+        assert_eq!(verdict(&[pass.clone(), observed.clone()]), Verdict::Pass);
+        assert_eq!(verdict(&[pass.clone(), unknown.clone()]), Verdict::Unknown);
+        assert_eq!(verdict(&[unknown, broken, pass]), Verdict::Fail);
+        assert_eq!(verdict(&[observed]), Verdict::Unknown);
+    }
+}

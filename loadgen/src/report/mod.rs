@@ -1,0 +1,191 @@
+//! What a run came to: for people, for programs, and as an exit code.
+
+mod metrics;
+mod summary;
+mod text;
+mod waterfall;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use passbook::bank::Money;
+use passbook::check::Verdict;
+use passbook::files::Output;
+use passbook::telemetry::{Counts, KeptTrace};
+
+use crate::customers::{Kind, KindRecord, Ran};
+use crate::judge::{Check, verdict};
+use crate::scenario::{ClusterChoice, Scenario, Workload};
+
+pub use metrics::families;
+pub use summary::Summary;
+pub use waterfall::{TraceOf, Waterfall};
+
+/// How a process of loadgen ends. The order of the design's list decides where several apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitCode {
+    /// Every promise held.
+    Passed,
+    /// The run could not be done.
+    NotDone,
+    /// Bad arguments or input.
+    BadInput,
+    /// The correctness gate failed.
+    Failed,
+    /// The verdict is unknown.
+    Unknown,
+    /// Interrupted, after reporting.
+    Interrupted,
+}
+
+impl ExitCode {
+    /// The number the shell sees.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Passed => 0,
+            Self::NotDone => 1,
+            Self::BadInput => 2,
+            Self::Failed => 3,
+            Self::Unknown => 5,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Where the artifacts are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// The run folder.
+    pub folder: Option<PathBuf>,
+    /// A replay's `output.json`.
+    pub output: Option<PathBuf>,
+}
+
+/// Counts and latencies of one kind of operation, or of all.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// `deposit`, `withdraw`, `query` or `all`.
+    pub name: &'static str,
+    /// What was recorded.
+    pub record: KindRecord,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    scenario: Scenario,
+    measured: Duration,
+    /// By kind, then all together.
+    rows: Vec<Row>,
+    checks: Vec<Check>,
+    waterfall: Option<Waterfall>,
+    traces_of_operations: TraceOf,
+    traces: usize,
+    spans: Option<Counts>,
+    /// What every branch held at the start.
+    pub opening: Money,
+    /// The replication scheme.
+    pub replication: String,
+    /// Whether the run was ended early.
+    pub interrupted: bool,
+    /// What every customer received.
+    pub output: Output,
+    /// Where the artifacts are.
+    pub files: Files,
+}
+
+impl Report {
+    /// What `ran` and its `checks` come to.
+    pub fn new(
+        scenario: &Scenario,
+        ran: &Ran,
+        checks: Vec<Check>,
+        traces: &[KeptTrace],
+        spans: Option<Counts>,
+    ) -> Self {
+        let kinds = Kind::ALL
+            .map(|kind| Row { name: kind.name(), record: ran.recorder.kind(kind).clone() });
+        let mut rows = Vec::from(kinds);
+        rows.push(Row { name: "all", record: ran.recorder.all() });
+        Self {
+            scenario: scenario.clone(),
+            measured: ran.measured,
+            rows,
+            checks,
+            waterfall: Waterfall::slowest_write(traces),
+            traces_of_operations: TraceOf::new(traces),
+            traces: traces.len(),
+            spans,
+            opening: Money::ZERO,
+            replication: String::new(),
+            interrupted: false,
+            output: Output::new(),
+            files: Files::default(),
+        }
+    }
+
+    /// The worst verdict on what was promised.
+    pub fn verdict(&self) -> Verdict {
+        verdict(&self.checks)
+    }
+
+    /// What the process is to end with.
+    pub fn exit_code(&self) -> ExitCode {
+        match self.verdict() {
+            Verdict::Fail => ExitCode::Failed,
+            Verdict::Unknown => ExitCode::Unknown,
+            Verdict::Pass if self.interrupted => ExitCode::Interrupted,
+            Verdict::Pass => ExitCode::Passed,
+        }
+    }
+
+    /// Every property that was looked at.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// Answered operations per second of the measured time.
+    pub fn throughput_per_s(&self) -> f64 {
+        let seconds = self.measured.as_secs_f64();
+        let completed = self.rows.last().map_or(0, |all| all.record.live.completed());
+        if seconds > 0.0 { count_as_f64(completed) / seconds } else { 0.0 }
+    }
+
+    /// Settings that need a word, as name and value.
+    fn settings(&self) -> Settings {
+        let (fanout, branches) = match &self.scenario.cluster {
+            ClusterChoice::Embedded { fanout } => (Some(fanout.name()), None),
+            ClusterChoice::Running { targets } => (None, Some(targets.len())),
+        };
+        let branches = branches.unwrap_or(match &self.scenario.workload {
+            Workload::Synthetic(synthetic) => {
+                usize::try_from(synthetic.branches).unwrap_or(usize::MAX)
+            }
+            Workload::Replay(replay) => replay.input.branches.len(),
+        });
+        Settings { fanout, branches, seed: self.seed() }
+    }
+
+    fn seed(&self) -> Option<u64> {
+        match &self.scenario.workload {
+            Workload::Synthetic(synthetic) => Some(synthetic.seed),
+            Workload::Replay(_) => None,
+        }
+    }
+}
+
+struct Settings {
+    fanout: Option<&'static str>,
+    branches: usize,
+    seed: Option<u64>,
+}
+
+/// For rates only: beyond 2^53 the last digits are rounded.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a rate needs no more digits than a float has"
+)]
+fn count_as_f64(count: u64) -> f64 {
+    count as f64
+}

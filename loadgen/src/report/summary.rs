@@ -1,0 +1,223 @@
+//! `summary.json`: the run in numbers.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use passbook::check::Verdict;
+use serde::Serialize;
+
+use super::{Report, Row};
+use crate::scenario::{Stop, Workload};
+
+/// Raised when a name or a meaning changes.
+const SCHEMA: u32 = 1;
+
+/// The content of `summary.json`. Units are last in names.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    schema: u32,
+    verdict: &'static str,
+    exit_code: u8,
+    interrupted: bool,
+    seed: Option<u64>,
+    throughput_per_s: f64,
+    measured_s: f64,
+    operations: BTreeMap<&'static str, Outcomes>,
+    latency: BTreeMap<&'static str, Latency>,
+    checks: Vec<CheckRecord>,
+    cluster: ClusterRecord,
+    workload: WorkloadRecord,
+    traces: TracesRecord,
+}
+
+#[derive(Debug, Serialize)]
+struct Outcomes {
+    ok: u64,
+    rejected: u64,
+    unknown: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Latency {
+    response: Percentiles,
+    service: Percentiles,
+}
+
+#[derive(Debug, Serialize)]
+struct Percentiles {
+    p50_us: f64,
+    p90_us: f64,
+    p99_us: f64,
+    p999_us: f64,
+    max_us: f64,
+    count: u64,
+}
+
+impl Percentiles {
+    fn of(nanoseconds: &Histogram<u64>) -> Self {
+        let micros = |value: u64| super::count_as_f64(value) / 1_000.0;
+        let at = |quantile: f64| micros(nanoseconds.value_at_quantile(quantile));
+        Self {
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p99_us: at(0.99),
+            p999_us: at(0.999),
+            max_us: micros(nanoseconds.max()),
+            count: nanoseconds.len(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct CheckRecord {
+    property: &'static str,
+    promised: bool,
+    verdict: &'static str,
+    violations: u64,
+    note: String,
+    first_violations: Vec<ViolationRecord>,
+}
+
+#[derive(Debug, Serialize)]
+struct ViolationRecord {
+    story: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ClusterRecord {
+    branches: usize,
+    replication: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fanout: Option<&'static str>,
+    ack: &'static str,
+    read: &'static str,
+    opening_balance: i64,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct WorkloadRecord {
+    kind: &'static str,
+    customers: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events_each: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roam: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    think_s: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct TracesRecord {
+    sample_percent: f64,
+    kept_traces: usize,
+    kept_spans: u64,
+    beyond_bound_spans: u64,
+}
+
+impl Report {
+    /// The run in numbers.
+    pub fn summary(&self) -> Summary {
+        let settings = self.settings();
+        let kinds = self.rows.iter().filter(|row| row.name != "all");
+        let outcomes = |row: &Row| {
+            let live = &row.record.live;
+            (row.name, Outcomes { ok: live.ok, rejected: live.rejected, unknown: live.unknown })
+        };
+        let latency = |row: &Row| {
+            let response = Percentiles::of(&row.record.response);
+            (row.name, Latency { response, service: Percentiles::of(&row.record.service) })
+        };
+        let spans = self.spans.unwrap_or_default();
+        Summary {
+            schema: SCHEMA,
+            verdict: self.verdict().name(),
+            exit_code: self.exit_code().number(),
+            interrupted: self.interrupted,
+            seed: settings.seed,
+            throughput_per_s: self.throughput_per_s(),
+            measured_s: self.measured.as_secs_f64(),
+            operations: kinds.map(outcomes).collect(),
+            latency: self.rows.iter().map(latency).collect(),
+            checks: self.check_records(),
+            cluster: ClusterRecord {
+                branches: settings.branches,
+                replication: self.replication.clone(),
+                fanout: settings.fanout,
+                ack: self.scenario.ack.name(),
+                read: "local",
+                opening_balance: self.opening.minor_units(),
+            },
+            workload: self.workload_record(),
+            traces: TracesRecord {
+                sample_percent: self.scenario.trace_sample.percent(),
+                kept_traces: self.traces,
+                kept_spans: spans.kept,
+                beyond_bound_spans: spans.beyond_bound,
+            },
+        }
+    }
+
+    fn check_records(&self) -> Vec<CheckRecord> {
+        let record = |check: &crate::judge::Check| CheckRecord {
+            property: check.finding.property.name(),
+            promised: check.promised,
+            verdict: check.finding.verdict.name(),
+            violations: check.finding.violations_total,
+            note: check.finding.note.clone(),
+            first_violations: check
+                .finding
+                .violations
+                .iter()
+                .map(|violation| ViolationRecord {
+                    story: violation.story.clone(),
+                    customer: violation.operation.map(|(customer, _)| customer.0),
+                    number: violation.operation.map(|(_, number)| number),
+                    trace_id: violation
+                        .operation
+                        .and_then(|name| self.traces_of_operations.get(name)),
+                })
+                .collect(),
+        };
+        self.checks.iter().map(record).collect()
+    }
+
+    fn workload_record(&self) -> WorkloadRecord {
+        match &self.scenario.workload {
+            Workload::Replay(replay) => WorkloadRecord {
+                kind: "replay",
+                customers: u64::try_from(replay.input.customers.len()).unwrap_or(u64::MAX),
+                ..WorkloadRecord::default()
+            },
+            Workload::Synthetic(synthetic) => {
+                let (events_each, duration_s) = match synthetic.stop {
+                    Stop::Events(events) => (Some(events), None),
+                    Stop::After(duration) => (None, Some(duration.as_secs_f64())),
+                };
+                WorkloadRecord {
+                    kind: "synthetic",
+                    customers: synthetic.customers,
+                    events_each,
+                    duration_s,
+                    mix: Some(synthetic.mix.to_string()),
+                    roam: Some(synthetic.roam),
+                    think_s: Some(synthetic.think.as_secs_f64()),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a verdict asks for attention.
+pub(super) fn stands_out(verdict: Verdict) -> bool {
+    verdict != Verdict::Pass
+}

@@ -1,0 +1,259 @@
+//! The report that a person reads in the terminal.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use passbook::check::Verdict;
+use passbook::files::{Entry, ResultName};
+
+use super::Report;
+use super::summary::stands_out;
+use crate::artifacts;
+use crate::judge::Check;
+use crate::scenario::{Stop, Workload};
+
+/// A duration as people compare them: always in milliseconds, digits by size.
+pub(super) fn milliseconds(time: Duration) -> String {
+    let value = time.as_secs_f64() * 1_000.0;
+    match value {
+        0.0..10.0 => format!("{value:.3} ms"),
+        10.0..100.0 => format!("{value:.2} ms"),
+        _ => format!("{value:.1} ms"),
+    }
+}
+
+/// A whole number in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn customers(number: u64) -> String {
+    match number {
+        1 => "1 customer".to_owned(),
+        _ => format!("{} customers", grouped(number)),
+    }
+}
+
+impl Report {
+    /// The report. Writing into a `String` cannot fail, so results are ignored here.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        self.head(&mut text);
+        self.operations(&mut text);
+        self.checks_text(&mut text);
+        self.slowest(&mut text);
+        self.places(&mut text);
+        text
+    }
+
+    fn head(&self, text: &mut String) {
+        let settings = self.settings();
+        let what = match &self.scenario.workload {
+            Workload::Synthetic(synthetic) => {
+                let each = match synthetic.stop {
+                    Stop::Events(events) => format!("{} operations each", grouped(events)),
+                    Stop::After(duration) => {
+                        format!("for {}", humantime::format_duration(duration))
+                    }
+                };
+                format!("{}, {each}, mix {}", customers(synthetic.customers), synthetic.mix)
+            }
+            Workload::Replay(replay) => format!(
+                "replay of {}, {} one after another",
+                replay.path.display(),
+                customers(u64::try_from(replay.input.customers.len()).unwrap_or(u64::MAX)),
+            ),
+        };
+        let fanout =
+            settings.fanout.map(|fanout| format!(", {fanout} fan-out")).unwrap_or_default();
+        let _ = writeln!(text, "passbook  {what}");
+        let branches = match settings.branches {
+            1 => "1 branch".to_owned(),
+            n => format!("{n} branches"),
+        };
+        let _ = write!(
+            text,
+            "          {branches} at {}, {}{fanout}, ack {}",
+            self.opening,
+            self.replication,
+            self.scenario.ack.name(),
+        );
+        if let Some(seed) = settings.seed {
+            let _ = write!(text, ", seed {seed}");
+        }
+        let all = self.rows.last().map(|row| &row.record.live);
+        let (completed, unknown) = all.map_or((0, 0), |live| (live.completed(), live.unknown));
+        let _ = writeln!(text, "\n");
+        let verdict = match self.verdict() {
+            Verdict::Pass => "PASS",
+            Verdict::Fail => "FAIL",
+            Verdict::Unknown => "UNKNOWN",
+        };
+        let early = if self.interrupted { ", ended early" } else { "" };
+        let _ = writeln!(
+            text,
+            "{verdict}  {} operations answered in {:.2} s: {:.0} per second{early}",
+            grouped(completed),
+            self.measured.as_secs_f64(),
+            self.throughput_per_s(),
+        );
+        if unknown > 0 {
+            let _ = writeln!(
+                text,
+                "      {} operations were not answered within {}: what became of them is unknown",
+                grouped(unknown),
+                humantime::format_duration(self.scenario.timeout),
+            );
+        }
+    }
+
+    fn operations(&self, text: &mut String) {
+        let heads = ["p50", "p90", "p99", "p99.9", "max"];
+        let _ =
+            write!(text, "\n{:<20}{:>11}{:>10}{:>9}", "operations", "ok", "rejected", "unknown");
+        let _ = writeln!(text, "{}   ms", heads.map(|head| format!("{head:>10}")).concat());
+        for row in self.rows.iter().filter(|row| !row.record.response.is_empty()) {
+            let live = &row.record.live;
+            let _ = writeln!(
+                text,
+                "{:<9}{:<11}{:>11}{:>10}{:>9}{}",
+                row.name,
+                "response",
+                grouped(live.ok),
+                grouped(live.rejected),
+                grouped(live.unknown),
+                percentiles(&row.record.response),
+            );
+            let service = percentiles(&row.record.service);
+            let _ = writeln!(text, "{:<9}{:<11}{:>30}{service}", "", "service", "");
+        }
+        text.push_str(
+            "response: from the instant an operation was due; service: from the instant it was sent\n",
+        );
+    }
+
+    fn checks_text(&self, text: &mut String) {
+        let _ = writeln!(text, "\nchecks (of {} as read back from disk)", artifacts::OUTPUT);
+        for Check { finding, promised } in &self.checks {
+            let verdict = finding.verdict.name();
+            let verdict = if stands_out(finding.verdict) {
+                verdict.to_uppercase()
+            } else {
+                verdict.to_owned()
+            };
+            let not_promised = if *promised { "" } else { " (not promised by these settings)" };
+            let name = finding.property.name();
+            let _ = writeln!(text, "  {verdict:<8}{name:<18}{}{not_promised}", finding.note);
+            for violation in finding.violations.iter().take(3) {
+                let _ = write!(text, "            {}", violation.story);
+                let trace =
+                    violation.operation.and_then(|name| self.traces_of_operations.get(name));
+                let _ = match trace {
+                    Some(trace) => writeln!(text, ", trace {trace}"),
+                    None => writeln!(text),
+                };
+            }
+            let more = finding.violations_total.saturating_sub(3);
+            if more > 0 {
+                let _ = writeln!(text, "            … and {} more", grouped(more));
+            }
+        }
+    }
+
+    fn slowest(&self, text: &mut String) {
+        let Some(waterfall) = &self.waterfall else {
+            if self.spans.is_some() && self.scenario.trace_sample.percent() > 0.0 {
+                let _ = writeln!(
+                    text,
+                    "\nno write was traced at --trace-sample {}; --trace-sample 100% traces all",
+                    self.scenario.trace_sample
+                );
+            }
+            return;
+        };
+        let _ = writeln!(
+            text,
+            "\nslowest of the traced writes (sample {}): {}, {}\n  trace {}",
+            self.scenario.trace_sample,
+            milliseconds(waterfall.took),
+            waterfall.title(),
+            waterfall.trace_id,
+        );
+        text.push_str(&waterfall.render());
+    }
+
+    fn places(&self, text: &mut String) {
+        let _ = writeln!(text, "\nfiles");
+        if let Some(folder) = &self.files.folder {
+            let names =
+                [artifacts::INPUT, artifacts::OUTPUT, artifacts::SUMMARY, artifacts::TRACES];
+            let _ = writeln!(text, "  {}/  {}", folder.display(), names.join("  "));
+        }
+        if let Some(output) = &self.files.output {
+            let _ = writeln!(text, "  {}", output.display());
+        }
+        if let Some(spans) = self.spans {
+            let _ = write!(
+                text,
+                "  {} spans of {} traces kept",
+                grouped(spans.ended.saturating_sub(spans.beyond_bound)),
+                grouped(u64::try_from(self.traces).unwrap_or(u64::MAX)),
+            );
+            let _ = match spans.beyond_bound {
+                0 => writeln!(text, ", none dropped"),
+                n => writeln!(text, ", {} not kept: the bound was reached", grouped(n)),
+            };
+        }
+    }
+
+    /// What each customer received, as the first of the seed systems prints it.
+    pub fn render_received(&self) -> String {
+        let mut text = String::new();
+        for element in &self.output {
+            let _ = writeln!(text, "customer {}", element.id);
+            for Entry { interface, branch, result, balance } in &element.recv {
+                let place = branch.map(|branch| format!(" at branch {branch}")).unwrap_or_default();
+                let _ = write!(text, "  {interface}{place}: ");
+                let _ = match (balance, result) {
+                    (Some(balance), _) => writeln!(text, "balance {balance}"),
+                    (None, Some(ResultName::Success) | None) => writeln!(text, "success"),
+                    (None, Some(ResultName::Fail)) => writeln!(text, "fail"),
+                    (None, Some(ResultName::Unknown)) => writeln!(text, "unknown"),
+                };
+            }
+        }
+        text
+    }
+}
+
+fn percentiles(nanoseconds: &Histogram<u64>) -> String {
+    let mut text = String::new();
+    let at = |quantile| nanoseconds.value_at_quantile(quantile);
+    for value in [at(0.5), at(0.9), at(0.99), at(0.999), nanoseconds.max()] {
+        let _ = write!(text, "{:>10.3}", Duration::from_nanos(value).as_secs_f64() * 1_000.0);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(milliseconds(Duration::from_micros(1_234)), "1.234 ms");
+        assert_eq!(milliseconds(Duration::from_millis(250)), "250.0 ms");
+    }
+}

@@ -1,0 +1,274 @@
+//! A run from its first connection to its report.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use passbook::check::BranchState;
+use passbook::cluster::MakeReplica;
+use passbook::files::{OutputError, Shape, replace, write_json};
+use passbook::telemetry::{Tracing, serve_metrics};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::time::interval;
+use tokio_util::sync::CancellationToken;
+
+use crate::artifacts::{ArtifactError, OUTPUT, RunFolder, SUMMARY};
+use crate::clusters::{Branches, ClustersError};
+use crate::customers::{AtWork, ConnectError, Crowd, Look, Plan, Ran};
+use crate::judge::{Check, Concurrency, judge, performed};
+use crate::report::{Files, Report, families};
+use crate::scenario::{Scenario, Synthetic, Workload};
+
+/// Between two signs of life.
+const PROGRESS: Duration = Duration::from_secs(1);
+/// Waiting for an answer ends by the operation's own deadline; this is for what comes on top.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// What a run is doing. The clock runs only while measuring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Starting branches, connecting, asking each branch once.
+    WarmUp,
+    /// Customers at work.
+    Measure,
+    /// Nothing new begins; what is under way ends.
+    Drain,
+    /// Propagations end.
+    Settle,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// How far the customers are.
+    pub look: Look,
+}
+
+/// What a run needs from outside.
+pub struct Hooks<'a> {
+    /// Is told about once a second how far the run is.
+    pub progress: &'a mut dyn FnMut(&Progress),
+    /// Ends the run early, in order.
+    pub interrupted: CancellationToken,
+    /// Tracing, if it is installed in this process.
+    pub tracing: Option<&'a Tracing>,
+    /// Makes replicas of an embedded cluster instead of the scheme's. For tests that need a wrong one.
+    pub replica: Option<MakeReplica>,
+}
+
+impl fmt::Debug for Hooks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks").finish_non_exhaustive()
+    }
+}
+
+/// The run could not be done.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The branches cannot be used.
+    #[error(transparent)]
+    Clusters(#[from] ClustersError),
+    /// Customers could not connect.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Customers could not be started.
+    #[error("failed to start a thread for customers: {0}")]
+    Thread(#[source] io::Error),
+    /// Customers died.
+    #[error("the thread of customers died")]
+    Died,
+    /// `/metrics` could not be served.
+    #[error("failed to serve metrics at {address}: {source}; give another --metrics-listen")]
+    Metrics {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Artifacts could not be written.
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactError),
+    /// What was written could not be read back.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The output file of a replay could not be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Unwritable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What the branches and the customers gave.
+struct Performed {
+    branches: Branches,
+    ran: Ran,
+    states: Vec<BranchState>,
+}
+
+/// Performs `scenario`, judges it and writes its artifacts. Blocks; not to be called from a runtime.
+pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
+    // Before anything is started: an --out that cannot be written must not cost a run.
+    let folder = scenario.out.as_deref().map(RunFolder::begin).transpose()?;
+    let Hooks { progress, interrupted, tracing, replica } = hooks;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Thread)?;
+    let performing = perform(scenario, progress, &interrupted, tracing, replica);
+    let Performed { branches, ran, states } = runtime.block_on(performing)?;
+    // The connections of this thread end with its runtime; branches would wait for them otherwise.
+    drop(runtime);
+    let (ids, opening) = (branches.ids(), branches.opening);
+    let replication = branches.replication.clone();
+    branches.end().map_err(ClustersError::from)?;
+    let traces = tracing.map(Tracing::take_kept).unwrap_or_default();
+
+    let done = performed(&ran.records, ids, opening);
+    let shape = match &scenario.workload {
+        Workload::Synthetic(_) => Shape::GroupedWithBranch,
+        Workload::Replay(_) => Shape::auto(&done),
+    };
+    let answers = ran.records.iter().flat_map(|record| &record.done).map(|done| done.answer);
+    let output = shape.lay_out(&done, answers);
+    let mut files = Files::default();
+    if let Workload::Replay(replay) = &scenario.workload
+        && let Some(path) = &replay.output
+    {
+        replace(path, |file| write_json(file, &output))
+            .map_err(|source| RunError::Unwritable { path: path.clone(), source })?;
+        files.output = Some(path.clone());
+    }
+    if let Some(folder) = &folder {
+        folder.files(&done, &output)?;
+        folder.traces(&traces)?;
+    }
+    let concurrency = match &scenario.workload {
+        Workload::Synthetic(Synthetic { customers: 2.., .. }) => Concurrency::Many,
+        Workload::Synthetic(_) | Workload::Replay(_) => Concurrency::None,
+    };
+    let on_disk = folder.as_ref().map(|folder| folder.path(OUTPUT)).or(files.output.clone());
+    let checks = match on_disk {
+        Some(path) => judge(&path, &done, &ran.records, &states, concurrency, scenario.ack)?,
+        None => judge_without_files(&done, &output, |path| {
+            judge(path, &done, &ran.records, &states, concurrency, scenario.ack)
+        })?,
+    };
+    let mut report = Report::new(
+        scenario,
+        &ran,
+        checks,
+        &traces,
+        tracing.map(|tracing| tracing.counters().counts()),
+    );
+    report.opening = opening;
+    report.replication = replication;
+    report.interrupted = interrupted.is_cancelled();
+    if let Some(folder) = folder {
+        folder.json(SUMMARY, &report.summary())?;
+        files.folder = Some(folder.finish()?);
+    }
+    report.files = files;
+    report.output = output;
+    Ok(report)
+}
+
+/// The gate reads from disk also where nothing is to be kept.
+fn judge_without_files(
+    done: &passbook::files::Input,
+    output: &passbook::files::Output,
+    judge: impl FnOnce(&Path) -> Result<Vec<Check>, OutputError>,
+) -> Result<Vec<Check>, RunError> {
+    let nowhere = std::env::temp_dir().join("passbook-run");
+    let scratch = tempfile::tempdir()
+        .map_err(|source| ArtifactError::Unwritable { path: nowhere, source })?;
+    let folder = RunFolder::begin(&scratch.path().join("run"))?;
+    folder.files(done, output)?;
+    Ok(judge(&folder.path(OUTPUT))?)
+}
+
+async fn perform(
+    scenario: &Scenario,
+    progress: &mut dyn FnMut(&Progress),
+    interrupted: &CancellationToken,
+    tracing: Option<&Tracing>,
+    replica: Option<MakeReplica>,
+) -> Result<Performed, RunError> {
+    progress(&Progress { phase: Phase::WarmUp, look: Look::default() });
+    let branches = Branches::start(scenario, branch_threads(), replica).await?;
+    let crowd = match &scenario.workload {
+        Workload::Synthetic(synthetic) => {
+            Crowd::AtOnce { synthetic: synthetic.clone(), branches: branches.ids() }
+        }
+        Workload::Replay(replay) => Crowd::OneAfterAnother(replay.input.customers.clone()),
+    };
+    let plan = Plan {
+        addresses: branches.addresses.clone(),
+        ack: scenario.ack,
+        timeout: scenario.timeout,
+        trace_sample: scenario.trace_sample,
+        crowd,
+        interrupted: interrupted.clone(),
+    };
+    let at_work = plan.start().map_err(RunError::Thread)?;
+    let metrics_end = CancellationToken::new();
+    let _end_of_metrics = metrics_end.clone().drop_guard();
+    if let Some(address) = scenario.metrics_listen {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| RunError::Metrics { address, source })?;
+        let (look, handles) = (at_work.look.clone(), branches.handles());
+        let spans = tracing.map(Tracing::counters);
+        let scrape = move || {
+            let (look, handles, spans) = (look.borrow().clone(), handles.clone(), spans.clone());
+            async move { families(&look, &handles, spans.as_ref()).await }
+        };
+        // It ends with the runtime at the latest.
+        drop(tokio::spawn(serve_metrics(listener, metrics_end, scrape)));
+    }
+    let ran = watch(at_work, scenario, progress, interrupted).await?;
+    progress(&Progress { phase: Phase::Settle, look: Look::default() });
+    let states = branches.settle(scenario.timeout).await;
+    Ok(Performed { branches, ran, states })
+}
+
+/// Waits for the customers and says how far they are.
+async fn watch(
+    at_work: AtWork,
+    scenario: &Scenario,
+    progress: &mut dyn FnMut(&Progress),
+    interrupted: &CancellationToken,
+) -> Result<Ran, RunError> {
+    let AtWork { look, mut ran } = at_work;
+    let mut ticks = interval(PROGRESS);
+    ticks.tick().await;
+    let mut phase = Phase::Measure;
+    let give_up = tokio::time::sleep(Duration::MAX);
+    let mut give_up = std::pin::pin!(give_up);
+    loop {
+        tokio::select! {
+            ran = &mut ran => return Ok(ran.map_err(|_| RunError::Died)??),
+            _ = ticks.tick() => {
+                let look = look.borrow().clone();
+                progress(&Progress { phase, look });
+            }
+            () = interrupted.cancelled(), if phase == Phase::Measure => {
+                phase = Phase::Drain;
+                give_up.as_mut().reset(tokio::time::Instant::now() + scenario.timeout + SLACK);
+            }
+            () = &mut give_up => return Err(RunError::Died),
+        }
+    }
+}
+
+/// Threads for the branches of an embedded cluster; the customers have one of their own.
+fn branch_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

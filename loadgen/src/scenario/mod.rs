@@ -1,0 +1,78 @@
+//! What a run is to do, validated: nothing here does I/O.
+
+mod mix;
+mod sampling;
+mod workload;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use passbook::files::Input;
+use passbook::replicate::{Ack, Fanout};
+
+pub use mix::{Mix, MixError};
+pub use sampling::{SampleRate, SampleRateError};
+pub use workload::{Stop, Synthetic};
+
+/// A run, from its arguments.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What customers do.
+    pub workload: Workload,
+    /// Where the branches are.
+    pub cluster: ClusterChoice,
+    /// When writes are answered.
+    pub ack: Ack,
+    /// After this long without an answer an operation's outcome is unknown.
+    pub timeout: Duration,
+    /// Which operations are traced.
+    pub trace_sample: SampleRate,
+    /// Where `/metrics` is served while the run lasts.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The run folder.
+    pub out: Option<PathBuf>,
+}
+
+/// What customers do.
+#[derive(Clone, Debug)]
+pub enum Workload {
+    /// Customers made up from a seed, all at once.
+    Synthetic(Synthetic),
+    /// The customers of an input file, one after another.
+    Replay(Replay),
+}
+
+/// An input file and where its output goes.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// The file's name, for messages.
+    pub path: PathBuf,
+    /// Its content.
+    pub input: Input,
+    /// Where `output.json` goes, apart from the run folder.
+    pub output: Option<PathBuf>,
+}
+
+/// Where the branches are.
+#[derive(Clone, Debug)]
+pub enum ClusterChoice {
+    /// In threads of this process.
+    Embedded {
+        /// In which order fellow branches are told.
+        fanout: Fanout,
+    },
+    /// They run already, at these addresses, in the order of the branches.
+    Running {
+        /// `host:port` of each.
+        targets: Vec<String>,
+    },
+}
+
+/// Mixes 64 bits so that neighbours have nothing in common (the finalizer of `SplitMix64`, Steele,
+/// Lea and Flood 2014).
+const fn scramble(bits: u64) -> u64 {
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}

@@ -1,0 +1,161 @@
+//! Synthetic customers: what each does, drawn from a seed.
+
+use std::time::Duration;
+
+use passbook::bank::{BranchId, CustomerId, Operation};
+use passbook::files::Event;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+use super::{Mix, scramble};
+
+/// The largest amount of a synthetic write; the smallest is 1.
+const AMOUNT_MAX: i64 = 100;
+
+/// When a synthetic customer is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// After so many operations.
+    Events(u64),
+    /// When the run has lasted so long.
+    After(Duration),
+}
+
+/// Customers made up from a seed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Synthetic {
+    /// How many, with ids from 1.
+    pub customers: u64,
+    /// How many branches an embedded cluster has, with ids from 1.
+    pub branches: u32,
+    /// When each is done.
+    pub stop: Stop,
+    /// How often they do what.
+    pub mix: Mix,
+    /// The chance per operation that it is done at another branch than the customer's own.
+    pub roam: f64,
+    /// What every branch holds at the start. If not said: what a running cluster holds, or
+    /// [`Synthetic::OPENING`].
+    pub opening: Option<i64>,
+    /// Decides everything that is drawn.
+    pub seed: u64,
+    /// The pause between an answer and the next operation.
+    pub think: Duration,
+}
+
+impl Synthetic {
+    /// The opening balance of an embedded cluster, minor units.
+    pub const OPENING: i64 = 1_000_000;
+
+    /// The endless list of what `customer` does at `branches`.
+    pub fn events(&self, customer: CustomerId, branches: &[BranchId]) -> Events {
+        // Neighbouring customers and neighbouring seeds share nothing.
+        let seed = scramble(scramble(self.seed).wrapping_add(customer.0));
+        let count = u64::try_from(branches.len()).unwrap_or(u64::MAX).max(1);
+        let home = usize::try_from(customer.0.wrapping_sub(1) % count).unwrap_or(0);
+        Events {
+            random: Pcg64Mcg::seed_from_u64(seed),
+            branches: branches.to_vec(),
+            home,
+            mix: self.mix,
+            roam: self.roam,
+        }
+    }
+}
+
+/// What one customer does, drawn one by one.
+#[derive(Clone, Debug)]
+pub struct Events {
+    random: Pcg64Mcg,
+    branches: Vec<BranchId>,
+    home: usize,
+    mix: Mix,
+    roam: f64,
+}
+
+impl Events {
+    fn branch(&mut self) -> Option<BranchId> {
+        let home = *self.branches.get(self.home)?;
+        let others = self.branches.len() - 1;
+        if others == 0 || !self.random.random_bool(self.roam) {
+            return Some(home);
+        }
+        let other = self.random.random_range(0..others);
+        self.branches.get(if other < self.home { other } else { other + 1 }).copied()
+    }
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        let branch = self.branch()?;
+        let drawn = self.random.random_range(0..self.mix.total());
+        let (deposits, withdrawals) = (u64::from(self.mix.deposit), u64::from(self.mix.withdraw));
+        let operation = if drawn < deposits {
+            Operation::deposit(self.random.random_range(1..=AMOUNT_MAX))
+        } else if drawn < deposits + withdrawals {
+            Operation::withdraw(self.random.random_range(1..=AMOUNT_MAX))
+        } else {
+            Operation::Query
+        };
+        Some(Event { operation, branch, names_branch: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn synthetic(seed: u64) -> Synthetic {
+        Synthetic {
+            customers: 2,
+            branches: 3,
+            stop: Stop::Events(10),
+            mix: Mix::default(),
+            roam: 0.2,
+            opening: None,
+            seed,
+            think: Duration::ZERO,
+        }
+    }
+
+    fn drawn(synthetic: &Synthetic, customer: u64) -> Vec<Event> {
+        let branches = [BranchId(1), BranchId(2), BranchId(3)];
+        synthetic.events(CustomerId(customer), &branches).take(10_000).collect()
+    }
+
+    #[test]
+    fn the_same_seed_is_the_same_workload_and_another_is_not() {
+        assert_eq!(drawn(&synthetic(1), 1), drawn(&synthetic(1), 1));
+        assert_ne!(drawn(&synthetic(1), 1), drawn(&synthetic(2), 1));
+        assert_ne!(drawn(&synthetic(1), 1), drawn(&synthetic(1), 2));
+    }
+
+    #[test]
+    fn shares_are_about_those_of_mix_and_roam() {
+        let events = drawn(&synthetic(1), 2);
+        let share = |holds: fn(&Event) -> bool| events.iter().filter(|event| holds(event)).count();
+        let deposits = share(|event| event.operation.name() == "deposit");
+        let queries = share(|event| event.operation == Operation::Query);
+        let abroad = share(|event| event.branch != BranchId(2));
+        assert!((3800..4200).contains(&deposits), "{deposits}");
+        assert!((2800..3200).contains(&queries), "{queries}");
+        assert!((1800..2200).contains(&abroad), "{abroad}");
+        assert!(share(|event| event.branch == BranchId(1)) > 800);
+        assert!(share(|event| event.branch == BranchId(3)) > 800);
+    }
+
+    #[test]
+    fn with_one_branch_nobody_roams() {
+        let everywhere = Synthetic { roam: 1.0, ..synthetic(1) };
+        let mut events = everywhere.events(CustomerId(7), &[BranchId(4)]);
+        assert!(events.all_at(BranchId(4)));
+    }
+
+    impl Events {
+        fn all_at(&mut self, branch: BranchId) -> bool {
+            self.take(100).all(|event| event.branch == branch)
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The only place that prints: progress to standard error, the report to standard output.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use loadgen::run::Phase;
+use loadgen::scenario::{Stop, Workload};
+use loadgen::{Progress, Report, Scenario};
+use passbook::telemetry::{Counts, OtlpEndpoint};
+
+/// Between two lines where there is no terminal to redraw.
+const PLAIN_EVERY: u32 = 5;
+
+/// How much is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    /// The verdict.
+    Quiet,
+    /// The report.
+    Normal,
+    /// The report, and what each customer received.
+    Verbose,
+}
+
+/// How much there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Total {
+    Operations(u64),
+    Time(Duration),
+}
+
+/// Says an error. Standard error may be closed; there is nobody to tell then.
+pub(crate) fn say_error(message: &str) {
+    let _ = writeln!(io::stderr(), "error: {message}");
+}
+
+/// The person in front of the run.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    verbosity: Verbosity,
+    live: Option<ProgressBar>,
+    seen: u32,
+    before: (Duration, u64),
+}
+
+impl Terminal {
+    pub(crate) fn new(verbosity: Verbosity) -> Self {
+        let live = (verbosity != Verbosity::Quiet && io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { verbosity, live, seen: 0, before: (Duration::ZERO, 0) }
+    }
+
+    /// What the run has to do until it ends.
+    pub(crate) fn total_of(&self, scenario: &Scenario) -> Total {
+        match &scenario.workload {
+            Workload::Synthetic(synthetic) => match synthetic.stop {
+                Stop::After(duration) => Total::Time(duration),
+                Stop::Events(events) => {
+                    Total::Operations(synthetic.customers.saturating_mul(events))
+                }
+            },
+            Workload::Replay(replay) => {
+                Total::Operations(u64::try_from(replay.input.events().count()).unwrap_or(u64::MAX))
+            }
+        }
+    }
+
+    pub(crate) fn progress(&mut self, progress: &Progress, total: Total) {
+        let message = match progress.phase {
+            Phase::WarmUp => "starting branches, connecting".to_owned(),
+            Phase::Measure => self.measuring(progress, total),
+            Phase::Drain => "interrupted: waiting for the last answers".to_owned(),
+            Phase::Settle => "waiting for propagations to end".to_owned(),
+        };
+        if let Some(bar) = &self.live {
+            bar.set_message(message);
+            return;
+        }
+        let measuring = progress.phase == Phase::Measure;
+        self.seen += u32::from(measuring);
+        let due = measuring && self.seen % PLAIN_EVERY == 0;
+        if self.verbosity != Verbosity::Quiet && due {
+            let _ = writeln!(io::stderr(), "{message}");
+        }
+    }
+
+    fn measuring(&mut self, progress: &Progress, total: Total) -> String {
+        let look = &progress.look;
+        let done: u64 = look.live.iter().map(|live| live.completed() + live.unknown).sum();
+        let unknown: u64 = look.live.iter().map(|live| live.unknown).sum();
+        let (elapsed_before, done_before) =
+            std::mem::replace(&mut self.before, (look.elapsed, done));
+        let seconds = look.elapsed.saturating_sub(elapsed_before).as_millis().max(1);
+        let rate = u128::from(done.saturating_sub(done_before)) * 1_000 / seconds;
+        let left = match total {
+            Total::Time(duration) => duration.saturating_sub(look.elapsed).as_secs(),
+            Total::Operations(operations) => {
+                let left = u128::from(operations.saturating_sub(done));
+                let elapsed = look.elapsed.as_millis();
+                u64::try_from(left * elapsed / u128::from(done.max(1)) / 1_000).unwrap_or(u64::MAX)
+            }
+        };
+        let milliseconds = |nanoseconds| Duration::from_nanos(nanoseconds).as_secs_f64() * 1_000.0;
+        let (p50, p99) = (milliseconds(look.recent.0), milliseconds(look.recent.1));
+        format!(
+            "{rate}/s, p50 {p50:.2} ms, p99 {p99:.2} ms, {unknown} unknown, {} customers, {left} s left",
+            look.active
+        )
+    }
+
+    /// Takes the live line away.
+    pub(crate) fn end_progress(&mut self) {
+        if let Some(bar) = self.live.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    pub(crate) fn report(&self, report: &Report) {
+        let mut text = String::new();
+        match self.verbosity {
+            Verbosity::Quiet => text.push_str(&format!("{}\n", report.verdict().name())),
+            Verbosity::Normal => text.push_str(&report.render()),
+            Verbosity::Verbose => {
+                text.push_str(&report.render_received());
+                text.push('\n');
+                text.push_str(&report.render());
+            }
+        }
+        self.print(&text);
+    }
+
+    pub(crate) fn exported(&self, endpoint: &OtlpEndpoint, spans: &Counts) {
+        if self.verbosity != Verbosity::Quiet {
+            let failed = match spans.export_failed {
+                0 => String::new(),
+                failed => format!(", {failed} were not accepted: is a collector listening there?"),
+            };
+            self.print(&format!("  {} spans exported to {endpoint}{failed}\n", spans.exported));
+        }
+    }
+
+    /// A reader that went away (`| head`) is no error.
+    fn print(&self, text: &str) {
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    }
+}
