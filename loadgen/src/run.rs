@@ -269,6 +269,6 @@ async fn watch(
 }
 
 /// Threads for the branches of an embedded cluster; the customers have one of their own.
-fn branch_threads() -> usize {
+pub fn branch_threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
