@@ -4,8 +4,6 @@
 //! `throughput`: 500 customers in closed loop, all that a run records included.
 //! Each bench asserts that every branch holds every deposit at its end.
 
-#![expect(missing_docs, reason = "criterion's macros make public items without docs")]
-
 mod support;
 
 use std::time::Duration;

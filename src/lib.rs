@@ -1,4 +1,21 @@
-//! x
+//! A replicated bank whose branches are gRPC servers: run it, trace every propagation, prove that
+//! nothing was lost.
+//!
+//! Layers, from the ground up. Each may use only those above it in this list; `tests/tidy.rs` checks it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`bank`] | money, identities, operations, outcomes: pure |
+//! | [`replicate`] | replication schemes as pure state machines, and their simulation |
+//! | [`check`] | from what customers saw to one verdict a property: pure |
+//! | [`files`] | the seed systems' `input.json` and `output.json` |
+//! | [`wire`] | generated code, conversions, the one table of errors |
+//! | [`telemetry`] | spans, their context on the wire, metric names, exporters |
+//! | [`branch`] | a branch as a server: performs what the scheme decides |
+//! | [`cluster`] | N branches together |
+//!
+//! The library never prints, never exits and never installs telemetry on its own: binaries do.
+
 pub mod bank;
 pub mod branch;
 pub mod check;

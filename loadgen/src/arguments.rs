@@ -140,7 +140,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
     let timeout = parse_duration(text)?;
-    if (Duration::from_millis(1)..=Duration::from_secs(60)).contains(&timeout) {
+    if (Duration::from_millis(1)..=Duration::from_mins(1)).contains(&timeout) {
         Ok(timeout)
     } else {
         Err("expected a time from 1ms to 60s".to_owned())

@@ -78,7 +78,7 @@ fn perform(
             }
         })
         .map_err(RunError::Thread)?;
-    let total = terminal.total_of(scenario);
+    let total = Terminal::total_of(scenario);
     let mut progress = |progress: &loadgen::Progress| terminal.progress(progress, total);
     let hooks =
         Hooks { progress: &mut progress, interrupted, tracing: Some(tracing), replica: None };

@@ -45,6 +45,8 @@ pub enum Phase {
 pub struct Progress {
     /// What it is doing.
     pub phase: Phase,
+    /// Where its metrics are served, as soon as they are.
+    pub metrics: Option<SocketAddr>,
     /// How far the customers are.
     pub look: Look,
 }
@@ -129,7 +131,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     let (ids, opening) = (branches.ids(), branches.opening);
     let replication = branches.replication.clone();
     branches.end().map_err(ClustersError::from)?;
-    let traces = tracing.map(Tracing::take_kept).unwrap_or_default();
+    let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
 
     let done = performed(&ran.records, ids, opening);
     let shape = match &scenario.workload {
@@ -148,7 +150,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     }
     if let Some(folder) = &folder {
         folder.files(&done, &output)?;
-        folder.traces(&traces)?;
+        folder.traces(&kept.traces)?;
     }
     let concurrency = match &scenario.workload {
         Workload::Synthetic(Synthetic { customers: 2.., .. }) => Concurrency::Many,
@@ -161,13 +163,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
             judge(path, &done, &ran.records, &states, concurrency, scenario.ack)
         })?,
     };
-    let mut report = Report::new(
-        scenario,
-        &ran,
-        checks,
-        &traces,
-        tracing.map(|tracing| tracing.counters().counts()),
-    );
+    let mut report = Report::new(scenario, &ran, checks, &kept);
     report.opening = opening;
     report.replication = replication;
     report.interrupted = interrupted.is_cancelled();
@@ -201,7 +197,8 @@ async fn perform(
     tracing: Option<&Tracing>,
     replica: Option<MakeReplica>,
 ) -> Result<Performed, RunError> {
-    progress(&Progress { phase: Phase::WarmUp, look: Look::default() });
+    let look = Look::default();
+    progress(&Progress { phase: Phase::WarmUp, metrics: None, look: look.clone() });
     let branches = Branches::start(scenario, branch_threads(), replica).await?;
     let crowd = match &scenario.workload {
         Workload::Synthetic(synthetic) => {
@@ -220,10 +217,11 @@ async fn perform(
     let at_work = plan.start().map_err(RunError::Thread)?;
     let metrics_end = CancellationToken::new();
     let _end_of_metrics = metrics_end.clone().drop_guard();
+    let mut metrics = None;
     if let Some(address) = scenario.metrics_listen {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| RunError::Metrics { address, source })?;
+        let unservable = |source| RunError::Metrics { address, source };
+        let listener = TcpListener::bind(address).await.map_err(unservable)?;
+        metrics = Some(listener.local_addr().map_err(unservable)?);
         let (look, handles) = (at_work.look.clone(), branches.handles());
         let spans = tracing.map(Tracing::counters);
         let scrape = move || {
@@ -233,8 +231,10 @@ async fn perform(
         // It ends with the runtime at the latest.
         drop(tokio::spawn(serve_metrics(listener, metrics_end, scrape)));
     }
-    let ran = watch(at_work, scenario, progress, interrupted).await?;
-    progress(&Progress { phase: Phase::Settle, look: Look::default() });
+    let mut tell = |phase, look| progress(&Progress { phase, metrics, look });
+    tell(Phase::Measure, look.clone());
+    let ran = watch(at_work, scenario, &mut tell, interrupted).await?;
+    tell(Phase::Settle, look);
     let states = branches.settle(scenario.timeout).await;
     Ok(Performed { branches, ran, states })
 }
@@ -243,7 +243,7 @@ async fn perform(
 async fn watch(
     at_work: AtWork,
     scenario: &Scenario,
-    progress: &mut dyn FnMut(&Progress),
+    tell: &mut dyn FnMut(Phase, Look),
     interrupted: &CancellationToken,
 ) -> Result<Ran, RunError> {
     let AtWork { look, mut ran } = at_work;
@@ -257,7 +257,7 @@ async fn watch(
             ran = &mut ran => return Ok(ran.map_err(|_| RunError::Died)??),
             _ = ticks.tick() => {
                 let look = look.borrow().clone();
-                progress(&Progress { phase, look });
+                tell(phase, look);
             }
             () = interrupted.cancelled(), if phase == Phase::Measure => {
                 phase = Phase::Drain;

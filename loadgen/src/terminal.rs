@@ -41,6 +41,7 @@ pub(crate) struct Terminal {
     verbosity: Verbosity,
     live: Option<ProgressBar>,
     seen: u32,
+    said_metrics: bool,
     before: (Duration, u64),
 }
 
@@ -54,11 +55,11 @@ impl Terminal {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { verbosity, live, seen: 0, before: (Duration::ZERO, 0) }
+        Self { verbosity, live, seen: 0, said_metrics: false, before: (Duration::ZERO, 0) }
     }
 
     /// What the run has to do until it ends.
-    pub(crate) fn total_of(&self, scenario: &Scenario) -> Total {
+    pub(crate) fn total_of(scenario: &Scenario) -> Total {
         match &scenario.workload {
             Workload::Synthetic(synthetic) => match synthetic.stop {
                 Stop::After(duration) => Total::Time(duration),
@@ -73,6 +74,10 @@ impl Terminal {
     }
 
     pub(crate) fn progress(&mut self, progress: &Progress, total: Total) {
+        if let Some(address) = progress.metrics.filter(|_| !self.said_metrics) {
+            self.said_metrics = true;
+            self.say(&format!("metrics at http://{address}/metrics"));
+        }
         let message = match progress.phase {
             Phase::WarmUp => "starting branches, connecting".to_owned(),
             Phase::Measure => self.measuring(progress, total),
@@ -83,11 +88,22 @@ impl Terminal {
             bar.set_message(message);
             return;
         }
-        let measuring = progress.phase == Phase::Measure;
-        self.seen += u32::from(measuring);
-        let due = measuring && self.seen % PLAIN_EVERY == 0;
-        if self.verbosity != Verbosity::Quiet && due {
-            let _ = writeln!(io::stderr(), "{message}");
+        if progress.phase == Phase::Measure && !progress.look.elapsed.is_zero() {
+            self.seen += 1;
+            if self.seen.is_multiple_of(PLAIN_EVERY) {
+                self.say(&message);
+            }
+        }
+    }
+
+    /// A line that stays, above the live one if there is one.
+    fn say(&self, line: &str) {
+        match &self.live {
+            Some(bar) => bar.println(line),
+            None if self.verbosity == Verbosity::Quiet => {}
+            None => {
+                let _ = writeln!(io::stderr(), "{line}");
+            }
         }
     }
 
@@ -123,17 +139,15 @@ impl Terminal {
     }
 
     pub(crate) fn report(&self, report: &Report) {
-        let mut text = String::new();
         match self.verbosity {
-            Verbosity::Quiet => text.push_str(&format!("{}\n", report.verdict().name())),
-            Verbosity::Normal => text.push_str(&report.render()),
+            Verbosity::Quiet => print(&format!("{}\n", report.verdict().name())),
+            Verbosity::Normal => print(&report.render()),
             Verbosity::Verbose => {
-                text.push_str(&report.render_received());
-                text.push('\n');
-                text.push_str(&report.render());
+                print(&report.render_received());
+                print("\n");
+                print(&report.render());
             }
         }
-        self.print(&text);
     }
 
     pub(crate) fn exported(&self, endpoint: &OtlpEndpoint, spans: &Counts) {
@@ -142,13 +156,13 @@ impl Terminal {
                 0 => String::new(),
                 failed => format!(", {failed} were not accepted: is a collector listening there?"),
             };
-            self.print(&format!("  {} spans exported to {endpoint}{failed}\n", spans.exported));
+            print(&format!("  {} spans exported to {endpoint}{failed}\n", spans.exported));
         }
     }
+}
 
-    /// A reader that went away (`| head`) is no error.
-    fn print(&self, text: &str) {
-        let mut stdout = io::stdout().lock();
-        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    }
+/// A reader that went away (`| head`) is no error.
+fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }

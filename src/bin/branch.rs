@@ -26,7 +26,7 @@ struct Arguments {
 enum Command {
     /// Serve one branch until Ctrl-C or SIGTERM.
     ///
-    /// Spans go to OTEL_EXPORTER_OTLP_ENDPOINT (gRPC) where that is set.
+    /// Spans go to `OTEL_EXPORTER_OTLP_ENDPOINT` (gRPC) where that is set.
     Serve(Serve),
 }
 
@@ -143,7 +143,7 @@ async fn serve_branch(serve: &Serve, spans: Option<SpanCounters>) -> anyhow::Res
         let metrics = TcpListener::bind(address).await.with_context(|| {
             format!("failed to listen at {address}; give another --metrics-listen")
         })?;
-        said.push_str(&format!("Metrics at http://{}/metrics\n", metrics.local_addr()?));
+        said = format!("{said}Metrics at http://{}/metrics\n", metrics.local_addr()?);
         let handle = branch.handle();
         let scrape = move || {
             let (handle, spans) = (handle.clone(), spans.clone());

@@ -19,7 +19,7 @@ use crate::wire::v1::{
 use crate::wire::{Failure, from_state, timeout, to_ack, to_write, to_write_reply};
 
 /// For callers that set no deadline, and the most that any gets.
-pub(super) const DEADLINE_MAX: Duration = Duration::from_secs(60);
+pub(super) const DEADLINE_MAX: Duration = Duration::from_mins(1);
 
 /// All services of one branch.
 #[derive(Clone, Debug)]
@@ -74,9 +74,10 @@ impl Services {
                 return Err(Failure::BadRequest(text));
             }
             let id = WriteId { origin, ticket: Ticket(message.write) };
-            match self.handle.propagate(id, write, deadline).await? {
-                true => Ok(PropagateReply {}),
-                false => Err(Failure::OutOfRange),
+            if self.handle.propagate(id, write, deadline).await? {
+                Ok(PropagateReply {})
+            } else {
+                Err(Failure::OutOfRange)
             }
         };
         end(span, answer.await)

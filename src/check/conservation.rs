@@ -18,10 +18,10 @@ pub fn conservation(evidence: &Evidence<'_>) -> Finding {
         let Operation::Write(write) = seen.operation else { continue };
         match (seen.outcome, write.kind) {
             (Outcome::Ok, WriteKind::Deposit) => {
-                deposited += i128::from(write.amount.minor_units())
+                deposited += i128::from(write.amount.minor_units());
             }
             (Outcome::Ok, WriteKind::Withdraw) => {
-                withdrawn += i128::from(write.amount.minor_units())
+                withdrawn += i128::from(write.amount.minor_units());
             }
             (Outcome::Unknown, _) => unanswered.push(write),
             (Outcome::Rejected(_), _) => {}

@@ -17,10 +17,10 @@ pub fn convergence(evidence: &Evidence<'_>) -> Finding {
             )
         });
     }
-    finding.note = format!("{} branches, {} each", evidence.branches.len(), first.balance);
-    if finding.violations_total > 0 {
-        finding.note = "branches hold different balances".to_owned();
-    }
+    finding.note = match finding.violations_total {
+        0 => format!("{} branches, {} each", evidence.branches.len(), first.balance),
+        _ => "branches hold different balances".to_owned(),
+    };
     if let Some(late) = evidence.branches.iter().find(|state| !state.settled) {
         finding.cannot_tell(format!("branch {} was still propagating", late.branch));
     }

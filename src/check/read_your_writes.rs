@@ -47,15 +47,15 @@ pub fn read_your_writes(evidence: &Evidence<'_>) -> Finding {
         }
     }
     finding.note = match slack_least {
+        _ if finding.violations_total > 0 => {
+            "a customer was shown a balance without their own writes".to_owned()
+        }
         None => "no answer carried a balance".to_owned(),
         Some(0) => format!("{shown} balances, exact"),
         Some(slack) => {
             format!("{shown} balances within their bounds, which are {slack} wide or more")
         }
     };
-    if finding.violations_total > 0 {
-        finding.note = "a customer was shown a balance without their own writes".to_owned();
-    }
     finding
 }
 

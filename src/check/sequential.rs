@@ -55,13 +55,12 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
             }
         }
     }
+    finding.note = match finding.violations_total {
+        0 => format!("{} answers, all predicted", evidence.observations.len()),
+        _ => "the answers differ from the model's".to_owned(),
+    };
     if unanswered > 0 {
         finding.cannot_tell(format!("{unanswered} operations were never answered"));
-    } else if finding.note.is_empty() {
-        finding.note = format!("{} answers, all predicted", evidence.observations.len());
-        if finding.violations_total > 0 {
-            finding.note = "the answers differ from the model's".to_owned();
-        }
     }
     finding
 }

@@ -81,7 +81,7 @@ impl Shape {
             let id = block.id.0;
             match self {
                 Self::PerEvent => {
-                    output.extend(entries.map(|entry| Element { id, recv: vec![entry] }))
+                    output.extend(entries.map(|entry| Element { id, recv: vec![entry] }));
                 }
                 Self::Grouped | Self::GroupedWithBranch => {
                     output.push(Element { id, recv: entries.by_ref().collect() });

@@ -81,16 +81,17 @@ impl Broadcast {
     fn submit(&mut self, ticket: Ticket, request: Request, effects: &mut Vec<Effect>) {
         let outcome = match request.operation {
             Operation::Query => Outcome::Ok,
-            Operation::Write(write) => match self.accept(write) {
-                Err(rejection) => Outcome::Rejected(rejection),
-                Ok(()) => {
+            Operation::Write(write) => {
+                if let Err(rejection) = self.accept(write) {
+                    Outcome::Rejected(rejection)
+                } else {
                     self.start_fanout(ticket, write, request, effects);
                     if request.ack == Ack::All && !self.peers.is_empty() {
                         return;
                     }
                     Outcome::Ok
                 }
-            },
+            }
         };
         effects.push(self.reply(ticket, outcome));
     }

@@ -67,6 +67,22 @@ pub(super) fn service_resource(service: &str) -> Resource {
         .build()
 }
 
+/// What was kept since the last look.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Whole traces, in the order in which their first span ended.
+    pub traces: Vec<KeptTrace>,
+    /// Spans of traces that were not begun because of the bound.
+    pub beyond_bound: u64,
+}
+
+impl Kept {
+    /// How many spans there are.
+    pub fn spans(&self) -> usize {
+        self.traces.iter().map(|trace| trace.spans.len()).sum()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Store {
     traces: HashMap<TraceId, Vec<SpanData>>,
@@ -74,6 +90,8 @@ struct Store {
     order: Vec<TraceId>,
     spans: usize,
     beyond_bound: u64,
+    /// Kept and not kept, from the beginning.
+    totals: (u64, u64),
 }
 
 /// Keeps every ended span, in the thread that ended it: there is no queue that could overflow.
@@ -91,18 +109,22 @@ impl KeptTraces {
         Self { store: Arc::default(), bound }
     }
 
-    /// Takes out what was kept, in order, and begins anew.
-    pub fn take(&self) -> Vec<KeptTrace> {
-        let store = std::mem::take(&mut *self.lock());
+    /// Takes out what was kept and begins anew; totals go on.
+    pub fn take(&self) -> Kept {
+        let store = {
+            let mut store = self.lock();
+            let totals = store.totals;
+            std::mem::replace(&mut *store, Store { totals, ..Store::default() })
+        };
         let mut traces = store.traces;
         let trace = |id| traces.remove(&id).map(|spans| KeptTrace { id, spans });
-        store.order.into_iter().filter_map(trace).collect()
+        let traces = store.order.into_iter().filter_map(trace).collect();
+        Kept { traces, beyond_bound: store.beyond_bound }
     }
 
-    /// How many spans are kept, and how many were not because of the bound.
-    pub fn counts(&self) -> (u64, u64) {
-        let store = self.lock();
-        (store.spans.try_into().unwrap_or(u64::MAX), store.beyond_bound)
+    /// How many spans were kept, and how many were not because of the bound, from the beginning.
+    pub fn totals(&self) -> (u64, u64) {
+        self.lock().totals
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Store> {
@@ -124,9 +146,11 @@ impl SpanProcessor for KeptTraces {
             store.order.push(id);
         } else {
             store.beyond_bound += 1;
+            store.totals.1 += 1;
             return;
         }
         store.spans += 1;
+        store.totals.0 += 1;
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -172,10 +196,10 @@ mod tests {
         for (trace, id) in [(1, 1), (2, 2), (3, 3), (1, 4), (3, 5)] {
             kept.on_end(span(trace, id, "customers"));
         }
-        assert_eq!(kept.counts(), (3, 2));
-        let sizes: Vec<usize> = kept.take().iter().map(|trace| trace.spans.len()).collect();
-        assert_eq!(sizes, [2, 1]);
-        assert_eq!(kept.counts(), (0, 0));
+        let taken = kept.take();
+        let sizes: Vec<usize> = taken.traces.iter().map(|trace| trace.spans.len()).collect();
+        assert_eq!((sizes, taken.spans(), taken.beyond_bound), (vec![2, 1], 3, 2));
+        assert_eq!((kept.take().spans(), kept.totals()), (0, (3, 2)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod spans;
 
 pub use context::{extract, inject};
 pub use endpoint::serve_metrics;
-pub use kept::{KeptTrace, KeptTraces, service_of};
+pub use kept::{Kept, KeptTrace, KeptTraces, service_of};
 pub use latencies::Latencies;
 pub use metrics::{Family, MetricKind, MetricName, Series, Value, encode};
 pub use opentelemetry_sdk::trace::SpanData;

@@ -137,20 +137,19 @@ impl fmt::Debug for PerService {
 
 impl SpanExporter for PerService {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let mut result = Ok(());
+        let mut result: OTelSdkResult = Ok(());
         for (service, spans) in by_service(batch) {
             let count = u64::try_from(spans.len()).unwrap_or(u64::MAX);
-            let exported = match self.exporter(&service) {
-                Ok(exporter) => exporter.export(spans).await,
-                Err(error) => Err(OTelSdkError::InternalFailure(error.to_string())),
-            };
-            match exported {
-                Ok(()) => self.exported.accepted.fetch_add(count, Ordering::Relaxed),
-                Err(error) => {
-                    result = Err(error);
-                    self.exported.failed.fetch_add(count, Ordering::Relaxed)
-                }
-            };
+            // All services share one collector: if it failed the first it is not asked for the rest.
+            if result.is_ok() {
+                result = match self.exporter(&service) {
+                    Ok(exporter) => exporter.export(spans).await,
+                    Err(error) => Err(OTelSdkError::InternalFailure(error.to_string())),
+                };
+            }
+            let counter =
+                if result.is_ok() { &self.exported.accepted } else { &self.exported.failed };
+            counter.fetch_add(count, Ordering::Relaxed);
         }
         result
     }

@@ -20,7 +20,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use super::otlp::{Exported, OtlpEndpoint, OtlpEndpointError, PerService};
-use super::{Family, KeptTrace, KeptTraces, Value, names};
+use super::{Family, Kept, KeptTraces, Value, names};
 
 /// How long the exporter may take for what is queued at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ pub enum SetupError {
 pub struct Counts {
     /// Spans that ended.
     pub ended: u64,
-    /// Spans in memory, for the file.
+    /// Spans that were kept in memory, for the file.
     pub kept: u64,
     /// Spans of traces that were not begun because of the bound on memory.
     pub beyond_bound: u64,
@@ -68,7 +68,7 @@ impl SpanCounters {
     /// What became of the spans so far.
     pub fn counts(&self) -> Counts {
         let ended = self.ended.load(Ordering::Relaxed);
-        let (kept, beyond_bound) = self.kept.counts();
+        let (kept, beyond_bound) = self.kept.totals();
         let read = |counter: fn(&Exported) -> &AtomicU64| {
             self.exported.as_deref().map_or(0, |exported| counter(exported).load(Ordering::Relaxed))
         };
@@ -153,7 +153,7 @@ impl Tracing {
     }
 
     /// Takes out the traces that were kept since the last call.
-    pub fn take_kept(&self) -> Vec<KeptTrace> {
+    pub fn take_kept(&self) -> Kept {
         self.counters.kept.take()
     }
 

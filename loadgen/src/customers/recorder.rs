@@ -7,7 +7,7 @@ use passbook::bank::{Operation, Outcome, WriteKind};
 use passbook::telemetry::Latencies;
 
 /// Histograms hold 1 ns to this, with three significant digits.
-const LATENCY_MAX: Duration = Duration::from_secs(3600);
+const LATENCY_MAX: Duration = Duration::from_hours(1);
 const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// A kind of operation.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use passbook::bank::Money;
 use passbook::check::Verdict;
 use passbook::files::Output;
-use passbook::telemetry::{Counts, KeptTrace};
+use passbook::telemetry::Kept;
 
 use crate::customers::{Kind, KindRecord, Ran};
 use crate::judge::{Check, verdict};
@@ -70,6 +70,13 @@ pub struct Row {
     pub record: KindRecord,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct TraceCounts {
+    traces: usize,
+    spans: usize,
+    beyond_bound: u64,
+}
+
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -80,8 +87,7 @@ pub struct Report {
     checks: Vec<Check>,
     waterfall: Option<Waterfall>,
     traces_of_operations: TraceOf,
-    traces: usize,
-    spans: Option<Counts>,
+    traces: TraceCounts,
     /// What every branch held at the start.
     pub opening: Money,
     /// The replication scheme.
@@ -95,14 +101,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// What `ran` and its `checks` come to.
-    pub fn new(
-        scenario: &Scenario,
-        ran: &Ran,
-        checks: Vec<Check>,
-        traces: &[KeptTrace],
-        spans: Option<Counts>,
-    ) -> Self {
+    /// What `ran`, its `checks` and the `kept` traces come to.
+    pub fn new(scenario: &Scenario, ran: &Ran, checks: Vec<Check>, kept: &Kept) -> Self {
         let kinds = Kind::ALL
             .map(|kind| Row { name: kind.name(), record: ran.recorder.kind(kind).clone() });
         let mut rows = Vec::from(kinds);
@@ -112,10 +112,13 @@ impl Report {
             measured: ran.measured,
             rows,
             checks,
-            waterfall: Waterfall::slowest_write(traces),
-            traces_of_operations: TraceOf::new(traces),
-            traces: traces.len(),
-            spans,
+            waterfall: Waterfall::slowest_write(&kept.traces),
+            traces_of_operations: TraceOf::new(&kept.traces),
+            traces: TraceCounts {
+                traces: kept.traces.len(),
+                spans: kept.spans(),
+                beyond_bound: kept.beyond_bound,
+            },
             opening: Money::ZERO,
             replication: String::new(),
             interrupted: false,

@@ -120,7 +120,7 @@ struct WorkloadRecord {
 struct TracesRecord {
     sample_percent: f64,
     kept_traces: usize,
-    kept_spans: u64,
+    kept_spans: usize,
     beyond_bound_spans: u64,
 }
 
@@ -137,7 +137,6 @@ impl Report {
             let response = Percentiles::of(&row.record.response);
             (row.name, Latency { response, service: Percentiles::of(&row.record.service) })
         };
-        let spans = self.spans.unwrap_or_default();
         Summary {
             schema: SCHEMA,
             verdict: self.verdict().name(),
@@ -160,9 +159,9 @@ impl Report {
             workload: self.workload_record(),
             traces: TracesRecord {
                 sample_percent: self.scenario.trace_sample.percent(),
-                kept_traces: self.traces,
-                kept_spans: spans.kept,
-                beyond_bound_spans: spans.beyond_bound,
+                kept_traces: self.traces.traces,
+                kept_spans: self.traces.spans,
+                beyond_bound_spans: self.traces.beyond_bound,
             },
         }
     }

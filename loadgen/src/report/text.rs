@@ -28,7 +28,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -171,7 +171,7 @@ impl Report {
 
     fn slowest(&self, text: &mut String) {
         let Some(waterfall) = &self.waterfall else {
-            if self.spans.is_some() && self.scenario.trace_sample.percent() > 0.0 {
+            if self.scenario.trace_sample.percent() > 0.0 {
                 let _ = writeln!(
                     text,
                     "\nno write was traced at --trace-sample {}; --trace-sample 100% traces all",
@@ -201,18 +201,16 @@ impl Report {
         if let Some(output) = &self.files.output {
             let _ = writeln!(text, "  {}", output.display());
         }
-        if let Some(spans) = self.spans {
-            let _ = write!(
+        let count = |number: usize| grouped(u64::try_from(number).unwrap_or(u64::MAX));
+        let (spans, traces) = (count(self.traces.spans), count(self.traces.traces));
+        let _ = match self.traces.beyond_bound {
+            0 => writeln!(text, "  {spans} spans of {traces} traces kept, none dropped"),
+            n => writeln!(
                 text,
-                "  {} spans of {} traces kept",
-                grouped(spans.ended.saturating_sub(spans.beyond_bound)),
-                grouped(u64::try_from(self.traces).unwrap_or(u64::MAX)),
-            );
-            let _ = match spans.beyond_bound {
-                0 => writeln!(text, ", none dropped"),
-                n => writeln!(text, ", {} not kept: the bound was reached", grouped(n)),
-            };
-        }
+                "  {spans} spans of {traces} traces kept, {} more not: that is the bound",
+                grouped(n)
+            ),
+        };
     }
 
     /// What each customer received, as the first of the seed systems prints it.

@@ -46,7 +46,7 @@ impl FromStr for Mix {
     type Err = MixError;
 
     fn from_str(text: &str) -> Result<Self, MixError> {
-        let mut weights = text.split(':').map(|weight| weight.parse::<u32>());
+        let mut weights = text.split(':').map(str::parse::<u32>);
         let mut next = || weights.next().and_then(Result::ok).ok_or(MixError);
         let mix = Self { deposit: next()?, withdraw: next()?, query: next()? };
         if weights.next().is_some() || mix.total() == 0 {

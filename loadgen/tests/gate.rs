@@ -1,0 +1,101 @@
+//! A bank that is wrong must fail, and its output must show what customers really saw.
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loadgen::scenario::{ClusterChoice, Replay, SampleRate, Scenario, Workload};
+use loadgen::{ExitCode, Hooks, Report};
+use passbook::bank::{BranchId, Money, Write, WriteKind};
+use passbook::check::{Property, Verdict};
+use passbook::cluster::MakeReplica;
+use passbook::files::Input;
+use passbook::replicate::{
+    Ack, Audit, Broadcast, Effect, Fanout, Input as Event, Message, Replication,
+};
+use support::{EXERCISE, folder, json};
+use tokio_util::sync::CancellationToken;
+
+/// Applies what peers propagate with the wrong sign.
+struct WrongSign(Broadcast);
+
+impl Replication for WrongSign {
+    fn on(&mut self, input: Event, effects: &mut Vec<Effect>) {
+        let input = match input {
+            Event::Peer { from, message: Message::Propagate { id, write, deadline } } => {
+                let kind = match write.kind {
+                    WriteKind::Deposit => WriteKind::Withdraw,
+                    WriteKind::Withdraw => WriteKind::Deposit,
+                };
+                let write = Write { kind, ..write };
+                Event::Peer { from, message: Message::Propagate { id, write, deadline } }
+            }
+            other => other,
+        };
+        self.0.on(input, effects);
+    }
+
+    fn audit(&self) -> Audit {
+        self.0.audit()
+    }
+
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+}
+
+fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
+    let input = Input::parse(Path::new("exercise"), EXERCISE.as_bytes()).expect("valid");
+    let opening = input.opening;
+    let replay = Replay { path: "exercise".into(), input, output: Some(output.to_owned()) };
+    let scenario = Scenario {
+        workload: Workload::Replay(replay),
+        cluster: ClusterChoice::Embedded { fanout: Fanout::Parallel },
+        ack: Ack::All,
+        timeout: Duration::from_secs(30),
+        trace_sample: SampleRate::NONE,
+        metrics_listen: None,
+        out: None,
+    };
+    let replica: MakeReplica = Arc::new(move |id, peers| {
+        let right = Broadcast::new(id, peers, Fanout::Parallel, opening);
+        if Some(id) == wrong { Box::new(WrongSign(right)) } else { Box::new(right) }
+    });
+    let hooks = Hooks {
+        progress: &mut |_| {},
+        interrupted: CancellationToken::new(),
+        tracing: None,
+        replica: Some(replica),
+    };
+    loadgen::run(&scenario, hooks).expect("a run")
+}
+
+#[test]
+fn one_branch_with_the_wrong_sign_fails_the_replay_and_shows_in_the_output() {
+    let home = folder();
+    let output = home.path().join("output.json");
+    let report = replay(&output, Some(BranchId(3)));
+    assert_eq!(report.exit_code(), ExitCode::Failed);
+    let failed: Vec<Property> = report
+        .checks()
+        .iter()
+        .filter(|check| check.finding.verdict == Verdict::Fail)
+        .map(|check| check.finding.property)
+        .collect();
+    assert!(failed.contains(&Property::Sequential), "{failed:?}");
+    assert!(failed.contains(&Property::Convergence), "{failed:?}");
+    assert!(failed.contains(&Property::Conservation), "{failed:?}");
+    // Branch 3 took 170 away when 170 was deposited at branch 2; then 70 was withdrawn there.
+    assert_eq!(json(&output)[2]["recv"][1]["balance"], Money::new(160).minor_units());
+    let text = report.render();
+    assert!(text.contains("customer 3") && text.contains("expected 500, received 160"), "{text}");
+}
+
+#[test]
+fn the_same_branches_without_the_mistake_pass() {
+    let home = folder();
+    let report = replay(&home.path().join("output.json"), None);
+    assert_eq!(report.exit_code(), ExitCode::Passed, "{}", report.render());
+}

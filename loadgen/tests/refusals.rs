@@ -1,0 +1,124 @@
+//! Bad arguments and bad input: one clear message, exit code 2, nothing written.
+
+mod support;
+
+use std::fs;
+
+use support::{EXERCISE, code, folder, json, run, stderr, stdout, write};
+
+#[test]
+fn bad_input_is_refused_with_one_message_and_no_output() {
+    let bad = [
+        ("", "in.json:1:0"),
+        ("not json", "in.json:1:"),
+        (&EXERCISE[..200], "in.json:4:76: EOF"),
+        ("[1, 2]", "in.json:1:"),
+        ("[]", "there is no branch"),
+        (
+            r#"[{"id":1,"type":"branch","balance":1},{"id":2,"type":"branch","balance":2}]"#,
+            "same balance",
+        ),
+        (r#"[{"id":1,"type":"branch","balance":1},{"id":1,"type":"branch","balance":1}]"#, "twice"),
+        (
+            r#"[{"id":9,"type":"customer","events":[{"interface":"query"}]},{"id":1,"type":"branch","balance":1}]"#,
+            "customer 9, event 1: there is no branch 9",
+        ),
+    ];
+    for (text, expected) in bad {
+        let home = folder();
+        write(&home, "in.json", text);
+        let ran = run(&home, &["replay", "in.json", "-o", "out.json", "--out", "run"]);
+        let said = stderr(&ran);
+        assert_eq!(code(&ran), 2, "{text}: {said}");
+        assert!(said.starts_with("error: in.json"), "{said}");
+        assert!(said.contains(expected), "{said} lacks {expected}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert_eq!(stdout(&ran), "");
+        assert_eq!(fs::read_dir(home.path()).expect("readable").count(), 1, "only in.json");
+    }
+}
+
+#[test]
+fn an_unreadable_input_and_a_folder_are_refused() {
+    let home = folder();
+    for path in ["nowhere.json", "."] {
+        let ran = run(&home, &["replay", path]);
+        assert_eq!(code(&ran), 2);
+        assert!(stderr(&ran).contains("cannot be read"), "{}", stderr(&ran));
+    }
+}
+
+#[test]
+fn bad_arguments_are_refused() {
+    let bad: [&[&str]; 16] = [
+        &["--customers", "0"],
+        &["--customers", "many"],
+        &["--custommers", "5"],
+        &["--mix", "1:2"],
+        &["--roam", "2"],
+        &["--branches", "0"],
+        &["--opening-balance", "-1"],
+        &["--seed", "x"],
+        &["--duration", "soon"],
+        &["--duration", "0s"],
+        &["--events", "5", "--duration", "5s"],
+        &["--trace-sample", "2"],
+        &["--timeout", "0s"],
+        &["--ack", "most"],
+        &["--target", "127.0.0.1:1", "--fanout", "parallel"],
+        &["--target", "127.0.0.1:1", "--branches", "1"],
+    ];
+    for arguments in bad {
+        let home = folder();
+        let ran = run(&home, arguments);
+        assert_eq!(code(&ran), 2, "{arguments:?}: {}", stderr(&ran));
+        assert!(stderr(&ran).starts_with("error: "), "{}", stderr(&ran));
+        assert_eq!(fs::read_dir(home.path()).expect("readable").count(), 0, "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_out_folder_that_is_no_run_is_left_alone() {
+    let home = folder();
+    write(&home, "thesis.txt", "precious");
+    let ran = run(&home, &["--customers", "1", "--events", "1", "--out", "."]);
+    assert_eq!(code(&ran), 2, "{}", stderr(&ran));
+    assert!(stderr(&ran).contains("is not a run folder"), "{}", stderr(&ran));
+    assert_eq!(fs::read_to_string(home.path().join("thesis.txt")).expect("there"), "precious");
+}
+
+#[test]
+fn a_target_where_nobody_listens_cannot_be_run() {
+    let home = folder();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = free.local_addr().expect("bound").to_string();
+    drop(free);
+    let ran = run(&home, &["--customers", "1", "--target", &address]);
+    assert_eq!(code(&ran), 1, "{}", stderr(&ran));
+    assert!(stderr(&ran).contains(&address), "{}", stderr(&ran));
+    assert!(!home.path().join("passbook-run").exists());
+}
+
+#[test]
+fn an_endpoint_that_is_none_is_refused_before_anything_runs() {
+    let home = folder();
+    let ran = support::loadgen(&home)
+        .args(["--customers", "1"])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317")
+        .output()
+        .expect("ran");
+    assert_eq!(code(&ran), 2);
+    assert!(stderr(&ran).contains("http://localhost:4317"), "{}", stderr(&ran));
+}
+
+#[test]
+fn a_failed_run_leaves_the_run_before_as_it_was() {
+    let home = folder();
+    let ran = run(&home, &["--customers", "2", "--events", "2"]);
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    let summary = home.path().join("passbook-run/summary.json");
+    let before = json(&summary);
+    let ran = run(&home, &["--customers", "2", "--target", "127.0.0.1:1", "--timeout", "1s"]);
+    assert_eq!(code(&ran), 1);
+    assert_eq!(json(&summary), before);
+}

@@ -1,0 +1,169 @@
+//! Whole runs of the binary: exit codes, artifacts, the report.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use serde_json::json;
+use support::{
+    EXERCISE, ROAMING, code, folder, json, loadgen, run, stderr, stdout, wait_for, write,
+};
+
+#[test]
+fn a_synthetic_run_passes_and_leaves_its_artifacts() {
+    let home = folder();
+    let ran = run(&home, &["--customers", "30", "--events", "10", "--seed", "7"]);
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    let report = stdout(&ran);
+    for expected in
+        ["PASS  300 operations", "conservation", "convergence", "read your writes", "seed 7"]
+    {
+        assert!(report.contains(expected), "{expected} is not in\n{report}");
+    }
+    let out = home.path().join("passbook-run");
+    let summary = json(&out.join("summary.json"));
+    assert_eq!(summary["schema"], 1);
+    assert_eq!(summary["verdict"], "pass");
+    assert_eq!(summary["latency"]["all"]["response"]["count"], 300);
+    let kinds = ["deposit", "withdraw", "query"];
+    let ok = kinds.map(|kind| summary["operations"][kind]["ok"].as_u64().expect("a count"));
+    assert_eq!(ok.iter().sum::<u64>(), 300);
+    assert_eq!(json(&out.join("input.json")).as_array().map(Vec::len), Some(33));
+    let output = json(&out.join("output.json"));
+    assert_eq!(output.as_array().map(Vec::len), Some(30));
+    assert_eq!(output[0]["recv"].as_array().map(Vec::len), Some(10));
+    assert!(output[0]["recv"][0]["branch"].is_u64());
+    assert!(out.join("traces.otlp.jsonl").is_file());
+}
+
+#[test]
+fn the_same_seed_asks_the_same() {
+    let home = folder();
+    for out in ["a", "b"] {
+        let ran = run(&home, &["--customers", "5", "--events", "20", "--seed", "3", "--out", out]);
+        assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    }
+    let input = |out: &str| json(&home.path().join(out).join("input.json"));
+    assert_eq!(input("a"), input("b"));
+}
+
+#[test]
+fn a_synthetic_runs_input_can_be_replayed() {
+    let home = folder();
+    let ran = run(&home, &["--customers", "5", "--events", "5", "--out", "made"]);
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    let ran = run(&home, &["replay", "made/input.json", "-o", "again.json", "-q"]);
+    assert_eq!((code(&ran), stdout(&ran).as_str()), (0, "pass\n"), "{}", stderr(&ran));
+}
+
+#[test]
+fn replay_of_the_exercises_example_is_grouped_by_customer() {
+    let home = folder();
+    write(&home, "input.json", EXERCISE);
+    let ran = run(&home, &["replay", "input.json", "--verbose", "--trace-sample", "100%"]);
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    let expected = json!([
+        {"id": 1, "recv": [{"interface": "query", "balance": 400}]},
+        {"id": 2, "recv": [
+            {"interface": "deposit", "result": "success"}, {"interface": "query", "balance": 570}]},
+        {"id": 3, "recv": [
+            {"interface": "withdraw", "result": "success"}, {"interface": "query", "balance": 500}]},
+    ]);
+    assert_eq!(json(&home.path().join("output.json")), expected);
+    let said = stdout(&ran);
+    assert!(said.contains("customer 2\n  deposit: success\n  query: balance 570\n"), "{said}");
+    assert!(said.contains("fan-out, 2 of 2 acknowledged"), "{said}");
+}
+
+#[test]
+fn replay_of_a_roaming_customer_is_written_per_event_for_every_fanout_and_ack_all() {
+    for fanout in ["sequential", "parallel"] {
+        let home = folder();
+        write(&home, "input.json", ROAMING);
+        let arguments = ["replay", "input.json", "--out", "run", "--fanout", fanout];
+        let ran = run(&home, &arguments);
+        assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+        let expected = json!([
+            {"id": 5, "recv": [{"interface": "deposit", "branch": 1, "result": "success"}]},
+            {"id": 5, "recv": [{"interface": "query", "branch": 2, "balance": 400}]},
+            {"id": 5, "recv": [{"interface": "withdraw", "branch": 2, "result": "fail"}]},
+        ]);
+        assert_eq!(json(&home.path().join("run/output.json")), expected);
+        assert!(!home.path().join("output.json").exists(), "only where it was asked for");
+    }
+}
+
+#[test]
+fn concurrency_near_zero_fails_the_gate_and_one_customer_does_not() {
+    let home = folder();
+    let near_zero = ["--opening-balance", "100", "--mix", "10:90:0", "--customers"];
+    let ran = run(&home, &[&near_zero[..], &["500"]].concat());
+    assert_eq!(code(&ran), 3, "{}", stderr(&ran));
+    assert!(stdout(&ran).contains("FAIL    overdraft"), "{}", stdout(&ran));
+    let summary = json(&home.path().join("passbook-run/summary.json"));
+    let mut checks = summary["checks"].as_array().expect("checks").iter();
+    let overdraft = checks.find(|check| check["property"] == "overdraft").expect("there");
+    assert_eq!(overdraft["verdict"], "fail");
+    assert!(overdraft["violations"].as_u64() > Some(0));
+
+    let ran = run(&home, &[&near_zero[..], &["1"]].concat());
+    assert_eq!(code(&ran), 0, "{}", stdout(&ran));
+}
+
+fn first_line(stream: impl Read) -> String {
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).expect("a line");
+    line
+}
+
+#[test]
+fn an_interrupted_run_is_judged_and_reported() {
+    let home = folder();
+    let arguments = ["--customers", "10", "--duration", "10m"];
+    let mut command = loadgen(&home);
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("started");
+    let pid = child.id().to_string();
+    // A line of progress comes only while customers are at work.
+    let first = first_line(child.stderr.take().expect("piped"));
+    assert!(first.contains("/s, p50"), "{first}");
+    let killed = std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill");
+    assert!(killed.success());
+    let ran = child.wait_with_output().expect("ended");
+    assert_eq!(code(&ran), 130);
+    assert!(stdout(&ran).contains("ended early"), "{}", stdout(&ran));
+    let summary = json(&home.path().join("passbook-run/summary.json"));
+    assert_eq!((&summary["interrupted"], &summary["verdict"]), (&json!(true), &json!("pass")));
+}
+
+#[test]
+fn metrics_are_served_while_the_run_lasts() {
+    let home = folder();
+    let mut command = loadgen(&home);
+    command.args(["--customers", "5", "--duration", "10m", "--metrics-listen", "127.0.0.1:0"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+    let stderr = child.stderr.take().expect("piped");
+    let said = first_line(stderr);
+    let address = said.trim().strip_prefix("metrics at ").expect("where they are").to_owned();
+    let scraped = wait_for("deposits in a scrape", || {
+        let body = ureq::get(&address).call().ok()?;
+        let body = body.into_body().read_to_string().ok()?;
+        let counted = body.lines().any(|line| {
+            line.starts_with(
+                "passbook_customer_operations_total{operation=\"deposit\",outcome=\"ok\"}",
+            ) && !line.ends_with("} 0")
+        });
+        counted.then_some(body)
+    });
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    for name in passbook::telemetry::names::ALL {
+        assert!(
+            scraped.contains(&format!("# TYPE {}", name.name)),
+            "no {} in\n{scraped}",
+            name.name
+        );
+    }
+    assert!(scraped.ends_with("# EOF\n"));
+}

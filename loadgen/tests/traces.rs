@@ -1,0 +1,240 @@
+//! Every write is one whole trace: in the file, and at a collector that is not ours to fill.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::{Span, TracesData};
+use support::{code, folder, json, loadgen, stderr, stdout};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// A collector that hands on what it receives.
+struct Collector(mpsc::Sender<(String, Span)>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        for (service, span) in spans_of(request.into_inner().resource_spans) {
+            self.0.send((service, span)).map_err(|_| Status::unavailable("the test is over"))?;
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+fn spans_of(
+    groups: Vec<opentelemetry_proto::tonic::trace::v1::ResourceSpans>,
+) -> Vec<(String, Span)> {
+    let mut spans = Vec::new();
+    for group in groups {
+        let attributes = group.resource.expect("a resource").attributes;
+        let service = attributes.iter().find(|attribute| attribute.key == "service.name");
+        let service = match service.and_then(|name| name.value.clone()?.value) {
+            Some(Value::StringValue(name)) => name,
+            other => panic!("a service's name is {other:?}"),
+        };
+        let scopes = group.scope_spans.into_iter().flat_map(|scope| scope.spans);
+        spans.extend(scopes.map(|span| (service.clone(), span)));
+    }
+    spans
+}
+
+fn start_collector() -> (String, mpsc::Receiver<(String, Span)>, CancellationToken, JoinHandle<()>)
+{
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.set_nonblocking(true).expect("a socket option");
+    let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+    let (sender, receiver) = mpsc::channel();
+    let shutdown = CancellationToken::new();
+    let ending = shutdown.clone();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            tonic::transport::Server::builder()
+                .add_service(TraceServiceServer::new(Collector(sender)))
+                .serve_with_incoming_shutdown(TcpIncoming::from(listener), ending.cancelled_owned())
+                .await
+                .expect("served");
+        });
+    });
+    (endpoint, receiver, shutdown, thread)
+}
+
+fn read_traces(path: &Path) -> Vec<(String, Span)> {
+    let text = std::fs::read_to_string(path).expect("the traces file");
+    let lines =
+        text.lines().map(|line| serde_json::from_str::<TracesData>(line).expect("OTLP JSON"));
+    lines.flat_map(|traces| spans_of(traces.resource_spans)).collect()
+}
+
+fn integer(span: &Span, name: &str) -> i64 {
+    let attribute = span.attributes.iter().find(|attribute| attribute.key == name);
+    match attribute.and_then(|attribute| attribute.value.clone()?.value) {
+        Some(Value::IntValue(value)) => value,
+        other => panic!("{name} of {} is {other:?}", span.name),
+    }
+}
+
+/// The children of a span in a trace, with the services they belong to.
+struct Trace<'a> {
+    children: HashMap<&'a [u8], Vec<&'a (String, Span)>>,
+    size: usize,
+}
+
+impl<'a> Trace<'a> {
+    fn root(&self) -> &'a (String, Span) {
+        self.only_child(&[])
+    }
+
+    fn only_child(&self, of: &[u8]) -> &'a (String, Span) {
+        let children = self.children_of(of);
+        assert_eq!(children.len(), 1, "one child of {of:?}: {children:?}");
+        children[0]
+    }
+
+    fn children_of(&self, of: &[u8]) -> Vec<&'a (String, Span)> {
+        self.children.get(of).cloned().unwrap_or_default()
+    }
+}
+
+fn by_trace(spans: &[(String, Span)]) -> Vec<Trace<'_>> {
+    let mut traces: BTreeMap<&[u8], Trace<'_>> = BTreeMap::new();
+    for named in spans {
+        let span = &named.1;
+        let trace = traces
+            .entry(&span.trace_id)
+            .or_insert_with(|| Trace { children: HashMap::new(), size: 0 });
+        trace.children.entry(&span.parent_span_id).or_default().push(named);
+        trace.size += 1;
+    }
+    traces.into_values().collect()
+}
+
+/// Walks an accepted write's trace: customer → branch → fan-out → two peers, each answered.
+fn assert_whole_write(trace: &Trace<'_>) {
+    let (service, root) = trace.root();
+    assert_eq!((service.as_str(), root.kind()), ("customers", SpanKind::Client));
+    let branch = integer(root, "bank.branch");
+    let (service, serving) = trace.only_child(&root.span_id);
+    assert_eq!((service, serving.kind()), (&format!("branch-{branch}"), SpanKind::Server));
+    assert_eq!(serving.name, root.name);
+    let (service, fanout) = trace.only_child(&serving.span_id);
+    assert_eq!((service, fanout.name.as_str()), (&format!("branch-{branch}"), "fanout"));
+    assert_eq!(
+        (integer(fanout, "bank.fanout.width"), integer(fanout, "bank.fanout.acked")),
+        (2, 2)
+    );
+    let mut peers = BTreeSet::new();
+    let mut last = (0, 0);
+    for (service, call) in trace.children_of(&fanout.span_id) {
+        assert_eq!((service, call.kind()), (&format!("branch-{branch}"), SpanKind::Client));
+        let peer = integer(call, "bank.peer");
+        let (service, applying) = trace.only_child(&call.span_id);
+        assert_eq!((service, applying.kind()), (&format!("branch-{peer}"), SpanKind::Server));
+        assert!(trace.children_of(&applying.span_id).is_empty());
+        assert!(call.start_time_unix_nano >= fanout.start_time_unix_nano);
+        assert!(call.end_time_unix_nano <= fanout.end_time_unix_nano);
+        last = last.max((call.end_time_unix_nano, peer));
+        peers.insert(peer);
+    }
+    assert_eq!(integer(fanout, "bank.fanout.straggler"), last.1, "the last to answer");
+    let fellows: BTreeSet<i64> = (1..=3).filter(|id| *id != branch).collect();
+    assert_eq!(peers, fellows);
+    assert_eq!(trace.size, 7, "nothing else is in the trace");
+}
+
+#[test]
+fn every_write_is_a_whole_trace_in_the_file_and_at_the_collector() {
+    let home = folder();
+    let (endpoint, received, shutdown, collector) = start_collector();
+    let arguments = ["--trace-sample", "100%", "--customers", "20", "--events", "20"];
+    let ran = loadgen(&home)
+        .args(arguments)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
+        .output()
+        .expect("ran");
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    shutdown.cancel();
+    collector.join().expect("ended well");
+    let spans = read_traces(&home.path().join("passbook-run/traces.otlp.jsonl"));
+
+    let output = json(&home.path().join("passbook-run/output.json"));
+    let entries = output.as_array().expect("customers").iter();
+    let entries = entries.flat_map(|customer| customer["recv"].as_array().expect("answers"));
+    let (writes, others): (Vec<_>, Vec<_>) =
+        entries.partition(|e| e["interface"] != "query" && e["result"] == "success");
+    assert_eq!(writes.len() + others.len(), 400);
+
+    let traces = by_trace(&spans);
+    assert_eq!(traces.len(), 400, "a trace for each operation");
+    let (of_writes, of_others): (Vec<_>, Vec<_>) = traces.iter().partition(|t| t.size > 2);
+    assert_eq!((of_writes.len(), of_others.len()), (writes.len(), others.len()));
+    of_writes.into_iter().for_each(assert_whole_write);
+    for trace in of_others {
+        let (_, root) = trace.root();
+        assert_eq!(trace.only_child(&root.span_id).1.kind(), SpanKind::Server);
+    }
+    let kept = json(&home.path().join("passbook-run/summary.json"))["traces"].clone();
+    assert_eq!(
+        (kept["kept_spans"].as_u64(), kept["beyond_bound_spans"].as_u64()),
+        (u64::try_from(spans.len()).ok(), Some(0))
+    );
+
+    let name = |(service, span): &(String, Span)| {
+        (span.trace_id.clone(), span.span_id.clone(), service.clone(), span.name.clone())
+    };
+    let in_file: BTreeSet<_> = spans.iter().map(name).collect();
+    let at_collector: BTreeSet<_> = received.iter().map(|span| name(&span)).collect();
+    assert_eq!(in_file.len(), spans.len(), "no span twice");
+    assert!(
+        in_file == at_collector,
+        "{} in the file, {} received",
+        in_file.len(),
+        at_collector.len()
+    );
+    let said = stdout(&ran);
+    assert!(said.contains(&format!("{} spans exported to {endpoint}\n", spans.len())), "{said}");
+}
+
+#[test]
+fn a_dead_collector_loses_nothing_but_its_own_copy() {
+    let home = folder();
+    // It accepts connections, as listening sockets do, and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("http://{}", silent.local_addr().expect("bound"));
+    let ran = loadgen(&home)
+        .args(["--trace-sample", "100%", "--customers", "5", "--events", "5"])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
+        .output()
+        .expect("ran");
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    let spans = read_traces(&home.path().join("passbook-run/traces.otlp.jsonl"));
+    assert_eq!(by_trace(&spans).len(), 25);
+    let said = stdout(&ran);
+    assert!(said.contains(&format!("{} were not accepted", spans.len())), "{said}");
+}
+
+#[test]
+fn without_sampling_nothing_is_traced() {
+    let home = folder();
+    let ran = support::run(&home, &["--trace-sample", "0%", "--customers", "5", "--events", "5"]);
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    assert_eq!(read_traces(&home.path().join("passbook-run/traces.otlp.jsonl")), []);
+}

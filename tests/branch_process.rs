@@ -1,0 +1,200 @@
+//! `branch serve` as a process, and branches over real sockets: what peers, customers and auditors may rely on.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use passbook::bank::{BranchId, Money};
+use passbook::branch::{Branch, Peer};
+use passbook::replicate::{Broadcast, Fanout};
+use passbook::wire::v1::bank_client::BankClient;
+use passbook::wire::v1::inspect_client::InspectClient;
+use passbook::wire::v1::peer_client::PeerClient;
+use passbook::wire::v1::{
+    PropagateRequest, QueryRequest, StateReply, StateRequest, WriteRequest, WriteResult,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+
+/// Ends the process with the test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn branch(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_branch"));
+    command.arg("serve").args(arguments).env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+    command
+}
+
+/// Starts branch 1 on a free port with a peer 2 at `peer`; where it listens.
+fn start_branch_1(peer: SocketAddr) -> (Process, SocketAddr) {
+    let peer = format!("2={peer}");
+    let arguments = ["--id", "1", "--listen", "127.0.0.1:0", "--peer", &peer];
+    let mut command = branch(&[&arguments[..], &["--opening-balance", "100"]].concat());
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("piped");
+    let process = Process(child);
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
+    let port = line.trim().strip_prefix("Branch 1 server started on port ").expect("the line");
+    (process, SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().expect("a port"))))
+}
+
+async fn channel(address: SocketAddr) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
+    endpoint.connect().await.expect("connected")
+}
+
+fn write(amount: i64) -> WriteRequest {
+    WriteRequest { customer: 1, number: 1, amount, ack: 0 }
+}
+
+async fn state(channel: &Channel) -> StateReply {
+    let mut inspect = InspectClient::new(channel.clone());
+    inspect.state(StateRequest {}).await.expect("answered").into_inner()
+}
+
+/// Branch 2 in this process, on a listener that was bound before branch 1 knew it.
+fn serve_branch_2(listener: TcpListener, branch_1: SocketAddr, shutdown: &CancellationToken) {
+    let opening = Money::new(100);
+    let replica = Broadcast::new(BranchId(2), vec![BranchId(1)], Fanout::Parallel, opening);
+    let peers = vec![Peer { id: BranchId(1), address: branch_1 }];
+    let branch = Branch::new(BranchId(2), peers, opening, Box::new(replica));
+    drop(tokio::spawn(branch.serve(listener, shutdown.clone())));
+}
+
+#[tokio::test]
+async fn a_process_and_a_library_branch_replicate_to_each_other() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address_2 = listener.local_addr().expect("bound");
+    let (mut process, address_1) = start_branch_1(address_2);
+    let shutdown = CancellationToken::new();
+    serve_branch_2(listener, address_1, &shutdown);
+    let (one, two) = (channel(address_1).await, channel(address_2).await);
+
+    let reply = BankClient::new(one.clone()).deposit(write(50)).await.expect("answered");
+    assert_eq!((reply.get_ref().result(), reply.get_ref().balance), (WriteResult::Success, 150));
+    let query = QueryRequest { customer: 1, number: 2 };
+    let there = BankClient::new(two.clone()).query(query).await.expect("answered");
+    assert_eq!(there.get_ref().balance, 150);
+    let reply = BankClient::new(two.clone()).withdraw(write(151)).await.expect("answered");
+    assert_eq!(reply.get_ref().result(), WriteResult::InsufficientFunds);
+    let reply = BankClient::new(two.clone()).withdraw(write(150)).await.expect("answered");
+    assert_eq!(reply.get_ref().result(), WriteResult::Success);
+    let (at_1, at_2) = (state(&one).await, state(&two).await);
+    assert_eq!((at_1.balance, at_1.lowest_balance, at_1.accepted, at_1.applied), (0, 0, 1, 1));
+    assert_eq!((at_2.balance, at_2.outstanding, at_2.undelivered), (0, 0, 0));
+    assert_eq!((at_1.branch, at_1.peers, at_1.opening_balance), (1, vec![2], 100));
+    drop((one, two));
+
+    // Ending on SIGTERM, in order, is success.
+    let pid = process.0.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+    assert!(sent.success());
+    // Branch 2 goes on meanwhile: its connection ends with the other side's.
+    let waiting = tokio::task::spawn_blocking(move || process.0.wait().expect("ended"));
+    assert!(waiting.await.expect("waited").success());
+    shutdown.cancel();
+}
+
+#[tokio::test]
+async fn a_write_that_a_peer_does_not_acknowledge_is_unknown_and_stays() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let nobody = listener.local_addr().expect("bound");
+    drop(listener);
+    let (_process, address) = start_branch_1(nobody);
+    let one = channel(address).await;
+    let status = BankClient::new(one.clone()).deposit(write(5)).await.expect_err("unknown");
+    assert_eq!(status.code(), Code::Aborted, "{status}");
+    assert!(status.message().contains("may or may not"), "{status}");
+    let state = state(&one).await;
+    assert_eq!((state.balance, state.undelivered, state.outstanding), (105, 1, 0));
+}
+
+#[tokio::test]
+async fn a_peer_that_never_answers_costs_the_callers_deadline_and_no_more() {
+    // It accepts connections, as listening sockets do, and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let (_process, address) = start_branch_1(silent.local_addr().expect("bound"));
+    let one = channel(address).await;
+    let mut request = tonic::Request::new(write(5));
+    request.set_timeout(Duration::from_millis(200));
+    let status = BankClient::new(one.clone()).deposit(request).await.expect_err("unknown");
+    assert!(
+        matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled | Code::Aborted),
+        "{status}"
+    );
+    // The branch gives the propagation up as well: the deadline went on to the peer's call.
+    for _ in 0..100_000 {
+        let state = state(&one).await;
+        if (state.outstanding, state.undelivered) == (0, 1) {
+            return;
+        }
+    }
+    panic!("the propagation was never given up");
+}
+
+#[tokio::test]
+async fn nonsense_from_the_network_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let (_process, address) = start_branch_1(listener.local_addr().expect("bound"));
+    let one = channel(address).await;
+    let mut bank = BankClient::new(one.clone());
+    let status = bank.deposit(write(-1)).await.expect_err("negative");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let status = bank.deposit(WriteRequest { ack: 99, ..write(1) }).await.expect_err("no such ack");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let status = bank.deposit(write(i64::MAX)).await.expect_err("overflow");
+    assert_eq!(status.code(), Code::OutOfRange);
+    let strange = PropagateRequest { origin: 9, write: 1, amount: 5 };
+    let status =
+        PeerClient::new(one.clone()).propagate_deposit(strange).await.expect_err("strange");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("branch 9"), "{status}");
+    assert_eq!(state(&one).await.balance, 100);
+}
+
+#[test]
+fn bad_arguments_are_refused_and_a_taken_port_is_said() {
+    let bad: [(&[&str], i32, &str); 5] = [
+        (&["--id", "1"], 2, "--listen"),
+        (&["--id", "one", "--listen", "127.0.0.1:0"], 2, "invalid value"),
+        (&["--id", "1", "--listen", "127.0.0.1:0", "--peer", "2"], 2, "ID=HOST:PORT"),
+        (&["--id", "1", "--listen", "127.0.0.1:0", "--peer", "1=127.0.0.1:9"], 2, "itself"),
+        (
+            &[
+                "--id",
+                "1",
+                "--listen",
+                "127.0.0.1:0",
+                "--peer",
+                "2=127.0.0.1:8",
+                "--peer",
+                "2=127.0.0.1:9",
+            ],
+            2,
+            "twice",
+        ),
+    ];
+    for (arguments, code, expected) in bad {
+        let ran = branch(arguments).output().expect("ran");
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(code), "{said}");
+        assert!(said.contains(expected), "{said} lacks {expected}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let ran = branch(&["--id", "1", "--listen", &address]).output().expect("ran");
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains(&address));
+}

@@ -1,0 +1,171 @@
+//! The shape of the code base, as a test: who may use whom, and how long a file may be.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The layers of `passbook`, and what each may use of the others. The binary sees all of them.
+const LAYERS: [(&str, &[&str]); 8] = [
+    ("bank", &[]),
+    ("replicate", &["bank"]),
+    ("check", &["bank"]),
+    ("files", &["bank", "check"]),
+    ("wire", &["bank", "check", "replicate"]),
+    ("telemetry", &["bank"]),
+    ("branch", &["bank", "replicate", "wire", "telemetry"]),
+    ("cluster", &["bank", "replicate", "branch", "telemetry"]),
+];
+
+/// What no line of the pure layers may name.
+const PURE: [&str; 3] = ["bank", "replicate", "check"];
+const IMPURE: [&str; 9] = [
+    "tokio",
+    "tonic",
+    "std::fs",
+    "std::net",
+    "std::io",
+    "std::thread",
+    "Instant::now",
+    "SystemTime",
+    "println!",
+];
+
+/// The parts of `loadgen`, and what each may use of the others.
+const LOADGEN: [(&str, &[&str]); 8] = [
+    ("scenario", &[]),
+    ("artifacts", &[]),
+    ("customers", &["scenario"]),
+    ("clusters", &["scenario", "customers"]),
+    ("judge", &["customers"]),
+    ("report", &["scenario", "customers", "judge", "artifacts"]),
+    ("run", &["scenario", "customers", "clusters", "judge", "report", "artifacts"]),
+    ("lib", &["scenario", "customers", "clusters", "judge", "report", "artifacts", "run"]),
+];
+
+const LINES_MAX: usize = 400;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of the repository") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The modules of the own crate that `text` names, by `crate::x` anywhere.
+fn used_modules(text: &str) -> Vec<String> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let mut modules = Vec::new();
+    for line in code {
+        for rest in line.split("crate::").skip(1) {
+            assert!(
+                !rest.starts_with('{'),
+                "one `use crate::…` a module, or this test is blind: {line}"
+            );
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            modules.push(rest[..end].to_owned());
+        }
+    }
+    modules
+}
+
+/// Uses that the table does not allow, as `file uses module`.
+fn forbidden_uses(
+    files: &[(PathBuf, String)],
+    module: &str,
+    allowed: &[&str],
+    all: &[&str],
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in files {
+        for used in used_modules(text) {
+            let known = all.contains(&used.as_str());
+            if known && used != module && !allowed.contains(&used.as_str()) {
+                found.push(format!("{} uses {used}", path.display()));
+            }
+        }
+    }
+    found
+}
+
+fn read(files: Vec<PathBuf>) -> Vec<(PathBuf, String)> {
+    files
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("a source file");
+            (path, text)
+        })
+        .collect()
+}
+
+fn check_layers(source: &Path, table: &[(&str, &[&str])]) {
+    let all: Vec<&str> = table.iter().map(|(module, _)| *module).collect();
+    let mut found = Vec::new();
+    for (module, allowed) in table {
+        let folder = source.join(module);
+        let files = if folder.is_dir() {
+            rust_files(&folder)
+        } else {
+            vec![source.join(format!("{module}.rs"))]
+        };
+        found.extend(forbidden_uses(&read(files), module, allowed, &all));
+    }
+    assert!(found.is_empty(), "a layer uses one it must not:\n{}", found.join("\n"));
+    let there = fs::read_dir(source).expect("a source folder");
+    for entry in there {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let outside = ["lib", "bin", "main", "arguments", "terminal"];
+        let listed = all.contains(&name.as_str()) || outside.contains(&name.as_str());
+        assert!(listed, "{} is in no layer: give it one in tests/tidy.rs", path.display());
+    }
+}
+
+#[test]
+fn a_layer_uses_only_those_above_it() {
+    check_layers(&root().join("src"), &LAYERS);
+    check_layers(&root().join("loadgen/src"), &LOADGEN);
+}
+
+#[test]
+fn the_check_of_layers_finds_a_violation() {
+    let wrong = vec![(PathBuf::from("bank/money.rs"), "use crate::wire::Failure;\n".to_owned())];
+    assert_eq!(forbidden_uses(&wrong, "bank", &[], &["bank", "wire"]), ["bank/money.rs uses wire"]);
+    let told = vec![(PathBuf::from("bank/money.rs"), "//! See [`crate::wire`].\n".to_owned())];
+    assert!(forbidden_uses(&told, "bank", &[], &["bank", "wire"]).is_empty());
+}
+
+#[test]
+fn pure_layers_name_no_clock_no_io_and_no_runtime() {
+    for layer in PURE {
+        for (path, text) in read(rust_files(&root().join("src").join(layer))) {
+            for (number, line) in (1..).zip(text.lines()) {
+                let code = !line.trim_start().starts_with("//");
+                let named = IMPURE.iter().find(|name| code && line.contains(**name));
+                assert!(named.is_none(), "{}:{number} names {named:?}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_a_reader_can_hold() {
+    for folder in ["src", "loadgen", "benches", "tests"] {
+        for (path, text) in read(rust_files(&root().join(folder))) {
+            let lines = text.lines().count();
+            assert!(
+                lines <= LINES_MAX,
+                "{} has {lines} lines: split it by meaning",
+                path.display()
+            );
+        }
+    }
+}
