@@ -12,6 +12,7 @@ use passbook::files::{OutputError, Shape, replace, write_json};
 use passbook::telemetry::{Tracing, serve_metrics};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,7 @@ use crate::artifacts::{ArtifactError, OUTPUT, RunFolder, SUMMARY};
 use crate::clusters::{Branches, ClustersError};
 use crate::customers::{AtWork, ConnectError, Crowd, Look, Plan, Ran};
 use crate::judge::{Check, Concurrency, judge, performed};
-use crate::report::{Files, Report, families};
+use crate::report::{ClusterFacts, Files, Report, Results, families};
 use crate::scenario::{Scenario, Synthetic, Workload};
 
 /// Between two signs of life.
@@ -130,6 +131,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     drop(runtime);
     let (ids, opening) = (branches.ids(), branches.opening);
     let replication = branches.replication.clone();
+    let cluster = ClusterFacts { branches: ids.len(), opening, replication };
     branches.end().map_err(ClustersError::from)?;
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
 
@@ -163,17 +165,20 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
             judge(path, &done, &ran.records, &states, concurrency, scenario.ack)
         })?,
     };
-    let mut report = Report::new(scenario, &ran, checks, &kept);
-    report.opening = opening;
-    report.replication = replication;
-    report.interrupted = interrupted.is_cancelled();
+    let results = Results {
+        ran: &ran,
+        checks,
+        kept: &kept,
+        cluster,
+        interrupted: interrupted.is_cancelled(),
+        output,
+    };
+    let report = Report::new(scenario, results);
     if let Some(folder) = folder {
         folder.json(SUMMARY, &report.summary())?;
         files.folder = Some(folder.finish()?);
     }
-    report.files = files;
-    report.output = output;
-    Ok(report)
+    Ok(report.with_files(files))
 }
 
 /// The gate reads from disk also where nothing is to be kept.
@@ -215,8 +220,8 @@ async fn perform(
         interrupted: interrupted.clone(),
     };
     let at_work = plan.start().map_err(RunError::Thread)?;
-    let metrics_end = CancellationToken::new();
-    let _end_of_metrics = metrics_end.clone().drop_guard();
+    // Ends with this function.
+    let mut serving = JoinSet::new();
     let mut metrics = None;
     if let Some(address) = scenario.metrics_listen {
         let unservable = |source| RunError::Metrics { address, source };
@@ -228,8 +233,7 @@ async fn perform(
             let (look, handles, spans) = (look.borrow().clone(), handles.clone(), spans.clone());
             async move { families(&look, &handles, spans.as_ref()).await }
         };
-        // It ends with the runtime at the latest.
-        drop(tokio::spawn(serve_metrics(listener, metrics_end, scrape)));
+        serving.spawn(serve_metrics(listener, CancellationToken::new(), scrape));
     }
     let mut tell = |phase, look| progress(&Progress { phase, metrics, look });
     tell(Phase::Measure, look.clone());

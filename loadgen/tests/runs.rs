@@ -2,13 +2,14 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 use support::{
     EXERCISE, ROAMING, code, folder, json, loadgen, run, stderr, stdout, wait_for, write,
 };
+use tempfile::TempDir;
 
 #[test]
 fn a_synthetic_run_passes_and_leaves_its_artifacts() {
@@ -111,40 +112,14 @@ fn concurrency_near_zero_fails_the_gate_and_one_customer_does_not() {
     assert_eq!(code(&ran), 0, "{}", stdout(&ran));
 }
 
-fn first_line(stream: impl Read) -> String {
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).expect("a line");
-    line
-}
-
-#[test]
-fn an_interrupted_run_is_judged_and_reported() {
-    let home = folder();
-    let arguments = ["--customers", "10", "--duration", "10m"];
-    let mut command = loadgen(&home);
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("started");
-    let pid = child.id().to_string();
-    // A line of progress comes only while customers are at work.
-    let first = first_line(child.stderr.take().expect("piped"));
-    assert!(first.contains("/s, p50"), "{first}");
-    let killed = std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill");
-    assert!(killed.success());
-    let ran = child.wait_with_output().expect("ended");
-    assert_eq!(code(&ran), 130);
-    assert!(stdout(&ran).contains("ended early"), "{}", stdout(&ran));
-    let summary = json(&home.path().join("passbook-run/summary.json"));
-    assert_eq!((&summary["interrupted"], &summary["verdict"]), (&json!(true), &json!("pass")));
-}
-
-#[test]
-fn metrics_are_served_while_the_run_lasts() {
-    let home = folder();
-    let mut command = loadgen(&home);
+/// A run that goes on until somebody ends it, and what a scrape of it shows once customers are at work.
+fn start_endless(home: &TempDir) -> (Child, String) {
+    let mut command = loadgen(home);
     command.args(["--customers", "5", "--duration", "10m", "--metrics-listen", "127.0.0.1:0"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let mut said = String::new();
     let stderr = child.stderr.take().expect("piped");
-    let said = first_line(stderr);
+    BufReader::new(stderr).read_line(&mut said).expect("a line");
     let address = said.trim().strip_prefix("metrics at ").expect("where they are").to_owned();
     let scraped = wait_for("deposits in a scrape", || {
         let body = ureq::get(&address).call().ok()?;
@@ -156,6 +131,27 @@ fn metrics_are_served_while_the_run_lasts() {
         });
         counted.then_some(body)
     });
+    (child, scraped)
+}
+
+#[test]
+fn an_interrupted_run_is_judged_and_reported() {
+    let home = folder();
+    let (child, _) = start_endless(&home);
+    let pid = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &pid]).status().expect("kill");
+    assert!(killed.success());
+    let ran = child.wait_with_output().expect("ended");
+    assert_eq!(code(&ran), 130);
+    assert!(stdout(&ran).contains("ended early"), "{}", stdout(&ran));
+    let summary = json(&home.path().join("passbook-run/summary.json"));
+    assert_eq!((&summary["interrupted"], &summary["verdict"]), (&json!(true), &json!("pass")));
+}
+
+#[test]
+fn metrics_are_served_while_the_run_lasts() {
+    let home = folder();
+    let (mut child, scraped) = start_endless(&home);
     child.kill().expect("killed");
     child.wait().expect("ended");
     for name in passbook::telemetry::names::ALL {

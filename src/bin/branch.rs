@@ -12,6 +12,7 @@ use passbook::branch::{Branch, Peer};
 use passbook::replicate::{Broadcast, Fanout};
 use passbook::telemetry::{OtlpEndpoint, SpanCounters, Tracing, serve_metrics};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Runs a branch of a replicated bank.
@@ -137,6 +138,8 @@ async fn serve_branch(serve: &Serve, spans: Option<SpanCounters>) -> anyhow::Res
         .await
         .with_context(|| format!("failed to listen at {}; give another --listen", serve.listen))?;
     let shutdown = CancellationToken::new();
+    // Ends with this function.
+    let mut beside = JoinSet::new();
     let mut said =
         format!("Branch {id} server started on port {}\n", listener.local_addr()?.port());
     if let Some(address) = serve.metrics_listen {
@@ -153,12 +156,16 @@ async fn serve_branch(serve: &Serve, spans: Option<SpanCounters>) -> anyhow::Res
                 families
             }
         };
-        tokio::spawn(serve_metrics(metrics, shutdown.clone(), scrape));
+        let metrics_shutdown = shutdown.clone();
+        beside.spawn(async move {
+            // Without its metrics the branch is still a branch.
+            let _ = serve_metrics(metrics, metrics_shutdown, scrape).await;
+        });
     }
     let mut stdout = io::stdout();
     stdout.write_all(said.as_bytes()).and_then(|()| stdout.flush())?;
     let ending = shutdown.clone();
-    tokio::spawn(async move {
+    beside.spawn(async move {
         passbook::cluster::asked_to_end().await;
         ending.cancel();
     });

@@ -1,6 +1,6 @@
 //! Reads and writes `input.json`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -143,13 +143,18 @@ impl Input {
 
     /// Whether any event names its branch: such files are answered per event.
     pub fn names_branches(&self) -> bool {
-        self.events().any(|(_, _, event)| event.names_branch)
+        self.customers.iter().flat_map(|block| &block.events).any(|event| event.names_branch)
     }
 
-    /// All events in file order with their customer and their number in the block, from 1.
+    /// All events in file order with their customer and the how-manieth of that customer each is,
+    /// from 1. The count goes on where the same customer stands in several blocks.
     pub fn events(&self) -> impl Iterator<Item = (CustomerId, u64, &Event)> {
-        self.customers.iter().flat_map(|block| {
-            (1_u64..).zip(&block.events).map(|(number, event)| (block.id, number, event))
+        let mut counts: HashMap<CustomerId, u64> = HashMap::new();
+        let events = self.customers.iter().flat_map(|b| b.events.iter().map(|e| (b.id, e)));
+        events.map(move |(customer, event)| {
+            let number = counts.entry(customer).or_default();
+            *number += 1;
+            (customer, *number, event)
         })
     }
 

@@ -25,10 +25,23 @@ pub fn replace(
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    let mut file = NamedTempFile::new_in(folder)?;
+    let mut file = temporary_file(folder)?;
     fill(file.as_file_mut())?;
     file.persist(path)?;
     Ok(())
+}
+
+/// As readable as any other new file, which a temporary file by itself is not.
+fn temporary_file(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The process's umask takes away what the user does not want.
+        let permissions = std::fs::Permissions::from_mode(0o666);
+        builder.permissions(permissions);
+    }
+    builder.tempfile_in(folder)
 }
 
 #[cfg(test)]

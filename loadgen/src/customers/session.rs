@@ -48,15 +48,16 @@ impl Shared {
         self.interrupted.is_cancelled() || self.until.is_some_and(|until| due >= until)
     }
 
-    /// Does `events` one after another; the first is due at `due`.
+    /// Does `events` one after another, counted from `first`; the first is due at `due`.
     pub(super) async fn session(
         &self,
         customer: CustomerId,
+        first: u64,
         events: impl IntoIterator<Item = Event>,
         mut due: Instant,
     ) -> Record {
         let mut record = Record { customer, done: Vec::new() };
-        for (number, event) in (1..).zip(events) {
+        for (number, event) in (first..).zip(events) {
             if self.is_over(due) {
                 break;
             }

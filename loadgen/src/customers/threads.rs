@@ -1,6 +1,7 @@
 //! Customers in a thread of their own, which never shares a core's runtime with the branches.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -152,7 +153,7 @@ async fn at_once(
     for customer in (1..=synthetic.customers).map(CustomerId) {
         let shared = Rc::clone(shared);
         let mine = synthetic.events(customer, branches).take(events);
-        sessions.spawn_local(async move { shared.session(customer, mine, begun).await });
+        sessions.spawn_local(async move { shared.session(customer, 1, mine, begun).await });
     }
     let mut records = sessions.join_all().await;
     records.sort_unstable_by_key(|record| record.customer);
@@ -162,8 +163,12 @@ async fn at_once(
 async fn one_after_another(shared: &Rc<Shared>, blocks: Vec<Block>, begun: Instant) -> Vec<Record> {
     let mut records = Vec::with_capacity(blocks.len());
     let mut due = begun;
+    let mut done: HashMap<CustomerId, u64> = HashMap::new();
     for block in blocks {
-        records.push(shared.session(block.id, block.events, due).await);
+        let done = done.entry(block.id).or_default();
+        let record = shared.session(block.id, *done + 1, block.events, due).await;
+        *done += u64::try_from(record.done.len()).unwrap_or(u64::MAX);
+        records.push(record);
         due = Instant::now();
     }
     records

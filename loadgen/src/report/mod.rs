@@ -88,21 +88,44 @@ pub struct Report {
     waterfall: Option<Waterfall>,
     traces_of_operations: TraceOf,
     traces: TraceCounts,
+    cluster: ClusterFacts,
+    interrupted: bool,
+    output: Output,
+    files: Files,
+}
+
+/// What a run learned of its branches.
+#[derive(Clone, Debug)]
+pub struct ClusterFacts {
+    /// How many there are.
+    pub branches: usize,
     /// What every branch held at the start.
     pub opening: Money,
-    /// The replication scheme.
+    /// The name of the replication scheme.
     pub replication: String,
-    /// Whether the run was ended early.
+}
+
+/// Everything a run brought home.
+#[derive(Debug)]
+pub struct Results<'a> {
+    /// What the customers did and measured.
+    pub ran: &'a Ran,
+    /// What the gate found.
+    pub checks: Vec<Check>,
+    /// The traces.
+    pub kept: &'a Kept,
+    /// The branches.
+    pub cluster: ClusterFacts,
+    /// Whether it was ended early.
     pub interrupted: bool,
     /// What every customer received.
     pub output: Output,
-    /// Where the artifacts are.
-    pub files: Files,
 }
 
 impl Report {
-    /// What `ran`, its `checks` and the `kept` traces come to.
-    pub fn new(scenario: &Scenario, ran: &Ran, checks: Vec<Check>, kept: &Kept) -> Self {
+    /// What the results of `scenario` come to.
+    pub fn new(scenario: &Scenario, results: Results<'_>) -> Self {
+        let Results { ran, checks, kept, cluster, interrupted, output } = results;
         let kinds = Kind::ALL
             .map(|kind| Row { name: kind.name(), record: ran.recorder.kind(kind).clone() });
         let mut rows = Vec::from(kinds);
@@ -119,12 +142,18 @@ impl Report {
                 spans: kept.spans(),
                 beyond_bound: kept.beyond_bound,
             },
-            opening: Money::ZERO,
-            replication: String::new(),
-            interrupted: false,
-            output: Output::new(),
+            cluster,
+            interrupted,
+            output,
             files: Files::default(),
         }
+    }
+
+    /// With its artifacts where `files` says.
+    #[must_use]
+    pub fn with_files(mut self, files: Files) -> Self {
+        self.files = files;
+        self
     }
 
     /// The worst verdict on what was promised.
@@ -154,19 +183,12 @@ impl Report {
         if seconds > 0.0 { count_as_f64(completed) / seconds } else { 0.0 }
     }
 
-    /// Settings that need a word, as name and value.
-    fn settings(&self) -> Settings {
-        let (fanout, branches) = match &self.scenario.cluster {
-            ClusterChoice::Embedded { fanout } => (Some(fanout.name()), None),
-            ClusterChoice::Running { targets } => (None, Some(targets.len())),
-        };
-        let branches = branches.unwrap_or(match &self.scenario.workload {
-            Workload::Synthetic(synthetic) => {
-                usize::try_from(synthetic.branches).unwrap_or(usize::MAX)
-            }
-            Workload::Replay(replay) => replay.input.branches.len(),
-        });
-        Settings { fanout, branches, seed: self.seed() }
+    /// Known only of an embedded cluster.
+    fn fanout(&self) -> Option<&'static str> {
+        match &self.scenario.cluster {
+            ClusterChoice::Embedded { fanout } => Some(fanout.name()),
+            ClusterChoice::Running { .. } => None,
+        }
     }
 
     fn seed(&self) -> Option<u64> {
@@ -175,12 +197,6 @@ impl Report {
             Workload::Replay(_) => None,
         }
     }
-}
-
-struct Settings {
-    fanout: Option<&'static str>,
-    branches: usize,
-    seed: Option<u64>,
 }
 
 /// For rates only: beyond 2^53 the last digits are rounded.

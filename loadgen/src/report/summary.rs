@@ -127,7 +127,6 @@ struct TracesRecord {
 impl Report {
     /// The run in numbers.
     pub fn summary(&self) -> Summary {
-        let settings = self.settings();
         let kinds = self.rows.iter().filter(|row| row.name != "all");
         let outcomes = |row: &Row| {
             let live = &row.record.live;
@@ -142,19 +141,19 @@ impl Report {
             verdict: self.verdict().name(),
             exit_code: self.exit_code().number(),
             interrupted: self.interrupted,
-            seed: settings.seed,
+            seed: self.seed(),
             throughput_per_s: self.throughput_per_s(),
             measured_s: self.measured.as_secs_f64(),
             operations: kinds.map(outcomes).collect(),
             latency: self.rows.iter().map(latency).collect(),
             checks: self.check_records(),
             cluster: ClusterRecord {
-                branches: settings.branches,
-                replication: self.replication.clone(),
-                fanout: settings.fanout,
+                branches: self.cluster.branches,
+                replication: self.cluster.replication.clone(),
+                fanout: self.fanout(),
                 ack: self.scenario.ack.name(),
                 read: "local",
-                opening_balance: self.opening.minor_units(),
+                opening_balance: self.cluster.opening.minor_units(),
             },
             workload: self.workload_record(),
             traces: TracesRecord {

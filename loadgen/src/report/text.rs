@@ -56,7 +56,6 @@ impl Report {
     }
 
     fn head(&self, text: &mut String) {
-        let settings = self.settings();
         let what = match &self.scenario.workload {
             Workload::Synthetic(synthetic) => {
                 let each = match synthetic.stop {
@@ -73,21 +72,20 @@ impl Report {
                 customers(u64::try_from(replay.input.customers.len()).unwrap_or(u64::MAX)),
             ),
         };
-        let fanout =
-            settings.fanout.map(|fanout| format!(", {fanout} fan-out")).unwrap_or_default();
+        let fanout = self.fanout().map(|fanout| format!(", {fanout} fan-out")).unwrap_or_default();
         let _ = writeln!(text, "passbook  {what}");
-        let branches = match settings.branches {
+        let branches = match self.cluster.branches {
             1 => "1 branch".to_owned(),
             n => format!("{n} branches"),
         };
         let _ = write!(
             text,
             "          {branches} at {}, {}{fanout}, ack {}",
-            self.opening,
-            self.replication,
+            self.cluster.opening,
+            self.cluster.replication,
             self.scenario.ack.name(),
         );
-        if let Some(seed) = settings.seed {
+        if let Some(seed) = self.seed() {
             let _ = write!(text, ", seed {seed}");
         }
         let all = self.rows.last().map(|row| &row.record.live);
