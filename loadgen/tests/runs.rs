@@ -98,7 +98,8 @@ fn replay_of_a_roaming_customer_is_written_per_event_for_every_fanout_and_ack_al
 #[test]
 fn concurrency_near_zero_fails_the_gate_and_one_customer_does_not() {
     let home = folder();
-    let near_zero = ["--opening-balance", "100", "--mix", "10:90:0", "--customers"];
+    let near_zero =
+        ["--events", "10", "--opening-balance", "100", "--mix", "10:90:0", "--customers"];
     let ran = run(&home, &[&near_zero[..], &["500"]].concat());
     assert_eq!(code(&ran), 3, "{}", stderr(&ran));
     assert!(stdout(&ran).contains("FAIL    overdraft"), "{}", stdout(&ran));
