@@ -21,8 +21,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Propagations that may wait for a slow peer, and those that may be under way.
 const QUEUE: usize = 16_384;
 const UNDER_WAY: usize = 4_096;
-/// Room for some thousand small answers before the peer must wait for an update.
-const WINDOW_BYTES: u32 = 1 << 20;
 
 /// A write on its way to a peer.
 #[derive(Debug)]
@@ -101,7 +99,6 @@ impl Link {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .unwrap_or_else(|_| Endpoint::from_static("http://[::]:0"))
             .connect_timeout(CONNECT_TIMEOUT)
-            .initial_connection_window_size(WINDOW_BYTES)
             .buffer_size(UNDER_WAY);
         match endpoint.connect().await {
             Ok(channel) => channel,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::fanouts::Fanouts;
@@ -174,6 +175,8 @@ pub(super) struct Owner {
     statistics: Statistics,
     id: BranchId,
     next_ticket: u64,
+    /// Whether the branch is going away.
+    ending: bool,
     /// What happened while effects were performed.
     inputs: VecDeque<Input>,
     effects: Vec<Effect>,
@@ -201,6 +204,7 @@ impl Owner {
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
             id: info.id,
             next_ticket: 1,
+            ending: false,
             inputs: VecDeque::new(),
             effects: Vec::new(),
         }
@@ -211,12 +215,11 @@ impl Owner {
         self.links.insert(peer, queue);
     }
 
-    /// Works until nobody holds a handle any more, or `ending` says that no customer is left and every
-    /// propagation has ended.
-    pub(super) async fn run(mut self, mut ending: oneshot::Receiver<()>) {
+    /// Works until nobody holds a handle any more. After `shutdown` customers are refused, and when the
+    /// last propagation has ended the links are closed; peers and auditors are served to the end.
+    pub(super) async fn run(mut self, shutdown: CancellationToken) {
         let mut commands = Vec::with_capacity(BATCH);
-        let mut draining = false;
-        while !(draining && self.replica.audit().outstanding == 0) {
+        loop {
             tokio::select! {
                 biased;
                 taken = self.queue.recv_many(&mut commands, BATCH) => {
@@ -227,13 +230,18 @@ impl Owner {
                         self.on(command);
                     }
                 }
-                _ = &mut ending, if !draining => draining = true,
+                () = shutdown.cancelled(), if !self.ending => self.ending = true,
+            }
+            if self.ending && self.replica.audit().outstanding == 0 {
+                self.links.clear();
             }
         }
     }
 
     fn on(&mut self, command: Command) {
         match command {
+            // Without an answer the handler says that the branch is going away.
+            Command::Submit { .. } if self.ending => {}
             Command::Submit { request, since, trace, reply } => {
                 let ticket = Ticket(self.next_ticket);
                 self.next_ticket += 1;

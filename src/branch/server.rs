@@ -6,7 +6,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -18,13 +18,12 @@ use crate::wire::v1::bank_server::BankServer;
 use crate::wire::v1::inspect_server::InspectServer;
 use crate::wire::v1::peer_server::PeerServer;
 
-/// How long open calls, and then propagations under way, may take to end at shutdown.
+/// How long each step of the shutdown may take.
 const GRACE: Duration = Duration::from_secs(5);
 /// Calls under way on one connection: hyper's 200 would make a load generator queue unseen.
 const STREAMS_MAX: u32 = 16_384;
 /// Callers that give up reset their calls. That is load here, not an attack.
 const RESETS_PENDING_MAX: usize = 4_096;
-const WINDOW_BYTES: u32 = 1 << 20;
 
 /// A branch could not be served.
 #[derive(Debug, Error)]
@@ -35,7 +34,8 @@ pub enum ServeError {
 }
 
 impl Branch {
-    /// Serves the branch on `listener` until `shutdown`; then lets open calls and propagations end.
+    /// Serves the branch on `listener` until `shutdown`. Then, in this order: customers are refused, own
+    /// propagations end, links to peers close, open calls end.
     ///
     /// Its health is "serving" as soon as it has tried to connect to every peer.
     pub async fn serve(
@@ -55,8 +55,7 @@ impl Branch {
                 Link { from: info.id, to: peer.id, address: peer.address, clock: handle.clock };
             links.spawn(link.run(propagations, attempted, handle.reports()));
         }
-        let (end_owner, ending) = oneshot::channel();
-        let mut owner = tokio::spawn(owner.run(ending));
+        let owner = tokio::spawn(owner.run(shutdown.clone()));
 
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_not_serving::<BankServer<Services>>().await;
@@ -69,39 +68,43 @@ impl Branch {
         };
 
         let services = Services::new(info, handle);
-        let (drained, mut draining) = oneshot::channel::<()>();
+        let closing = CancellationToken::new();
         let serving = Server::builder()
             .timeout(DEADLINE_MAX)
             .max_concurrent_streams(STREAMS_MAX)
             .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
-            .initial_connection_window_size(WINDOW_BYTES)
             .add_service(BankServer::new(services.clone()))
             .add_service(PeerServer::new(services.clone()))
             .add_service(InspectServer::new(services))
             .add_service(health_service)
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
-                async move {
-                    shutdown.cancelled().await;
-                    drop(drained);
-                },
+                closing.clone().cancelled_owned(),
             );
-        let mut serving = std::pin::pin!(serving);
+        let ending = async {
+            shutdown.cancelled().await;
+            // The owner closes the links' queues when its propagations have ended. Closing a connection
+            // from the link's side takes a fraction of what it takes from the server's.
+            let links_ended = async { while links.join_next().await.is_some() {} };
+            let _ = timeout(GRACE, links_ended).await;
+            closing.cancel();
+            sleep(GRACE).await;
+        };
+        let (mut serving, mut ending) = (std::pin::pin!(serving), std::pin::pin!(ending));
         let mut became_ready = std::pin::pin!(became_ready);
         let mut ready = false;
         let served = loop {
             tokio::select! {
                 served = &mut serving => break served,
+                // Whatever is still open after the grace is dropped with the server.
+                () = &mut ending => break Ok(()),
                 () = &mut became_ready, if !ready => ready = true,
-                _ = &mut draining => break timeout(GRACE, &mut serving).await.unwrap_or(Ok(())),
             }
         };
-        // Whatever is still open after the grace is dropped with `serving`, the owner and the links.
-        drop(end_owner);
-        if timeout(GRACE, &mut owner).await.is_err() {
-            owner.abort();
-        }
-        links.shutdown().await;
+        // Nobody is left to ask it, but for handles within the process.
+        owner.abort();
+        // It was ended here, so how it ended says nothing.
+        let _ = owner.await;
         Ok(served?)
     }
 }

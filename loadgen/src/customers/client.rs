@@ -22,7 +22,6 @@ use tonic_health::pb::health_client::HealthClient;
 
 /// Between two looks at a branch that is not ready yet.
 const POLL: Duration = Duration::from_millis(2);
-const WINDOW_BYTES: u32 = 1 << 20;
 /// Requests that may wait in a channel: as many as there can be customers in a thread.
 const CHANNEL_QUEUE: usize = 65_536;
 
@@ -60,7 +59,6 @@ pub(crate) async fn connect(address: &str, limit: Duration) -> Result<Channel, C
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|_| not_an_address())?
         .connect_timeout(limit)
-        .initial_connection_window_size(WINDOW_BYTES)
         .buffer_size(CHANNEL_QUEUE);
     if endpoint.uri().port_u16().is_none() {
         return Err(not_an_address());
