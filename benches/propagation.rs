@@ -8,7 +8,9 @@ mod support;
 
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 use loadgen::customers::{Bank, Crowd, Plan};
 use loadgen::scenario::{Mix, SampleRate, Stop, Synthetic};
 use passbook::bank::{BranchId, CustomerId, Money, Operation, Outcome};
@@ -43,6 +45,7 @@ fn assert_balances(cluster: &Cluster, deposited: i64) {
 
 fn write_latency(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("write");
+    group.warm_up_time(Duration::from_secs(1));
     let server = EchoServer::start();
     let callers = EchoCallers::connect(&server);
     group.bench_function("echo", |bencher| bencher.iter_custom(|calls| callers.run(1, calls)));
@@ -72,7 +75,8 @@ fn write_latency(criterion: &mut Criterion) {
 
 fn throughput(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("throughput");
-    group.sample_size(10).measurement_time(Duration::from_secs(8));
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
     group.throughput(Throughput::Elements(CUSTOMERS * EVENTS));
     let server = EchoServer::start();
     let callers = EchoCallers::connect(&server);

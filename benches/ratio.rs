@@ -17,16 +17,17 @@ use tokio_util::sync::CancellationToken;
 
 const CUSTOMERS: u64 = 500;
 
-/// How much is measured.
+/// How much is measured: enough calls for about a second each.
 struct Size {
     pairs: usize,
     echo_calls: u64,
-    events: u64,
+    /// Branches, and how many deposits each customer makes.
+    deposits: [(u32, u64); 3],
 }
 
-const FULL: Size = Size { pairs: 7, echo_calls: 500, events: 120 };
+const FULL: Size = Size { pairs: 9, echo_calls: 250, deposits: [(1, 200), (3, 70), (10, 10)] };
 /// Under `cargo test` the bench only has to work.
-const SMOKE: Size = Size { pairs: 1, echo_calls: 2, events: 2 };
+const SMOKE: Size = Size { pairs: 1, echo_calls: 2, deposits: [(1, 2), (3, 2), (10, 2)] };
 
 fn main() {
     let smoke = std::env::args().any(|argument| argument == "--test") || cfg!(debug_assertions);
@@ -45,21 +46,21 @@ fn main() {
     };
     // Once for nothing: code, connections and allocator are warm then.
     echo();
-    for branches in [1, 3, 10] {
-        deposits(&tracing, branches, size.events / 4 + 1, SampleRate::NONE);
+    for (branches, events) in size.deposits {
         let pairs = (0..size.pairs).map(|_| {
             let before = echo();
-            deposits(&tracing, branches, size.events, SampleRate::NONE) / before
+            deposits(&tracing, branches, events, SampleRate::NONE) / before
         });
         row(&format!("deposits at {branches} branches / echo"), pairs.collect());
     }
+    let [_, (branches, events), _] = size.deposits;
     for percent in ["1%", "100%"] {
         let sampled: SampleRate = percent.parse().expect("a rate");
         let pairs = (0..size.pairs).map(|_| {
-            let without = deposits(&tracing, 3, size.events, SampleRate::NONE);
-            deposits(&tracing, 3, size.events, sampled) / without
+            let without = deposits(&tracing, branches, events, SampleRate::NONE);
+            deposits(&tracing, branches, events, sampled) / without
         });
-        row(&format!("traced at {percent} / not traced, 3 branches"), pairs.collect());
+        row(&format!("traced at {percent} / not traced, {branches} branches"), pairs.collect());
     }
 }
 

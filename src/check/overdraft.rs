@@ -6,10 +6,11 @@ use crate::bank::Money;
 /// Looks at every balance that an answer carried, and at the lowest one that each branch ever held.
 pub fn overdraft(evidence: &Evidence<'_>) -> Finding {
     let mut finding = Finding::new(Property::Overdraft);
-    for state in evidence.branches.iter().filter(|state| state.lowest_balance.is_negative()) {
-        finding.violate(None, || {
-            format!("branch {} held {} at its lowest", state.branch, state.lowest_balance)
-        });
+    let below = evidence.branches.iter().filter(|state| state.lowest_balance.is_negative());
+    let below: Vec<String> =
+        below.map(|s| format!("branch {} at {}", s.branch, s.lowest_balance)).collect();
+    if !below.is_empty() {
+        finding.violate(None, || format!("held at their lowest: {}", below.join(", ")));
     }
     for seen in evidence.observations {
         if let Some(balance) = seen.balance.filter(|balance| balance.is_negative()) {
