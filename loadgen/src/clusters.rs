@@ -126,7 +126,7 @@ impl Branches {
         self.embedded.as_ref().map_or_else(Vec::new, |cluster| cluster.handles().to_vec())
     }
 
-    /// Waits until no propagation is under way anywhere, at most [`SETTLE_LIMIT`], and tells what every
+    /// Waits until no propagation is under way anywhere, at most ten seconds, and tells what every
     /// branch holds then. A branch that does not answer is missing.
     pub async fn settle(&self, limit: Duration) -> Vec<BranchState> {
         let begun = Instant::now();
