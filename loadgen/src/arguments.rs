@@ -175,21 +175,26 @@ impl Arguments {
         }
     }
 
-    /// The run that these arguments ask for, or one message that says what is wrong with them.
-    pub(crate) fn into_scenario(self) -> Result<Scenario, String> {
+    /// The run that these arguments ask for and what is to be said of its input, or one message that
+    /// says what is wrong with them.
+    pub(crate) fn into_scenario(self) -> Result<(Scenario, Vec<String>), String> {
         match self.command {
             Some(Command::Replay(replay)) => replay_scenario(replay),
             None => {
                 let targets = self.common.target.len();
                 let workload = Workload::Synthetic(self.synthetic.into_synthetic(targets)?);
-                self.common.into_scenario(workload, Some(self.out))
+                Ok((self.common.into_scenario(workload, Some(self.out))?, Vec::new()))
             }
         }
     }
 }
 
-fn replay_scenario(arguments: ReplayArguments) -> Result<Scenario, String> {
-    let input = Input::read(&arguments.input).map_err(|error| error.to_string())?;
+fn replay_scenario(arguments: ReplayArguments) -> Result<(Scenario, Vec<String>), String> {
+    let (input, warnings) = Input::read(&arguments.input).map_err(|error| error.to_string())?;
+    let path = arguments.input.display().to_string();
+    let warnings =
+        warnings.into_iter().map(|warning| format!("{path}:{}: {}", warning.at, warning.message));
+    let warnings = warnings.collect();
     let output = match (arguments.output, &arguments.out) {
         (Some(output), _) => Some(output),
         (None, Some(_)) => None,
@@ -199,7 +204,7 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Scenario, String> {
         check_output(output)?;
     }
     let workload = Workload::Replay(Replay { path: arguments.input, input, output });
-    arguments.common.into_scenario(workload, arguments.out)
+    Ok((arguments.common.into_scenario(workload, arguments.out)?, warnings))
 }
 
 /// An output that cannot be written must not cost a run.

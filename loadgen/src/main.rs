@@ -23,14 +23,15 @@ const KEEP_SPANS: usize = 50_000;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let verbosity = arguments.verbosity();
-    let scenario = match arguments.into_scenario() {
-        Ok(scenario) => scenario,
+    let (scenario, warnings) = match arguments.into_scenario() {
+        Ok(planned) => planned,
         Err(message) => return fail(report::ExitCode::BadInput, &message),
     };
     let endpoint = match OtlpEndpoint::from_variables(|name| std::env::var(name).ok()) {
         Ok(endpoint) => endpoint,
         Err(error) => return fail(report::ExitCode::BadInput, &error.to_string()),
     };
+    warnings.iter().for_each(|warning| terminal::say_warning(warning));
     // Best effort: a run that needs more sockets than it may have says so when it opens them.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let tracing = match Tracing::install(KEEP_SPANS, endpoint.as_ref()) {

@@ -35,6 +35,11 @@ pub(crate) fn say_error(message: &str) {
     let _ = writeln!(io::stderr(), "error: {message}");
 }
 
+/// Says what was read although it is not as it should be.
+pub(crate) fn say_warning(message: &str) {
+    let _ = writeln!(io::stderr(), "warning: {message}");
+}
+
 /// The person in front of the run.
 #[derive(Debug)]
 pub(crate) struct Terminal {

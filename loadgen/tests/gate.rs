@@ -47,7 +47,7 @@ impl Replication for WrongSign {
 }
 
 fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
-    let input = Input::parse(Path::new("exercise"), EXERCISE.as_bytes()).expect("valid");
+    let input = Input::parse(Path::new("exercise"), EXERCISE.as_bytes()).expect("valid").0;
     let opening = input.opening;
     let replay = Replay { path: "exercise".into(), input, output: Some(output.to_owned()) };
     let scenario = Scenario {

@@ -9,10 +9,10 @@ use support::{EXERCISE, code, folder, json, run, stderr, stdout, write};
 #[test]
 fn bad_input_is_refused_with_one_message_and_no_output() {
     let bad = [
-        ("", "in.json:1:0"),
+        ("", "in.json:1:1: the file is empty"),
         ("not json", "in.json:1:"),
-        (&EXERCISE[..200], "in.json:4:76: EOF"),
-        ("[1, 2]", "in.json:1:"),
+        (&EXERCISE[..200], "in.json:4:77: the file ends here"),
+        ("[1, 2]", "in.json:1:2: found a number"),
         ("[]", "there is no branch"),
         (
             r#"[{"id":1,"type":"branch","balance":1},{"id":2,"type":"branch","balance":2}]"#,

@@ -1,13 +1,15 @@
 //! Reads and writes `input.json`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use thiserror::Error;
 
-use crate::bank::{BranchId, CustomerId, Money, Operation, Write, WriteKind};
+use super::interpret::interpret;
+use super::notation::{self, Position};
+use crate::bank::{BranchId, CustomerId, Money, Operation};
 
 /// Who does what, on which branches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,94 +53,73 @@ pub enum InputError {
         /// Why.
         source: io::Error,
     },
-    /// It is not JSON of the expected form.
-    #[error("{}:{}:{}: {}; expected an array of customer and branch elements: mend the file there",
-        path.display(), source.line(), source.column(), strip_position(source))]
-    Malformed {
+    /// It is not text.
+    #[error("{}: is not UTF-8 text; save it as UTF-8", path.display())]
+    NotText {
         /// The file.
         path: PathBuf,
-        /// What and where.
-        source: serde_json::Error,
     },
-    /// It is well-formed, but cannot be carried out.
-    #[error("{}: {message}", path.display())]
+    /// It is not JSON, or cannot be carried out.
+    #[error("{}:{at}: {message}", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
+        /// Where.
+        at: Position,
         /// Which element, what was expected, what to do.
         message: String,
     },
 }
 
-fn strip_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let position = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&position).unwrap_or(&text).to_owned()
+/// Something in a file that was read although it is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Where it is, the first time.
+    pub at: Position,
+    /// What was done about it.
+    pub message: &'static str,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum ElementType {
-    Customer,
-    Branch,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Interface {
-    Query,
-    Deposit,
-    Withdraw,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Serialize)]
 struct ElementRecord {
     id: u64,
     #[serde(rename = "type")]
-    element_type: ElementType,
+    element_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<EventRecord>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     balance: Option<i64>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Serialize)]
 struct EventRecord {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<u64>,
-    interface: Interface,
+    id: u64,
+    interface: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     money: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    branch: Option<u64>,
+    branch: Option<u32>,
 }
 
 impl Input {
-    /// Reads the file at `path`: strict JSON in the exercise's form, events with or without `branch`.
-    pub fn read(path: &Path) -> Result<Self, InputError> {
+    /// Reads the file at `path` in any of the notations of the exercise; tells what it mended.
+    pub fn read(path: &Path) -> Result<(Self, Vec<Warning>), InputError> {
         let bytes = std::fs::read(path)
             .map_err(|source| InputError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(path, &bytes)
     }
 
     /// As [`Input::read`], with the content given; `path` is for messages.
-    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, InputError> {
-        let elements: Vec<ElementRecord> = serde_json::from_slice(bytes)
-            .map_err(|source| InputError::Malformed { path: path.to_owned(), source })?;
-        Self::validate(elements)
-            .map_err(|message| InputError::Invalid { path: path.to_owned(), message })
-    }
-
-    fn validate(elements: Vec<ElementRecord>) -> Result<Self, String> {
-        let (customers, branches): (Vec<_>, Vec<_>) =
-            elements.into_iter().partition(|e| e.element_type == ElementType::Customer);
-        let (branches, opening) = validate_branches(&branches)?;
-        let known: BTreeSet<BranchId> = branches.iter().copied().collect();
-        let customers = customers
-            .into_iter()
-            .map(|customer| validate_customer(customer, &known))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { customers, branches, opening })
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<(Self, Vec<Warning>), InputError> {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| InputError::NotText { path: path.to_owned() })?;
+        let invalid = |at, message| InputError::Invalid { path: path.to_owned(), at, message };
+        let parsed = notation::parse(text).map_err(|error| invalid(error.at, error.message))?;
+        let input =
+            interpret(&parsed.values).map_err(|misfit| invalid(misfit.at, misfit.message))?;
+        let warnings = parsed.lenient.into_iter();
+        let warnings = warnings.map(|(what, at)| Warning { at, message: what.mended() });
+        Ok((input, warnings.collect()))
     }
 
     /// Whether any event names its branch: such files are answered per event.
@@ -163,7 +144,7 @@ impl Input {
         let mut event_id = 0;
         let customers = self.customers.iter().map(|block| ElementRecord {
             id: block.id.0,
-            element_type: ElementType::Customer,
+            element_type: "customer",
             events: Some(
                 block
                     .events
@@ -179,7 +160,7 @@ impl Input {
         let mut records: Vec<ElementRecord> = customers.collect();
         records.extend(self.branches.iter().map(|branch| ElementRecord {
             id: branch.0.into(),
-            element_type: ElementType::Branch,
+            element_type: "branch",
             events: None,
             balance: Some(self.opening.minor_units()),
         }));
@@ -189,110 +170,25 @@ impl Input {
 
 impl EventRecord {
     fn new(id: u64, event: &Event) -> Self {
-        let (interface, money) = match event.operation {
-            Operation::Query => (Interface::Query, None),
-            Operation::Write(Write { kind: WriteKind::Deposit, amount }) => {
-                (Interface::Deposit, Some(amount.minor_units()))
-            }
-            Operation::Write(Write { kind: WriteKind::Withdraw, amount }) => {
-                (Interface::Withdraw, Some(amount.minor_units()))
-            }
+        let money = match event.operation {
+            Operation::Query => None,
+            Operation::Write(write) => Some(write.amount.minor_units()),
         };
-        let branch = event.names_branch.then_some(event.branch.0.into());
-        Self { id: Some(id), interface, money, branch }
+        let branch = event.names_branch.then_some(event.branch.0);
+        Self { id, interface: event.operation.name(), money, branch }
     }
-}
-
-fn validate_branches(records: &[ElementRecord]) -> Result<(Vec<BranchId>, Money), String> {
-    let mut branches = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut opening: Option<(u64, i64)> = None;
-    for record in records {
-        let id = u32::try_from(record.id).map_err(|_| {
-            format!("branch {}: ids go up to {}; give a smaller one", record.id, u32::MAX)
-        })?;
-        if !seen.insert(id) {
-            return Err(format!("branch {id} is there twice; give each branch one element"));
-        }
-        let Some(balance) = record.balance else {
-            return Err(format!("branch {id} has no balance; add \"balance\": an integer"));
-        };
-        if balance < 0 {
-            return Err(format!("branch {id} has balance {balance}; it must not be negative"));
-        }
-        match opening {
-            Some((first, other)) if other != balance => {
-                return Err(format!(
-                    "branch {id} starts with {balance}, branch {first} with {other}; \
-                     all branches must start with the same balance"
-                ));
-            }
-            Some(_) => {}
-            None => opening = Some((record.id, balance)),
-        }
-        branches.push(BranchId(id));
-    }
-    match opening {
-        Some((_, balance)) => Ok((branches, Money::new(balance))),
-        None => Err("there is no branch; add elements {\"id\": 1, \"type\": \"branch\", \
-                     \"balance\": 400}"
-            .to_owned()),
-    }
-}
-
-fn validate_customer(record: ElementRecord, known: &BTreeSet<BranchId>) -> Result<Block, String> {
-    let id = record.id;
-    let events = record.events.ok_or_else(|| {
-        format!("customer {id} has no events; add \"events\": an array, which may be empty")
-    })?;
-    let events = (1..)
-        .zip(events)
-        .map(|(number, event)| {
-            validate_event(id, &event, known)
-                .map_err(|message| format!("customer {id}, event {number}: {message}"))
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(Block { id: CustomerId(id), events })
-}
-
-fn validate_event(
-    customer: u64,
-    record: &EventRecord,
-    known: &BTreeSet<BranchId>,
-) -> Result<Event, String> {
-    let branch = record.branch.unwrap_or(customer);
-    let branch = u32::try_from(branch)
-        .ok()
-        .map(BranchId)
-        .filter(|branch| known.contains(branch))
-        .ok_or_else(|| {
-        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
-        let known = known.join(", ");
-        format!("there is no branch {branch}; the file has branches {known}")
-    })?;
-    let amount = || match record.money {
-        None => Err("there is no money; add \"money\": an integer".to_owned()),
-        Some(money) if money < 0 => Err(format!("money is {money}; it must not be negative")),
-        Some(money) => Ok(Money::new(money)),
-    };
-    let operation = match record.interface {
-        Interface::Query => Operation::Query,
-        Interface::Deposit => {
-            Operation::Write(Write { kind: WriteKind::Deposit, amount: amount()? })
-        }
-        Interface::Withdraw => {
-            Operation::Write(Write { kind: WriteKind::Withdraw, amount: amount()? })
-        }
-    };
-    Ok(Event { operation, branch, names_branch: record.branch.is_some() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Input, String> {
+    fn read(text: &str) -> Result<(Input, Vec<Warning>), String> {
         Input::parse(Path::new("in.json"), text.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    fn parse(text: &str) -> Result<Input, String> {
+        read(text).map(|(input, _)| input)
     }
 
     const BRANCH: &str = r#"{"id":1,"type":"branch","balance":400}"#;
@@ -322,40 +218,101 @@ mod tests {
     }
 
     #[test]
+    fn dialects_of_real_files_are_read_with_their_warnings() {
+        let strict = parse(&format!(
+            r#"[{{"id":1,"type":"customer","events":[{{"interface":"deposit","money":5,"branch":1}}]}},{BRANCH}]"#
+        ));
+        let dialects = [
+            (
+                r#"[{"id":1,"type":"client","events":[{"interface":"deposit","money":5,"dest":1}]},
+                    {"id":1,"type":"bank","balance":400}]"#,
+                0,
+            ),
+            (
+                r#"[{'id':1,'type':'customer','events':[{'interface':'Deposit','money':5.0,'branch':1}]},
+                    {'id':1,'type':'branch','balance':400}]"#,
+                1,
+            ),
+            (
+                "[{“id”:1,\"type\":\"customer\",\r\n\"events\":[{\"interface\":\"deposit\",\"money\":5,\"branch\":1},],},
+                    {\"id\":1,\"type\":\"branch\",\"balance\":400}]\nThat was all.",
+                3,
+            ),
+            (
+                r#"{"id":1,"type":"customer","events":[{"id":null,"interface":"deposit","money":5,"branch":1}]}
+                   {"id":1,"type":"branch","balance":400}"#,
+                1,
+            ),
+        ];
+        for (text, warnings) in dialects {
+            let (input, said) = read(text).expect(text);
+            assert_eq!(Ok(input), strict.clone(), "{text}");
+            assert_eq!(said.len(), warnings, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn money_on_queries_is_ignored_and_blocks_of_one_customer_stay_apart() {
+        let input = parse(&format!(
+            r#"[{{"id":1,"type":"customer","events":[{{"interface":"query","money":400}}]}},
+                {{"id":1,"type":"customer","events":[{{"interface":"query"}}]}},{BRANCH}]"#
+        ))
+        .expect("valid");
+        assert_eq!(input.customers.len(), 2);
+        let numbers: Vec<u64> = input.events().map(|(_, number, _)| number).collect();
+        assert_eq!(numbers, [1, 2], "counted on over the blocks");
+    }
+
+    #[test]
     fn what_cannot_be_run_is_refused_with_one_message_that_names_the_place() {
         let customer = |events: &str| {
             format!(r#"[{{"id":1,"type":"customer","events":[{events}]}},{BRANCH}]"#)
         };
         let cases = [
-            (String::new(), "in.json:1:0: EOF"),
-            ("nonsense".to_owned(), "in.json:1:"),
-            ("{}".to_owned(), "expected an array"),
-            ("[".repeat(100_000), "in.json:1:"),
-            ("[]".to_owned(), "there is no branch; add"),
-            (customer(r#"{"interface":"steal"}"#), "unknown variant `steal`"),
-            (customer(r#"{"interface":"deposit"}"#), "customer 1, event 1: there is no money"),
+            (String::new(), "in.json:1:1: the file is empty"),
+            ("nonsense".to_owned(), "in.json:1:1: found nonsense"),
+            ("[".repeat(100_000), "in.json:1:66: nested"),
+            ("7".to_owned(), "in.json:1:1: found a number; expected a list"),
+            ("[7]".to_owned(), "in.json:1:2: found a number; expected an element"),
+            ("[]".to_owned(), "in.json:1:1: there is no branch; add"),
+            (
+                customer(r#"{"interface":"steal"}"#),
+                "customer 1, event 1: there is no interface \"steal\"",
+            ),
+            (customer(r#"{"money":5}"#), "customer 1, event 1: there is no \"interface\""),
+            (customer("7"), "customer 1, event 1: found a number"),
+            (customer(r#"{"interface":"deposit"}"#), "customer 1, event 1: there is no \"money\""),
             (customer(r#"{"interface":"deposit","money":-1}"#), "money is -1"),
-            (customer(r#"{"interface":"deposit","money":1.5}"#), "in.json:1:"),
-            (customer(r#"{"interface":"deposit","money":9223372036854775808}"#), "in.json:1:"),
+            (customer(r#"{"interface":"deposit","money":1.5}"#), "money is 1.5"),
+            (customer(r#"{"interface":"deposit","money":"5"}"#), "money is a text"),
+            (customer(r#"{"interface":"deposit","money":9223372036854775808}"#), "at most 64 bits"),
+            (customer(r#"{"interface":"deposit","money":1e3}"#), "money is 1e3"),
             (customer(r#"{"interface":"query","branch":9}"#), "there is no branch 9"),
             (
                 format!(
-                    r#"[{{"id":2,"type":"customer","events":[{{"interface":"query"}}]}},{BRANCH}]"#
+                    "[{{\"id\":2,\"type\":\"customer\",\n\"events\":[{{\"interface\":\"query\"}}]}},{BRANCH}]"
                 ),
-                "there is no branch 2; the file has branches 1",
+                "in.json:2:11: customer 2, event 1: there is no branch 2; the file has branches 1",
             ),
-            (format!(r#"[{{"id":1,"type":"customer"}},{BRANCH}]"#), "customer 1 has no events"),
-            (format!("[{BRANCH},{BRANCH}]"), "branch 1 is there twice"),
+            (
+                format!(r#"[{{"id":1,"type":"customer"}},{BRANCH}]"#),
+                "customer 1: there is no \"events\"",
+            ),
+            (format!(r#"[{{"id":1,"type":"ghost"}},{BRANCH}]"#), "there is no type \"ghost\""),
+            (format!(r#"[{{"type":"branch","balance":1}},{BRANCH}]"#), "there is no \"id\""),
+            (format!("[{BRANCH},\n{BRANCH}]"), "in.json:2:1: branch 1 is there twice"),
             (format!(r#"[{BRANCH},{{"id":2,"type":"branch","balance":401}}]"#), "same balance"),
             (r#"[{"id":1,"type":"branch","balance":-1}]"#.to_owned(), "must not be negative"),
-            (r#"[{"id":1,"type":"branch"}]"#.to_owned(), "branch 1 has no balance"),
+            (r#"[{"id":1,"type":"branch"}]"#.to_owned(), "branch 1: there is no \"balance\""),
             (r#"[{"id":4294967296,"type":"branch","balance":1}]"#.to_owned(), "ids go up to"),
         ];
         for (text, expected) in cases {
             let message = parse(&text).expect_err("refused");
-            assert!(message.starts_with("in.json"), "{message}");
+            assert!(message.starts_with("in.json:"), "{message}");
             assert!(message.contains(expected), "{message} lacks {expected}");
             assert!(!message.contains('\n'), "{message}");
         }
+        let error = Input::parse(Path::new("in.json"), &[0xff]).expect_err("not text");
+        assert!(error.to_string().contains("UTF-8"), "{error}");
     }
 }

@@ -1,9 +1,13 @@
 //! The seed systems' files: `input.json` says what to do, `output.json` what everybody received.
 
+mod fields;
 mod input;
+mod interpret;
+mod notation;
 mod output;
 mod write;
 
-pub use input::{Block, Event, Input, InputError};
+pub use input::{Block, Event, Input, InputError, Warning};
+pub use notation::{Leniency, Node, Parsed, Position, SyntaxError, Value, parse as parse_notation};
 pub use output::{Element, Entry, Output, OutputError, ResultName, Shape, observe};
 pub use write::{replace, write_json};

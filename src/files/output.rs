@@ -204,7 +204,7 @@ mod tests {
         {"id":1,"type":"branch","balance":0}]"#;
 
     fn input(text: &str) -> Input {
-        Input::parse(Path::new("in.json"), text.as_bytes()).expect("valid")
+        Input::parse(Path::new("in.json"), text.as_bytes()).expect("valid").0
     }
 
     fn answers() -> Vec<Answer> {

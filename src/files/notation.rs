@@ -1,0 +1,469 @@
+//! Reads JSON as people write it, and remembers where everything stood.
+//!
+//! Strict readers give up on a trailing comma, typographic quotes or Python's notation, all of which real
+//! files of this exercise have. This one reads on, says what it mended and where, and gives every value
+//! its line and column, so that what is wrong with its meaning can be pointed at too.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// Deeper nesting is refused: no file of this exercise needs more than five levels.
+const DEPTH_MAX: usize = 64;
+
+/// A place in a file, both from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// A value and where it begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Where.
+    pub at: Position,
+    /// What.
+    pub value: Value,
+}
+
+/// A value. Numbers stay text, so that none is rounded before somebody looks at it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `null`, `None`.
+    Null,
+    /// `true`, `True` and their opposites.
+    Bool(bool),
+    /// As it is written.
+    Number(String),
+    /// Without its quotes, escapes resolved.
+    Text(String),
+    /// `[…]`
+    List(Vec<Node>),
+    /// `{…}` in its order; a name that is there twice stays twice.
+    Object(Vec<(String, Node)>),
+}
+
+impl Value {
+    /// What it is, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a truth value",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::List(_) => "a list",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+/// Something that strict JSON does not allow and that was read all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Leniency {
+    /// `“id”`
+    TypographicQuotes,
+    /// `'id'`
+    SingleQuotes,
+    /// `[1, 2,]`
+    TrailingComma,
+    /// `True`, `None`
+    PythonLiterals,
+    /// Several values where one is expected.
+    SeveralValues,
+    /// Something that is no value after the last one.
+    TextAfter,
+}
+
+impl Leniency {
+    /// What was done about it, for a warning.
+    pub const fn mended(self) -> &'static str {
+        match self {
+            Self::TypographicQuotes => "typographic quotes are read as straight ones",
+            Self::SingleQuotes => "single quotes are read as double ones",
+            Self::TrailingComma => "a comma before a closing bracket is ignored",
+            Self::PythonLiterals => "Python's True, False and None are read as JSON's",
+            Self::SeveralValues => "several values in a row are read as one list",
+            Self::TextAfter => "the text after the last value is ignored",
+        }
+    }
+}
+
+/// A file's content.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    /// Its values; strict JSON has exactly one.
+    pub values: Vec<Node>,
+    /// What was mended, each kind once, where it was first.
+    pub lenient: Vec<(Leniency, Position)>,
+}
+
+/// Not to be read even so.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{message}")]
+pub struct SyntaxError {
+    /// Where reading stopped.
+    pub at: Position,
+    /// What was there and what was expected.
+    pub message: String,
+}
+
+/// Reads all values in `text`.
+pub fn parse(text: &str) -> Result<Parsed, SyntaxError> {
+    let mut reader = Reader::new(text);
+    let mut values = Vec::new();
+    reader.skip_space();
+    if reader.peek().is_none() {
+        return Err(reader.error("the file is empty; expected a list of elements"));
+    }
+    loop {
+        values.push(reader.value(0)?);
+        reader.skip_space();
+        let comma = reader.at;
+        if reader.peek() == Some(',') {
+            reader.next();
+            reader.skip_space();
+        }
+        match reader.peek() {
+            None => break,
+            Some('{' | '[') => reader.note(Leniency::SeveralValues, reader.at),
+            Some(_) => {
+                reader.note(Leniency::TextAfter, comma);
+                break;
+            }
+        }
+    }
+    Ok(Parsed { values, lenient: reader.lenient })
+}
+
+struct Reader<'a> {
+    rest: std::str::Chars<'a>,
+    at: Position,
+    lenient: Vec<(Leniency, Position)>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Self { rest: text.chars(), at: Position { line: 1, column: 1 }, lenient: Vec::new() }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest.clone().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let next = self.rest.next()?;
+        if next == '\n' {
+            self.at = Position { line: self.at.line + 1, column: 1 };
+        } else {
+            self.at.column += 1;
+        }
+        Some(next)
+    }
+
+    fn skip_space(&mut self) {
+        while self.peek().is_some_and(char::is_whitespace) {
+            self.next();
+        }
+    }
+
+    fn note(&mut self, leniency: Leniency, at: Position) {
+        if !self.lenient.iter().any(|(other, _)| *other == leniency) {
+            self.lenient.push((leniency, at));
+        }
+    }
+
+    fn error(&self, message: impl Into<String>) -> SyntaxError {
+        SyntaxError { at: self.at, message: message.into() }
+    }
+
+    /// What is there instead of what was expected.
+    fn unexpected(&self, expected: &str) -> SyntaxError {
+        match self.peek() {
+            None => self.error(format!("the file ends here; expected {expected}")),
+            Some(found) => self.error(format!("found {found:?}; expected {expected}")),
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Node, SyntaxError> {
+        if depth > DEPTH_MAX {
+            return Err(self.error(format!("nested more than {DEPTH_MAX} deep")));
+        }
+        self.skip_space();
+        let at = self.at;
+        let value = match self.peek() {
+            Some('[') => Value::List(self.list(depth)?),
+            Some('{') => Value::Object(self.object(depth)?),
+            Some('-' | '+' | '0'..='9' | '.') => Value::Number(self.number()?),
+            Some(letter) if letter.is_alphabetic() => self.word()?,
+            Some(quote) if Quote::opening(quote).is_some() => Value::Text(self.text()?),
+            _ => return Err(self.unexpected("a value")),
+        };
+        Ok(Node { at, value })
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Vec<Node>, SyntaxError> {
+        let mut nodes = Vec::new();
+        self.next();
+        while !self.closes(']', nodes.is_empty())? {
+            nodes.push(self.value(depth + 1)?);
+        }
+        Ok(nodes)
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Vec<(String, Node)>, SyntaxError> {
+        let mut members = Vec::new();
+        self.next();
+        while !self.closes('}', members.is_empty())? {
+            let named = self.peek().and_then(Quote::opening).is_some();
+            if !named {
+                return Err(self.unexpected("a name in quotes, or }"));
+            }
+            let name = self.text()?;
+            self.skip_space();
+            if self.peek() != Some(':') {
+                return Err(self.unexpected("a colon after the name"));
+            }
+            self.next();
+            members.push((name, self.value(depth + 1)?));
+        }
+        Ok(members)
+    }
+
+    /// Takes what stands between members: a comma, the closing bracket, or both.
+    fn closes(&mut self, bracket: char, first: bool) -> Result<bool, SyntaxError> {
+        self.skip_space();
+        let comma = (self.peek() == Some(',')).then_some(self.at);
+        if comma.is_some() && !first {
+            self.next();
+            self.skip_space();
+        }
+        if self.peek() == Some(bracket) {
+            self.next();
+            if let Some(at) = comma {
+                self.note(Leniency::TrailingComma, at);
+            }
+            return Ok(true);
+        }
+        if first || comma.is_some() {
+            return Ok(false);
+        }
+        Err(self.unexpected(&format!("a comma or {bracket}")))
+    }
+
+    fn number(&mut self) -> Result<String, SyntaxError> {
+        let mut text = String::new();
+        while let Some(part) =
+            self.peek().filter(|c| matches!(c, '-' | '+' | '.' | '0'..='9' | 'e' | 'E'))
+        {
+            text.push(part);
+            self.next();
+        }
+        if text.parse::<f64>().is_ok() {
+            Ok(text)
+        } else {
+            Err(self.error(format!("{text} is not a number")))
+        }
+    }
+
+    fn word(&mut self) -> Result<Value, SyntaxError> {
+        let begun = self.at;
+        let mut word = String::new();
+        while let Some(letter) = self.peek().filter(|c| c.is_alphanumeric() || *c == '_') {
+            word.push(letter);
+            self.next();
+        }
+        let value = match word.as_str() {
+            "null" => return Ok(Value::Null),
+            "true" => return Ok(Value::Bool(true)),
+            "false" => return Ok(Value::Bool(false)),
+            "None" => Value::Null,
+            "True" => Value::Bool(true),
+            "False" => Value::Bool(false),
+            _ => {
+                let shown: String = word.chars().take(20).collect();
+                let message = format!("found {shown}; expected a value (texts stand in quotes)");
+                return Err(SyntaxError { at: begun, message });
+            }
+        };
+        self.note(Leniency::PythonLiterals, begun);
+        Ok(value)
+    }
+
+    fn text(&mut self) -> Result<String, SyntaxError> {
+        let begun = self.at;
+        let Some(quote) = self.next().and_then(Quote::opening) else {
+            return Err(self.unexpected("a quote"));
+        };
+        if let Some(leniency) = quote.leniency() {
+            self.note(leniency, begun);
+        }
+        let mut text = String::new();
+        loop {
+            match self.next() {
+                Some('\\') => text.push(self.escape()?),
+                Some(end) if quote.closes(end) => return Ok(text),
+                Some('\n') | None => {
+                    let message = "a text that begins here has no closing quote in its line";
+                    return Err(SyntaxError { at: begun, message: message.to_owned() });
+                }
+                Some(other) => text.push(other),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, SyntaxError> {
+        let escaped = match self.next() {
+            Some('n') => '\n',
+            Some('t') => '\t',
+            Some('r') => '\r',
+            Some('b') => '\u{8}',
+            Some('f') => '\u{c}',
+            Some('u') => return self.escaped_unit(),
+            Some(same @ ('"' | '\\' | '/' | '\'')) => same,
+            _ => return Err(self.error("a backslash that escapes nothing")),
+        };
+        Ok(escaped)
+    }
+
+    /// Four hexadecimal digits. Halves of pairs become the replacement character: nothing that is
+    /// looked at here has any.
+    fn escaped_unit(&mut self) -> Result<char, SyntaxError> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            let digit = self.next().and_then(|digit| digit.to_digit(16));
+            unit =
+                unit * 16 + digit.ok_or_else(|| self.error("\\u needs four hexadecimal digits"))?;
+        }
+        Ok(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+}
+
+/// How a text is quoted.
+#[derive(Clone, Copy)]
+enum Quote {
+    Straight,
+    Single,
+    Typographic,
+    TypographicSingle,
+}
+
+impl Quote {
+    fn opening(quote: char) -> Option<Self> {
+        match quote {
+            '"' => Some(Self::Straight),
+            '\'' => Some(Self::Single),
+            '“' | '”' | '„' | '‟' => Some(Self::Typographic),
+            '‘' | '’' | '‚' | '‛' => Some(Self::TypographicSingle),
+            _ => None,
+        }
+    }
+
+    /// Word processors turn each quote on its own, so a typographic text may end in a straight one.
+    const fn closes(self, quote: char) -> bool {
+        match self {
+            Self::Straight => quote == '"',
+            Self::Single => quote == '\'',
+            Self::Typographic => matches!(quote, '"' | '“' | '”' | '„' | '‟'),
+            Self::TypographicSingle => matches!(quote, '\'' | '‘' | '’' | '‚' | '‛'),
+        }
+    }
+
+    const fn leniency(self) -> Option<Leniency> {
+        match self {
+            Self::Straight => None,
+            Self::Single => Some(Leniency::SingleQuotes),
+            Self::Typographic | Self::TypographicSingle => Some(Leniency::TypographicQuotes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Value {
+        let parsed = parse(text).expect("read");
+        assert_eq!(parsed.values.len(), 1, "{text}");
+        parsed.values[0].value.clone()
+    }
+
+    fn lenient(text: &str) -> Vec<Leniency> {
+        parse(text).expect("read").lenient.iter().map(|(leniency, _)| *leniency).collect()
+    }
+
+    fn number(text: &str) -> Node {
+        Node { at: Position { line: 1, column: 2 }, value: Value::Number(text.to_owned()) }
+    }
+
+    #[test]
+    fn strict_json_is_read_without_a_warning() {
+        let text = r#"{"a": [1, -2.5e3, true, null, "x\n\u0041\"y"], "b": {}}"#;
+        let Value::Object(members) = one(text) else { panic!("an object") };
+        let Value::List(list) = &members[0].1.value else { panic!("a list") };
+        assert_eq!(list[1].value, Value::Number("-2.5e3".to_owned()));
+        assert_eq!(list[4].value, Value::Text("x\nA\"y".to_owned()));
+        assert_eq!(members[1].1.value, Value::Object(Vec::new()));
+        assert_eq!(lenient(text), []);
+    }
+
+    #[test]
+    fn what_people_write_is_mended_and_said() {
+        use Leniency::*;
+        assert_eq!(one("[1,]"), Value::List(vec![number("1")]));
+        assert_eq!(lenient("[1,]"), [TrailingComma]);
+        assert_eq!(lenient("{'id': 1}"), [SingleQuotes]);
+        assert_eq!(lenient("{“id”: 1, ‘b': None}"), [TypographicQuotes, PythonLiterals]);
+        assert_eq!(lenient("[1]\nThis was the input."), [TextAfter]);
+        assert_eq!(lenient("{}\n{}\n"), [SeveralValues]);
+        assert_eq!(lenient("{}{},[]"), [SeveralValues]);
+        assert_eq!(lenient("\u{feff}[]\r\n"), []);
+    }
+
+    #[test]
+    fn values_know_where_they_stand() {
+        let Value::List(list) = one("[1,\n  {\"ä\": 2}]") else { panic!("a list") };
+        assert_eq!(list[1].at, Position { line: 2, column: 3 });
+        let Value::Object(members) = &list[1].value else { panic!("an object") };
+        assert_eq!(members[0].1.at, Position { line: 2, column: 9 });
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_place() {
+        let cases = [
+            ("", "1:1", "empty"),
+            (" \n ", "2:2", "empty"),
+            ("[1 2]", "1:4", "expected a comma or ]"),
+            ("[1", "1:3", "the file ends here"),
+            ("{\"a\" 1}", "1:6", "expected a colon"),
+            ("{a: 1}", "1:2", "a name in quotes"),
+            ("[,]", "1:2", "expected a value"),
+            ("[\"a]", "1:2", "no closing quote"),
+            ("[nothing]", "1:2", "found nothing"),
+            ("[1.2.3]", "1:7", "1.2.3 is not a number"),
+            ("[\"\\x\"]", "1:5", "escapes nothing"),
+            ("[\"\\u12\"]", "1:8", "four hexadecimal digits"),
+            ("]", "1:1", "expected a value"),
+        ];
+        for (text, at, message) in cases {
+            let error = parse(text).expect_err(text);
+            assert_eq!(error.at.to_string(), at, "{text}: {error}");
+            assert!(error.message.contains(message), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_before_the_stack_ends() {
+        let error = parse(&"[".repeat(100_000)).expect_err("too deep");
+        assert!(error.message.contains("nested more than"), "{error}");
+    }
+}
