@@ -30,15 +30,19 @@ const IMPURE: [&str; 9] = [
 ];
 
 /// The parts of `loadgen`, and what each may use of the others.
-const LOADGEN: [(&str, &[&str]); 8] = [
+const LOADGEN: [(&str, &[&str]); 9] = [
     ("scenario", &[]),
     ("artifacts", &[]),
     ("customers", &["scenario"]),
     ("clusters", &["scenario", "customers"]),
     ("judge", &["customers"]),
     ("report", &["scenario", "customers", "judge", "artifacts"]),
+    ("foreign", &["report"]),
     ("run", &["scenario", "customers", "clusters", "judge", "report", "artifacts"]),
-    ("lib", &["scenario", "customers", "clusters", "judge", "report", "artifacts", "run"]),
+    (
+        "lib",
+        &["scenario", "customers", "clusters", "judge", "report", "artifacts", "foreign", "run"],
+    ),
 ];
 
 const LINES_MAX: usize = 400;

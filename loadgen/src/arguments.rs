@@ -37,6 +37,30 @@ pub(crate) struct Arguments {
 enum Command {
     /// Replay an input file, its customers one after another
     Replay(ReplayArguments),
+    /// Judge an output.json that any program made
+    Check(CheckArguments),
+}
+
+/// Two files.
+#[derive(Args, Debug)]
+pub(crate) struct CheckArguments {
+    /// The input file the output answers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The output file
+    pub(crate) output: PathBuf,
+    /// Print the verdict only
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// A run, and what is to be said of its input.
+    Run(Box<Scenario>, Vec<String>),
+    /// A verdict on a file.
+    Check(CheckArguments),
 }
 
 #[derive(Args, Debug)]
@@ -164,32 +188,34 @@ fn ack_parser() -> impl TypedValueParser<Value = Ack> {
 
 impl Arguments {
     pub(crate) fn verbosity(&self) -> Verbosity {
-        let common = match &self.command {
-            Some(Command::Replay(replay)) => &replay.common,
-            None => &self.common,
+        let (verbose, quiet) = match &self.command {
+            Some(Command::Replay(replay)) => (replay.common.verbose, replay.common.quiet),
+            Some(Command::Check(check)) => (false, check.quiet),
+            None => (self.common.verbose, self.common.quiet),
         };
-        match (common.verbose, common.quiet) {
+        match (verbose, quiet) {
             (_, true) => Verbosity::Quiet,
             (true, _) => Verbosity::Verbose,
             (false, false) => Verbosity::Normal,
         }
     }
 
-    /// The run that these arguments ask for and what is to be said of its input, or one message that
-    /// says what is wrong with them.
-    pub(crate) fn into_scenario(self) -> Result<(Scenario, Vec<String>), String> {
+    /// What these arguments ask for, or one message that says what is wrong with them.
+    pub(crate) fn into_asked(self) -> Result<Asked, String> {
         match self.command {
             Some(Command::Replay(replay)) => replay_scenario(replay),
+            Some(Command::Check(check)) => Ok(Asked::Check(check)),
             None => {
                 let targets = self.common.target.len();
                 let workload = Workload::Synthetic(self.synthetic.into_synthetic(targets)?);
-                Ok((self.common.into_scenario(workload, Some(self.out))?, Vec::new()))
+                let scenario = self.common.into_scenario(workload, Some(self.out))?;
+                Ok(Asked::Run(Box::new(scenario), Vec::new()))
             }
         }
     }
 }
 
-fn replay_scenario(arguments: ReplayArguments) -> Result<(Scenario, Vec<String>), String> {
+fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
     let (input, warnings) = Input::read(&arguments.input).map_err(|error| error.to_string())?;
     let path = arguments.input.display().to_string();
     let warnings =
@@ -204,7 +230,8 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<(Scenario, Vec<String>)
         check_output(output)?;
     }
     let workload = Workload::Replay(Replay { path: arguments.input, input, output });
-    Ok((arguments.common.into_scenario(workload, arguments.out)?, warnings))
+    let scenario = arguments.common.into_scenario(workload, arguments.out)?;
+    Ok(Asked::Run(Box::new(scenario), warnings))
 }
 
 /// An output that cannot be written must not cost a run.

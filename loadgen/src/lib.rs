@@ -7,6 +7,8 @@
 //!                           ├─ customers   closed loops in threads of their own, each with its recorder
 //!                           ├─ judge       output.json as read back from disk ─▶ findings
 //!                           └─ artifacts   the run folder, whole or not at all
+//!
+//! an output.json of any program ─▶ foreign ─▶ verdict
 //! ```
 //!
 //! The library never prints, never exits and never installs telemetry: the binary does.
@@ -14,6 +16,7 @@
 pub mod artifacts;
 pub mod clusters;
 pub mod customers;
+pub mod foreign;
 pub mod judge;
 pub mod report;
 pub mod run;

@@ -6,11 +6,12 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use loadgen::foreign::check_files;
 use loadgen::{Hooks, RunError, Scenario, report, run};
 use passbook::telemetry::{OtlpEndpoint, Tracing};
 use tokio_util::sync::CancellationToken;
 
-use arguments::Arguments;
+use arguments::{Arguments, Asked, CheckArguments};
 use terminal::Terminal;
 
 /// Thousands of connections and calls are thousands of small blocks: measured a fifth faster than glibc's.
@@ -23,23 +24,39 @@ const KEEP_SPANS: usize = 50_000;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let verbosity = arguments.verbosity();
-    let (scenario, warnings) = match arguments.into_scenario() {
-        Ok(planned) => planned,
-        Err(message) => return fail(report::ExitCode::BadInput, &message),
-    };
+    match arguments.into_asked() {
+        Ok(Asked::Run(scenario, warnings)) => {
+            warnings.iter().for_each(|warning| terminal::say_warning(warning));
+            perform(&scenario, Terminal::new(verbosity))
+        }
+        Ok(Asked::Check(check)) => judge(&check, &Terminal::new(verbosity)),
+        Err(message) => fail(report::ExitCode::BadInput, &message),
+    }
+}
+
+fn judge(check: &CheckArguments, terminal: &Terminal) -> ExitCode {
+    match check_files(&check.input, &check.output) {
+        Ok(judged) => {
+            judged.warnings().iter().for_each(|warning| terminal::say_warning(warning));
+            terminal.judged(&judged);
+            ExitCode::from(judged.exit_code().number())
+        }
+        Err(error) => fail(report::ExitCode::BadInput, &error.to_string()),
+    }
+}
+
+fn perform(scenario: &Scenario, mut terminal: Terminal) -> ExitCode {
     let endpoint = match OtlpEndpoint::from_variables(|name| std::env::var(name).ok()) {
         Ok(endpoint) => endpoint,
         Err(error) => return fail(report::ExitCode::BadInput, &error.to_string()),
     };
-    warnings.iter().for_each(|warning| terminal::say_warning(warning));
     // Best effort: a run that needs more sockets than it may have says so when it opens them.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let tracing = match Tracing::install(KEEP_SPANS, endpoint.as_ref()) {
         Ok(tracing) => tracing,
         Err(error) => return fail(report::ExitCode::NotDone, &error.to_string()),
     };
-    let mut terminal = Terminal::new(verbosity);
-    let ran = perform(&scenario, &mut terminal, &tracing);
+    let ran = perform_traced(scenario, &mut terminal, &tracing);
     terminal.end_progress();
     let spans = tracing.finish();
     let report = match ran {
@@ -61,7 +78,7 @@ fn main() -> ExitCode {
     ExitCode::from(report.exit_code().number())
 }
 
-fn perform(
+fn perform_traced(
     scenario: &Scenario,
     terminal: &mut Terminal,
     tracing: &Tracing,

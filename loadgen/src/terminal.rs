@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use loadgen::foreign::ForeignReport;
 use loadgen::run::Phase;
 use loadgen::scenario::{Stop, Workload};
 use loadgen::{Progress, Report, Scenario};
@@ -152,6 +153,13 @@ impl Terminal {
                 print("\n");
                 print(&report.render());
             }
+        }
+    }
+
+    pub(crate) fn judged(&self, judged: &ForeignReport) {
+        match self.verbosity {
+            Verbosity::Quiet => print(&format!("{}\n", judged.verdict().name())),
+            Verbosity::Normal | Verbosity::Verbose => print(&judged.render()),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod conservation;
 mod convergence;
+mod final_balance;
 mod overdraft;
 mod possible;
 mod read_your_writes;
@@ -15,6 +16,7 @@ use crate::bank::{BranchId, CustomerId, Money, Operation, Outcome};
 
 pub use conservation::conservation;
 pub use convergence::convergence;
+pub use final_balance::final_balance;
 pub use overdraft::overdraft;
 pub use read_your_writes::read_your_writes;
 pub use sequential::sequential;
@@ -72,6 +74,8 @@ pub struct Evidence<'a> {
 pub enum Property {
     /// Every answer is what one account, asked in file order, would have given.
     Sequential,
+    /// Every query shows the final balance, and some order explains each refusal.
+    FinalBalance,
     /// No acknowledged write is lost or counted twice, no refused one counts.
     Conservation,
     /// After settling, all branches hold the same.
@@ -87,6 +91,7 @@ impl Property {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sequential => "sequential model",
+            Self::FinalBalance => "final balance",
             Self::Conservation => "conservation",
             Self::Convergence => "convergence",
             Self::Overdraft => "overdraft",

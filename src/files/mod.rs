@@ -5,9 +5,13 @@ mod input;
 mod interpret;
 mod notation;
 mod output;
+mod pairing;
+mod received;
 mod write;
 
 pub use input::{Block, Event, Input, InputError, Warning};
 pub use notation::{Leniency, Node, Parsed, Position, SyntaxError, Value, parse as parse_notation};
 pub use output::{Element, Entry, Output, OutputError, ResultName, Shape, observe};
+pub use pairing::{Paired, pair_with};
+pub use received::{Answer, Received, ReceivedError};
 pub use write::{replace, write_json};
