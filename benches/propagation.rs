@@ -11,7 +11,7 @@ use std::time::Duration;
 use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
-use loadgen::customers::{Bank, Crowd, Plan};
+use loadgen::customers::{Bank, Crowd, Plan, Recorder};
 use loadgen::scenario::{Mix, SampleRate, Stop, Synthetic};
 use passbook::bank::{BranchId, CustomerId, Money, Operation, Outcome};
 use passbook::cluster::{Cluster, ClusterSpec};
@@ -120,9 +120,10 @@ fn five_hundred(addresses: &[(BranchId, String)], events: u64) -> (Duration, i64
         timeout: TIMEOUT,
         trace_sample: SampleRate::NONE,
         crowd: Crowd::AtOnce { synthetic, branches },
+        recorder: Recorder::new(),
         interrupted: CancellationToken::new(),
     };
-    let at_work = plan.start().expect("a thread");
+    let at_work = plan.start(tokio::sync::watch::Sender::default()).expect("a thread");
     let ran = at_work.ran.blocking_recv().expect("not died").expect("connected");
     let done = ran.records.iter().flat_map(|record| &record.done);
     let deposited = done.map(|done| match (done.event.operation, done.answer.outcome) {

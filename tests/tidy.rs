@@ -30,18 +30,29 @@ const IMPURE: [&str; 9] = [
 ];
 
 /// The parts of `loadgen`, and what each may use of the others.
-const LOADGEN: [(&str, &[&str]); 9] = [
+const LOADGEN: [(&str, &[&str]); 10] = [
     ("scenario", &[]),
     ("artifacts", &[]),
     ("customers", &["scenario"]),
     ("clusters", &["scenario", "customers"]),
     ("judge", &["customers"]),
+    ("stages", &["scenario", "customers"]),
     ("report", &["scenario", "customers", "judge", "artifacts"]),
     ("foreign", &["report"]),
-    ("run", &["scenario", "customers", "clusters", "judge", "report", "artifacts"]),
+    ("run", &["scenario", "customers", "clusters", "judge", "stages", "report", "artifacts"]),
     (
         "lib",
-        &["scenario", "customers", "clusters", "judge", "report", "artifacts", "foreign", "run"],
+        &[
+            "scenario",
+            "customers",
+            "clusters",
+            "judge",
+            "stages",
+            "report",
+            "artifacts",
+            "foreign",
+            "run",
+        ],
     ),
 ];
 

@@ -7,8 +7,10 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
-use loadgen::scenario::{ClusterChoice, Mix, Replay, SampleRate, Stop, Synthetic, Workload};
-use passbook::files::Input;
+use loadgen::scenario::{
+    ClusterChoice, Mix, Replay, ReplayOrder, SampleRate, Stop, Synthetic, Workload,
+};
+use passbook::files::{Input, Shape};
 use passbook::replicate::{Ack, Fanout};
 
 use crate::terminal::Verbosity;
@@ -70,6 +72,12 @@ struct ReplayArguments {
     /// Where the answers go [default: output.json, unless --out is given]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Whether customers wait for each other: one after another, or all writes at once and then all queries
+    #[arg(long, default_value = ReplayOrder::Sequential.name(), value_parser = order_parser())]
+    order: ReplayOrder,
+    /// How answers are laid out; auto is per-event if an event names its branch
+    #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(STYLES))]
+    style: String,
     /// Write a run folder as well
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -181,6 +189,15 @@ fn fanout_parser() -> impl TypedValueParser<Value = Fanout> {
         .map(|name| Fanout::ALL.into_iter().find(|f| f.name() == name).unwrap_or(Fanout::Parallel))
 }
 
+const STYLES: [&str; 3] = ["auto", "grouped", "per-event"];
+
+fn order_parser() -> impl TypedValueParser<Value = ReplayOrder> {
+    PossibleValuesParser::new(ReplayOrder::ALL.map(ReplayOrder::name)).map(|name| {
+        let order = ReplayOrder::ALL.into_iter().find(|order| order.name() == name);
+        order.unwrap_or(ReplayOrder::Sequential)
+    })
+}
+
 fn ack_parser() -> impl TypedValueParser<Value = Ack> {
     PossibleValuesParser::new(Ack::ALL.map(Ack::name))
         .map(|name| Ack::ALL.into_iter().find(|ack| ack.name() == name).unwrap_or(Ack::All))
@@ -229,7 +246,13 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
     if let Some(output) = &output {
         check_output(output)?;
     }
-    let workload = Workload::Replay(Replay { path: arguments.input, input, output });
+    let shape = match arguments.style.as_str() {
+        "grouped" => Some(Shape::Grouped),
+        "per-event" => Some(Shape::PerEvent),
+        _ => None,
+    };
+    let order = arguments.order;
+    let workload = Workload::Replay(Replay { path: arguments.input, input, output, order, shape });
     let scenario = arguments.common.into_scenario(workload, arguments.out)?;
     Ok(Asked::Run(Box::new(scenario), warnings))
 }

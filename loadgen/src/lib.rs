@@ -21,6 +21,7 @@ pub mod judge;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod stages;
 
 pub use report::{ExitCode, Report};
 pub use run::{Hooks, Progress, RunError, run};

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let verbosity = arguments.verbosity();
     match arguments.into_asked() {
         Ok(Asked::Run(scenario, warnings)) => {
-            warnings.iter().for_each(|warning| terminal::say_warning(warning));
+            terminal::say_warnings(&warnings);
             perform(&scenario, Terminal::new(verbosity))
         }
         Ok(Asked::Check(check)) => judge(&check, &Terminal::new(verbosity)),
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 fn judge(check: &CheckArguments, terminal: &Terminal) -> ExitCode {
     match check_files(&check.input, &check.output) {
         Ok(judged) => {
-            judged.warnings().iter().for_each(|warning| terminal::say_warning(warning));
+            terminal::say_warnings(judged.warnings());
             terminal.judged(&judged);
             ExitCode::from(judged.exit_code().number())
         }

@@ -12,16 +12,18 @@ use passbook::files::{OutputError, Shape, replace, write_json};
 use passbook::telemetry::{Tracing, serve_metrics};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::{ArtifactError, OUTPUT, RunFolder, SUMMARY};
 use crate::clusters::{Branches, ClustersError};
-use crate::customers::{AtWork, ConnectError, Crowd, Look, Plan, Ran};
+use crate::customers::{AtWork, ConnectError, Look, Plan, Ran, Recorder};
 use crate::judge::{Check, Concurrency, judge, performed};
 use crate::report::{ClusterFacts, Files, Report, Results, families};
-use crate::scenario::{Scenario, Synthetic, Workload};
+use crate::scenario::{Replay, ReplayOrder, Scenario, Synthetic, Workload};
+use crate::stages::{arrange, crowds};
 
 /// Between two signs of life.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -138,7 +140,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     let done = performed(&ran.records, ids, opening);
     let shape = match &scenario.workload {
         Workload::Synthetic(_) => Shape::GroupedWithBranch,
-        Workload::Replay(_) => Shape::auto(&done),
+        Workload::Replay(replay) => replay.shape.unwrap_or_else(|| Shape::auto(&done)),
     };
     let answers = ran.records.iter().flat_map(|record| &record.done).map(|done| done.answer);
     let output = shape.lay_out(&done, answers);
@@ -156,6 +158,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     }
     let concurrency = match &scenario.workload {
         Workload::Synthetic(Synthetic { customers: 2.., .. }) => Concurrency::Many,
+        Workload::Replay(Replay { order: ReplayOrder::Concurrent, .. }) => Concurrency::QueriesLast,
         Workload::Synthetic(_) | Workload::Replay(_) => Concurrency::None,
     };
     let on_disk = folder.as_ref().map(|folder| folder.path(OUTPUT)).or(files.output.clone());
@@ -205,21 +208,7 @@ async fn perform(
     let look = Look::default();
     progress(&Progress { phase: Phase::WarmUp, metrics: None, look: look.clone() });
     let branches = Branches::start(scenario, branch_threads(), replica).await?;
-    let crowd = match &scenario.workload {
-        Workload::Synthetic(synthetic) => {
-            Crowd::AtOnce { synthetic: synthetic.clone(), branches: branches.ids() }
-        }
-        Workload::Replay(replay) => Crowd::OneAfterAnother(replay.input.customers.clone()),
-    };
-    let plan = Plan {
-        addresses: branches.addresses.clone(),
-        ack: scenario.ack,
-        timeout: scenario.timeout,
-        trace_sample: scenario.trace_sample,
-        crowd,
-        interrupted: interrupted.clone(),
-    };
-    let at_work = plan.start().map_err(RunError::Thread)?;
+    let (looks, looking) = tokio::sync::watch::channel(look.clone());
     // Ends with this function.
     let mut serving = JoinSet::new();
     let mut metrics = None;
@@ -227,7 +216,7 @@ async fn perform(
         let unservable = |source| RunError::Metrics { address, source };
         let listener = TcpListener::bind(address).await.map_err(unservable)?;
         metrics = Some(listener.local_addr().map_err(unservable)?);
-        let (look, handles) = (at_work.look.clone(), branches.handles());
+        let (look, handles) = (looking.clone(), branches.handles());
         let spans = tracing.map(Tracing::counters);
         let scrape = move || {
             let (look, handles, spans) = (look.borrow().clone(), handles.clone(), spans.clone());
@@ -236,21 +225,40 @@ async fn perform(
         serving.spawn(serve_metrics(listener, CancellationToken::new(), scrape));
     }
     let mut tell = |phase, look| progress(&Progress { phase, metrics, look });
-    tell(Phase::Measure, look.clone());
-    let ran = watch(at_work, scenario, &mut tell, interrupted).await?;
-    tell(Phase::Settle, look);
-    let states = branches.settle(scenario.timeout).await;
-    Ok(Performed { branches, ran, states })
+    let mut all = Ran { records: Vec::new(), recorder: Recorder::new(), measured: Duration::ZERO };
+    let mut states = Vec::new();
+    for crowd in crowds(&scenario.workload, branches.ids()) {
+        let plan = Plan {
+            addresses: branches.addresses.clone(),
+            ack: scenario.ack,
+            timeout: scenario.timeout,
+            trace_sample: scenario.trace_sample,
+            crowd,
+            recorder: all.recorder,
+            interrupted: interrupted.clone(),
+        };
+        tell(Phase::Measure, looking.borrow().clone());
+        let at_work = plan.start(looks.clone()).map_err(RunError::Thread)?;
+        let ran = watch(at_work, &looking, scenario, &mut tell, interrupted).await?;
+        all.records.extend(ran.records);
+        all.recorder = ran.recorder;
+        all.measured += ran.measured;
+        tell(Phase::Settle, looking.borrow().clone());
+        states = branches.settle(scenario.timeout).await;
+    }
+    all.records = arrange(&scenario.workload, all.records);
+    Ok(Performed { branches, ran: all, states })
 }
 
 /// Waits for the customers and says how far they are.
 async fn watch(
     at_work: AtWork,
+    look: &Receiver<Look>,
     scenario: &Scenario,
     tell: &mut dyn FnMut(Phase, Look),
     interrupted: &CancellationToken,
 ) -> Result<Ran, RunError> {
-    let AtWork { look, mut ran } = at_work;
+    let AtWork { mut ran } = at_work;
     let mut ticks = interval(PROGRESS);
     ticks.tick().await;
     let mut phase = Phase::Measure;

@@ -37,8 +37,10 @@ pub(crate) fn say_error(message: &str) {
 }
 
 /// Says what was read although it is not as it should be.
-pub(crate) fn say_warning(message: &str) {
-    let _ = writeln!(io::stderr(), "warning: {message}");
+pub(crate) fn say_warnings(warnings: &[String]) {
+    for warning in warnings {
+        let _ = writeln!(io::stderr(), "warning: {warning}");
+    }
 }
 
 /// The person in front of the run.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadgen::scenario::{ClusterChoice, Replay, SampleRate, Scenario, Workload};
+use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, SampleRate, Scenario, Workload};
 use loadgen::{ExitCode, Hooks, Report};
 use passbook::bank::{BranchId, Money, Write, WriteKind};
 use passbook::check::{Property, Verdict};
@@ -49,7 +49,13 @@ impl Replication for WrongSign {
 fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
     let input = Input::parse(Path::new("exercise"), EXERCISE.as_bytes()).expect("valid").0;
     let opening = input.opening;
-    let replay = Replay { path: "exercise".into(), input, output: Some(output.to_owned()) };
+    let replay = Replay {
+        path: "exercise".into(),
+        input,
+        output: Some(output.to_owned()),
+        order: ReplayOrder::Sequential,
+        shape: None,
+    };
     let scenario = Scenario {
         workload: Workload::Replay(replay),
         cluster: ClusterChoice::Embedded { fanout: Fanout::Parallel },

@@ -229,8 +229,8 @@ mod tests {
                 0,
             ),
             (
-                r#"[{'id':1,'type':'customer','events':[{'interface':'Deposit','money':5.0,'branch':1}]},
-                    {'id':1,'type':'branch','balance':400}]"#,
+                r"[{'id':1,'type':'customer','events':[{'interface':'Deposit','money':5.0,'branch':1}]},
+                    {'id':1,'type':'branch','balance':400}]",
                 1,
             ),
             (

@@ -1,20 +1,19 @@
 //! Writes and reads `output.json`: what every customer received.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use thiserror::Error;
 
-use super::Input;
-use crate::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
+use super::{Input, Received, ReceivedError, pair_with};
+use crate::bank::{Answer, BranchId, Money, Operation, Outcome};
 use crate::check::Observation;
 
 /// The whole file.
 pub type Output = Vec<Element>;
 
 /// What one customer (or, per event, one event) received.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Element {
     /// The customer.
     pub id: u64,
@@ -23,23 +22,23 @@ pub struct Element {
 }
 
 /// One answer.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// `query`, `deposit` or `withdraw`.
     pub interface: String,
     /// The branch that was asked, where the shape tells it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<u32>,
     /// What became of a write, or of a query that was not answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultName>,
     /// The balance that a query showed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub balance: Option<i64>,
 }
 
 /// An outcome as the file spells it.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResultName {
     /// It happened.
@@ -110,35 +109,14 @@ impl Entry {
             balance: shown.map(Money::minor_units),
         }
     }
-
-    fn outcome(&self) -> Outcome {
-        match self.result {
-            None | Some(ResultName::Success) => Outcome::Ok,
-            Some(ResultName::Fail) => Outcome::Rejected(Rejection::InsufficientFunds),
-            Some(ResultName::Unknown) => Outcome::Unknown,
-        }
-    }
 }
 
-/// An output file cannot be judged.
+/// An output of our own cannot be judged.
 #[derive(Debug, Error)]
 pub enum OutputError {
-    /// The file could not be read.
-    #[error("{}: cannot be read: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is not JSON of the expected form.
-    #[error("{}: {source}; expected an array of {{\"id\", \"recv\"}} elements", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What and where.
-        source: serde_json::Error,
-    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] ReceivedError),
     /// It does not answer the input's events one by one.
     #[error("{}: {message}", path.display())]
     Mismatch {
@@ -149,54 +127,20 @@ pub enum OutputError {
     },
 }
 
-/// Reads the output at `path` and pairs each of its answers with the event of `input` it belongs to.
+/// Reads the output at `path`, in any style, and pairs each of its answers with the event of `input`
+/// that it belongs to. Nothing may be missing or too much.
 pub fn observe(input: &Input, path: &Path) -> Result<Vec<Observation>, OutputError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| OutputError::Unreadable { path: path.to_owned(), source })?;
-    let output: Output = serde_json::from_slice(&bytes)
-        .map_err(|source| OutputError::Malformed { path: path.to_owned(), source })?;
-    pair(input, &output).map_err(|message| OutputError::Mismatch { path: path.to_owned(), message })
-}
-
-fn pair(input: &Input, output: &Output) -> Result<Vec<Observation>, String> {
-    let mut entries = output.iter().flat_map(|e| e.recv.iter().map(move |entry| (e.id, entry)));
-    let mut observations = Vec::new();
-    for (customer, number, event) in input.events() {
-        let expected = event.operation.name();
-        let place = format_args!("customer {customer}, event {number}");
-        let Some((id, entry)) = entries.next() else {
-            return Err(format!("{place}: expected the answer to a {expected}, but the file ends"));
-        };
-        let other_branch = entry.branch.is_some_and(|branch| branch != event.branch.0);
-        if id != customer.0 || entry.interface != expected || other_branch {
-            let found = &entry.interface;
-            return Err(format!(
-                "{place}: expected the answer to a {expected} at branch {}, \
-                 found that of customer {id} to a {found}",
-                event.branch
-            ));
-        }
-        observations.push(Observation {
-            customer,
-            number,
-            branch: event.branch,
-            operation: event.operation,
-            outcome: entry.outcome(),
-            balance: entry.balance.map(Money::new),
-        });
-    }
-    match entries.next() {
-        None => Ok(observations),
-        Some((id, entry)) => Err(format!(
-            "customer {id} has an answer to a {} that no event asked for",
-            entry.interface
-        )),
+    let paired = pair_with(input, &Received::read(path)?);
+    match paired.mismatches.into_iter().next() {
+        None => Ok(paired.observations),
+        Some(message) => Err(OutputError::Mismatch { path: path.to_owned(), message }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bank::Rejection;
 
     const INPUT: &str = r#"[
         {"id":1,"type":"customer","events":[{"interface":"deposit","money":10},{"interface":"query"}]},
@@ -243,11 +187,18 @@ mod tests {
         assert_eq!(output[1].recv[0].result, Some(ResultName::Unknown));
     }
 
+    fn observed(output: &Output) -> Result<Vec<Observation>, String> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("output.json");
+        std::fs::write(&path, serde_json::to_string(output).expect("serializable"))
+            .expect("written");
+        observe(&input(INPUT), &path).map_err(|error| error.to_string())
+    }
+
     #[test]
     fn every_shape_reads_back_as_what_customers_saw() {
-        let input = input(INPUT);
         for shape in [Shape::Grouped, Shape::GroupedWithBranch, Shape::PerEvent] {
-            let seen = pair(&input, &shape.lay_out(&input, answers())).expect("its own output");
+            let seen = observed(&shape.lay_out(&input(INPUT), answers())).expect("its own output");
             assert_eq!(seen.len(), 3);
             assert_eq!(seen[1].balance, Some(Money::new(10)));
             assert_eq!(seen[2].outcome, Outcome::Rejected(Rejection::InsufficientFunds));
@@ -256,15 +207,9 @@ mod tests {
 
     #[test]
     fn an_output_that_answers_something_else_is_refused() {
-        let input = input(INPUT);
-        let mut short = Shape::Grouped.lay_out(&input, answers());
-        short.pop();
-        assert!(pair(&input, &short).expect_err("short").contains("the file ends"));
-        let mut other = Shape::Grouped.lay_out(&input, answers());
+        let mut other = Shape::Grouped.lay_out(&input(INPUT), answers());
         other[0].recv[0].interface = "withdraw".to_owned();
-        assert!(pair(&input, &other).expect_err("other").contains("event 1: expected"));
-        let mut more = Shape::Grouped.lay_out(&input, answers());
-        more[1].recv.push(other[0].recv[0].clone());
-        assert!(pair(&input, &more).expect_err("more").contains("no event asked for"));
+        let message = observed(&other).expect_err("mislabelled");
+        assert!(message.contains("expected the answer to a deposit"), "{message}");
     }
 }

@@ -36,7 +36,7 @@ pub fn pair_with(input: &Input, received: &Received) -> Paired {
         let next = answers.get_mut(&customer.0);
         let answer = if queries_only && !is_query { None } else { next.and_then(Iterator::next) };
         let place = format!("operation {number} of customer {customer} ({})", event.operation);
-        if answer.is_none() && !(queries_only && !is_query) {
+        if answer.is_none() && (is_query || !queries_only) {
             paired.mismatches.push(format!("{place}: the answer is missing"));
             continue;
         }

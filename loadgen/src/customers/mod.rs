@@ -9,4 +9,4 @@ pub use client::{Bank, ConnectError};
 pub(crate) use client::{connect, inspect, method, ready, state};
 pub use recorder::{Kind, KindRecord, Live, Recorder};
 pub use session::{Done, Record};
-pub use threads::{AtWork, Crowd, Look, Plan, Ran};
+pub use threads::{AtWork, Crowd, Look, Order, Plan, Ran};

@@ -15,6 +15,8 @@ use crate::scenario::SampleRate;
 /// An operation and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Done {
+    /// The how-manieth operation of the customer it is, from 1.
+    pub number: u64,
     /// What was asked, and where.
     pub event: Event,
     /// What was answered.
@@ -48,16 +50,15 @@ impl Shared {
         self.interrupted.is_cancelled() || self.until.is_some_and(|until| due >= until)
     }
 
-    /// Does `events` one after another, counted from `first`; the first is due at `due`.
+    /// Does `events`, each with its number, one after another; the first is due at `due`.
     pub(super) async fn session(
         &self,
         customer: CustomerId,
-        first: u64,
-        events: impl IntoIterator<Item = Event>,
+        events: impl IntoIterator<Item = (u64, Event)>,
         mut due: Instant,
     ) -> Record {
         let mut record = Record { customer, done: Vec::new() };
-        for (number, event) in (first..).zip(events) {
+        for (number, event) in events {
             if self.is_over(due) {
                 break;
             }
@@ -77,7 +78,7 @@ impl Shared {
                 ended.saturating_duration_since(due),
                 ended.saturating_duration_since(sent),
             );
-            record.done.push(Done { event, answer });
+            record.done.push(Done { number, event, answer });
             due = ended + self.think;
         }
         self.active.set(self.active.get().saturating_sub(1));

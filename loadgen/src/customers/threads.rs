@@ -1,13 +1,13 @@
 //! Customers in a thread of their own, which never shares a core's runtime with the branches.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::future::Future;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use passbook::bank::{BranchId, CustomerId};
-use passbook::files::Block;
+use passbook::files::Event;
 use passbook::replicate::Ack;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
@@ -32,8 +32,17 @@ pub enum Crowd {
         /// Where.
         branches: Vec<BranchId>,
     },
-    /// The blocks of an input file, one after another.
-    OneAfterAnother(Vec<Block>),
+    /// Lists of numbered operations.
+    Lists(Vec<(CustomerId, Vec<(u64, Event)>)>, Order),
+}
+
+/// Whether customers wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The next list begins when the one before has ended.
+    OneAfterAnother,
+    /// All begin at once.
+    AtOnce,
 }
 
 /// Everything a thread of customers is told.
@@ -49,6 +58,8 @@ pub struct Plan {
     pub trace_sample: SampleRate,
     /// Who does what.
     pub crowd: Crowd,
+    /// What was recorded so far; this goes on with it.
+    pub recorder: Recorder,
     /// Ends the run early: nothing new is begun.
     pub interrupted: CancellationToken,
 }
@@ -80,16 +91,13 @@ pub struct Ran {
 /// A thread of customers at work.
 #[derive(Debug)]
 pub struct AtWork {
-    /// How far it is.
-    pub look: watch::Receiver<Look>,
     /// What came of it. An error of receiving means that the thread died.
     pub ran: oneshot::Receiver<Result<Ran, ConnectError>>,
 }
 
 impl Plan {
-    /// Starts the thread.
-    pub fn start(self) -> io::Result<AtWork> {
-        let (looks, look) = watch::channel(Look::default());
+    /// Starts the thread; it says by `looks` how far it is.
+    pub fn start(self, looks: watch::Sender<Look>) -> io::Result<AtWork> {
         let (done, ran) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("passbook-customers".to_owned()).spawn(move || {
@@ -97,7 +105,7 @@ impl Plan {
             // Nobody waits for it if the run was given up.
             let _ = done.send(ran);
         })?;
-        Ok(AtWork { look, ran })
+        Ok(AtWork { ran })
     }
 
     async fn run(self, looks: watch::Sender<Look>) -> Result<Ran, ConnectError> {
@@ -112,13 +120,13 @@ impl Plan {
                 };
                 (until, synthetic.think, synthetic.customers)
             }
-            Crowd::OneAfterAnother(blocks) => {
-                (None, Duration::ZERO, u64::try_from(blocks.len()).unwrap_or(u64::MAX))
+            Crowd::Lists(lists, _) => {
+                (None, Duration::ZERO, u64::try_from(lists.len()).unwrap_or(u64::MAX))
             }
         };
         let shared = Rc::new(Shared {
             bank,
-            recorder: RefCell::new(Recorder::new()),
+            recorder: RefCell::new(self.recorder),
             active: Cell::new(active),
             trace_sample: self.trace_sample,
             think,
@@ -130,7 +138,17 @@ impl Plan {
             Crowd::AtOnce { synthetic, branches } => {
                 at_once(&shared, &synthetic, &branches, begun).await
             }
-            Crowd::OneAfterAnother(blocks) => one_after_another(&shared, blocks, begun).await,
+            Crowd::Lists(lists, Order::OneAfterAnother) => {
+                one_after_another(&shared, lists, begun).await
+            }
+            Crowd::Lists(lists, Order::AtOnce) => {
+                let sessions = lists.into_iter();
+                all(sessions.map(|(customer, events)| {
+                    let shared = Rc::clone(&shared);
+                    async move { shared.session(customer, events, begun).await }
+                }))
+                .await
+            }
         };
         let measured = begun.elapsed();
         looking.abort();
@@ -149,26 +167,37 @@ async fn at_once(
         Stop::Events(events) => usize::try_from(events).unwrap_or(usize::MAX),
         Stop::After(_) => usize::MAX,
     };
-    let mut sessions = JoinSet::new();
-    for customer in (1..=synthetic.customers).map(CustomerId) {
+    all((1..=synthetic.customers).map(CustomerId).map(|customer| {
         let shared = Rc::clone(shared);
-        let mine = synthetic.events(customer, branches).take(events);
-        sessions.spawn_local(async move { shared.session(customer, 1, mine, begun).await });
+        let mine = (1..).zip(synthetic.events(customer, branches)).take(events);
+        async move { shared.session(customer, mine, begun).await }
+    }))
+    .await
+}
+
+/// All sessions at once; their records by customer.
+async fn all<F>(sessions: impl Iterator<Item = F>) -> Vec<Record>
+where
+    F: Future<Output = Record> + 'static,
+{
+    let mut tasks = JoinSet::new();
+    for session in sessions {
+        tasks.spawn_local(session);
     }
-    let mut records = sessions.join_all().await;
-    records.sort_unstable_by_key(|record| record.customer);
+    let mut records = tasks.join_all().await;
+    records.sort_by_key(|record| record.customer);
     records
 }
 
-async fn one_after_another(shared: &Rc<Shared>, blocks: Vec<Block>, begun: Instant) -> Vec<Record> {
-    let mut records = Vec::with_capacity(blocks.len());
+async fn one_after_another(
+    shared: &Rc<Shared>,
+    lists: Vec<(CustomerId, Vec<(u64, Event)>)>,
+    begun: Instant,
+) -> Vec<Record> {
+    let mut records = Vec::with_capacity(lists.len());
     let mut due = begun;
-    let mut done: HashMap<CustomerId, u64> = HashMap::new();
-    for block in blocks {
-        let done = done.entry(block.id).or_default();
-        let record = shared.session(block.id, *done + 1, block.events, due).await;
-        *done += u64::try_from(record.done.len()).unwrap_or(u64::MAX);
-        records.push(record);
+    for (customer, events) in lists {
+        records.push(shared.session(customer, events, due).await);
         due = Instant::now();
     }
     records

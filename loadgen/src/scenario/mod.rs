@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use passbook::files::Input;
+use passbook::files::{Input, Shape};
 use passbook::replicate::{Ack, Fanout};
 
 pub use mix::{Mix, MixError};
@@ -52,6 +52,32 @@ pub struct Replay {
     pub input: Input,
     /// Where `output.json` goes, apart from the run folder.
     pub output: Option<PathBuf>,
+    /// Whether customers wait for each other.
+    pub order: ReplayOrder,
+    /// How the answers are laid out; `None` means as the input suggests.
+    pub shape: Option<Shape>,
+}
+
+/// Whether the customers of an input file wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayOrder {
+    /// The next customer begins when the one before has been answered everything.
+    Sequential,
+    /// All write at once, each in their order; everything settles; then all query.
+    Concurrent,
+}
+
+impl ReplayOrder {
+    /// Both orders.
+    pub const ALL: [Self; 2] = [Self::Sequential, Self::Concurrent];
+
+    /// The name used in arguments.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sequential => "sequential",
+            Self::Concurrent => "concurrent",
+        }
+    }
 }
 
 /// Where the branches are.
