@@ -8,9 +8,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
 use loadgen::scenario::{
-    ClusterChoice, Mix, Replay, ReplayOrder, SampleRate, Stop, Synthetic, Workload,
+    ClusterChoice, Mix, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Workload,
 };
-use passbook::files::{Input, Shape};
+use passbook::files::Input;
 use passbook::replicate::{Ack, Fanout};
 
 use crate::terminal::Verbosity;
@@ -75,9 +75,10 @@ struct ReplayArguments {
     /// Whether customers wait for each other: one after another, or all writes at once and then all queries
     #[arg(long, default_value = ReplayOrder::Sequential.name(), value_parser = order_parser())]
     order: ReplayOrder,
-    /// How answers are laid out; auto is per-event if an event names its branch
-    #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(STYLES))]
-    style: String,
+    /// How answers are laid out: auto is per-event if an event names its branch, else grouped; lines is
+    /// Python's notation
+    #[arg(long, default_value = Style::Auto.name(), value_parser = style_parser())]
+    style: Style,
     /// Write a run folder as well
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -189,7 +190,11 @@ fn fanout_parser() -> impl TypedValueParser<Value = Fanout> {
         .map(|name| Fanout::ALL.into_iter().find(|f| f.name() == name).unwrap_or(Fanout::Parallel))
 }
 
-const STYLES: [&str; 3] = ["auto", "grouped", "per-event"];
+fn style_parser() -> impl TypedValueParser<Value = Style> {
+    PossibleValuesParser::new(Style::ALL.map(Style::name)).map(|name| {
+        Style::ALL.into_iter().find(|style| style.name() == name).unwrap_or(Style::Auto)
+    })
+}
 
 fn order_parser() -> impl TypedValueParser<Value = ReplayOrder> {
     PossibleValuesParser::new(ReplayOrder::ALL.map(ReplayOrder::name)).map(|name| {
@@ -246,13 +251,13 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
     if let Some(output) = &output {
         check_output(output)?;
     }
-    let shape = match arguments.style.as_str() {
-        "grouped" => Some(Shape::Grouped),
-        "per-event" => Some(Shape::PerEvent),
-        _ => None,
-    };
-    let order = arguments.order;
-    let workload = Workload::Replay(Replay { path: arguments.input, input, output, order, shape });
+    let workload = Workload::Replay(Replay {
+        path: arguments.input,
+        input,
+        output,
+        order: arguments.order,
+        style: arguments.style,
+    });
     let scenario = arguments.common.into_scenario(workload, arguments.out)?;
     Ok(Asked::Run(Box::new(scenario), warnings))
 }

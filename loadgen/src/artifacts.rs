@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use passbook::files::{Input, Output, write_json};
+use passbook::files::{Input, Notation, Output, write_json, write_output};
 use passbook::telemetry::KeptTrace;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -67,9 +67,14 @@ impl RunFolder {
     }
 
     /// Writes what was asked and what was received.
-    pub fn files(&self, performed: &Input, output: &Output) -> Result<(), ArtifactError> {
+    pub fn files(
+        &self,
+        performed: &Input,
+        output: &Output,
+        notation: Notation,
+    ) -> Result<(), ArtifactError> {
         self.json(INPUT, &performed.to_records())?;
-        self.json(OUTPUT, output)
+        self.write(OUTPUT, |file| write_output(file, output, notation))
     }
 
     /// Writes the kept traces, a line each.

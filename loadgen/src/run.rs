@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use passbook::check::BranchState;
 use passbook::cluster::MakeReplica;
-use passbook::files::{OutputError, Shape, replace, write_json};
+use passbook::files::{Notation, OutputError, Shape, replace, write_output};
 use passbook::telemetry::{Tracing, serve_metrics};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -138,9 +138,11 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
 
     let done = performed(&ran.records, ids, opening);
-    let shape = match &scenario.workload {
-        Workload::Synthetic(_) => Shape::GroupedWithBranch,
-        Workload::Replay(replay) => replay.shape.unwrap_or_else(|| Shape::auto(&done)),
+    let (shape, notation) = match &scenario.workload {
+        Workload::Synthetic(_) => (Shape::GroupedWithBranch, Notation::Json),
+        Workload::Replay(Replay { style, order, .. }) => {
+            (style.shape(&done), style.notation(*order))
+        }
     };
     let answers = ran.records.iter().flat_map(|record| &record.done).map(|done| done.answer);
     let output = shape.lay_out(&done, answers);
@@ -148,12 +150,12 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     if let Workload::Replay(replay) = &scenario.workload
         && let Some(path) = &replay.output
     {
-        replace(path, |file| write_json(file, &output))
+        replace(path, |file| write_output(file, &output, notation))
             .map_err(|source| RunError::Unwritable { path: path.clone(), source })?;
         files.output = Some(path.clone());
     }
     if let Some(folder) = &folder {
-        folder.files(&done, &output)?;
+        folder.files(&done, &output, notation)?;
         folder.traces(&kept.traces)?;
     }
     let concurrency = match &scenario.workload {
@@ -194,7 +196,7 @@ fn judge_without_files(
     let scratch = tempfile::tempdir()
         .map_err(|source| ArtifactError::Unwritable { path: nowhere, source })?;
     let folder = RunFolder::begin(&scratch.path().join("run"))?;
-    folder.files(done, output)?;
+    folder.files(done, output, Notation::Json)?;
     Ok(judge(&folder.path(OUTPUT))?)
 }
 

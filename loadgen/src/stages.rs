@@ -71,6 +71,8 @@ mod tests {
 
     use passbook::bank::{Answer, Outcome};
 
+    use crate::scenario::Style;
+
     use super::*;
 
     fn workload(order: ReplayOrder) -> Workload {
@@ -80,7 +82,13 @@ mod tests {
             {"id":1,"type":"customer","events":[{"interface":"query"}]},
             {"id":1,"type":"branch","balance":0}]"#;
         let (input, _) = Input::parse(Path::new("in"), text.as_bytes()).expect("valid");
-        Workload::Replay(Replay { path: "in".into(), input, output: None, order, shape: None })
+        Workload::Replay(Replay {
+            path: "in".into(),
+            input,
+            output: None,
+            order,
+            style: Style::Auto,
+        })
     }
 
     fn numbers(crowd: &Crowd) -> Vec<(u64, Vec<u64>)> {

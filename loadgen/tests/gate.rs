@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, SampleRate, Scenario, Workload};
+use loadgen::scenario::{
+    ClusterChoice, Replay, ReplayOrder, SampleRate, Scenario, Style, Workload,
+};
 use loadgen::{ExitCode, Hooks, Report};
 use passbook::bank::{BranchId, Money, Write, WriteKind};
 use passbook::check::{Property, Verdict};
@@ -54,7 +56,7 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
         input,
         output: Some(output.to_owned()),
         order: ReplayOrder::Sequential,
-        shape: None,
+        style: Style::Auto,
     };
     let scenario = Scenario {
         workload: Workload::Replay(replay),

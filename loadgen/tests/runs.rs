@@ -78,6 +78,25 @@ fn replay_of_the_exercises_example_is_grouped_by_customer() {
 }
 
 #[test]
+fn concurrent_replay_answers_queries_at_the_end_in_the_third_documents_form() {
+    let home = folder();
+    write(&home, "input.json", EXERCISE);
+    let arguments = ["replay", "input.json", "-o", "out.txt", "--order", "concurrent"];
+    let ran = run(&home, &[&arguments[..], &["--style", "lines"]].concat());
+    assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
+    assert!(stdout(&ran).contains("pass    final balance"), "{}", stdout(&ran));
+    let expected = "{'id': 1, 'recv': [{'interface': 'query', 'result': 'success', 'money': 500}]}\n\
+        {'id': 2, 'recv': [{'interface': 'deposit', 'result': 'success'}, \
+        {'interface': 'query', 'result': 'success', 'money': 500}]}\n\
+        {'id': 3, 'recv': [{'interface': 'withdraw', 'result': 'success'}, \
+        {'interface': 'query', 'result': 'success', 'money': 500}]}\n";
+    let written = std::fs::read_to_string(home.path().join("out.txt")).expect("written");
+    assert_eq!(written, expected);
+    let checked = run(&home, &["check", "--input", "input.json", "out.txt", "-q"]);
+    assert_eq!((code(&checked), stdout(&checked).as_str()), (0, "pass\n"));
+}
+
+#[test]
 fn replay_of_a_roaming_customer_is_written_per_event_for_every_fanout_and_ack_all() {
     for fanout in ["sequential", "parallel"] {
         let home = folder();

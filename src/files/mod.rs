@@ -11,7 +11,7 @@ mod write;
 
 pub use input::{Block, Event, Input, InputError, Warning};
 pub use notation::{Leniency, Node, Parsed, Position, SyntaxError, Value, parse as parse_notation};
-pub use output::{Element, Entry, Output, OutputError, ResultName, Shape, observe};
+pub use output::{Element, Entry, Notation, Output, OutputError, ResultName, Shape, observe};
 pub use pairing::{Paired, pair_with};
 pub use received::{Answer, Received, ReceivedError};
-pub use write::{replace, write_json};
+pub use write::{replace, write_json, write_output};

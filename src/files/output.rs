@@ -49,7 +49,18 @@ pub enum ResultName {
     Unknown,
 }
 
-/// How answers are laid out.
+impl ResultName {
+    /// As the file spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Fail => "fail",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Which elements there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One element per customer block, without branches.
@@ -58,6 +69,18 @@ pub enum Shape {
     GroupedWithBranch,
     /// One element per event, with its branch.
     PerEvent,
+}
+
+/// How elements are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notation {
+    /// One JSON array with an indent of four.
+    #[default]
+    Json,
+    /// Python's notation, an element a line.
+    PythonLines,
+    /// The same as the third seed system has it: a query is `success` with its `money`.
+    PythonLinesWithMoney,
 }
 
 impl Shape {

@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use tempfile::NamedTempFile;
 
+use super::output::{Element, Entry, Notation, Output};
+
 /// Writes `value` as JSON with an indent of four, as the seed systems do, and a final newline.
 pub fn write_json(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     let mut buffered = BufWriter::new(to);
@@ -14,6 +16,36 @@ pub fn write_json(to: &mut impl Write, value: &impl Serialize) -> io::Result<()>
     value.serialize(&mut Serializer::with_formatter(&mut buffered, formatter))?;
     buffered.write_all(b"\n")?;
     buffered.flush()
+}
+
+/// Writes an output in its notation.
+pub fn write_output(to: &mut impl Write, output: &Output, notation: Notation) -> io::Result<()> {
+    let with_money = match notation {
+        Notation::Json => return write_json(to, output),
+        Notation::PythonLines => false,
+        Notation::PythonLinesWithMoney => true,
+    };
+    let mut lines = BufWriter::new(to);
+    for Element { id, recv } in output {
+        let entries: Vec<String> = recv.iter().map(|entry| python(entry, with_money)).collect();
+        writeln!(lines, "{{'id': {id}, 'recv': [{}]}}", entries.join(", "))?;
+    }
+    lines.flush()
+}
+
+/// An answer as Python prints a dictionary.
+fn python(entry: &Entry, with_money: bool) -> String {
+    let mut members = vec![format!("'interface': '{}'", entry.interface)];
+    members.extend(entry.branch.map(|branch| format!("'branch': {branch}")));
+    members.extend(entry.result.map(|result| format!("'result': '{}'", result.name())));
+    members.extend(entry.balance.map(|balance| {
+        if with_money {
+            format!("'result': 'success', 'money': {balance}")
+        } else {
+            format!("'balance': {balance}")
+        }
+    }));
+    format!("{{{}}}", members.join(", "))
 }
 
 /// Puts what `fill` writes in the place of the file at `path`, or leaves that as it was.
@@ -46,6 +78,7 @@ fn temporary_file(folder: &Path) -> io::Result<NamedTempFile> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::output::ResultName;
     use super::*;
 
     #[test]
@@ -60,5 +93,37 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(std::fs::read_to_string(&path).expect("there"), "[\n    1\n]\n");
         assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 1);
+    }
+
+    #[test]
+    fn python_lines_are_as_the_seeds_print_them() {
+        let entry = |interface: &str, result, balance| Entry {
+            interface: interface.to_owned(),
+            branch: None,
+            result,
+            balance,
+        };
+        let recv = vec![
+            entry("deposit", Some(ResultName::Success), None),
+            entry("query", None, Some(500)),
+        ];
+        let output = vec![Element { id: 2, recv }, Element { id: 3, recv: Vec::new() }];
+        let written = |notation| {
+            let mut text = Vec::new();
+            write_output(&mut text, &output, notation).expect("written");
+            String::from_utf8(text).expect("text")
+        };
+        assert_eq!(
+            written(Notation::PythonLines),
+            "{'id': 2, 'recv': [{'interface': 'deposit', 'result': 'success'}, \
+             {'interface': 'query', 'balance': 500}]}\n{'id': 3, 'recv': []}\n"
+        );
+        assert_eq!(
+            written(Notation::PythonLinesWithMoney).lines().next(),
+            Some(
+                "{'id': 2, 'recv': [{'interface': 'deposit', 'result': 'success'}, \
+                 {'interface': 'query', 'result': 'success', 'money': 500}]}"
+            )
+        );
     }
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use passbook::files::{Input, Shape};
+use passbook::files::{Input, Notation, Shape};
 use passbook::replicate::{Ack, Fanout};
 
 pub use mix::{Mix, MixError};
@@ -54,8 +54,54 @@ pub struct Replay {
     pub output: Option<PathBuf>,
     /// Whether customers wait for each other.
     pub order: ReplayOrder,
-    /// How the answers are laid out; `None` means as the input suggests.
-    pub shape: Option<Shape>,
+    /// How the answers are laid out and written.
+    pub style: Style,
+}
+
+/// How the answers of a replay are laid out and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Per event if any event names a branch, else grouped.
+    Auto,
+    /// An element a block of the file.
+    Grouped,
+    /// An element an event.
+    PerEvent,
+    /// Grouped, in Python's notation, a customer a line.
+    Lines,
+}
+
+impl Style {
+    /// All styles.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Grouped, Self::PerEvent, Self::Lines];
+
+    /// The name used in arguments.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Grouped => "grouped",
+            Self::PerEvent => "per-event",
+            Self::Lines => "lines",
+        }
+    }
+
+    /// Which elements there are for `input`.
+    pub fn shape(self, input: &Input) -> Shape {
+        match self {
+            Self::Auto => Shape::auto(input),
+            Self::Grouped | Self::Lines => Shape::Grouped,
+            Self::PerEvent => Shape::PerEvent,
+        }
+    }
+
+    /// How they are written.
+    pub const fn notation(self, order: ReplayOrder) -> Notation {
+        match (self, order) {
+            (Self::Lines, ReplayOrder::Sequential) => Notation::PythonLines,
+            (Self::Lines, ReplayOrder::Concurrent) => Notation::PythonLinesWithMoney,
+            (Self::Auto | Self::Grouped | Self::PerEvent, _) => Notation::Json,
+        }
+    }
 }
 
 /// Whether the customers of an input file wait for each other.

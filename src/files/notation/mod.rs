@@ -1,0 +1,199 @@
+//! Reads JSON as people write it, and remembers where everything stood.
+//!
+//! Strict readers give up on a trailing comma, typographic quotes or Python's notation, all of which real
+//! files of this exercise have. This one reads on, says what it mended and where, and gives every value
+//! its line and column, so that what is wrong with its meaning can be pointed at too.
+
+mod reader;
+
+use std::fmt;
+
+use thiserror::Error;
+
+pub use reader::parse;
+
+/// A place in a file, both from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// A value and where it begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Where.
+    pub at: Position,
+    /// What.
+    pub value: Value,
+}
+
+/// A value. Numbers stay text, so that none is rounded before somebody looks at it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `null`, `None`.
+    Null,
+    /// `true`, `True` and their opposites.
+    Bool(bool),
+    /// As it is written.
+    Number(String),
+    /// Without its quotes, escapes resolved.
+    Text(String),
+    /// `[…]`
+    List(Vec<Node>),
+    /// `{…}` in its order; a name that is there twice stays twice.
+    Object(Vec<(String, Node)>),
+}
+
+impl Value {
+    /// What it is, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a truth value",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::List(_) => "a list",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+/// Something that strict JSON does not allow and that was read all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Leniency {
+    /// `“id”`
+    TypographicQuotes,
+    /// `'id'`
+    SingleQuotes,
+    /// `[1, 2,]`
+    TrailingComma,
+    /// `True`, `None`
+    PythonLiterals,
+    /// Several values where one is expected.
+    SeveralValues,
+    /// Something that is no value after the last one.
+    TextAfter,
+}
+
+impl Leniency {
+    /// What was done about it, for a warning.
+    pub const fn mended(self) -> &'static str {
+        match self {
+            Self::TypographicQuotes => "typographic quotes are read as straight ones",
+            Self::SingleQuotes => "single quotes are read as double ones",
+            Self::TrailingComma => "a comma before a closing bracket is ignored",
+            Self::PythonLiterals => "Python's True, False and None are read as JSON's",
+            Self::SeveralValues => "several values in a row are read as one list",
+            Self::TextAfter => "the text after the last value is ignored",
+        }
+    }
+}
+
+/// A file's content.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    /// Its values; strict JSON has exactly one.
+    pub values: Vec<Node>,
+    /// What was mended, each kind once, where it was first.
+    pub lenient: Vec<(Leniency, Position)>,
+}
+
+/// Not to be read even so.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{message}")]
+pub struct SyntaxError {
+    /// Where reading stopped.
+    pub at: Position,
+    /// What was there and what was expected.
+    pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Value {
+        let parsed = parse(text).expect("read");
+        assert_eq!(parsed.values.len(), 1, "{text}");
+        parsed.values[0].value.clone()
+    }
+
+    fn lenient(text: &str) -> Vec<Leniency> {
+        parse(text).expect("read").lenient.iter().map(|(leniency, _)| *leniency).collect()
+    }
+
+    fn number(text: &str) -> Node {
+        Node { at: Position { line: 1, column: 2 }, value: Value::Number(text.to_owned()) }
+    }
+
+    #[test]
+    fn strict_json_is_read_without_a_warning() {
+        let text = r#"{"a": [1, -2.5e3, true, null, "x\n\u0041\"y"], "b": {}}"#;
+        let Value::Object(members) = one(text) else { panic!("an object") };
+        let Value::List(list) = &members[0].1.value else { panic!("a list") };
+        assert_eq!(list[1].value, Value::Number("-2.5e3".to_owned()));
+        assert_eq!(list[4].value, Value::Text("x\nA\"y".to_owned()));
+        assert_eq!(members[1].1.value, Value::Object(Vec::new()));
+        assert_eq!(lenient(text), []);
+    }
+
+    #[test]
+    fn what_people_write_is_mended_and_said() {
+        use Leniency::*;
+        assert_eq!(one("[1,]"), Value::List(vec![number("1")]));
+        assert_eq!(lenient("[1,]"), [TrailingComma]);
+        assert_eq!(lenient("{'id': 1}"), [SingleQuotes]);
+        assert_eq!(lenient("{“id”: 1, ‘b': None}"), [TypographicQuotes, PythonLiterals]);
+        assert_eq!(lenient("[1]\nThis was the input."), [TextAfter]);
+        assert_eq!(lenient("{}\n{}\n"), [SeveralValues]);
+        assert_eq!(lenient("{}{},[]"), [SeveralValues]);
+        assert_eq!(lenient("\u{feff}[]\r\n"), []);
+    }
+
+    #[test]
+    fn values_know_where_they_stand() {
+        let Value::List(list) = one("[1,\n  {\"ä\": 2}]") else { panic!("a list") };
+        assert_eq!(list[1].at, Position { line: 2, column: 3 });
+        let Value::Object(members) = &list[1].value else { panic!("an object") };
+        assert_eq!(members[0].1.at, Position { line: 2, column: 9 });
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_place() {
+        let cases = [
+            ("", "1:1", "empty"),
+            (" \n ", "2:2", "empty"),
+            ("[1 2]", "1:4", "expected a comma or ]"),
+            ("[1", "1:3", "the file ends here"),
+            ("{\"a\" 1}", "1:6", "expected a colon"),
+            ("{a: 1}", "1:2", "a name in quotes"),
+            ("[,]", "1:2", "expected a value"),
+            ("[\"a]", "1:2", "no closing quote"),
+            ("[nothing]", "1:2", "found nothing"),
+            ("[1.2.3]", "1:7", "1.2.3 is not a number"),
+            ("[\"\\x\"]", "1:5", "escapes nothing"),
+            ("[\"\\u12\"]", "1:8", "four hexadecimal digits"),
+            ("]", "1:1", "expected a value"),
+        ];
+        for (text, at, message) in cases {
+            let error = parse(text).expect_err(text);
+            assert_eq!(error.at.to_string(), at, "{text}: {error}");
+            assert!(error.message.contains(message), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_before_the_stack_ends() {
+        let error = parse(&"[".repeat(100_000)).expect_err("too deep");
+        assert!(error.message.contains("nested more than"), "{error}");
+    }
+}
