@@ -18,25 +18,37 @@ struct InFlight {
 pub(super) struct Fanouts {
     branch: BranchId,
     width: usize,
+    /// Traced requests that may become a fan-out, at once or when a lock is free.
+    expected: HashMap<Ticket, SpanContext>,
     in_flight: HashMap<Ticket, InFlight>,
 }
 
 impl Fanouts {
     /// Fan-outs of `branch` to `width` peers.
     pub(super) fn new(branch: BranchId, width: usize) -> Self {
-        Self { branch, width, in_flight: HashMap::new() }
+        Self { branch, width, expected: HashMap::new(), in_flight: HashMap::new() }
     }
 
-    /// The write of `ticket` is told to the peers from now on.
-    pub(super) fn start(&mut self, ticket: Ticket, parent: SpanContext) {
-        let span = FanoutSpan::start(parent, self.branch, self.width);
-        self.in_flight.insert(ticket, InFlight { span, ended: 0, acked: 0 });
+    /// If the request of `ticket` is told to peers, that is a child of `parent`.
+    pub(super) fn expect(&mut self, ticket: Ticket, parent: SpanContext) {
+        self.expected.insert(ticket, parent);
     }
 
-    /// What a propagation of that write is to be a child of.
-    pub(super) fn context(&self, ticket: Ticket) -> Option<SpanContext> {
-        if self.in_flight.is_empty() {
+    /// The request of `ticket` is answered: if it was not told to peers by now, it never is.
+    pub(super) fn answered(&mut self, ticket: Ticket) {
+        if !self.expected.is_empty() {
+            self.expected.remove(&ticket);
+        }
+    }
+
+    /// What a propagation of that write is to be a child of. The first one begins the fan-out.
+    pub(super) fn context(&mut self, ticket: Ticket) -> Option<SpanContext> {
+        if self.expected.is_empty() && self.in_flight.is_empty() {
             return None;
+        }
+        if let Some(parent) = self.expected.remove(&ticket) {
+            let span = FanoutSpan::start(parent, self.branch, self.width);
+            self.in_flight.insert(ticket, InFlight { span, ended: 0, acked: 0 });
         }
         Some(self.in_flight.get(&ticket)?.span.context())
     }

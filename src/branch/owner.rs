@@ -247,12 +247,10 @@ impl Owner {
                 self.next_ticket += 1;
                 let waiting = Waiting { operation: request.operation, since, reply };
                 self.waiting.insert(ticket, waiting);
-                self.replica.on(Input::Submit { ticket, request }, &mut self.effects);
-                if let Some(parent) = trace
-                    && self.effects.iter().any(|effect| matches!(effect, Effect::Send { .. }))
-                {
-                    self.fanouts.start(ticket, parent);
+                if let Some(parent) = trace {
+                    self.fanouts.expect(ticket, parent);
                 }
+                self.replica.on(Input::Submit { ticket, request }, &mut self.effects);
             }
             Command::Propagate { from, message, reply } => {
                 if let Message::Propagate { id, .. } = message {
@@ -305,6 +303,7 @@ impl Owner {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Reply { ticket, answer } => {
+                self.fanouts.answered(ticket);
                 if let Some(Waiting { operation, since, reply }) = self.waiting.remove(&ticket) {
                     self.statistics.answered(operation, answer.outcome, since.elapsed());
                     // A customer who stopped waiting knows no outcome; the write stays.

@@ -8,7 +8,7 @@
 //!
 //! Nothing here waits while holding anything: a fan-out in flight is an entry in a table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::{Ack, Audit, Effect, Input, Instant, Message, Replication, Request, Ticket, WriteId};
 use crate::bank::{
@@ -37,6 +37,18 @@ impl Fanout {
     }
 }
 
+/// Whether customers of a branch wait for a write that is on its way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Locking {
+    /// Nobody waits.
+    #[default]
+    Unlocked,
+    /// The fourth seed system's lock: from applying a write until the last peer has answered, the
+    /// branch's other customers wait in their order, queries too. What peers propagate is applied at
+    /// once: no branch waits for another's lock, so nothing can deadlock.
+    UntilPropagated,
+}
+
 /// One branch under the broadcast scheme.
 #[derive(Debug)]
 pub struct Broadcast {
@@ -45,6 +57,9 @@ pub struct Broadcast {
     fanout: Fanout,
     account: Account,
     fanouts: HashMap<Ticket, InFlight>,
+    locking: Locking,
+    /// Requests that wait for the lock. Each is a customer's open call, of which there is a bounded number.
+    waiting: VecDeque<(Ticket, Request)>,
     accepted: u64,
     applied: u64,
     undelivered: u64,
@@ -72,13 +87,30 @@ impl Broadcast {
             fanout,
             account: Account::new(opening),
             fanouts: HashMap::new(),
+            locking: Locking::Unlocked,
+            waiting: VecDeque::new(),
             accepted: 0,
             applied: 0,
             undelivered: 0,
         }
     }
 
+    /// The same branch with or without the lock.
+    #[must_use]
+    pub fn with_locking(mut self, locking: Locking) -> Self {
+        self.locking = locking;
+        self
+    }
+
+    fn is_locked(&self) -> bool {
+        self.locking == Locking::UntilPropagated && !self.fanouts.is_empty()
+    }
+
     fn submit(&mut self, ticket: Ticket, request: Request, effects: &mut Vec<Effect>) {
+        if self.is_locked() {
+            self.waiting.push_back((ticket, request));
+            return;
+        }
         let outcome = match request.operation {
             Operation::Query => Outcome::Ok,
             Operation::Write(write) => {
@@ -161,6 +193,11 @@ impl Broadcast {
         self.fanouts.remove(&id.ticket);
         if waited_for {
             effects.push(self.reply(id.ticket, outcome));
+        }
+        while !self.is_locked()
+            && let Some((ticket, request)) = self.waiting.pop_front()
+        {
+            self.submit(ticket, request, effects);
         }
     }
 
@@ -326,6 +363,30 @@ mod tests {
         let effects = submit(&mut branch, Operation::deposit(i64::MAX), Ack::All);
         assert_eq!(answer(&effects), Some((Outcome::Rejected(Rejection::OutOfRange), 100)));
         assert_eq!(branch.audit().accepted, 0);
+    }
+
+    #[test]
+    fn behind_the_lock_customers_wait_in_order_and_peers_do_not() {
+        let mut branch = branch_1(Fanout::Parallel).with_locking(Locking::UntilPropagated);
+        submit(&mut branch, Operation::deposit(10), Ack::Local);
+        let ask = |ticket, operation| {
+            let request = Request { operation, ack: Ack::All, deadline: LATER };
+            Input::Submit { ticket: Ticket(ticket), request }
+        };
+        assert_eq!(step(&mut branch, ask(8, Operation::Query)), []);
+        assert_eq!(step(&mut branch, ask(9, Operation::withdraw(5))), []);
+        assert_eq!(step(&mut branch, ask(10, Operation::Query)), []);
+        let Operation::Write(write) = Operation::deposit(1) else { unreachable!() };
+        let id = WriteId { origin: BranchId(2), ticket: Ticket(1) };
+        let message = Message::Propagate { id, write, deadline: LATER };
+        let applied = step(&mut branch, Input::Peer { from: BranchId(2), message });
+        assert_eq!(applied.len(), 1, "a peer's write needs no lock");
+
+        step(&mut branch, answered_by(2, true));
+        let unlocked = step(&mut branch, answered_by(3, true));
+        assert_eq!(answer(&unlocked), Some((Outcome::Ok, 111)), "the query that waited first");
+        assert_eq!(told(&unlocked), [2, 3], "then the withdrawal takes the lock");
+        assert_eq!(unlocked.len(), 3, "and the second query waits for it");
     }
 
     #[test]

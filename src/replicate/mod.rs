@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::bank::{Answer, BranchId, Money, Operation, Write};
 
-pub use broadcast::{Broadcast, Fanout};
+pub use broadcast::{Broadcast, Fanout, Locking};
 
 /// A point in time, counted from an epoch that the driver chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

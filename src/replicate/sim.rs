@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
     use crate::bank::{Money, Outcome};
-    use crate::replicate::{Broadcast, Fanout};
+    use crate::replicate::{Broadcast, Fanout, Locking};
 
     fn cluster(branches: u32, fanout: Fanout, opening: i64) -> Vec<(BranchId, Broadcast)> {
         let ids: Vec<BranchId> = (1..=branches).map(BranchId).collect();
@@ -244,6 +244,34 @@ mod tests {
             for audit in &ran.audits {
                 prop_assert_eq!(audit.balance, Money::new(100 + moved));
             }
+        }
+    }
+
+    #[test]
+    fn the_lock_never_deadlocks_under_concurrency() {
+        for seed in 0..200 {
+            let customers = (0..12).map(|customer| {
+                let branch = |step: u32| BranchId((customer + step) % 3 + 1);
+                let steps = (0..6).map(|step| match step % 3 {
+                    0 => (branch(step), Operation::deposit(5)),
+                    1 => (branch(step), Operation::Query),
+                    _ => (branch(step), Operation::withdraw(3)),
+                });
+                steps.collect()
+            });
+            let plan = Plan {
+                seed,
+                customers: customers.collect(),
+                order: Order::Concurrent,
+                ack: Ack::All,
+                delay_max: Duration::from_millis(20),
+            };
+            let replicas = cluster(3, Fanout::Parallel, 100).into_iter();
+            let locked = replicas.map(|(id, r)| (id, r.with_locking(Locking::UntilPropagated)));
+            let ran = run(&plan, locked.collect());
+            assert!(ran.answers.iter().all(|answers| answers.len() == 6), "seed {seed}");
+            let end = Money::new(100 + 12 * (2 * 5 - 2 * 3));
+            assert!(ran.audits.iter().all(|audit| audit.balance == end), "seed {seed}");
         }
     }
 

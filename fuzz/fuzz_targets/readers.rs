@@ -1,0 +1,27 @@
+//! Whatever bytes stand in an input or an output file: an answer or a message, never a panic.
+
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use passbook::check::{Evidence, final_balance, sequential};
+use passbook::files::{Input, Received, pair_with};
+
+fuzz_target!(|data: &[u8]| {
+    // One file may be both; a byte that text never holds parts two.
+    let mut parts = data.splitn(2, |byte| *byte == 0xff);
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or(data));
+    let input = Input::parse(Path::new("input"), first);
+    let received = Received::parse(Path::new("output"), second);
+    if let (Ok((input, _)), Ok(received)) = (input, received) {
+        let paired = pair_with(&input, &received);
+        let evidence = Evidence {
+            opening: input.opening,
+            observations: &paired.observations,
+            branches: &[],
+        };
+        sequential(&evidence);
+        final_balance(&evidence);
+    }
+});
