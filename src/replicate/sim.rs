@@ -185,6 +185,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
         #[test]
         fn one_after_another_every_answer_is_the_models_and_replicas_converge(
             (branches, customers) in (1..6_u32).prop_flat_map(|n| (Just(n), workload(n))),

@@ -171,6 +171,11 @@ impl Report {
         }
     }
 
+    /// What every customer received.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
     /// Every property that was looked at.
     pub fn checks(&self) -> &[Check] {
         &self.checks
