@@ -20,6 +20,7 @@ fuzz_target!(|data: &[u8]| {
             opening: input.opening,
             observations: &paired.observations,
             branches: &[],
+            branches_total: 0,
         };
         sequential(&evidence);
         final_balance(&evidence);

@@ -1,7 +1,7 @@
 //! The command line. Parsing does no I/O; only reading the input file of a replay does.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -90,10 +90,10 @@ struct ReplayArguments {
 struct SyntheticArguments {
     /// Customers, all at once; each does one operation at a time
     #[arg(long, short = 'c', visible_alias = "concurrency", value_name = "N", default_value_t = 500,
-        value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        value_parser = clap::value_parser!(u64).range(1..=10_000))]
     customers: u64,
     /// Branches of the embedded cluster [default: 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=300))]
     branches: Option<u32>,
     /// Operations of each customer [default: 100]
     #[arg(long, value_name = "N", conflicts_with = "duration",
@@ -131,7 +131,7 @@ struct CommonArguments {
     #[arg(long, default_value = Ack::All.name(), value_parser = ack_parser())]
     ack: Ack,
     /// A running cluster instead of an embedded one: all its addresses, in the order of the branches
-    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = parse_target)]
     target: Vec<String>,
     /// An operation without an answer after this long is unknown
     #[arg(long, short = 't', value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
@@ -178,6 +178,17 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
     } else {
         Err("expected a time from 1ms to 60s".to_owned())
     }
+}
+
+fn parse_target(text: &str) -> Result<String, String> {
+    let address = text.trim();
+    let parts = address.rsplit_once(':');
+    let named = parts.is_some_and(|(host, port)| {
+        let plain = !host.is_empty() && !host.contains(['/', '@', ' ']);
+        plain && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    let missing = || "expected HOST:PORT, such as 127.0.0.1:50051".to_owned();
+    named.then(|| address.to_owned()).ok_or_else(missing)
 }
 
 fn parse_chance(text: &str) -> Result<f64, String> {
@@ -249,7 +260,7 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
         (None, None) => Some(PathBuf::from("output.json")),
     };
     if let Some(output) = &output {
-        check_output(output)?;
+        check_output(output, &arguments.input, arguments.out.as_deref())?;
     }
     let workload = Workload::Replay(Replay {
         path: arguments.input,
@@ -262,19 +273,28 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
     Ok(Asked::Run(Box::new(scenario), warnings))
 }
 
-/// An output that cannot be written must not cost a run.
-fn check_output(output: &std::path::Path) -> Result<(), String> {
+/// An output that cannot be written, or would destroy something, must not cost a run.
+fn check_output(output: &Path, input: &Path, out: Option<&Path>) -> Result<(), String> {
     if output.is_dir() {
         return Err(format!("{}: is a folder; give -o the path of a file", output.display()));
     }
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match folder.filter(|folder| !folder.is_dir()) {
-        Some(folder) => Err(format!(
-            "{}: there is no such folder; make it or give another -o",
-            folder.display()
-        )),
-        None => Ok(()),
+    let resolved = |path: &Path| path.canonicalize().ok();
+    if resolved(output).is_some_and(|output| Some(output) == resolved(input)) {
+        return Err(format!("{}: is the input itself; give another -o", output.display()));
     }
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let folder = folder.display();
+        return Err(format!("{folder}: there is no such folder; make it or give another -o"));
+    }
+    let folder = folder.unwrap_or(Path::new("."));
+    if out.and_then(resolved).is_some_and(|out| resolved(folder) == Some(out)) {
+        return Err(format!(
+            "{}: is in the run folder, which is replaced as a whole; give another -o",
+            output.display()
+        ));
+    }
+    Ok(())
 }
 
 impl SyntheticArguments {

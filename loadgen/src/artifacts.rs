@@ -19,12 +19,20 @@ pub const SUMMARY: &str = "summary.json";
 /// The kept traces.
 pub const TRACES: &str = "traces.otlp.jsonl";
 
+/// All of them: a folder that holds anything else is not replaced.
+const ALL: [&str; 4] = [INPUT, OUTPUT, SUMMARY, TRACES];
+
 /// The artifacts could not be written.
 #[derive(Debug, Error)]
 pub enum ArtifactError {
-    /// Something else is in the way.
-    #[error("{}: is there already and is not a run folder (it has no {SUMMARY}); give another --out", .0.display())]
-    NotARunFolder(PathBuf),
+    /// The place is not one for a run folder.
+    #[error("{}: {reason}; give another --out", path.display())]
+    Unfit {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Writing failed.
     #[error("{}: cannot be written: {source}", path.display())]
     Unwritable {
@@ -43,17 +51,31 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Begins a folder that will be at `destination`. What is there already must be a run folder.
+    /// Begins a folder that will be at `destination`, which may hold an older run, or nothing. Whatever
+    /// would keep the folder from its place is found here, before a run is spent on it.
     pub fn begin(destination: &Path) -> Result<Self, ArtifactError> {
-        if destination.exists() && !destination.join(SUMMARY).is_file() && !is_empty(destination) {
-            return Err(ArtifactError::NotARunFolder(destination.to_owned()));
+        let unfit = |reason: String| ArtifactError::Unfit { path: destination.to_owned(), reason };
+        let there = destination.symlink_metadata().is_ok();
+        if !there {
+            // Whether it can be made shows by making it.
+            std::fs::create_dir(destination)
+                .and_then(|()| std::fs::remove_dir(destination))
+                .map_err(|error| unfit(format!("cannot be made: {error}")))?;
         }
-        let beside = parent(destination);
+        let destination = if there {
+            let resolved = destination.canonicalize().map_err(|error| unfit(error.to_string()))?;
+            if let Some(reason) = unfit_to_replace(&resolved) {
+                return Err(unfit(reason));
+            }
+            resolved
+        } else {
+            destination.to_owned()
+        };
         let building = tempfile::Builder::new()
             .prefix(".passbook-run-")
-            .tempdir_in(beside)
-            .map_err(|source| ArtifactError::Unwritable { path: beside.to_owned(), source })?;
-        Ok(Self { destination: destination.to_owned(), building })
+            .tempdir_in(parent(&destination))
+            .map_err(|error| unfit(format!("cannot be written beside it: {error}")))?;
+        Ok(Self { destination, building })
     }
 
     /// Where a file is until the folder is finished.
@@ -127,8 +149,20 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-fn is_empty(folder: &Path) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+/// Why what is there must not be replaced, if so.
+fn unfit_to_replace(there: &Path) -> Option<String> {
+    let within = std::env::current_dir().is_ok_and(|current| current.starts_with(there));
+    if within {
+        return Some("is the folder that this command runs in".to_owned());
+    }
+    let Ok(entries) = std::fs::read_dir(there) else {
+        return Some("is there already and is no folder".to_owned());
+    };
+    let foreign = entries.into_iter().find_map(|entry| {
+        let name = entry.ok()?.file_name().to_string_lossy().into_owned();
+        (!ALL.contains(&name.as_str())).then_some(name)
+    });
+    foreign.map(|name| format!("is there already and is not a run folder (it holds {name})"))
 }
 
 #[cfg(test)]
@@ -139,14 +173,14 @@ mod tests {
     fn an_older_run_is_replaced_as_a_whole() {
         let home = tempfile::tempdir().expect("a temporary folder");
         let destination = home.path().join("run");
-        for name in ["old.json", "new.json"] {
+        for name in [INPUT, OUTPUT] {
             let folder = RunFolder::begin(&destination).expect("begun");
             folder.json(SUMMARY, &1).expect("written");
             folder.json(name, &2).expect("written");
             folder.finish().expect("finished");
         }
-        assert!(destination.join("new.json").is_file());
-        assert!(!destination.join("old.json").exists());
+        assert!(destination.join(OUTPUT).is_file());
+        assert!(!destination.join(INPUT).exists());
         assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 1);
     }
 
@@ -155,7 +189,21 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(home.path().join("thesis.txt"), "precious").expect("written");
         let refused = RunFolder::begin(home.path());
-        assert!(matches!(refused, Err(ArtifactError::NotARunFolder(_))));
+        assert!(matches!(refused, Err(ArtifactError::Unfit { .. })));
+        std::fs::write(home.path().join(SUMMARY), "{}").expect("written");
+        let refused = RunFolder::begin(home.path());
+        assert!(matches!(refused, Err(ArtifactError::Unfit { .. })), "a name proves nothing");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_is_found_before_the_run() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        for impossible in ["missing/run".to_owned(), "x".repeat(300)] {
+            let refused = RunFolder::begin(&home.path().join(impossible));
+            assert!(matches!(refused, Err(ArtifactError::Unfit { .. })));
+        }
+        let here = std::env::current_dir().expect("a folder");
+        assert!(matches!(RunFolder::begin(&here), Err(ArtifactError::Unfit { .. })));
     }
 
     #[test]

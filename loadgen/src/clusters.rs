@@ -8,14 +8,20 @@ use passbook::check::BranchState;
 use passbook::cluster::{Cluster, ClusterError, ClusterSpec, MakeReplica};
 use passbook::wire::v1::StateReply;
 use thiserror::Error;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 
 use crate::customers::{ConnectError, connect, inspect, ready, state};
 use crate::scenario::{ClusterChoice, Replay, Scenario, Workload};
 
+/// How long a branch may take to be connected, to become ready and to tell its state. Apart from the
+/// customers' time-out, which may be as short as they like.
+pub(crate) const CONTROL_LIMIT: Duration = Duration::from_secs(10);
 /// How long propagations may take to end after the last answer.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+/// At about 80 KiB a connection these take 8 GiB.
+const BRANCHES_MAX: usize = 300;
 /// Between two looks at branches that have not settled.
 const POLL: Duration = Duration::from_millis(2);
 
@@ -76,6 +82,7 @@ impl Branches {
         let (ids, opening) = wanted(&scenario.workload);
         let (embedded, targets) = match &scenario.cluster {
             ClusterChoice::Embedded { fanout } => {
+                enough_sockets(ids.len())?;
                 let opening = opening.unwrap_or(Money::new(crate::scenario::Synthetic::OPENING));
                 let mut spec = ClusterSpec::broadcast(ids.clone(), opening, *fanout);
                 spec.threads = threads;
@@ -89,7 +96,7 @@ impl Branches {
             }
             ClusterChoice::Running { targets } => (None, targets.clone()),
         };
-        let limit = scenario.timeout;
+        let limit = CONTROL_LIMIT;
         let mut channels = Vec::new();
         let mut states = Vec::new();
         for address in targets {
@@ -128,26 +135,32 @@ impl Branches {
 
     /// Waits until no propagation is under way anywhere, at most ten seconds, and tells what every
     /// branch holds then. A branch that does not answer is missing.
-    pub async fn settle(&self, limit: Duration) -> Vec<BranchState> {
+    pub async fn settle(&self) -> Vec<BranchState> {
         let begun = Instant::now();
         loop {
-            let before = self.states(limit).await;
+            let before = self.states().await;
             let settled = before.iter().all(|state| state.settled);
             if settled || before.is_empty() || begun.elapsed() >= SETTLE_LIMIT {
                 // One branch may have been read before another's last propagation reached it.
-                return self.states(limit).await;
+                return self.states().await;
             }
             sleep(POLL).await;
         }
     }
 
-    async fn states(&self, limit: Duration) -> Vec<BranchState> {
-        let mut states = Vec::new();
+    /// Asks all at once: one that does not answer must not hold up the others.
+    async fn states(&self) -> Vec<BranchState> {
+        let mut asked = JoinSet::new();
         for (_, channel) in &self.channels {
-            if let Ok(reply) = inspect(channel.clone(), limit).await {
-                states.push(state(&reply));
-            }
+            asked.spawn(inspect(channel.clone(), CONTROL_LIMIT));
         }
+        let mut states = Vec::new();
+        while let Some(answered) = asked.join_next().await {
+            states.extend(answered.ok().and_then(Result::ok).map(|reply| state(&reply)));
+        }
+        let place =
+            |state: &BranchState| self.addresses.iter().position(|(id, _)| *id == state.branch);
+        states.sort_by_key(place);
         states
     }
 
@@ -155,6 +168,24 @@ impl Branches {
     pub fn end(self) -> Result<(), ClusterError> {
         drop(self.channels);
         self.embedded.map_or(Ok(()), Cluster::end)
+    }
+}
+
+/// Every branch has a connection to every other, with both ends in this process.
+fn enough_sockets(branches: usize) -> Result<(), ClustersError> {
+    let needed = u64::try_from(2 * branches * branches + 256).unwrap_or(u64::MAX);
+    let allowed = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    if branches > BRANCHES_MAX {
+        Err(ClustersError::Unfit(format!(
+            "{branches} branches are too many for one process; up to {BRANCHES_MAX} can be embedded"
+        )))
+    } else if needed > allowed {
+        Err(ClustersError::Unfit(format!(
+            "{branches} branches need {needed} sockets, this process may have {allowed}; use fewer \
+             branches, or raise the limit by ulimit -n"
+        )))
+    } else {
+        Ok(())
     }
 }
 

@@ -70,7 +70,8 @@ pub fn check_files(input: &Path, output: &Path) -> Result<ForeignReport, Foreign
 fn judge(asked: &Input, received: &Received, warnings: Vec<String>) -> ForeignReport {
     let paired = pair_with(asked, received);
     let opening: Money = asked.opening;
-    let evidence = Evidence { opening, observations: &paired.observations, branches: &[] };
+    let observations = &paired.observations;
+    let evidence = Evidence { opening, observations, branches: &[], branches_total: 0 };
     let one_after_another = sequential(&evidence);
     let all_at_once = final_balance(&evidence);
     // The edition that holds, or that fewer answers contradict.

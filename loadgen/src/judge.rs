@@ -44,7 +44,12 @@ pub fn judge(
 ) -> Result<Vec<Check>, OutputError> {
     let mut observations = observe(performed, path)?;
     add_balances_of_writes(&mut observations, records);
-    let evidence = Evidence { opening: performed.opening, observations: &observations, branches };
+    let evidence = Evidence {
+        opening: performed.opening,
+        observations: &observations,
+        branches,
+        branches_total: performed.branches.len(),
+    };
     // With an answer from everybody a sequential customer can miss nothing, wherever they go next.
     let seen_everywhere = ack == Ack::All || performed.branches.len() == 1;
     let mut checks = Vec::new();
@@ -99,7 +104,8 @@ mod tests {
     use super::*;
 
     fn check(property: Property, verdict: Verdict, promised: bool) -> Check {
-        let evidence = Evidence { opening: Money::ZERO, observations: &[], branches: &[] };
+        let evidence =
+            Evidence { opening: Money::ZERO, observations: &[], branches: &[], branches_total: 0 };
         let finding = Finding { property, verdict, ..sequential(&evidence) };
         Check { finding, promised }
     }

@@ -63,9 +63,10 @@ fn perform(scenario: &Scenario, mut terminal: Terminal) -> ExitCode {
         Ok(report) => report,
         Err(error) => {
             let code = match &error {
-                RunError::Artifacts(loadgen::artifacts::ArtifactError::NotARunFolder(_)) => {
+                RunError::Artifacts(loadgen::artifacts::ArtifactError::Unfit { .. }) => {
                     report::ExitCode::BadInput
                 }
+                RunError::Interrupted => report::ExitCode::Interrupted,
                 _ => report::ExitCode::NotDone,
             };
             return fail(code, &error.to_string());

@@ -84,6 +84,9 @@ pub enum RunError {
     /// Customers could not be started.
     #[error("failed to start a thread for customers: {0}")]
     Thread(#[source] io::Error),
+    /// Somebody ended the run before customers began.
+    #[error("interrupted before customers began")]
+    Interrupted,
     /// Customers died.
     #[error("the thread of customers died")]
     Died,
@@ -209,15 +212,21 @@ async fn perform(
 ) -> Result<Performed, RunError> {
     let look = Look::default();
     progress(&Progress { phase: Phase::WarmUp, metrics: None, look: look.clone() });
-    let branches = Branches::start(scenario, branch_threads(), replica).await?;
-    let (looks, looking) = tokio::sync::watch::channel(look.clone());
+    // Before anything is started or moved: a taken port must not cost a run.
+    let listener = match scenario.metrics_listen {
+        Some(address) => Some(bind_metrics(address).await?),
+        None => None,
+    };
+    let branches = tokio::select! {
+        branches = Branches::start(scenario, branch_threads(), replica) => branches?,
+        () = interrupted.cancelled() => return Err(RunError::Interrupted),
+    };
+    let (looks, looking) = tokio::sync::watch::channel(look);
     // Ends with this function.
     let mut serving = JoinSet::new();
     let mut metrics = None;
-    if let Some(address) = scenario.metrics_listen {
-        let unservable = |source| RunError::Metrics { address, source };
-        let listener = TcpListener::bind(address).await.map_err(unservable)?;
-        metrics = Some(listener.local_addr().map_err(unservable)?);
+    if let Some((listener, address)) = listener {
+        metrics = Some(address);
         let (look, handles) = (looking.clone(), branches.handles());
         let spans = tracing.map(Tracing::counters);
         let scrape = move || {
@@ -246,10 +255,17 @@ async fn perform(
         all.recorder = ran.recorder;
         all.measured += ran.measured;
         tell(Phase::Settle, looking.borrow().clone());
-        states = branches.settle(scenario.timeout).await;
+        states = branches.settle().await;
     }
     all.records = arrange(&scenario.workload, all.records);
     Ok(Performed { branches, ran: all, states })
+}
+
+async fn bind_metrics(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
+    let unservable = |source| RunError::Metrics { address, source };
+    let listener = TcpListener::bind(address).await.map_err(unservable)?;
+    let address = listener.local_addr().map_err(unservable)?;
+    Ok((listener, address))
 }
 
 /// Waits for the customers and says how far they are.

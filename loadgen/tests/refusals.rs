@@ -50,7 +50,12 @@ fn an_unreadable_input_and_a_folder_are_refused() {
 
 #[test]
 fn bad_arguments_are_refused() {
-    let bad: [&[&str]; 16] = [
+    let bad: [&[&str]; 21] = [
+        &["--customers", "10001"],
+        &["--target", ""],
+        &["--target", "http://127.0.0.1:1"],
+        &["--target", "127.0.0.1:1,"],
+        &["--target", "127.0.0.1:99999"],
         &["--customers", "0"],
         &["--customers", "many"],
         &["--custommers", "5"],
@@ -80,11 +85,16 @@ fn bad_arguments_are_refused() {
 #[test]
 fn an_out_folder_that_is_no_run_is_left_alone() {
     let home = folder();
-    write(&home, "thesis.txt", "precious");
-    let ran = run(&home, &["--customers", "1", "--events", "1", "--out", "."]);
-    assert_eq!(code(&ran), 2, "{}", stderr(&ran));
-    assert!(stderr(&ran).contains("is not a run folder"), "{}", stderr(&ran));
-    assert_eq!(fs::read_to_string(home.path().join("thesis.txt")).expect("there"), "precious");
+    fs::create_dir(home.path().join("work")).expect("made");
+    let thesis = write(&home, "work/thesis.txt", "precious");
+    for (out, reason) in
+        [("work", "it holds thesis.txt"), (".", "runs in"), ("no/such", "cannot be made")]
+    {
+        let ran = run(&home, &["--customers", "1", "--events", "1", "--out", out]);
+        assert_eq!(code(&ran), 2, "{}", stderr(&ran));
+        assert!(stderr(&ran).contains(reason), "{}", stderr(&ran));
+    }
+    assert_eq!(fs::read_to_string(thesis).expect("there"), "precious");
 }
 
 #[test]
@@ -121,4 +131,40 @@ fn a_failed_run_leaves_the_run_before_as_it_was() {
     let ran = run(&home, &["--customers", "2", "--target", "127.0.0.1:1", "--timeout", "1s"]);
     assert_eq!(code(&ran), 1);
     assert_eq!(json(&summary), before);
+}
+
+#[test]
+fn an_output_that_would_destroy_something_is_refused() {
+    let home = folder();
+    let input = write(&home, "in.json", EXERCISE);
+    let ran = run(&home, &["replay", "in.json", "-o", "in.json"]);
+    assert_eq!(code(&ran), 2, "{}", stderr(&ran));
+    assert_eq!(fs::read_to_string(input).expect("there"), EXERCISE);
+    let ran = run(&home, &["replay", "in.json", "--out", "run"]);
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    let ran = run(&home, &["replay", "in.json", "--out", "run", "-o", "run/more.json"]);
+    assert_eq!(code(&ran), 2, "{}", stderr(&ran));
+    assert!(stderr(&ran).contains("is in the run folder"), "{}", stderr(&ran));
+}
+
+#[test]
+fn a_taken_metrics_port_is_said_before_anything_runs() {
+    let home = folder();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let ran = run(&home, &["--customers", "1", "--metrics-listen", &address]);
+    assert_eq!(code(&ran), 1);
+    assert!(stderr(&ran).contains("--metrics-listen"), "{}", stderr(&ran));
+    assert!(!home.path().join("passbook-run").exists());
+}
+
+#[test]
+fn more_branches_than_there_are_sockets_for_are_refused() {
+    let home = folder();
+    let branch = |id: u32| format!(r#"{{"id":{id},"type":"branch","balance":0}}"#);
+    let branches: Vec<String> = (1..=301).map(branch).collect();
+    write(&home, "in.json", &format!("[{}]", branches.join(",")));
+    let ran = run(&home, &["replay", "in.json"]);
+    assert_eq!(code(&ran), 1, "{}", stderr(&ran));
+    assert!(stderr(&ran).contains("301 branches"), "{}", stderr(&ran));
 }

@@ -46,8 +46,8 @@ pub fn conservation(evidence: &Evidence<'_>) -> Finding {
         }
     }
     finding.note.clone_from(&formula);
-    if evidence.branches.is_empty() {
-        finding.cannot_tell("no branch could be asked for its balance");
+    if let Some(missing) = evidence.missing_branches() {
+        finding.cannot_tell(missing);
     } else if !unanswered.is_empty() {
         let n = unanswered.len();
         finding.cannot_tell(format!("{n} writes were never answered; {formula} without them"));
@@ -94,7 +94,10 @@ mod tests {
     }
 
     #[test]
-    fn without_branches_nothing_is_proved() {
+    fn without_all_branches_nothing_is_proved() {
         assert_eq!(conservation(&evidence(100, &[], &[])).verdict, Verdict::Unknown);
+        let held = [branch(1, 100)];
+        let one_of_two = Evidence { branches_total: 2, ..evidence(100, &[], &held) };
+        assert_eq!(conservation(&one_of_two).verdict, Verdict::Unknown);
     }
 }

@@ -6,7 +6,7 @@ use super::{Evidence, Finding, Property};
 pub fn convergence(evidence: &Evidence<'_>) -> Finding {
     let mut finding = Finding::new(Property::Convergence);
     let Some((first, others)) = evidence.branches.split_first() else {
-        finding.cannot_tell("no branch could be asked for its balance");
+        finding.cannot_tell("no branch could be asked what it holds");
         return finding;
     };
     for other in others.iter().filter(|other| other.balance != first.balance) {
@@ -21,6 +21,9 @@ pub fn convergence(evidence: &Evidence<'_>) -> Finding {
         0 => format!("{} branches, {} each", evidence.branches.len(), first.balance),
         _ => "branches hold different balances".to_owned(),
     };
+    if let Some(missing) = evidence.missing_branches() {
+        finding.cannot_tell(missing);
+    }
     if let Some(late) = evidence.branches.iter().find(|state| !state.settled) {
         finding.cannot_tell(format!("branch {} was still propagating", late.branch));
     }
@@ -47,5 +50,8 @@ mod tests {
         let late = BranchState { settled: false, ..branch(2, 5) };
         let finding = convergence(&evidence(5, &[], &[branch(1, 5), late]));
         assert_eq!(finding.verdict, Verdict::Unknown);
+        let held = [branch(1, 5), branch(2, 5)];
+        let two_of_three = Evidence { branches_total: 3, ..evidence(5, &[], &held) };
+        assert_eq!(convergence(&two_of_three).verdict, Verdict::Unknown);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::possible::{Possible, change};
 use super::{Evidence, Finding, Property};
-use crate::bank::{CustomerId, Operation, Outcome, Rejection, WriteKind};
+use crate::bank::{CustomerId, Operation, Outcome, WriteKind};
 
 /// Every query must show the opening balance + the accepted deposits − the accepted withdrawals, and
 /// each refusal needs some order of the operations in which it is right: one in which everything that
@@ -37,6 +37,8 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
         });
     }
     let withdrawn_by_all: i128 = withdrawn.values().sum();
+    // With everything deposited first.
+    let most = accepted + withdrawn_by_all;
     let mut own: HashMap<CustomerId, i128> = HashMap::new();
     let mut unanswered_queries = 0_u64;
     for seen in evidence.observations {
@@ -45,13 +47,14 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
             (Operation::Write(write), Outcome::Ok) => *before += change(write),
             // It may have happened: the least is what matters for the refusals that follow.
             (Operation::Write(write), Outcome::Unknown) => *before += change(write).min(0),
-            (Operation::Write(write), Outcome::Rejected(rejection)) => {
+            (Operation::Write(write), Outcome::Rejected(_)) => {
                 let mine = withdrawn.get(&seen.customer).copied().unwrap_or_default();
                 let least = opening + *before - (withdrawn_by_all - mine);
                 let amount = i128::from(write.amount.minor_units());
-                let legal = write.kind == WriteKind::Withdraw
-                    && rejection == Rejection::InsufficientFunds
-                    && least < amount;
+                let legal = match write.kind {
+                    WriteKind::Withdraw => least < amount,
+                    WriteKind::Deposit => most + amount > i128::from(i64::MAX),
+                };
                 if !legal {
                     finding.violate(Some(seen), || {
                         format!(

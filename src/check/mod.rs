@@ -65,8 +65,23 @@ pub struct Evidence<'a> {
     pub opening: Money,
     /// Every operation, customer by customer, each customer's in order.
     pub observations: &'a [Observation],
-    /// Every branch at the end. Empty if none could be read.
+    /// Every branch at the end that could be read.
     pub branches: &'a [BranchState],
+    /// How many branches there are.
+    pub branches_total: usize,
+}
+
+impl Evidence<'_> {
+    /// What is missing of the branches, if anything.
+    fn missing_branches(&self) -> Option<String> {
+        let missing = self.branches_total.saturating_sub(self.branches.len());
+        (missing > 0 || self.branches.is_empty()).then(|| {
+            format!(
+                "{missing} of {} branches could not be asked what they hold",
+                self.branches_total
+            )
+        })
+    }
 }
 
 /// What is checked.
@@ -219,6 +234,7 @@ mod testing {
         observations: &'a [Observation],
         branches: &'a [BranchState],
     ) -> Evidence<'a> {
-        Evidence { opening: Money::new(opening), observations, branches }
+        let branches_total = branches.len();
+        Evidence { opening: Money::new(opening), observations, branches, branches_total }
     }
 }

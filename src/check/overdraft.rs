@@ -19,8 +19,8 @@ pub fn overdraft(evidence: &Evidence<'_>) -> Finding {
     }
     let lowest = lowest(evidence);
     finding.note = format!("lowest balance {}", lowest.unwrap_or(evidence.opening));
-    if evidence.branches.is_empty() {
-        finding.cannot_tell("no branch could be asked for its lowest balance");
+    if let Some(missing) = evidence.missing_branches() {
+        finding.cannot_tell(missing);
     }
     finding
 }

@@ -1,8 +1,8 @@
 //! Customers came one after another, so one account, asked in the same order, predicts every answer.
 
-use super::possible::Possible;
+use super::possible::{Possible, change};
 use super::{Evidence, Finding, Property};
-use crate::bank::{Operation, Outcome, Rejection, Write, WriteKind};
+use crate::bank::{Operation, Outcome, Write};
 
 /// Compares every answer with that of one account that is asked in the order of the observations:
 /// a withdrawal succeeds if and only if it does not exceed the balance, a query shows the balance.
@@ -24,10 +24,8 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
                 }
                 possible.apply(write);
             }
-            (Operation::Write(write), Outcome::Rejected(rejection)) => {
-                let legal = rejection == Rejection::InsufficientFunds
-                    && possible.narrow(|balance| !covers(balance, write));
-                if !legal {
+            (Operation::Write(write), Outcome::Rejected(_)) => {
+                if !possible.narrow(|balance| !covers(balance, write)) {
                     finding.violate(Some(seen), || {
                         let held = possible.describe();
                         format!("{seen}: expected success (the balance is {held}), received fail")
@@ -65,8 +63,9 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
     finding
 }
 
+/// Whether the account may do it: it neither pays out more than it holds nor holds more than 64 bits.
 fn covers(balance: i128, write: Write) -> bool {
-    write.kind == WriteKind::Deposit || i128::from(write.amount.minor_units()) <= balance
+    (0..=i128::from(i64::MAX)).contains(&(balance + change(write)))
 }
 
 #[cfg(test)]
@@ -112,6 +111,13 @@ mod tests {
         assert_eq!(judge(10, &[ok(1, Operation::withdraw(11), None)]).verdict, Verdict::Fail);
         assert_eq!(judge(10, &[refused(1, Operation::withdraw(10))]).verdict, Verdict::Fail);
         assert_eq!(judge(10, &[refused(1, Operation::deposit(10))]).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_deposit_beyond_64_bits_is_rightly_refused_and_wrongly_accepted() {
+        let most = Operation::deposit(i64::MAX);
+        assert_eq!(judge(1, &[refused(1, most)]).verdict, Verdict::Pass);
+        assert_eq!(judge(1, &[ok(1, most, None)]).verdict, Verdict::Fail);
     }
 
     #[test]

@@ -48,11 +48,19 @@ fn python(entry: &Entry, with_money: bool) -> String {
     format!("{{{}}}", members.join(", "))
 }
 
-/// Puts what `fill` writes in the place of the file at `path`, or leaves that as it was.
+/// Puts what `fill` writes in the place of the file at `path`, or leaves that as it was. A link is
+/// followed. What is no regular file, such as `/dev/stdout`, is written to and never replaced.
 pub fn replace(
     path: &Path,
     fill: impl FnOnce(&mut std::fs::File) -> io::Result<()>,
 ) -> io::Result<()> {
+    let path = match path.canonicalize() {
+        Ok(there) if !there.is_file() => {
+            return fill(&mut std::fs::File::options().write(true).open(there)?);
+        }
+        Ok(there) => there,
+        Err(_) => path.to_owned(),
+    };
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -93,6 +101,18 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(std::fs::read_to_string(&path).expect("there"), "[\n    1\n]\n");
         assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed_and_stays_a_link() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "old").expect("written");
+        std::os::unix::fs::symlink(&file, &link).expect("linked");
+        replace(&link, |file| write_json(file, &1)).expect("written");
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(&file).expect("there"), "1\n");
     }
 
     #[test]

@@ -20,6 +20,8 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+/// How long a branch may take to accept a connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks at a branch that is not ready yet.
 const POLL: Duration = Duration::from_millis(2);
 /// Requests that may wait in a channel: as many as there can be customers in a thread.
@@ -106,17 +108,17 @@ impl Bank {
     pub async fn connect(
         addresses: &[(BranchId, String)],
         ack: Ack,
-        limit: Duration,
+        timeout: Duration,
     ) -> Result<Self, ConnectError> {
         let mut branches = Vec::with_capacity(addresses.len());
         for (id, address) in addresses {
-            branches.push((*id, BankClient::new(connect(address, limit).await?)));
+            branches.push((*id, BankClient::new(connect(address, CONNECT_LIMIT).await?)));
         }
         branches.sort_unstable_by_key(|(id, _)| *id);
-        let micros = limit.as_micros().min(99_999_999);
+        let micros = timeout.as_micros().min(99_999_999);
         let timeout_header = MetadataValue::try_from(format!("{micros}u"))
             .map_err(|_| ConnectError::Address(String::new()))?;
-        Ok(Self { branches, ack, timeout: limit, timeout_header })
+        Ok(Self { branches, ack, timeout, timeout_header })
     }
 
     /// Asks each branch for its balance once: the connections and the code are warm then.

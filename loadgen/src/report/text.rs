@@ -59,6 +59,7 @@ impl Report {
         let what = match &self.scenario.workload {
             Workload::Synthetic(synthetic) => {
                 let each = match synthetic.stop {
+                    Stop::Events(1) => "1 operation each".to_owned(),
                     Stop::Events(events) => format!("{} operations each", grouped(events)),
                     Stop::After(duration) => {
                         format!("for {}", humantime::format_duration(duration))
@@ -107,7 +108,8 @@ impl Report {
         if unknown > 0 {
             let _ = writeln!(
                 text,
-                "      {} operations were not answered within {}: what became of them is unknown",
+                "      {} operations were not answered (time-out {}, or the call failed): what became of \
+                 them is unknown",
                 grouped(unknown),
                 humantime::format_duration(self.scenario.timeout),
             );
