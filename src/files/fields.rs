@@ -42,6 +42,13 @@ impl<'a> Fields<'a> {
         (node.value != Value::Null).then_some(node)
     }
 
+    /// A member with none of these names: what nobody will look at.
+    pub(super) fn other_than(&self, names: &[&str]) -> Option<(&'a str, Position)> {
+        let known = |name: &str| names.iter().any(|other| other.eq_ignore_ascii_case(name));
+        let other = self.members.iter().find(|(name, _)| !known(name))?;
+        Some((&other.0, other.1.at))
+    }
+
     pub(super) fn require(&self, names: &[&str], example: &str) -> Result<&'a Node, Misfit> {
         self.get(names).ok_or_else(|| {
             Misfit::new(self.at, format!("there is no {:?}; add {example}", names[0]))

@@ -8,7 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::interpret::interpret;
-use super::notation::{self, Position};
+use super::notation::{self, Leniency, Position};
 use crate::bank::{BranchId, CustomerId, Money, Operation};
 
 /// Who does what, on which branches.
@@ -77,7 +77,14 @@ pub struct Warning {
     /// Where it is, the first time.
     pub at: Position,
     /// What was done about it.
-    pub message: &'static str,
+    pub message: String,
+}
+
+/// What was mended while reading, as warnings.
+pub(super) fn mended(lenient: Vec<(Leniency, Position)>) -> Vec<Warning> {
+    let warning =
+        |(what, at): (Leniency, Position)| Warning { at, message: what.mended().to_owned() };
+    lenient.into_iter().map(warning).collect()
 }
 
 #[derive(Debug, Serialize)]
@@ -115,11 +122,11 @@ impl Input {
             .map_err(|_| InputError::NotText { path: path.to_owned() })?;
         let invalid = |at, message| InputError::Invalid { path: path.to_owned(), at, message };
         let parsed = notation::parse(text).map_err(|error| invalid(error.at, error.message))?;
-        let input =
+        let (input, ignored) =
             interpret(&parsed.values).map_err(|misfit| invalid(misfit.at, misfit.message))?;
-        let warnings = parsed.lenient.into_iter();
-        let warnings = warnings.map(|(what, at)| Warning { at, message: what.mended() });
-        Ok((input, warnings.collect()))
+        let mut warnings = mended(parsed.lenient);
+        warnings.extend(ignored);
+        Ok((input, warnings))
     }
 
     /// Whether any event names its branch: such files are answered per event.
@@ -249,6 +256,16 @@ mod tests {
             assert_eq!(Ok(input), strict.clone(), "{text}");
             assert_eq!(said.len(), warnings, "{said:?}");
         }
+    }
+
+    #[test]
+    fn a_misspelt_member_is_said_to_be_ignored() {
+        let text = format!(
+            r#"[{{"id":1,"type":"customer","events":[{{"interface":"query","brnch":2}}]}},{BRANCH}]"#
+        );
+        let (_, warnings) = read(&text).expect("valid");
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].message.contains("\"brnch\" means nothing"), "{warnings:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::fields::{Fields, Misfit, integer, list, natural, word};
-use super::input::{Block, Event, Input};
+use super::input::{Block, Event, Input, Warning};
 use super::notation::{Node, Position, Value};
 use crate::bank::{BranchId, CustomerId, Money, Operation, Write, WriteKind};
 
@@ -11,7 +11,8 @@ const EXPECTED: &str = "a list of customer and branch elements";
 const BRANCH_EXAMPLE: &str = r#"elements {"id": 1, "type": "branch", "balance": 400}"#;
 
 /// The input in `values`: one list of elements, or the elements themselves.
-pub(super) fn interpret(values: &[Node]) -> Result<Input, Misfit> {
+pub(super) fn interpret(values: &[Node]) -> Result<(Input, Vec<Warning>), Misfit> {
+    let mut ignored = Ignored::default();
     let elements = match values {
         [only] if !matches!(only.value, Value::Object(_)) => list(only, EXPECTED)?,
         several => several,
@@ -20,6 +21,7 @@ pub(super) fn interpret(values: &[Node]) -> Result<Input, Misfit> {
     let mut branches = Branches::default();
     for node in elements {
         let element = Fields::of(node, "an element: {\"id\", \"type\", …}")?;
+        ignored.look(&element, &["id", "type", "events", "balance"]);
         let id = natural(element.require(&["id"], "\"id\": a whole number")?, "id")?;
         let example = "\"type\": \"customer\" or \"branch\"";
         let kind = element.require(&["type"], example)?;
@@ -41,13 +43,29 @@ pub(super) fn interpret(values: &[Node]) -> Result<Input, Misfit> {
         let block = events.and_then(|events| list(events, "a list of events"));
         let events = block.map_err(|misfit| misfit.of(format_args!("customer {id}")))?;
         let event = |(number, node): (u64, &Node)| {
-            let event = event(id, node, &known);
+            let event = event(id, node, &known, &mut ignored);
             event.map_err(|misfit| misfit.of(format_args!("customer {id}, event {number}")))
         };
         let events = (1..).zip(events).map(event).collect::<Result<_, _>>()?;
         Ok(Block { id: CustomerId(id), events })
     });
-    Ok(Input { customers: customers.collect::<Result<_, _>>()?, branches: branches.ids, opening })
+    let customers = customers.collect::<Result<_, _>>()?;
+    Ok((Input { customers, branches: branches.ids, opening }, ignored.0))
+}
+
+/// Members that nobody looks at, each name once: it may be a misspelt one.
+#[derive(Default)]
+struct Ignored(Vec<Warning>);
+
+impl Ignored {
+    fn look(&mut self, fields: &Fields<'_>, names: &[&str]) {
+        if let Some((name, at)) = fields.other_than(names) {
+            let message = format!("{name:?} means nothing here and is ignored");
+            if !self.0.iter().any(|warning| warning.message == message) {
+                self.0.push(Warning { at, message });
+            }
+        }
+    }
 }
 
 /// The branches seen so far.
@@ -98,8 +116,14 @@ impl Branches {
     }
 }
 
-fn event(customer: u64, node: &Node, known: &BTreeSet<BranchId>) -> Result<Event, Misfit> {
+fn event(
+    customer: u64,
+    node: &Node,
+    known: &BTreeSet<BranchId>,
+    ignored: &mut Ignored,
+) -> Result<Event, Misfit> {
     let fields = Fields::of(node, "an event: {\"interface\", \"money\"}")?;
+    ignored.look(&fields, &["id", "interface", "money", "branch", "dest"]);
     let named = fields.get(&["branch", "dest"]);
     let number = named.map_or(Ok(customer), |node| natural(node, "branch"))?;
     let branch = u32::try_from(number).map(BranchId).ok().filter(|id| known.contains(id));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::fields::{Fields, Misfit, integer, list, natural, word};
+use super::input::mended;
 use super::notation::{self, Node, Position, Value};
 use super::output::ResultName;
 use super::{Input, Warning};
@@ -82,9 +83,7 @@ impl Received {
         for value in &parsed.values {
             received.add(value).map_err(|misfit| invalid(misfit.at, misfit.message))?;
         }
-        let warnings = parsed.lenient.into_iter();
-        let warnings = warnings.map(|(what, at)| Warning { at, message: what.mended() });
-        received.warnings = warnings.collect();
+        received.warnings = mended(parsed.lenient);
         Ok(received)
     }
 
