@@ -90,7 +90,7 @@ struct ReplayArguments {
 struct SyntheticArguments {
     /// Customers, all at once; each does one operation at a time
     #[arg(long, short = 'c', visible_alias = "concurrency", value_name = "N", default_value_t = 500,
-        value_parser = clap::value_parser!(u64).range(1..=10_000))]
+        value_parser = clap::value_parser!(u64).range(1..=20_000))]
     customers: u64,
     /// Branches of the embedded cluster [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=300))]

@@ -51,7 +51,7 @@ fn an_unreadable_input_and_a_folder_are_refused() {
 #[test]
 fn bad_arguments_are_refused() {
     let bad: [&[&str]; 21] = [
-        &["--customers", "10001"],
+        &["--customers", "20001"],
         &["--target", ""],
         &["--target", "http://127.0.0.1:1"],
         &["--target", "127.0.0.1:1,"],

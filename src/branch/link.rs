@@ -13,6 +13,7 @@ use super::clock::Clock;
 use crate::bank::{BranchId, Write, WriteKind};
 use crate::replicate::{self, WriteId};
 use crate::telemetry::{CallSpan, SpanContext};
+use crate::wire::CONNECTION_WINDOW_BYTES;
 use crate::wire::v1::PropagateRequest;
 use crate::wire::v1::peer_client::PeerClient;
 
@@ -99,6 +100,7 @@ impl Link {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .unwrap_or_else(|_| Endpoint::from_static("http://[::]:0"))
             .connect_timeout(CONNECT_TIMEOUT)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .buffer_size(UNDER_WAY);
         match endpoint.connect().await {
             Ok(channel) => channel,

@@ -14,6 +14,7 @@ use tonic::transport::server::TcpIncoming;
 use super::link::Link;
 use super::owner::Branch;
 use super::services::{DEADLINE_MAX, Services};
+use crate::wire::CONNECTION_WINDOW_BYTES;
 use crate::wire::v1::bank_server::BankServer;
 use crate::wire::v1::inspect_server::InspectServer;
 use crate::wire::v1::peer_server::PeerServer;
@@ -72,6 +73,7 @@ impl Branch {
         let serving = Server::builder()
             .timeout(DEADLINE_MAX)
             .max_concurrent_streams(STREAMS_MAX)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
             .add_service(BankServer::new(services.clone()))
             .add_service(PeerServer::new(services.clone()))

@@ -8,6 +8,11 @@ pub use convert::{from_ack, from_state, to_ack, to_answer, to_state, to_write, t
 pub use deadline::timeout;
 pub use failure::{Failure, outcome_of};
 
+/// How much may be under way on a connection before its receiver must have read it. h2 closes a connection
+/// on which more small messages wait unread than half of this pays for, at about 250 bytes each: it takes
+/// them for an attack. This is room for twice as many as there may be calls.
+pub const CONNECTION_WINDOW_BYTES: u32 = 1 << 24;
+
 /// The contracts in `proto/passbook/v1`, generated.
 #[allow(
     missing_docs,

@@ -10,7 +10,7 @@ use passbook::telemetry::CallSpan;
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{QueryRequest, StateReply, StateRequest, WriteRequest};
-use passbook::wire::{from_ack, outcome_of, to_answer, to_state};
+use passbook::wire::{CONNECTION_WINDOW_BYTES, from_ack, outcome_of, to_answer, to_state};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -61,6 +61,7 @@ pub(crate) async fn connect(address: &str, limit: Duration) -> Result<Channel, C
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|_| not_an_address())?
         .connect_timeout(limit)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .buffer_size(CHANNEL_QUEUE);
     if endpoint.uri().port_u16().is_none() {
         return Err(not_an_address());
