@@ -332,9 +332,10 @@ impl CommonArguments {
         let cluster = match (running.is_empty(), self.fanout) {
             (true, fanout) => {
                 let fanout = fanout.unwrap_or(Fanout::Parallel);
-                match self.process {
-                    true => ClusterChoice::Processes { fanout },
-                    false => ClusterChoice::Embedded { fanout },
+                if self.process {
+                    ClusterChoice::Processes { fanout }
+                } else {
+                    ClusterChoice::Embedded { fanout }
                 }
             }
             (false, None) => ClusterChoice::Running { targets: running },

@@ -6,7 +6,7 @@
 //! ends when the parent ends, however that ends, and the child ends with it.
 
 use std::fmt;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::net::SocketAddr;
 use std::str::FromStr;
 
@@ -62,13 +62,11 @@ const START: &str = "start";
 impl Orders {
     /// Says all of it.
     pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
-        let mut text = String::new();
+        let mut to = BufWriter::new(to);
         for Peer { id, address } in &self.peers {
-            text.push_str(&format!("peer {id}={address}\n"));
+            writeln!(to, "peer {id}={address}")?;
         }
-        text.push_str(START);
-        text.push('\n');
-        to.write_all(text.as_bytes())?;
+        writeln!(to, "{START}")?;
         to.flush()
     }
 

@@ -20,7 +20,7 @@ use crate::branch::Peer;
 use crate::replicate::Fanout;
 
 /// How long all branches together may take to bind, and then to connect.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long they may take to end in order: somewhat more than a branch allows itself.
 const END_LIMIT: Duration = Duration::from_secs(15);
 /// Between two looks at processes that are ending.
@@ -71,7 +71,7 @@ pub enum ProcessError {
     /// The port is taken, or may not be had.
     #[error(
         "branch {branch} cannot listen on port {port}: {reason}; end the program that has the port \
-         or give another --base-port"
+         (a connection that has just ended may hold it for a minute) or give another --base-port"
     )]
     Bind {
         /// Which branch.
