@@ -60,6 +60,18 @@ fn sigterm_and_ctrl_c_end_all_in_order() {
 }
 
 #[test]
+fn sigterm_to_every_process_is_no_failure() {
+    let (cluster, pids, ports) = three();
+    let all = std::iter::once(cluster.pid()).chain(pids.iter().copied());
+    let all: Vec<String> = all.map(|pid| pid.to_string()).collect();
+    let sent = Command::new("kill").arg("-TERM").args(all).status().expect("kill");
+    assert!(sent.success());
+    let (status, said) = cluster.ended();
+    assert_eq!(status.code(), Some(0), "{said}");
+    nothing_stays(&pids, &ports);
+}
+
+#[test]
 fn kill_9_of_the_cluster_leaves_no_branch() {
     let (cluster, pids, ports) = three();
     signal(cluster.pid(), "-KILL");

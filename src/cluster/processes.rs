@@ -215,7 +215,7 @@ impl ProcessCluster {
     }
 
     /// Ends all branches in order and waits for them, at most fifteen seconds. Blocks. A branch that
-    /// ended before is an error.
+    /// ended before, and not in order, is an error.
     pub fn end(mut self) -> Result<(), ProcessError> {
         self.end_all()
     }
@@ -224,7 +224,8 @@ impl ProcessCluster {
         let mut result = Ok(());
         // All looks first: a member must not be taken for lost because it was told to end.
         for member in &mut self.members {
-            if matches!(member.child.try_wait(), Ok(Some(_))) {
+            // One that ended in order was asked to, maybe by the signal that this process got as well.
+            if matches!(member.child.try_wait(), Ok(Some(status)) if !status.success()) {
                 result = result.and_then(|()| Err(member.ended()));
             }
         }
