@@ -64,8 +64,8 @@ fn sigterm_to_every_process_is_no_failure() {
     let (cluster, pids, ports) = three();
     let all = std::iter::once(cluster.pid()).chain(pids.iter().copied());
     let all: Vec<String> = all.map(|pid| pid.to_string()).collect();
-    let sent = Command::new("kill").arg("-TERM").args(all).status().expect("kill");
-    assert!(sent.success());
+    // It fails where the cluster, first in the list, has ended a branch before its turn came.
+    let _ = Command::new("kill").arg("-TERM").args(all).output().expect("kill");
     let (status, said) = cluster.ended();
     assert_eq!(status.code(), Some(0), "{said}");
     nothing_stays(&pids, &ports);
