@@ -10,6 +10,8 @@ use loadgen::Scenario;
 use loadgen::scenario::{
     ClusterChoice, Mix, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Workload,
 };
+use passbook::bank::BranchId;
+use passbook::cluster::port_of;
 use passbook::files::Input;
 use passbook::replicate::{Ack, Fanout};
 
@@ -92,7 +94,7 @@ struct SyntheticArguments {
     #[arg(long, short = 'c', visible_alias = "concurrency", value_name = "N", default_value_t = 500,
         value_parser = clap::value_parser!(u64).range(1..=20_000))]
     customers: u64,
-    /// Branches of the embedded cluster [default: 3]
+    /// Branches of the cluster [default: 3; with --target as many as there are addresses]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=300))]
     branches: Option<u32>,
     /// Operations of each customer [default: 100]
@@ -108,7 +110,7 @@ struct SyntheticArguments {
     /// The chance per operation of another branch than the customer's own
     #[arg(long, value_name = "CHANCE", default_value_t = 0.2, value_parser = parse_chance)]
     roam: f64,
-    /// What every branch holds at the start [default: 1000000; with --target what they hold]
+    /// What every branch holds at the start [default: 1000000; what they hold if they run already]
     #[arg(long, value_name = "MONEY", value_parser = clap::value_parser!(i64).range(0..))]
     opening_balance: Option<i64>,
     /// Decides what customers do; "random" draws one and the report tells it
@@ -124,7 +126,7 @@ struct CommonArguments {
     /// How writes reach fellow branches
     #[arg(long, default_value = "broadcast", value_parser = PossibleValuesParser::new(["broadcast"]))]
     replication: String,
-    /// In which order the embedded cluster's branches tell each other [default: parallel]
+    /// In which order the branches of a cluster that is started for the run tell each other [default: parallel]
     #[arg(long, value_parser = fanout_parser())]
     fanout: Option<Fanout>,
     /// How many branches hold a write when its customer is answered
@@ -133,6 +135,13 @@ struct CommonArguments {
     /// A running cluster instead of an embedded one: all its addresses, in the order of the branches
     #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = parse_target)]
     target: Vec<String>,
+    /// A cluster of one process per branch instead of an embedded one
+    #[arg(long, conflicts_with = "target")]
+    process: bool,
+    /// A running cluster on 127.0.0.1, such as `branch cluster` starts: branch N at this port + N
+    #[arg(long, value_name = "PORT", conflicts_with_all = ["target", "process"],
+        value_parser = clap::value_parser!(u16).range(1..))]
+    base_port: Option<u16>,
     /// An operation without an answer after this long is unknown
     #[arg(long, short = 't', value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
     timeout: Duration,
@@ -328,18 +337,38 @@ impl SyntheticArguments {
     }
 }
 
+/// Where the branches of `workload` listen if their ports follow their ids.
+fn local_targets(base: u16, workload: &Workload) -> Result<Vec<String>, String> {
+    let ids = match workload {
+        Workload::Synthetic(synthetic) => (1..=synthetic.branches).map(BranchId).collect(),
+        Workload::Replay(replay) => replay.input.branches.clone(),
+    };
+    let target = |id| port_of(base, id).map(|port| format!("127.0.0.1:{port}"));
+    let targets: Result<Vec<String>, _> = ids.into_iter().map(target).collect();
+    targets.map_err(|error| error.to_string())
+}
+
 impl CommonArguments {
     fn into_scenario(self, workload: Workload, out: Option<PathBuf>) -> Result<Scenario, String> {
-        let cluster = if self.target.is_empty() {
-            ClusterChoice::Embedded { fanout: self.fanout.unwrap_or(Fanout::Parallel) }
-        } else if self.fanout.is_some() {
-            return Err(
-                "--fanout is for the embedded cluster; running branches were told theirs by \
-                        `branch serve --fanout`: leave it out"
-                    .to_owned(),
-            );
-        } else {
-            ClusterChoice::Running { targets: self.target }
+        let running = match self.base_port {
+            Some(base) => local_targets(base, &workload)?,
+            None => self.target,
+        };
+        let cluster = match (running.is_empty(), self.fanout) {
+            (true, fanout) => {
+                let fanout = fanout.unwrap_or(Fanout::Parallel);
+                if self.process {
+                    ClusterChoice::Processes { fanout }
+                } else {
+                    ClusterChoice::Embedded { fanout }
+                }
+            }
+            (false, None) => ClusterChoice::Running { targets: running },
+            (false, Some(_)) => {
+                return Err("--fanout is for a cluster that is started for the run; running \
+                            branches were told theirs when they were started: leave it out"
+                    .to_owned());
+            }
         };
         Ok(Scenario {
             workload,

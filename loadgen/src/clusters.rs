@@ -1,11 +1,14 @@
-//! The branches of a run: an embedded cluster, or a running one. Ready before, settled after.
+//! The branches of a run: in threads, in processes, or running already. Ready before, settled after.
 
 use std::time::Duration;
 
 use passbook::bank::{BranchId, Money};
 use passbook::branch::BranchHandle;
 use passbook::check::BranchState;
-use passbook::cluster::{Cluster, ClusterError, ClusterSpec, MakeReplica};
+use passbook::cluster::{
+    Cluster, ClusterError, ClusterSpec, MakeReplica, ProcessCluster, ProcessError, ProcessSpec,
+    branch_binary,
+};
 use passbook::wire::v1::StateReply;
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -31,6 +34,9 @@ pub enum ClustersError {
     /// The embedded cluster did not start or failed.
     #[error(transparent)]
     Embedded(#[from] ClusterError),
+    /// The processes of branches did not start or failed.
+    #[error(transparent)]
+    Processes(#[from] ProcessError),
     /// A branch cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -51,6 +57,7 @@ pub enum ClustersError {
 #[derive(Debug)]
 pub struct Branches {
     embedded: Option<Cluster>,
+    processes: Option<ProcessCluster>,
     channels: Vec<(String, Channel)>,
     /// Ids and addresses in the order of the branches.
     pub addresses: Vec<(BranchId, String)>,
@@ -60,7 +67,7 @@ pub struct Branches {
     pub replication: String,
 }
 
-/// The ids and the opening balance an embedded cluster is to have.
+/// The ids and the opening balance the branches are to have.
 fn wanted(workload: &Workload) -> (Vec<BranchId>, Option<Money>) {
     match workload {
         Workload::Synthetic(synthetic) => {
@@ -80,21 +87,31 @@ impl Branches {
         replica: Option<MakeReplica>,
     ) -> Result<Self, ClustersError> {
         let (ids, opening) = wanted(&scenario.workload);
-        let (embedded, targets) = match &scenario.cluster {
+        let started_with = opening.unwrap_or(Money::new(crate::scenario::Synthetic::OPENING));
+        let (mut embedded, mut processes) = (None, None);
+        let targets: Vec<String> = match &scenario.cluster {
             ClusterChoice::Embedded { fanout } => {
                 enough_sockets(ids.len())?;
-                let opening = opening.unwrap_or(Money::new(crate::scenario::Synthetic::OPENING));
-                let mut spec = ClusterSpec::broadcast(ids.clone(), opening, *fanout);
+                let mut spec = ClusterSpec::broadcast(ids.clone(), started_with, *fanout);
                 spec.threads = threads;
                 if let Some(replica) = replica {
                     spec.replica = replica;
                 }
-                let cluster = Cluster::start(&spec)?;
-                let targets = cluster.addresses().iter().map(|(_, address)| address.to_string());
-                let targets: Vec<String> = targets.collect();
-                (Some(cluster), targets)
+                let cluster = embedded.insert(Cluster::start(&spec)?);
+                cluster.addresses().iter().map(|(_, address)| address.to_string()).collect()
             }
-            ClusterChoice::Running { targets } => (None, targets.clone()),
+            ClusterChoice::Processes { fanout } => {
+                let spec = ProcessSpec {
+                    binary: branch_binary()?,
+                    branches: ids.clone(),
+                    opening: started_with,
+                    fanout: *fanout,
+                    base_port: 0,
+                };
+                let cluster = processes.insert(ProcessCluster::start(&spec).await?);
+                cluster.addresses().iter().map(|(_, address)| address.to_string()).collect()
+            }
+            ClusterChoice::Running { targets } => targets.clone(),
         };
         let limit = CONTROL_LIMIT;
         let mut channels = Vec::new();
@@ -116,6 +133,7 @@ impl Branches {
             addresses.map(|((address, _), state)| (BranchId(state.branch), address.clone()));
         Ok(Self {
             embedded,
+            processes,
             addresses: addresses.collect(),
             channels,
             opening: found,
@@ -164,10 +182,11 @@ impl Branches {
         states
     }
 
-    /// Ends an embedded cluster in order. Blocks.
-    pub fn end(self) -> Result<(), ClusterError> {
+    /// Ends what was started for the run in order. Blocks.
+    pub fn end(self) -> Result<(), ClustersError> {
         drop(self.channels);
-        self.embedded.map_or(Ok(()), Cluster::end)
+        self.embedded.map_or(Ok(()), Cluster::end)?;
+        Ok(self.processes.map_or(Ok(()), ProcessCluster::end)?)
     }
 }
 

@@ -137,7 +137,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     let (ids, opening) = (branches.ids(), branches.opening);
     let replication = branches.replication.clone();
     let cluster = ClusterFacts { branches: ids.len(), opening, replication };
-    branches.end().map_err(ClustersError::from)?;
+    branches.end()?;
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
 
     let done = performed(&ran.records, ids, opening);

@@ -44,6 +44,16 @@ impl Branch {
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
+        self.serve_and_tell(listener, shutdown, || ()).await
+    }
+
+    /// As [`Branch::serve`], and calls `tell` once, when the health becomes "serving".
+    pub async fn serve_and_tell(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+        tell: impl FnOnce() + Send,
+    ) -> Result<(), ServeError> {
         let Self { info, mut owner, handle } = self;
         let mut links = JoinSet::new();
         let mut attempts = Vec::new();
@@ -66,6 +76,7 @@ impl Branch {
                 let _ = attempt.await;
             }
             health.set_serving::<BankServer<Services>>().await;
+            tell();
         };
 
         let services = Services::new(info, handle);

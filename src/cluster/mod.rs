@@ -1,7 +1,13 @@
 //! Starting N branches together.
 
 mod embedded;
+mod member;
+mod ports;
+mod processes;
 mod signals;
 
 pub use embedded::{Cluster, ClusterError, ClusterSpec, MakeReplica, families};
+pub use member::{Lifeline, Orders, Said};
+pub use ports::{PortError, port_of};
+pub use processes::{ProcessCluster, ProcessError, ProcessSpec, branch_binary};
 pub use signals::asked_to_end;

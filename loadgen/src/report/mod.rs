@@ -188,10 +188,12 @@ impl Report {
         if seconds > 0.0 { count_as_f64(completed) / seconds } else { 0.0 }
     }
 
-    /// Known only of an embedded cluster.
+    /// Known only of a cluster that was started for the run.
     fn fanout(&self) -> Option<&'static str> {
         match &self.scenario.cluster {
-            ClusterChoice::Embedded { fanout } => Some(fanout.name()),
+            ClusterChoice::Embedded { fanout } | ClusterChoice::Processes { fanout } => {
+                Some(fanout.name())
+            }
             ClusterChoice::Running { .. } => None,
         }
     }

@@ -134,6 +134,11 @@ pub enum ClusterChoice {
         /// In which order fellow branches are told.
         fanout: Fanout,
     },
+    /// In a process each, started for the run.
+    Processes {
+        /// In which order fellow branches are told.
+        fanout: Fanout,
+    },
     /// They run already, at these addresses, in the order of the branches.
     Running {
         /// `host:port` of each.

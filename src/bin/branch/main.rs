@@ -1,4 +1,7 @@
-//! `branch`: one branch of the bank as a process.
+//! `branch`: one branch of the bank as a process, or all branches of an input file.
+
+mod cluster;
+mod member;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -15,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Runs a branch of a replicated bank.
+/// Runs branches of a replicated bank.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
@@ -29,6 +32,13 @@ enum Command {
     ///
     /// Spans go to `OTEL_EXPORTER_OTLP_ENDPOINT` (gRPC) where that is set.
     Serve(Serve),
+    /// Serve all branches of an input file, each as a process of its own, until Ctrl-C or SIGTERM.
+    ///
+    /// They end when this process ends, however it ends.
+    Cluster(cluster::Arguments),
+    /// Serve a branch of a cluster: what its process is told comes from standard input.
+    #[command(hide = true)]
+    Member(member::Arguments),
 }
 
 #[derive(Args, Debug)]
@@ -70,25 +80,41 @@ fn parse_peer(text: &str) -> Result<Peer, String> {
     Ok(Peer { id: BranchId(id), address })
 }
 
-fn main() -> ExitCode {
-    let Arguments { command: Command::Serve(serve) } = Arguments::parse();
-    if let Err(message) = validate(&serve) {
-        say_error(&message);
-        return ExitCode::from(2);
+/// Why the process ends with a code that is not 0.
+enum Failure {
+    /// Bad arguments or input: 2.
+    Asked(String),
+    /// It could not be done: 1.
+    NotDone(anyhow::Error),
+    /// As above, and whoever started this process has been told.
+    Told,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::NotDone(error)
     }
-    let endpoint = match OtlpEndpoint::from_variables(|name| std::env::var(name).ok()) {
-        Ok(endpoint) => endpoint,
-        Err(error) => {
-            say_error(&error.to_string());
-            return ExitCode::from(2);
-        }
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Serve(serve) => validate(&serve)
+            .map_err(Failure::Asked)
+            .and_then(|()| run(async |spans| Ok(serve_branch(&serve, spans).await?))),
+        Command::Cluster(arguments) => cluster::run(&arguments),
+        Command::Member(member) => run(async |_| member::serve(&member).await),
     };
-    match run(&serve, endpoint.as_ref()) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err(Failure::Asked(message)) => {
+            say_error(&message);
+            ExitCode::from(2)
+        }
+        Err(Failure::NotDone(error)) => {
             say_error(&format!("{error:#}"));
             ExitCode::FAILURE
         }
+        Err(Failure::Told) => ExitCode::FAILURE,
     }
 }
 
@@ -107,26 +133,30 @@ fn validate(serve: &Serve) -> Result<(), String> {
     Ok(())
 }
 
-fn run(serve: &Serve, endpoint: Option<&OtlpEndpoint>) -> anyhow::Result<()> {
+/// Runs `work` between the beginning and the end of tracing.
+fn run(work: impl AsyncFnOnce(Option<SpanCounters>) -> Result<(), Failure>) -> Result<(), Failure> {
+    let endpoint = OtlpEndpoint::from_variables(|name| std::env::var(name).ok())
+        .map_err(|error| Failure::Asked(error.to_string()))?;
     // Best effort: a branch with few peers does not need more than the default.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     // Nothing is kept here: a process that runs for weeks has no end at which to write a file.
-    let tracing = endpoint.map(|endpoint| Tracing::install(0, Some(endpoint))).transpose()?;
+    let tracing = endpoint.as_ref().map(|endpoint| Tracing::install(0, Some(endpoint)));
+    let tracing = tracing.transpose().map_err(anyhow::Error::from)?;
     let counters = tracing.as_ref().map(Tracing::counters);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let served = runtime.block_on(serve_branch(serve, counters));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(anyhow::Error::from)?;
+    let worked = runtime.block_on(work(counters));
     drop(runtime);
-    if let Some(tracing) = tracing {
+    if let (Some(tracing), Some(endpoint)) = (tracing, endpoint) {
         let counts = tracing.finish();
         if counts.export_failed > 0 {
-            let Some(endpoint) = endpoint else { return served };
             say_error(&format!(
                 "{} of {} spans were not accepted by {endpoint}",
                 counts.export_failed, counts.ended
             ));
         }
     }
-    served
+    worked
 }
 
 async fn serve_branch(serve: &Serve, spans: Option<SpanCounters>) -> anyhow::Result<()> {
@@ -162,8 +192,7 @@ async fn serve_branch(serve: &Serve, spans: Option<SpanCounters>) -> anyhow::Res
             let _ = serve_metrics(metrics, metrics_shutdown, scrape).await;
         });
     }
-    let mut stdout = io::stdout();
-    stdout.write_all(said.as_bytes()).and_then(|()| stdout.flush())?;
+    say(&said)?;
     let ending = shutdown.clone();
     beside.spawn(async move {
         passbook::cluster::asked_to_end().await;
@@ -173,7 +202,17 @@ async fn serve_branch(serve: &Serve, spans: Option<SpanCounters>) -> anyhow::Res
     Ok(())
 }
 
+fn say(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+}
+
 /// Standard error may be closed; there is nobody to tell then.
+fn say_warning(message: &str) {
+    let _ = writeln!(io::stderr(), "warning: {message}");
+}
+
+/// As for a warning.
 fn say_error(message: &str) {
     let _ = writeln!(io::stderr(), "error: {message}");
 }

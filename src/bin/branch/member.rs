@@ -1,0 +1,83 @@
+//! `branch member`: a branch of a cluster of processes. Only the process that starts it talks to it.
+
+use std::io::{BufReader, stdin};
+use std::net::Ipv4Addr;
+
+use anyhow::Context;
+use clap::Args;
+use passbook::bank::{BranchId, Money};
+use passbook::branch::Branch;
+use passbook::cluster::{Lifeline, Orders, Said, asked_to_end};
+use passbook::replicate::{Broadcast, Fanout};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Failure, fanout_parser, say};
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[arg(long)]
+    id: u32,
+    /// On 127.0.0.1; 0 takes a free one
+    #[arg(long)]
+    port: u16,
+    #[arg(long)]
+    opening_balance: i64,
+    #[arg(long, value_parser = fanout_parser())]
+    fanout: Fanout,
+}
+
+/// Binds, hears of its peers, and serves until the parent ends or a signal asks for it.
+pub(crate) async fn serve(arguments: &Arguments) -> Result<(), Failure> {
+    let mut lifeline =
+        Lifeline::hold(BufReader::new(stdin())).context("failed to start a thread")?;
+    let shutdown = lifeline.cut();
+    // Ends with this function.
+    let mut beside = JoinSet::new();
+    let ending = shutdown.clone();
+    beside.spawn(async move {
+        asked_to_end().await;
+        ending.cancel();
+    });
+    let listener = match listen(arguments.port).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            tell(&Said::Failed(error.to_string()));
+            return Err(Failure::Told);
+        }
+    };
+    let orders = tokio::select! {
+        orders = lifeline.orders() => orders,
+        () = shutdown.cancelled() => None,
+    };
+    match orders {
+        Some(orders) => work(arguments, listener, orders, shutdown).await,
+        None => Ok(()),
+    }
+}
+
+async fn listen(port: u16) -> std::io::Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    tell(&Said::Listening(listener.local_addr()?.port()));
+    Ok(listener)
+}
+
+async fn work(
+    arguments: &Arguments,
+    listener: TcpListener,
+    orders: Orders,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
+    let (id, opening) = (BranchId(arguments.id), Money::new(arguments.opening_balance));
+    let peers = orders.peers.iter().map(|peer| peer.id).collect();
+    let replica = Broadcast::new(id, peers, arguments.fanout, opening);
+    let branch = Branch::new(id, orders.peers, opening, Box::new(replica));
+    let served = branch.serve_and_tell(listener, shutdown, || tell(&Said::Serving)).await;
+    Ok(served.context("failed to serve")?)
+}
+
+/// If the parent does not hear it, it is gone, and the lifeline says so as well.
+fn tell(said: &Said) {
+    let _ = say(&format!("{said}\n"));
+}

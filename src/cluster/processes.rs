@@ -1,0 +1,309 @@
+//! A cluster of one OS process per branch, which ends when the process that started it ends.
+//!
+//! How the two talk is in [`super::member`]. Children are in process groups of their own: Ctrl-C in a
+//! terminal reaches the parent alone, which ends them in order.
+
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::member::{Orders, Said};
+use super::ports::{PortError, port_of};
+use crate::bank::{BranchId, Money};
+use crate::branch::Peer;
+use crate::replicate::Fanout;
+
+/// How long all branches together may take to bind, and then to connect.
+const START_LIMIT: Duration = Duration::from_mins(1);
+/// How long they may take to end in order: somewhat more than a branch allows itself.
+const END_LIMIT: Duration = Duration::from_secs(15);
+/// Between two looks at processes that are ending.
+const POLL: Duration = Duration::from_millis(2);
+/// What a child says at most: that it listens, that it serves, that it ended, and one thing too many.
+const LINES: usize = 4;
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct ProcessSpec {
+    /// The `branch` binary.
+    pub binary: PathBuf,
+    /// The branches, each id once.
+    pub branches: Vec<BranchId>,
+    /// What each holds at the start.
+    pub opening: Money,
+    /// In which order fellow branches are told.
+    pub fanout: Fanout,
+    /// Branch N listens on this port + N; 0 takes free ports.
+    pub base_port: u16,
+}
+
+/// A cluster of processes could not be started or did not end well.
+#[derive(Debug, Error)]
+pub enum ProcessError {
+    /// The binary is not there.
+    #[error(
+        "there is no {}, the program of a branch; build it beside this one: cargo build --bin branch",
+        path.display()
+    )]
+    NoBinary {
+        /// Where it was expected.
+        path: PathBuf,
+    },
+    /// A process could not be started.
+    #[error("failed to start {} for branch {branch}: {source}", binary.display())]
+    Spawn {
+        /// For which branch.
+        branch: BranchId,
+        /// What was to be started.
+        binary: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no such port.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The port is taken, or may not be had.
+    #[error(
+        "branch {branch} cannot listen on port {port}: {reason}; end the program that has the port \
+         (a connection that has just ended may hold it for a minute) or give another --base-port"
+    )]
+    Bind {
+        /// Which branch.
+        branch: BranchId,
+        /// On which port.
+        port: u16,
+        /// Why not.
+        reason: String,
+    },
+    /// It does not say what a branch says at its start.
+    #[error("branch {branch} did not get ready within {START_LIMIT:?}")]
+    NotReady {
+        /// Which branch.
+        branch: BranchId,
+    },
+    /// It says something else.
+    #[error("branch {branch} said {line:?}; is the branch binary of the same version as this one?")]
+    Nonsense {
+        /// Which branch.
+        branch: BranchId,
+        /// What it said.
+        line: String,
+    },
+    /// It ended before it was told to.
+    #[error("branch {branch} (process {pid}) ended by itself: {how}")]
+    Ended {
+        /// Which branch.
+        branch: BranchId,
+        /// Its process.
+        pid: u32,
+        /// What the operating system says.
+        how: String,
+    },
+    /// It did not end when it was told to.
+    #[error("branch {branch} (process {pid}) did not end within {END_LIMIT:?} and was killed")]
+    Killed {
+        /// Which branch.
+        branch: BranchId,
+        /// Its process.
+        pid: u32,
+    },
+}
+
+/// Where the `branch` binary should be: beside the running program.
+pub fn branch_binary() -> Result<PathBuf, ProcessError> {
+    let name = format!("branch{}", std::env::consts::EXE_SUFFIX);
+    let own = std::env::current_exe().unwrap_or_default();
+    let path = own.parent().unwrap_or(Path::new("")).join(name);
+    if path.is_file() { Ok(path) } else { Err(ProcessError::NoBinary { path }) }
+}
+
+/// A cluster of processes at work. They end when it is told to, when it is dropped, and when this
+/// process ends.
+#[derive(Debug)]
+pub struct ProcessCluster {
+    members: Vec<Member>,
+    heard: mpsc::Receiver<Heard>,
+}
+
+#[derive(Debug)]
+struct Member {
+    id: BranchId,
+    port: u16,
+    child: Child,
+    /// Closed, it ends the child.
+    lifeline: Option<ChildStdin>,
+}
+
+/// A line of the member with this index, or that it said its last.
+type Heard = (usize, Option<String>);
+
+impl ProcessCluster {
+    /// Starts a process for every branch. Returns when all serve; none connects before all listen.
+    pub async fn start(spec: &ProcessSpec) -> Result<Self, ProcessError> {
+        let (say, heard) = mpsc::channel(LINES * spec.branches.len().max(1));
+        let mut cluster = Self { members: Vec::new(), heard };
+        for (index, id) in spec.branches.iter().enumerate() {
+            let port = port_of(spec.base_port, *id)?;
+            let (child, lifeline) = spawn(spec, *id, port, index, &say).map_err(|source| {
+                ProcessError::Spawn { branch: *id, binary: spec.binary.clone(), source }
+            })?;
+            cluster.members.push(Member { id: *id, port, child, lifeline: Some(lifeline) });
+        }
+        cluster.all_say(|said| matches!(said, Said::Listening(_))).await?;
+        let addresses = cluster.addresses();
+        for member in &mut cluster.members {
+            let fellows = addresses.iter().filter(|(id, _)| *id != member.id);
+            let peers = fellows.map(|(id, address)| Peer { id: *id, address: *address }).collect();
+            let told = member.lifeline.as_mut().map(|line| Orders { peers }.write(line));
+            if let Some(Err(_)) = told {
+                return Err(member.ended());
+            }
+        }
+        cluster.all_say(|said| *said == Said::Serving).await?;
+        Ok(cluster)
+    }
+
+    /// Waits until every member has said what is `expected` next.
+    async fn all_say(&mut self, expected: fn(&Said) -> bool) -> Result<(), ProcessError> {
+        let deadline = Instant::now() + START_LIMIT;
+        let mut waiting = vec![true; self.members.len()];
+        while let Some(slowest) = waiting.iter().position(|waiting| *waiting) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(Some((index, line))) = timeout(left, self.heard.recv()).await else {
+                return Err(ProcessError::NotReady { branch: self.members[slowest].id });
+            };
+            let member = &mut self.members[index];
+            let (branch, port) = (member.id, member.port);
+            let Some(line) = line else { return Err(member.ended()) };
+            match line.parse() {
+                Ok(Said::Failed(reason)) => {
+                    return Err(ProcessError::Bind { branch, port, reason });
+                }
+                Ok(said) if expected(&said) => {
+                    if let Said::Listening(port) = said {
+                        member.port = port;
+                    }
+                    waiting[index] = false;
+                }
+                _ => return Err(ProcessError::Nonsense { branch, line }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Where each branch listens, in the order they were given.
+    pub fn addresses(&self) -> Vec<(BranchId, SocketAddr)> {
+        let address = |member: &Member| SocketAddr::from((Ipv4Addr::LOCALHOST, member.port));
+        self.members.iter().map(|member| (member.id, address(member))).collect()
+    }
+
+    /// Waits until a branch ends by itself; for ever, if none does.
+    pub async fn ended_by_itself(&mut self) -> ProcessError {
+        loop {
+            match self.heard.recv().await {
+                Some((index, None)) => return self.members[index].ended(),
+                Some(_) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Ends all branches in order and waits for them, at most fifteen seconds. Blocks. A branch that
+    /// ended before, and not in order, is an error.
+    pub fn end(mut self) -> Result<(), ProcessError> {
+        self.end_all()
+    }
+
+    fn end_all(&mut self) -> Result<(), ProcessError> {
+        let mut result = Ok(());
+        // All looks first: a member must not be taken for lost because it was told to end.
+        for member in &mut self.members {
+            // One that ended in order was asked to, maybe by the signal that this process got as well.
+            if matches!(member.child.try_wait(), Ok(Some(status)) if !status.success()) {
+                result = result.and_then(|()| Err(member.ended()));
+            }
+        }
+        for member in &mut self.members {
+            member.lifeline = None;
+        }
+        let deadline = Instant::now() + END_LIMIT;
+        for mut member in self.members.drain(..) {
+            if member.ends_by(deadline).is_none() {
+                // It may end just now.
+                let _ = member.child.kill();
+                let _ = member.child.wait();
+                let (branch, pid) = (member.id, member.child.id());
+                result = result.and(Err(ProcessError::Killed { branch, pid }));
+            }
+        }
+        result
+    }
+}
+
+impl Drop for ProcessCluster {
+    fn drop(&mut self) {
+        // Whoever wanted to know how it ended has called `end`.
+        let _ = self.end_all();
+    }
+}
+
+impl Member {
+    /// The error for a member that closed its standard output or was found dead.
+    fn ended(&mut self) -> ProcessError {
+        let status = self.ends_by(Instant::now() + Duration::from_secs(1));
+        let how = status.map_or_else(|| "it says nothing more".to_owned(), |s| s.to_string());
+        ProcessError::Ended { branch: self.id, pid: self.child.id(), how }
+    }
+
+    fn ends_by(&mut self, deadline: Instant) -> Option<ExitStatus> {
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(POLL),
+                _ => return None,
+            }
+        }
+    }
+}
+
+fn spawn(
+    spec: &ProcessSpec,
+    id: BranchId,
+    port: u16,
+    index: usize,
+    say: &mpsc::Sender<Heard>,
+) -> io::Result<(Child, ChildStdin)> {
+    let mut command = Command::new(&spec.binary);
+    command.args(["member", "--id", &id.to_string(), "--port", &port.to_string()]);
+    command.args(["--opening-balance", &spec.opening.minor_units().to_string()]);
+    command.args(["--fanout", spec.fanout.name()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut child = command.spawn()?;
+    let (Some(lifeline), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(io::Error::other("it has no pipes"));
+    };
+    let say = say.clone();
+    // Ends with the child. If it cannot be had, the child ends with its lifeline.
+    let reader = std::thread::Builder::new().name("passbook-member".to_owned());
+    reader.spawn(move || hear(stdout, index, &say))?;
+    Ok((child, lifeline))
+}
+
+/// Passes on what a child says, until it says no more or nobody listens.
+fn hear(stdout: ChildStdout, index: usize, say: &mpsc::Sender<Heard>) {
+    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        if say.blocking_send((index, Some(line))).is_err() {
+            return;
+        }
+    }
+    // Nobody listens any more if the cluster has ended.
+    let _ = say.blocking_send((index, None));
+}
