@@ -13,7 +13,11 @@ use tonic::transport::server::TcpIncoming;
 
 use super::link::Link;
 use super::owner::Branch;
+use super::seeds::Seeds;
 use super::services::{DEADLINE_MAX, Services};
+use crate::wire::DESCRIPTORS;
+use crate::wire::seeds::bank::bank_server::BankServer as SeedBankServer;
+use crate::wire::seeds::bankservice::bank_service_server::BankServiceServer;
 use crate::wire::v1::bank_server::BankServer;
 use crate::wire::v1::inspect_server::InspectServer;
 use crate::wire::v1::peer_server::PeerServer;
@@ -31,6 +35,16 @@ pub enum ServeError {
     /// The server failed.
     #[error("failed to serve: {0}")]
     Transport(#[from] tonic::transport::Error),
+    /// The contracts cannot be described to callers.
+    #[error("failed to describe the contracts: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Every contract a branch serves, for callers who ask.
+fn described() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
 impl Branch {
@@ -67,6 +81,7 @@ impl Branch {
             health.set_serving::<BankServer<Services>>().await;
         };
 
+        let seeds = Seeds::new(&info, handle.clone());
         let services = Services::new(info, handle);
         let closing = CancellationToken::new();
         let serving = Server::builder()
@@ -76,7 +91,11 @@ impl Branch {
             .add_service(BankServer::new(services.clone()))
             .add_service(PeerServer::new(services.clone()))
             .add_service(InspectServer::new(services))
+            .add_service(SeedBankServer::new(seeds.clone()))
+            .add_service(BankServiceServer::new(seeds))
             .add_service(health_service)
+            .add_service(described().build_v1()?)
+            .add_service(described().build_v1alpha()?)
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
                 closing.clone().cancelled_owned(),
