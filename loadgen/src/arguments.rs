@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
 use loadgen::scenario::{
-    ClusterChoice, Mix, Replay, ReplayOrder, SampleRate, Stop, Synthetic, Workload,
+    ClusterChoice, Mix, Replay, ReplayOrder, SampleRate, Stop, Synthetic, Wire, Workload,
 };
 use passbook::files::{Input, Shape};
 use passbook::replicate::{Ack, Fanout};
@@ -132,6 +132,9 @@ struct CommonArguments {
     /// A running cluster instead of an embedded one: all its addresses, in the order of the branches
     #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
     target: Vec<String>,
+    /// By which contract customers ask; all but passbook need nothing more of a server than its answers
+    #[arg(long, default_value = Wire::Passbook.name(), value_parser = wire_parser())]
+    wire: Wire,
     /// An operation without an answer after this long is unknown
     #[arg(long, short = 't', value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
     timeout: Duration,
@@ -196,6 +199,11 @@ fn order_parser() -> impl TypedValueParser<Value = ReplayOrder> {
         let order = ReplayOrder::ALL.into_iter().find(|order| order.name() == name);
         order.unwrap_or(ReplayOrder::Sequential)
     })
+}
+
+fn wire_parser() -> impl TypedValueParser<Value = Wire> {
+    PossibleValuesParser::new(Wire::ALL.map(Wire::name))
+        .map(|name| Wire::ALL.into_iter().find(|wire| wire.name() == name).unwrap_or_default())
 }
 
 fn ack_parser() -> impl TypedValueParser<Value = Ack> {
@@ -305,6 +313,12 @@ impl SyntheticArguments {
 
 impl CommonArguments {
     fn into_scenario(self, workload: Workload, out: Option<PathBuf>) -> Result<Scenario, String> {
+        if self.wire != Wire::Passbook && self.ack != Ack::All {
+            let (ack, wire) = (self.ack.name(), self.wire.name());
+            return Err(format!(
+                "--ack {ack} cannot be asked for over --wire {wire}; leave it out, or use --wire passbook"
+            ));
+        }
         let cluster = if self.target.is_empty() {
             ClusterChoice::Embedded { fanout: self.fanout.unwrap_or(Fanout::Parallel) }
         } else if self.fanout.is_some() {
@@ -319,6 +333,7 @@ impl CommonArguments {
         Ok(Scenario {
             workload,
             cluster,
+            wire: self.wire,
             ack: self.ack,
             timeout: self.timeout,
             trace_sample: self.trace_sample,

@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 
 use crate::customers::{ConnectError, connect, inspect, ready, state};
-use crate::scenario::{ClusterChoice, Replay, Scenario, Workload};
+use crate::queried::{Queried, QueriedError};
+use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 
 /// How long propagations may take to end after the last answer.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
@@ -36,6 +37,9 @@ pub enum ClustersError {
         /// What came instead.
         message: String,
     },
+    /// Branches of another program cannot be used.
+    #[error(transparent)]
+    Queried(#[from] QueriedError),
     /// It answers, but the run would mean nothing.
     #[error("{0}")]
     Unfit(String),
@@ -46,6 +50,8 @@ pub enum ClustersError {
 pub struct Branches {
     embedded: Option<Cluster>,
     channels: Vec<(String, Channel)>,
+    /// Instead of `channels`, where branches do not tell their state.
+    queried: Option<Queried>,
     /// Ids and addresses in the order of the branches.
     pub addresses: Vec<(BranchId, String)>,
     /// What every branch holds at the start.
@@ -87,6 +93,11 @@ impl Branches {
                 let targets: Vec<String> = targets.collect();
                 (Some(cluster), targets)
             }
+            ClusterChoice::Running { targets } if scenario.wire != Wire::Passbook => {
+                let named = matches!(scenario.workload, Workload::Replay(_));
+                let named = named.then_some(ids.as_slice());
+                return Self::query(scenario, targets.clone(), named, opening).await;
+            }
             ClusterChoice::Running { targets } => (None, targets.clone()),
         };
         let limit = scenario.timeout;
@@ -111,8 +122,27 @@ impl Branches {
             embedded,
             addresses: addresses.collect(),
             channels,
+            queried: None,
             opening: found,
             replication: states.first().map(|s| s.replication.clone()).unwrap_or_default(),
+        })
+    }
+
+    /// Finds branches that can only be queried.
+    async fn query(
+        scenario: &Scenario,
+        targets: Vec<String>,
+        named: Option<&[BranchId]>,
+        opening: Option<Money>,
+    ) -> Result<Self, ClustersError> {
+        let queried = Queried::connect(targets, named, scenario.wire, scenario.timeout).await?;
+        Ok(Self {
+            embedded: None,
+            channels: Vec::new(),
+            addresses: queried.addresses().to_vec(),
+            opening: queried.opening(opening).await?,
+            queried: Some(queried),
+            replication: "unknown replication".to_owned(),
         })
     }
 
@@ -129,6 +159,9 @@ impl Branches {
     /// Waits until no propagation is under way anywhere, at most ten seconds, and tells what every
     /// branch holds then. A branch that does not answer is missing.
     pub async fn settle(&self, limit: Duration) -> Vec<BranchState> {
+        if let Some(queried) = &self.queried {
+            return queried.settle().await;
+        }
         let begun = Instant::now();
         loop {
             let before = self.states(limit).await;
@@ -153,7 +186,7 @@ impl Branches {
 
     /// Ends an embedded cluster in order. Blocks.
     pub fn end(self) -> Result<(), ClusterError> {
-        drop(self.channels);
+        drop((self.channels, self.queried));
         self.embedded.map_or(Ok(()), Cluster::end)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, SampleRate, Scenario, Workload};
+use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, SampleRate, Scenario, Wire, Workload};
 use loadgen::{ExitCode, Hooks, Report};
 use passbook::bank::{BranchId, Money, Write, WriteKind};
 use passbook::check::{Property, Verdict};
@@ -59,6 +59,7 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
     let scenario = Scenario {
         workload: Workload::Replay(replay),
         cluster: ClusterChoice::Embedded { fanout: Fanout::Parallel },
+        wire: Wire::Passbook,
         ack: Ack::All,
         timeout: Duration::from_secs(30),
         trace_sample: SampleRate::NONE,
