@@ -142,7 +142,7 @@ impl Queried {
         }
         let known = self.addresses.iter().zip(&last).enumerate();
         let states = known.filter_map(|(index, ((branch, _), balance))| {
-            // Still now, if wrongly so, is settled as well.
+            // What does not move any more is settled, also where others hold something else.
             let settled = before.get(index) == Some(balance);
             Some(BranchState {
                 branch: *branch,

@@ -141,3 +141,20 @@ fn what_a_wire_cannot_say_is_refused() {
     let summary = json(&home.path().join("passbook-run/summary.json"));
     assert_eq!(summary["operations"]["deposit"]["ok"], 0, "{}", stdout(&ran));
 }
+
+#[test]
+fn branches_that_tell_each_other_nothing_fail() {
+    // Each is a bank of its own, so that a write stays where it was made.
+    let (one, at_one) = cluster(&[1], 400);
+    let (two, at_two) = cluster(&[1], 400);
+    let home = folder();
+    write(&home, "input.json", &ROAMING.replace("\"balance\": 0", "\"balance\": 400"));
+    let target = format!("{at_one},{at_two}");
+    let ran = run(&home, &["replay", "input.json", "--wire", "bankservice", "--target", &target]);
+    assert_eq!(code(&ran), 3, "{}{}", stdout(&ran), stderr(&ran));
+    let report = stdout(&ran);
+    assert!(report.contains("FAIL    convergence"), "{report}");
+    assert!(report.contains("FAIL    conservation"), "{report}");
+    one.end().expect("ended well");
+    two.end().expect("ended well");
+}

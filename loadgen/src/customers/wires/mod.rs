@@ -4,7 +4,7 @@ mod bank;
 mod bankservice;
 mod passbook;
 
-use ::passbook::bank::{Answer, BranchId, CustomerId, Operation, Outcome, Rejection};
+use ::passbook::bank::{Answer, BranchId, CustomerId, Operation, Outcome, Rejection, WriteKind};
 use ::passbook::replicate::Ack;
 use ::passbook::telemetry::CallSpan;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -83,7 +83,6 @@ fn int32_id(customer: CustomerId) -> Result<i32, Status> {
 
 /// What it means that an operation was refused: a withdrawal lacked money, anything else was not understood.
 const fn refused(operation: Operation) -> Outcome {
-    use ::passbook::bank::WriteKind;
     match operation {
         Operation::Write(write) if matches!(write.kind, WriteKind::Withdraw) => {
             Outcome::Rejected(Rejection::InsufficientFunds)
