@@ -12,7 +12,7 @@ use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
 use loadgen::customers::{Bank, Crowd, Plan, Recorder};
-use loadgen::scenario::{Mix, SampleRate, Stop, Synthetic};
+use loadgen::scenario::{Mix, SampleRate, Stop, Synthetic, Wire};
 use passbook::bank::{BranchId, CustomerId, Money, Operation, Outcome};
 use passbook::cluster::{Cluster, ClusterSpec};
 use passbook::files::Event;
@@ -53,8 +53,9 @@ fn write_latency(criterion: &mut Criterion) {
         for branches in BRANCHES {
             let (cluster, addresses) = start(branches, fanout);
             let runtime = runtime();
-            let bank =
-                runtime.block_on(Bank::connect(&addresses, Ack::All, TIMEOUT)).expect("connected");
+            let bank = runtime
+                .block_on(Bank::connect(&addresses, Wire::Passbook, Ack::All, TIMEOUT))
+                .expect("connected");
             let mut deposited = 0;
             let event =
                 Event { operation: Operation::deposit(1), branch: BranchId(1), names_branch: true };
@@ -116,6 +117,7 @@ fn five_hundred(addresses: &[(BranchId, String)], events: u64) -> (Duration, i64
     let branches = addresses.iter().map(|(id, _)| *id).collect();
     let plan = Plan {
         addresses: addresses.to_vec(),
+        wire: Wire::Passbook,
         ack: Ack::All,
         timeout: TIMEOUT,
         trace_sample: SampleRate::NONE,

@@ -8,7 +8,9 @@ mod support;
 use std::io::Write;
 use std::time::Duration;
 
-use loadgen::scenario::{ClusterChoice, Mix, SampleRate, Scenario, Stop, Synthetic, Workload};
+use loadgen::scenario::{
+    ClusterChoice, Mix, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
+};
 use loadgen::{ExitCode, Hooks};
 use passbook::replicate::{Ack, Fanout};
 use passbook::telemetry::Tracing;
@@ -79,6 +81,7 @@ fn deposits(tracing: &Tracing, branches: u32, events: u64, trace_sample: SampleR
             think: Duration::ZERO,
         }),
         cluster: ClusterChoice::Embedded { fanout: Fanout::Parallel },
+        wire: Wire::Passbook,
         ack: Ack::All,
         timeout: Duration::from_secs(30),
         trace_sample,

@@ -30,11 +30,12 @@ const IMPURE: [&str; 9] = [
 ];
 
 /// The parts of `loadgen`, and what each may use of the others.
-const LOADGEN: [(&str, &[&str]); 10] = [
+const LOADGEN: [(&str, &[&str]); 11] = [
     ("scenario", &[]),
     ("artifacts", &[]),
     ("customers", &["scenario"]),
-    ("clusters", &["scenario", "customers"]),
+    ("queried", &["scenario", "customers"]),
+    ("clusters", &["scenario", "customers", "queried"]),
     ("judge", &["customers"]),
     ("stages", &["scenario", "customers"]),
     ("report", &["scenario", "customers", "judge", "artifacts"]),
@@ -45,6 +46,7 @@ const LOADGEN: [(&str, &[&str]); 10] = [
         &[
             "scenario",
             "customers",
+            "queried",
             "clusters",
             "judge",
             "stages",

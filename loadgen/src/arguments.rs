@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
 use loadgen::scenario::{
-    ClusterChoice, Mix, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Workload,
+    ClusterChoice, Mix, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Wire, Workload,
 };
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
@@ -142,6 +142,9 @@ struct CommonArguments {
     #[arg(long, value_name = "PORT", conflicts_with_all = ["target", "process"],
         value_parser = clap::value_parser!(u16).range(1..))]
     base_port: Option<u16>,
+    /// By which contract customers ask; all but passbook need nothing more of a server than its answers
+    #[arg(long, default_value = Wire::Passbook.name(), value_parser = wire_parser())]
+    wire: Wire,
     /// An operation without an answer after this long is unknown
     #[arg(long, short = 't', value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
     timeout: Duration,
@@ -221,6 +224,11 @@ fn order_parser() -> impl TypedValueParser<Value = ReplayOrder> {
         let order = ReplayOrder::ALL.into_iter().find(|order| order.name() == name);
         order.unwrap_or(ReplayOrder::Sequential)
     })
+}
+
+fn wire_parser() -> impl TypedValueParser<Value = Wire> {
+    PossibleValuesParser::new(Wire::ALL.map(Wire::name))
+        .map(|name| Wire::ALL.into_iter().find(|wire| wire.name() == name).unwrap_or_default())
 }
 
 fn ack_parser() -> impl TypedValueParser<Value = Ack> {
@@ -350,6 +358,12 @@ fn local_targets(base: u16, workload: &Workload) -> Result<Vec<String>, String> 
 
 impl CommonArguments {
     fn into_scenario(self, workload: Workload, out: Option<PathBuf>) -> Result<Scenario, String> {
+        if self.wire != Wire::Passbook && self.ack != Ack::All {
+            let (ack, wire) = (self.ack.name(), self.wire.name());
+            return Err(format!(
+                "--ack {ack} cannot be asked for over --wire {wire}; leave it out, or use --wire passbook"
+            ));
+        }
         let running = match self.base_port {
             Some(base) => local_targets(base, &workload)?,
             None => self.target,
@@ -373,6 +387,7 @@ impl CommonArguments {
         Ok(Scenario {
             workload,
             cluster,
+            wire: self.wire,
             ack: self.ack,
             timeout: self.timeout,
             trace_sample: self.trace_sample,

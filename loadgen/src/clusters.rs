@@ -16,7 +16,8 @@ use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 
 use crate::customers::{ConnectError, connect, inspect, ready, state};
-use crate::scenario::{ClusterChoice, Replay, Scenario, Workload};
+use crate::queried::{Queried, QueriedError};
+use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 
 /// How long a branch may take to be connected, to become ready and to tell its state. Apart from the
 /// customers' time-out, which may be as short as they like.
@@ -48,6 +49,9 @@ pub enum ClustersError {
         /// What came instead.
         message: String,
     },
+    /// Branches of another program cannot be used.
+    #[error(transparent)]
+    Queried(#[from] QueriedError),
     /// It answers, but the run would mean nothing.
     #[error("{0}")]
     Unfit(String),
@@ -59,6 +63,8 @@ pub struct Branches {
     embedded: Option<Cluster>,
     processes: Option<ProcessCluster>,
     channels: Vec<(String, Channel)>,
+    /// Instead of `channels`, where branches do not tell their state.
+    queried: Option<Queried>,
     /// Ids and addresses in the order of the branches.
     pub addresses: Vec<(BranchId, String)>,
     /// What every branch holds at the start.
@@ -111,6 +117,11 @@ impl Branches {
                 let cluster = processes.insert(ProcessCluster::start(&spec).await?);
                 cluster.addresses().iter().map(|(_, address)| address.to_string()).collect()
             }
+            ClusterChoice::Running { targets } if scenario.wire != Wire::Passbook => {
+                let named = matches!(scenario.workload, Workload::Replay(_));
+                let named = named.then_some(ids.as_slice());
+                return Self::query(scenario, targets.clone(), named, opening).await;
+            }
             ClusterChoice::Running { targets } => targets.clone(),
         };
         let limit = CONTROL_LIMIT;
@@ -136,8 +147,28 @@ impl Branches {
             processes,
             addresses: addresses.collect(),
             channels,
+            queried: None,
             opening: found,
             replication: states.first().map(|s| s.replication.clone()).unwrap_or_default(),
+        })
+    }
+
+    /// Finds branches that can only be queried.
+    async fn query(
+        scenario: &Scenario,
+        targets: Vec<String>,
+        named: Option<&[BranchId]>,
+        opening: Option<Money>,
+    ) -> Result<Self, ClustersError> {
+        let queried = Queried::connect(targets, named, scenario.wire, scenario.timeout).await?;
+        Ok(Self {
+            embedded: None,
+            processes: None,
+            channels: Vec::new(),
+            addresses: queried.addresses().to_vec(),
+            opening: queried.opening(opening).await?,
+            queried: Some(queried),
+            replication: "unknown replication".to_owned(),
         })
     }
 
@@ -154,6 +185,9 @@ impl Branches {
     /// Waits until no propagation is under way anywhere, at most ten seconds, and tells what every
     /// branch holds then. A branch that does not answer is missing.
     pub async fn settle(&self) -> Vec<BranchState> {
+        if let Some(queried) = &self.queried {
+            return queried.settle().await;
+        }
         let begun = Instant::now();
         loop {
             let before = self.states().await;
@@ -184,7 +218,7 @@ impl Branches {
 
     /// Ends what was started for the run in order. Blocks.
     pub fn end(self) -> Result<(), ClustersError> {
-        drop(self.channels);
+        drop((self.channels, self.queried));
         self.embedded.map_or(Ok(()), Cluster::end)?;
         Ok(self.processes.map_or(Ok(()), ProcessCluster::end)?)
     }

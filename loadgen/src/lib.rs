@@ -4,6 +4,7 @@
 //! arguments ─▶ scenario ─▶ run ─▶ report
 //!                           │
 //!                           ├─ clusters    an embedded cluster, or the addresses of a running one
+//!                           ├─ queried     branches of other programs, known by their answers only
 //!                           ├─ customers   closed loops in threads of their own, each with its recorder
 //!                           ├─ judge       output.json as read back from disk ─▶ findings
 //!                           └─ artifacts   the run folder, whole or not at all
@@ -18,6 +19,7 @@ pub mod clusters;
 pub mod customers;
 pub mod foreign;
 pub mod judge;
+pub mod queried;
 pub mod report;
 pub mod run;
 pub mod scenario;

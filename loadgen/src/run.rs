@@ -241,6 +241,7 @@ async fn perform(
     for crowd in crowds(&scenario.workload, branches.ids()) {
         let plan = Plan {
             addresses: branches.addresses.clone(),
+            wire: scenario.wire,
             ack: scenario.ack,
             timeout: scenario.timeout,
             trace_sample: scenario.trace_sample,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loadgen::scenario::{
-    ClusterChoice, Replay, ReplayOrder, SampleRate, Scenario, Style, Workload,
+    ClusterChoice, Replay, ReplayOrder, SampleRate, Scenario, Style, Wire, Workload,
 };
 use loadgen::{ExitCode, Hooks, Report};
 use passbook::bank::{BranchId, Money, Write, WriteKind};
@@ -61,6 +61,7 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
     let scenario = Scenario {
         workload: Workload::Replay(replay),
         cluster: ClusterChoice::Embedded { fanout: Fanout::Parallel },
+        wire: Wire::Passbook,
         ack: Ack::All,
         timeout: Duration::from_secs(30),
         trace_sample: SampleRate::NONE,

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use loadgen::scenario::{
-    ClusterChoice, Replay, ReplayOrder, SampleRate, Scenario, Style, Workload,
+    ClusterChoice, Replay, ReplayOrder, SampleRate, Scenario, Style, Wire, Workload,
 };
 use loadgen::{ExitCode, Hooks};
 use passbook::bank::{BranchId, CustomerId, Money, Operation, WriteKind};
@@ -97,6 +97,7 @@ proptest! {
         let scenario = Scenario {
             workload: Workload::Replay(replay),
             cluster: ClusterChoice::Embedded { fanout },
+            wire: Wire::Passbook,
             ack: Ack::All,
             timeout: Duration::from_secs(30),
             trace_sample: SampleRate::NONE,

@@ -13,6 +13,7 @@ mod clock;
 mod fanouts;
 mod link;
 mod owner;
+mod seeds;
 mod server;
 mod services;
 mod statistics;

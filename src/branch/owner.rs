@@ -91,6 +91,12 @@ pub(super) enum Command {
         message: Message,
         reply: oneshot::Sender<bool>,
     },
+    /// A write to apply here that was given no name.
+    Apply {
+        write: Write,
+        deadline: crate::replicate::Instant,
+        reply: oneshot::Sender<bool>,
+    },
     Delivered(Delivered),
     Audit(oneshot::Sender<Audit>),
     Families(oneshot::Sender<Vec<Family>>),
@@ -131,6 +137,12 @@ impl BranchHandle {
     ) -> Result<bool, Failure> {
         let message = Message::Propagate { id, write, deadline: self.clock.at(deadline) };
         self.ask(|reply| Command::Propagate { from: id.origin, message, reply }).await
+    }
+
+    /// Applies a write that a fellow branch of another program made and gave no name; whether it was applied.
+    pub(super) async fn apply(&self, write: Write, deadline: Instant) -> Result<bool, Failure> {
+        let deadline = self.clock.at(deadline);
+        self.ask(|reply| Command::Apply { write, deadline, reply }).await
     }
 
     /// What an auditor sees now.
@@ -243,8 +255,7 @@ impl Owner {
             // Without an answer the handler says that the branch is going away.
             Command::Submit { .. } if self.ending => {}
             Command::Submit { request, since, trace, reply } => {
-                let ticket = Ticket(self.next_ticket);
-                self.next_ticket += 1;
+                let ticket = self.next_ticket();
                 let waiting = Waiting { operation: request.operation, since, reply };
                 self.waiting.insert(ticket, waiting);
                 if let Some(parent) = trace {
@@ -258,6 +269,13 @@ impl Owner {
                 }
                 self.inputs.push_back(Input::Peer { from, message });
             }
+            Command::Apply { write, deadline, reply } => {
+                // A ticket of this branch's own: no write of a peer's or of a customer's here has it.
+                let id = WriteId { origin: self.id, ticket: self.next_ticket() };
+                self.asking.insert(id, reply);
+                let message = Message::Propagate { id, write, deadline };
+                self.inputs.push_back(Input::Peer { from: self.id, message });
+            }
             Command::Delivered(delivered) => self.delivered(&delivered),
             Command::Audit(reply) => {
                 // The asker may be gone.
@@ -268,6 +286,12 @@ impl Owner {
             }
         }
         self.perform_all();
+    }
+
+    fn next_ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
     }
 
     fn delivered(&mut self, delivered: &Delivered) {

@@ -13,11 +13,14 @@ use tonic::transport::server::TcpIncoming;
 
 use super::link::Link;
 use super::owner::Branch;
+use super::seeds::Seeds;
 use super::services::{DEADLINE_MAX, Services};
-use crate::wire::CONNECTION_WINDOW_BYTES;
+use crate::wire::seeds::bank::bank_server::BankServer as SeedBankServer;
+use crate::wire::seeds::bankservice::bank_service_server::BankServiceServer;
 use crate::wire::v1::bank_server::BankServer;
 use crate::wire::v1::inspect_server::InspectServer;
 use crate::wire::v1::peer_server::PeerServer;
+use crate::wire::{CONNECTION_WINDOW_BYTES, DESCRIPTORS};
 
 /// How long each step of the shutdown may take.
 const GRACE: Duration = Duration::from_secs(5);
@@ -32,6 +35,16 @@ pub enum ServeError {
     /// The server failed.
     #[error("failed to serve: {0}")]
     Transport(#[from] tonic::transport::Error),
+    /// The contracts cannot be described to callers.
+    #[error("failed to describe the contracts: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Every contract a branch serves, for callers who ask.
+fn described() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
 impl Branch {
@@ -79,6 +92,7 @@ impl Branch {
             tell();
         };
 
+        let seeds = Seeds::new(&info, handle.clone());
         let services = Services::new(info, handle);
         let closing = CancellationToken::new();
         let serving = Server::builder()
@@ -89,7 +103,11 @@ impl Branch {
             .add_service(BankServer::new(services.clone()))
             .add_service(PeerServer::new(services.clone()))
             .add_service(InspectServer::new(services))
+            .add_service(SeedBankServer::new(seeds.clone()))
+            .add_service(BankServiceServer::new(seeds))
             .add_service(health_service)
+            .add_service(described().build_v1()?)
+            .add_service(described().build_v1alpha()?)
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
                 closing.clone().cancelled_owned(),

@@ -84,11 +84,11 @@ impl Services {
     }
 }
 
-fn deadline(metadata: &MetadataMap) -> Instant {
+pub(super) fn deadline(metadata: &MetadataMap) -> Instant {
     Instant::now() + timeout(metadata).map_or(DEADLINE_MAX, |given| given.min(DEADLINE_MAX))
 }
 
-fn end<T>(span: CallSpan, answer: Result<T, Failure>) -> Result<Response<T>, Status> {
+pub(super) fn end<T>(span: CallSpan, answer: Result<T, Failure>) -> Result<Response<T>, Status> {
     let answer = answer.map(Response::new).map_err(Status::from);
     span.end_server(answer.as_ref().map_or_else(Status::code, |_| Code::Ok));
     answer

@@ -52,8 +52,8 @@ pub struct BranchState {
     pub branch: BranchId,
     /// What it holds.
     pub balance: Money,
-    /// The least it ever held.
-    pub lowest_balance: Money,
+    /// The least it ever held; `None` if it does not tell.
+    pub lowest_balance: Option<Money>,
     /// Whether all of its propagations had ended when it was read.
     pub settled: bool,
 }
@@ -224,7 +224,7 @@ mod testing {
         BranchState {
             branch: BranchId(id),
             balance: Money::new(balance),
-            lowest_balance: Money::new(balance.min(0)),
+            lowest_balance: Some(Money::new(balance.min(0))),
             settled: true,
         }
     }

@@ -44,8 +44,14 @@ macro_rules! call_span {
 }
 
 impl CallSpan {
-    /// A customer's call: the root of a trace.
-    pub fn customer(method: &'static str, customer: u64, number: u64, branch: BranchId) -> Self {
+    /// A customer's call: the root of a trace. Not every contract has a method for each operation.
+    pub fn customer(
+        method: &'static str,
+        operation: &'static str,
+        customer: u64,
+        number: u64,
+        branch: BranchId,
+    ) -> Self {
         let span = call_span!(
             "client",
             method,
@@ -53,6 +59,7 @@ impl CallSpan {
             "bank.customer" = signed(customer),
             "bank.number" = signed(number),
             "bank.branch" = i64::from(branch.0),
+            "bank.operation" = operation,
             "bank.amount" = Empty,
             "bank.outcome" = Empty,
         );

@@ -83,7 +83,7 @@ pub fn to_state(reply: &v1::StateReply) -> BranchState {
     BranchState {
         branch: BranchId(reply.branch),
         balance: Money::new(reply.balance),
-        lowest_balance: Money::new(reply.lowest_balance),
+        lowest_balance: Some(Money::new(reply.lowest_balance)),
         settled: reply.outstanding == 0,
     }
 }

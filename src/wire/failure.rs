@@ -3,7 +3,7 @@
 use thiserror::Error;
 use tonic::{Code, Status};
 
-use crate::bank::{Outcome, Rejection};
+use crate::bank::{Money, Outcome, Rejection};
 
 /// Why a branch answers with an error. Insufficient funds is an answer, not an error.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -14,6 +14,17 @@ pub enum Failure {
     /// The balance would not fit into 64 bits; nothing was changed.
     #[error("the balance would not fit into 64 bits; nothing was changed")]
     OutOfRange,
+    /// Money that a contract with 32 bits cannot carry; nothing was changed.
+    #[error(
+        "{0} does not fit into the 32 bits that this contract has for money; nothing was changed"
+    )]
+    BeyondInt32(Money),
+    /// The write was made, but a contract with 32 bits cannot carry the balance after it.
+    #[error("the write was made, but the balance after it, {0}, does not fit into 32 bits")]
+    MadeBeyondInt32(Money),
+    /// Another scheme than the running one is needed.
+    #[error("propagate operations need replication broadcast; this branch replicates by {0}")]
+    OtherScheme(&'static str),
     /// The write was made here, but some branch did not acknowledge it.
     #[error("not every branch acknowledged the write: it may or may not be there")]
     NotAcknowledged,
@@ -26,8 +37,9 @@ impl Failure {
     const fn code(&self) -> Code {
         match self {
             Self::BadRequest(_) => Code::InvalidArgument,
-            Self::OutOfRange => Code::OutOfRange,
-            Self::NotAcknowledged => Code::Aborted,
+            Self::OutOfRange | Self::BeyondInt32(_) => Code::OutOfRange,
+            Self::OtherScheme(_) => Code::FailedPrecondition,
+            Self::NotAcknowledged | Self::MadeBeyondInt32(_) => Code::Aborted,
             Self::ShuttingDown => Code::Unavailable,
         }
     }
@@ -72,6 +84,12 @@ mod tests {
         let bad = Failure::BadRequest("no".to_owned());
         assert_eq!(outcome(bad), Outcome::Rejected(Rejection::BadRequest));
         assert_eq!(outcome(Failure::OutOfRange), Outcome::Rejected(Rejection::OutOfRange));
+        let money = Money::new(i64::MAX);
+        let refused = Outcome::Rejected(Rejection::OutOfRange);
+        assert_eq!(outcome(Failure::BeyondInt32(money)), refused);
+        assert_eq!(outcome(Failure::MadeBeyondInt32(money)), Outcome::Unknown);
+        let other = Failure::OtherScheme("leader");
+        assert_eq!(outcome(other), Outcome::Rejected(Rejection::BadRequest));
         assert_eq!(outcome(Failure::NotAcknowledged), Outcome::Unknown);
         assert_eq!(outcome(Failure::ShuttingDown), Outcome::Unknown);
         assert_eq!(outcome_of(Code::DeadlineExceeded), Outcome::Unknown);

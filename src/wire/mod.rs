@@ -1,4 +1,6 @@
 //! The contracts on the wire: generated code, conversions from it, and the one table of errors.
+//!
+//! [`v1`] is ours. [`seeds`] are those of other programs of the same exercise, as they have them.
 
 mod convert;
 mod deadline;
@@ -26,3 +28,8 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 1 << 24;
 pub mod v1 {
     tonic::include_proto!("passbook.v1");
 }
+
+pub mod seeds;
+
+/// All contracts in `proto/` as an encoded descriptor set, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -2,23 +2,25 @@
 
 use std::time::Duration;
 
-use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome, WriteKind};
+use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
 use passbook::check::BranchState;
 use passbook::files::Event;
 use passbook::replicate::Ack;
 use passbook::telemetry::CallSpan;
-use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::inspect_client::InspectClient;
-use passbook::wire::v1::{QueryRequest, StateReply, StateRequest, WriteRequest};
-use passbook::wire::{CONNECTION_WINDOW_BYTES, from_ack, outcome_of, to_answer, to_state};
+use passbook::wire::v1::{StateReply, StateRequest};
+use passbook::wire::{CONNECTION_WINDOW_BYTES, outcome_of, to_state};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+
+use super::wires::{Asked, Headers, WireClient};
+use crate::scenario::Wire;
 
 /// How long a branch may take to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -47,8 +49,7 @@ pub enum ConnectError {
 #[derive(Clone, Debug)]
 pub struct Bank {
     /// By id, ascending.
-    branches: Vec<(BranchId, BankClient<Channel>)>,
-    ack: Ack,
+    branches: Vec<(BranchId, WireClient)>,
     timeout: Duration,
     timeout_header: MetadataValue<Ascii>,
 }
@@ -105,28 +106,29 @@ pub(crate) async fn ready(channel: Channel, limit: Duration) -> Result<(), Statu
 }
 
 impl Bank {
-    /// Connects to every branch.
+    /// Connects to every branch, to ask it by `wire`.
     pub async fn connect(
         addresses: &[(BranchId, String)],
+        wire: Wire,
         ack: Ack,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
         let mut branches = Vec::with_capacity(addresses.len());
         for (id, address) in addresses {
-            branches.push((*id, BankClient::new(connect(address, CONNECT_LIMIT).await?)));
+            let channel = connect(address, CONNECT_LIMIT).await?;
+            branches.push((*id, WireClient::new(wire, ack, channel)));
         }
         branches.sort_unstable_by_key(|(id, _)| *id);
         let micros = timeout.as_micros().min(99_999_999);
         let timeout_header = MetadataValue::try_from(format!("{micros}u"))
             .map_err(|_| ConnectError::Address(String::new()))?;
-        Ok(Self { branches, ack, timeout, timeout_header })
+        Ok(Self { branches, timeout, timeout_header })
     }
 
     /// Asks each branch for its balance once: the connections and the code are warm then.
     pub async fn warm_up(&self) {
         for (branch, _) in &self.branches {
-            let event = Event { operation: Operation::Query, branch: *branch, names_branch: true };
-            let _ = self.call(CustomerId(0), 0, &event, false).await;
+            let _ = self.balance(*branch).await;
         }
     }
 
@@ -138,73 +140,56 @@ impl Bank {
         event: &Event,
         traced: bool,
     ) -> Answer {
-        let Ok(index) = self.branches.binary_search_by_key(&event.branch, |(id, _)| *id) else {
-            return unknown();
+        let asked = Asked { customer, number, branch: event.branch, operation: event.operation };
+        let answered = self.ask(&asked, traced).await;
+        answered
+            .unwrap_or_else(|status| Answer { outcome: outcome_of(status.code()), balance: None })
+    }
+
+    /// What `branch` says it holds.
+    pub(crate) async fn balance(&self, branch: BranchId) -> Result<Money, Status> {
+        // Some programs of the exercise look at who asks: at each branch that is the customer of that number.
+        let customer = CustomerId(branch.0.into());
+        let asked = Asked { customer, number: 0, branch, operation: Operation::Query };
+        let balance = self.ask(&asked, false).await?.balance;
+        balance.ok_or_else(|| Status::unknown("the answer to a query has no balance"))
+    }
+
+    async fn ask(&self, asked: &Asked, traced: bool) -> Result<Answer, Status> {
+        let Ok(index) = self.branches.binary_search_by_key(&asked.branch, |(id, _)| *id) else {
+            return Err(Status::unknown("there is no such branch"));
         };
-        let mut client = self.branches[index].1.clone();
+        let client = &self.branches[index].1;
+        let Asked { customer, number, branch, operation } = *asked;
         let span = if traced {
-            CallSpan::customer(method(event.operation), customer.0, number, event.branch)
+            CallSpan::customer(
+                client.method(operation),
+                operation.name(),
+                customer.0,
+                number,
+                branch,
+            )
         } else {
             CallSpan::default()
         };
-        let asked = async {
-            match event.operation {
-                Operation::Query => {
-                    let message = QueryRequest { customer: customer.0, number };
-                    let reply = client.query(self.request(message, &span)).await?.into_inner();
-                    Ok(Answer { outcome: Outcome::Ok, balance: Some(Money::new(reply.balance)) })
-                }
-                Operation::Write(write) => {
-                    let message = WriteRequest {
-                        customer: customer.0,
-                        number,
-                        amount: write.amount.minor_units(),
-                        ack: from_ack(self.ack),
-                    };
-                    let request = self.request(message, &span);
-                    let reply = match write.kind {
-                        WriteKind::Deposit => client.deposit(request).await?,
-                        WriteKind::Withdraw => client.withdraw(request).await?,
-                    };
-                    Ok(to_answer(reply.get_ref()))
-                }
-            }
-        };
+        let headers = Headers { timeout: &self.timeout_header, span: &span };
         // tonic's own deadline ends with the headers of an answer; this one with the answer.
-        let answered = match timeout(self.timeout, asked).await {
+        let answered = match timeout(self.timeout, client.ask(asked, &headers)).await {
             Ok(answered) => answered,
             Err(_) => Err(Status::deadline_exceeded("no answer in time")),
         };
         let code = answered.as_ref().map_or_else(Status::code, |_| Code::Ok);
-        let answer = answered
-            .unwrap_or_else(|status| Answer { outcome: outcome_of(status.code()), balance: None });
         if traced {
-            let amount = match event.operation {
+            let amount = match operation {
                 Operation::Query => None,
                 Operation::Write(write) => Some(write.amount.minor_units()),
             };
-            span.note(amount, outcome_name(answer.outcome));
+            let outcome =
+                answered.as_ref().map_or_else(|_| outcome_of(code), |answer| answer.outcome);
+            span.note(amount, outcome_name(outcome));
         }
         span.end_client(code);
-        answer
-    }
-
-    fn request<T>(&self, message: T, span: &CallSpan) -> Request<T> {
-        let mut request = Request::new(message);
-        request.metadata_mut().insert("grpc-timeout", self.timeout_header.clone());
-        span.inject(request.metadata_mut());
-        request
-    }
-}
-
-/// The gRPC method by which an operation is asked for.
-pub(crate) const fn method(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Query => "passbook.v1.Bank/Query",
-        Operation::Write(write) => match write.kind {
-            WriteKind::Deposit => "passbook.v1.Bank/Deposit",
-            WriteKind::Withdraw => "passbook.v1.Bank/Withdraw",
-        },
+        answered
     }
 }
 
@@ -215,10 +200,6 @@ const fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Rejected(_) => "rejected",
         Outcome::Unknown => "unknown",
     }
-}
-
-const fn unknown() -> Answer {
-    Answer { outcome: Outcome::Unknown, balance: None }
 }
 
 /// What a branch said of itself, as the gate wants it.

@@ -4,9 +4,10 @@ mod client;
 mod recorder;
 mod session;
 mod threads;
+mod wires;
 
 pub use client::{Bank, ConnectError};
-pub(crate) use client::{connect, inspect, method, ready, state};
+pub(crate) use client::{connect, inspect, ready, state};
 pub use recorder::{Kind, KindRecord, Live, Recorder};
 pub use session::{Done, Record};
 pub use threads::{AtWork, Crowd, Look, Order, Plan, Ran};

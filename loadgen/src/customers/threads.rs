@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Bank, ConnectError};
 use super::recorder::{Live, Recorder};
 use super::session::{Record, Shared};
-use crate::scenario::{SampleRate, Stop, Synthetic};
+use crate::scenario::{SampleRate, Stop, Synthetic, Wire};
 
 /// How often a thread says how far it is.
 const LOOK: Duration = Duration::from_millis(250);
@@ -50,6 +50,8 @@ pub enum Order {
 pub struct Plan {
     /// Where the branches are.
     pub addresses: Vec<(BranchId, String)>,
+    /// By which contract they are asked.
+    pub wire: Wire,
     /// When writes are answered.
     pub ack: Ack,
     /// When an operation is given up.
@@ -109,7 +111,7 @@ impl Plan {
     }
 
     async fn run(self, looks: watch::Sender<Look>) -> Result<Ran, ConnectError> {
-        let bank = Bank::connect(&self.addresses, self.ack, self.timeout).await?;
+        let bank = Bank::connect(&self.addresses, self.wire, self.ack, self.timeout).await?;
         bank.warm_up().await;
         let begun = Instant::now();
         let (until, think, active) = match &self.crowd {

@@ -3,6 +3,7 @@
 mod metrics;
 mod summary;
 mod text;
+mod unanswered;
 mod waterfall;
 
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ use passbook::telemetry::Kept;
 use crate::customers::{Kind, KindRecord, Ran};
 use crate::judge::{Check, verdict};
 use crate::scenario::{ClusterChoice, Scenario, Workload};
+
+use unanswered::Unanswered;
 
 pub use metrics::families;
 pub use summary::Summary;
@@ -84,6 +87,7 @@ pub struct Report {
     measured: Duration,
     /// By kind, then all together.
     rows: Vec<Row>,
+    unanswered: Unanswered,
     checks: Vec<Check>,
     waterfall: Option<Waterfall>,
     traces_of_operations: TraceOf,
@@ -134,6 +138,7 @@ impl Report {
             scenario: scenario.clone(),
             measured: ran.measured,
             rows,
+            unanswered: Unanswered::of(&ran.records),
             checks,
             waterfall: Waterfall::slowest_write(&kept.traces),
             traces_of_operations: TraceOf::new(&kept.traces),

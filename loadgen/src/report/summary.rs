@@ -95,6 +95,7 @@ struct ClusterRecord {
     replication: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     fanout: Option<&'static str>,
+    wire: &'static str,
     ack: &'static str,
     read: &'static str,
     opening_balance: i64,
@@ -151,6 +152,7 @@ impl Report {
                 branches: self.cluster.branches,
                 replication: self.cluster.replication.clone(),
                 fanout: self.fanout(),
+                wire: self.scenario.wire.name(),
                 ack: self.scenario.ack.name(),
                 read: "local",
                 opening_balance: self.cluster.opening.minor_units(),

@@ -11,7 +11,7 @@ use super::Report;
 use super::summary::stands_out;
 use crate::artifacts;
 use crate::judge::Check;
-use crate::scenario::{Stop, Workload};
+use crate::scenario::{Stop, Wire, Workload};
 
 /// A duration as people compare them: always in milliseconds, digits by size.
 pub(super) fn milliseconds(time: Duration) -> String {
@@ -86,6 +86,9 @@ impl Report {
             self.cluster.replication,
             self.scenario.ack.name(),
         );
+        if self.scenario.wire != Wire::Passbook {
+            let _ = write!(text, ", wire {}", self.scenario.wire.name());
+        }
         if let Some(seed) = self.seed() {
             let _ = write!(text, ", seed {seed}");
         }
@@ -106,13 +109,21 @@ impl Report {
             self.throughput_per_s(),
         );
         if unknown > 0 {
+            let were = if unknown == 1 { "operation was" } else { "operations were" };
             let _ = writeln!(
                 text,
-                "      {} operations were not answered (time-out {}, or the call failed): what became of \
-                 them is unknown",
+                "      {} {were} never answered (time-out {}, or the call failed): what became of them is \
+                 unknown",
                 grouped(unknown),
                 humantime::format_duration(self.scenario.timeout),
             );
+            for operation in &self.unanswered.first {
+                let _ = writeln!(text, "        {operation}");
+            }
+            let more = self.unanswered.total.saturating_sub(self.unanswered.first.len());
+            if more > 0 {
+                let _ = writeln!(text, "        … and {more} more");
+            }
         }
     }
 

@@ -11,7 +11,6 @@ use passbook::telemetry::KeptTrace;
 use passbook::telemetry::SpanData;
 
 use super::text::milliseconds;
-use crate::customers::method;
 
 /// Columns of the widest bar.
 const WIDTH: usize = 32;
@@ -46,6 +45,15 @@ fn integer(span: &SpanData, name: &str) -> Option<i64> {
     })
 }
 
+/// The operation that a customer's span is about.
+fn operation(span: &SpanData) -> &str {
+    let named = |attribute: &&opentelemetry::KeyValue| attribute.key.as_str() == "bank.operation";
+    match span.attributes.iter().find(named).map(|attribute| &attribute.value) {
+        Some(Value::String(text)) => text.as_str(),
+        _ => "",
+    }
+}
+
 fn took(span: &SpanData) -> Duration {
     span.end_time.duration_since(span.start_time).unwrap_or_default()
 }
@@ -58,10 +66,11 @@ fn root(trace: &KeptTrace) -> Option<&SpanData> {
 impl Waterfall {
     /// The write whose customer waited longest, among `traces`.
     pub fn slowest_write(traces: &[KeptTrace]) -> Option<Self> {
-        let query = method(Operation::Query);
+        let query = Operation::Query.name();
         let writes = traces.iter().filter_map(|trace| Some((trace, root(trace)?)));
-        let (trace, root) =
-            writes.filter(|(_, root)| root.name != query).max_by_key(|(_, root)| took(root))?;
+        let (trace, root) = writes
+            .filter(|(_, root)| operation(root) != query)
+            .max_by_key(|(_, root)| took(root))?;
         let mut children: HashMap<SpanId, Vec<&SpanData>> = HashMap::new();
         for span in &trace.spans {
             children.entry(span.parent_span_id).or_default().push(span);
@@ -74,7 +83,7 @@ impl Waterfall {
         add_rows(root, &children, root.start_time, straggler, 0, &mut rows);
         let hidden = rows.len().saturating_sub(ROWS_MAX);
         rows.truncate(ROWS_MAX);
-        let kind = if root.name.ends_with("Deposit") { "deposit" } else { "withdraw" };
+        let kind = operation(root);
         let number = |name| integer(root, name).unwrap_or_default();
         let title = format!(
             "{kind} {} by customer {} (operation {}) at branch {}",

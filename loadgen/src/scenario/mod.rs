@@ -2,6 +2,7 @@
 
 mod mix;
 mod sampling;
+mod wire;
 mod workload;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use passbook::replicate::{Ack, Fanout};
 
 pub use mix::{Mix, MixError};
 pub use sampling::{SampleRate, SampleRateError};
+pub use wire::Wire;
 pub use workload::{Stop, Synthetic};
 
 /// A run, from its arguments.
@@ -22,6 +24,8 @@ pub struct Scenario {
     pub workload: Workload,
     /// Where the branches are.
     pub cluster: ClusterChoice,
+    /// The contract by which customers ask.
+    pub wire: Wire,
     /// When writes are answered.
     pub ack: Ack,
     /// After this long without an answer an operation's outcome is unknown.

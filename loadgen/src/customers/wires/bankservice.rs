@@ -1,0 +1,101 @@
+//! Package `BankService`: a call for each operation.
+
+use passbook::bank::{Answer, Money, Operation, Outcome, Rejection, WriteKind};
+use passbook::wire::seeds::bankservice::bank_service_client::BankServiceClient;
+use passbook::wire::seeds::bankservice::{BalanceQuery, CustomerRequest, ResponseMessage};
+use passbook::wire::seeds::{INVALID_EVENT, amount_of};
+use tonic::Status;
+use tonic::transport::Channel;
+
+use super::{Asked, Headers, int32_id, refused};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Client(BankServiceClient<Channel>);
+
+pub(super) const fn method(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Query => "BankService.BankService/Query",
+        Operation::Write(write) => match write.kind {
+            WriteKind::Deposit => "BankService.BankService/Deposit",
+            WriteKind::Withdraw => "BankService.BankService/Withdraw",
+        },
+    }
+}
+
+impl Client {
+    pub(super) fn new(channel: Channel) -> Self {
+        Self(BankServiceClient::new(channel))
+    }
+
+    pub(super) async fn ask(&self, asked: &Asked, headers: &Headers<'_>) -> Result<Answer, Status> {
+        let mut client = self.0.clone();
+        let reply = match asked.operation {
+            Operation::Query => {
+                let branch_id = i32::try_from(asked.branch.0).map_err(|_| {
+                    Status::invalid_argument(format!("branch {} is beyond 32 bits", asked.branch))
+                })?;
+                client.query(headers.request(BalanceQuery { branch_id })).await?
+            }
+            Operation::Write(write) => {
+                let request = headers.request(CustomerRequest {
+                    customer_id: int32_id(asked.customer)?,
+                    event: write.kind.name().to_owned(),
+                    amount: amount_of(asked.operation)?,
+                });
+                match write.kind {
+                    WriteKind::Deposit => client.deposit(request).await?,
+                    WriteKind::Withdraw => client.withdraw(request).await?,
+                }
+            }
+        };
+        answer(asked.operation, reply.get_ref())
+    }
+}
+
+fn answer(operation: Operation, reply: &ResponseMessage) -> Result<Answer, Status> {
+    let outcome = match (reply.success, reply.message.as_str()) {
+        (true, _) => Outcome::Ok,
+        (false, INVALID_EVENT) => Outcome::Rejected(Rejection::BadRequest),
+        (false, _) => refused(operation),
+    };
+    let balance = match operation {
+        Operation::Query if reply.success => Some(balance(&reply.message)?),
+        Operation::Query | Operation::Write(_) => None,
+    };
+    Ok(Answer { outcome, balance })
+}
+
+fn balance(text: &str) -> Result<Money, Status> {
+    let told =
+        || Status::unknown(format!("expected a balance in decimal digits, received {text:?}"));
+    text.trim().parse().map(Money::new).map_err(|_| told())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(operation: Operation, message: &str, success: bool) -> Result<Answer, Status> {
+        answer(operation, &ResponseMessage { message: message.to_owned(), success })
+    }
+
+    #[test]
+    fn a_balance_is_decimal_text_and_anything_else_is_no_answer() {
+        let seven = told(Operation::Query, "-7", true).expect("an answer");
+        assert_eq!(seven, Answer { outcome: Outcome::Ok, balance: Some(Money::new(-7)) });
+        for strange in ["", "seven", "7.5", "99999999999999999999"] {
+            assert!(told(Operation::Query, strange, true).is_err(), "{strange}");
+        }
+    }
+
+    #[test]
+    fn refusals_tell_why() {
+        let outcome =
+            |operation, message| told(operation, message, false).expect("an answer").outcome;
+        let insufficient = Outcome::Rejected(Rejection::InsufficientFunds);
+        assert_eq!(outcome(Operation::withdraw(1), "too little"), insufficient);
+        let bad = Outcome::Rejected(Rejection::BadRequest);
+        assert_eq!(outcome(Operation::withdraw(1), INVALID_EVENT), bad);
+        assert_eq!(outcome(Operation::deposit(1), "no"), bad);
+    }
+}

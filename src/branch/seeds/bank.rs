@@ -1,0 +1,38 @@
+//! Package `bank`: one call, told apart by a word.
+
+use tonic::{Request, Response, Status};
+
+use super::super::services::{deadline, end};
+use super::{Caller, Seeds};
+use crate::bank::Money;
+use crate::wire::seeds::bank::bank_server::Bank;
+use crate::wire::seeds::bank::{TransactionRequest, TransactionResponse};
+use crate::wire::seeds::{FAIL, SUCCESS, Word, to_int32};
+use crate::wire::v1::WriteResult;
+use crate::wire::{Failure, to_write_reply};
+
+#[tonic::async_trait]
+impl Bank for Seeds {
+    async fn msg_delivery(
+        &self,
+        request: Request<TransactionRequest>,
+    ) -> Result<Response<TransactionResponse>, Status> {
+        let span = self.span(request.metadata(), "bank.Bank/MsgDelivery");
+        let caller = Caller { deadline: deadline(request.metadata()), trace: span.context() };
+        let message = request.into_inner();
+        let answer = async {
+            let word = Word::parse(&message.operation).ok_or_else(|| {
+                Failure::BadRequest(format!(
+                    "there is no operation {:?}; expected query, deposit, withdraw, \
+                     propagate_deposit or propagate_withdraw",
+                    message.operation
+                ))
+            })?;
+            let reply = to_write_reply(self.perform(word, message.amount, caller).await?)?;
+            let status = if reply.result() == WriteResult::Success { SUCCESS } else { FAIL };
+            let balance = to_int32(Money::new(reply.balance))?;
+            Ok(TransactionResponse { status: status.to_owned(), balance })
+        };
+        end(span, answer.await)
+    }
+}
