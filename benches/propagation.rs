@@ -16,7 +16,7 @@ use loadgen::scenario::{Mix, SampleRate, Stop, Synthetic, Wire};
 use passbook::bank::{BranchId, CustomerId, Money, Operation, Outcome};
 use passbook::cluster::{Cluster, ClusterSpec};
 use passbook::files::Event;
-use passbook::replicate::{Ack, Fanout};
+use passbook::replicate::{Ack, Fanout, Locking};
 use support::{EchoCallers, EchoServer, runtime};
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn start(branches: u32, fanout: Fanout) -> (Cluster, Vec<(BranchId, String)>) {
     let ids = (1..=branches).map(BranchId).collect();
-    let mut spec = ClusterSpec::broadcast(ids, Money::ZERO, fanout);
+    let mut spec = ClusterSpec::broadcast(ids, Money::ZERO, fanout, Locking::Unlocked);
     spec.threads = loadgen::run::branch_threads();
     let cluster = Cluster::start(&spec).expect("started");
     let addresses = cluster.addresses().iter().map(|(id, address)| (*id, address.to_string()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use passbook::bank::{BranchId, Money};
 use passbook::branch::Branch;
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
-use passbook::replicate::{Audit, Broadcast, Effect, Fanout, Input, Replication};
+use passbook::replicate::{Audit, Broadcast, Effect, Fanout, Input, Locking, Replication};
 use passbook::wire::seeds::bank::bank_client::BankClient;
 use passbook::wire::seeds::bank::{TransactionRequest, TransactionResponse};
 use passbook::wire::seeds::bankservice::bank_service_client::BankServiceClient;
@@ -31,7 +31,8 @@ fn ids() -> Vec<BranchId> {
 
 /// Three branches at `opening`, and a channel to each.
 async fn cluster(opening: i64) -> (Cluster, Vec<Channel>) {
-    let spec = ClusterSpec::broadcast(ids(), Money::new(opening), Fanout::Parallel);
+    let spec =
+        ClusterSpec::broadcast(ids(), Money::new(opening), Fanout::Parallel, Locking::Unlocked);
     start(&spec).await
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
 use loadgen::scenario::{
@@ -13,9 +13,13 @@ use loadgen::scenario::{
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
 use passbook::files::Input;
-use passbook::replicate::{Ack, Fanout};
+use passbook::replicate::{Ack, Fanout, Locking};
 
 use crate::terminal::Verbosity;
+use crate::values::{
+    Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_seed,
+    parse_target, parse_timeout, style_parser, wire_parser,
+};
 
 /// Loads a replicated bank with customers, measures it honestly, and judges what they saw.
 ///
@@ -122,6 +126,7 @@ struct SyntheticArguments {
 }
 
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are truth values")]
 struct CommonArguments {
     /// How writes reach fellow branches
     #[arg(long, default_value = "broadcast", value_parser = PossibleValuesParser::new(["broadcast"]))]
@@ -129,6 +134,10 @@ struct CommonArguments {
     /// In which order the branches of a cluster that is started for the run tell each other [default: parallel]
     #[arg(long, value_parser = fanout_parser())]
     fanout: Option<Fanout>,
+    /// The fourth document's lock: a branch's other customers wait from applying a write until the last
+    /// peer has answered
+    #[arg(long, conflicts_with_all = ["target", "base_port"])]
+    lock: bool,
     /// How many branches hold a write when its customer is answered
     #[arg(long, default_value = Ack::All.name(), value_parser = ack_parser())]
     ack: Ack,
@@ -160,80 +169,6 @@ struct CommonArguments {
     /// Print the verdict only
     #[arg(long, short, action = ArgAction::SetTrue)]
     quiet: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Seed {
-    Given(u64),
-    Random,
-}
-
-fn parse_seed(text: &str) -> Result<Seed, String> {
-    match text {
-        "random" => Ok(Seed::Random),
-        _ => text
-            .parse()
-            .map(Seed::Given)
-            .map_err(|_| "expected a whole number or random".to_owned()),
-    }
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|_| "expected a time such as 30s, 500ms or 2m".to_owned())
-}
-
-fn parse_timeout(text: &str) -> Result<Duration, String> {
-    let timeout = parse_duration(text)?;
-    if (Duration::from_millis(1)..=Duration::from_mins(1)).contains(&timeout) {
-        Ok(timeout)
-    } else {
-        Err("expected a time from 1ms to 60s".to_owned())
-    }
-}
-
-fn parse_target(text: &str) -> Result<String, String> {
-    let address = text.trim();
-    let parts = address.rsplit_once(':');
-    let named = parts.is_some_and(|(host, port)| {
-        let plain = !host.is_empty() && !host.contains(['/', '@', ' ']);
-        plain && port.parse::<u16>().is_ok_and(|port| port > 0)
-    });
-    let missing = || "expected HOST:PORT, such as 127.0.0.1:50051".to_owned();
-    named.then(|| address.to_owned()).ok_or_else(missing)
-}
-
-fn parse_chance(text: &str) -> Result<f64, String> {
-    let chance = text.parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
-    chance.ok_or_else(|| "expected a chance from 0 to 1, such as 0.2".to_owned())
-}
-
-fn fanout_parser() -> impl TypedValueParser<Value = Fanout> {
-    PossibleValuesParser::new(Fanout::ALL.map(Fanout::name))
-        .map(|name| Fanout::ALL.into_iter().find(|f| f.name() == name).unwrap_or(Fanout::Parallel))
-}
-
-fn style_parser() -> impl TypedValueParser<Value = Style> {
-    PossibleValuesParser::new(Style::ALL.map(Style::name)).map(|name| {
-        Style::ALL.into_iter().find(|style| style.name() == name).unwrap_or(Style::Auto)
-    })
-}
-
-fn order_parser() -> impl TypedValueParser<Value = ReplayOrder> {
-    PossibleValuesParser::new(ReplayOrder::ALL.map(ReplayOrder::name)).map(|name| {
-        let order = ReplayOrder::ALL.into_iter().find(|order| order.name() == name);
-        order.unwrap_or(ReplayOrder::Sequential)
-    })
-}
-
-fn wire_parser() -> impl TypedValueParser<Value = Wire> {
-    PossibleValuesParser::new(Wire::ALL.map(Wire::name))
-        .map(|name| Wire::ALL.into_iter().find(|wire| wire.name() == name).unwrap_or_default())
-}
-
-fn ack_parser() -> impl TypedValueParser<Value = Ack> {
-    PossibleValuesParser::new(Ack::ALL.map(Ack::name))
-        .map(|name| Ack::ALL.into_iter().find(|ack| ack.name() == name).unwrap_or(Ack::All))
 }
 
 impl Arguments {
@@ -371,10 +306,11 @@ impl CommonArguments {
         let cluster = match (running.is_empty(), self.fanout) {
             (true, fanout) => {
                 let fanout = fanout.unwrap_or(Fanout::Parallel);
+                let locking = Locking::asked(self.lock);
                 if self.process {
-                    ClusterChoice::Processes { fanout }
+                    ClusterChoice::Processes { fanout, locking }
                 } else {
-                    ClusterChoice::Embedded { fanout }
+                    ClusterChoice::Embedded { fanout, locking }
                 }
             }
             (false, None) => ClusterChoice::Running { targets: running },

@@ -96,9 +96,9 @@ impl Branches {
         let started_with = opening.unwrap_or(Money::new(crate::scenario::Synthetic::OPENING));
         let (mut embedded, mut processes) = (None, None);
         let targets: Vec<String> = match &scenario.cluster {
-            ClusterChoice::Embedded { fanout } => {
+            ClusterChoice::Embedded { fanout, locking } => {
                 enough_sockets(ids.len())?;
-                let mut spec = ClusterSpec::broadcast(ids.clone(), started_with, *fanout);
+                let mut spec = ClusterSpec::broadcast(ids.clone(), started_with, *fanout, *locking);
                 spec.threads = threads;
                 if let Some(replica) = replica {
                     spec.replica = replica;
@@ -106,12 +106,13 @@ impl Branches {
                 let cluster = embedded.insert(Cluster::start(&spec)?);
                 cluster.addresses().iter().map(|(_, address)| address.to_string()).collect()
             }
-            ClusterChoice::Processes { fanout } => {
+            ClusterChoice::Processes { fanout, locking } => {
                 let spec = ProcessSpec {
                     binary: branch_binary()?,
                     branches: ids.clone(),
                     opening: started_with,
                     fanout: *fanout,
+                    locking: *locking,
                     base_port: 0,
                 };
                 let cluster = processes.insert(ProcessCluster::start(&spec).await?);

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod terminal;
+mod values;
 
 use std::process::ExitCode;
 

@@ -15,7 +15,7 @@ use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
 use passbook::files::Input;
 use passbook::replicate::{
-    Ack, Audit, Broadcast, Effect, Fanout, Input as Event, Message, Replication,
+    Ack, Audit, Broadcast, Effect, Fanout, Input as Event, Locking, Message, Replication,
 };
 use support::{EXERCISE, folder, json};
 use tokio_util::sync::CancellationToken;
@@ -60,7 +60,7 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
     };
     let scenario = Scenario {
         workload: Workload::Replay(replay),
-        cluster: ClusterChoice::Embedded { fanout: Fanout::Parallel },
+        cluster: ClusterChoice::Embedded { fanout: Fanout::Parallel, locking: Locking::Unlocked },
         wire: Wire::Passbook,
         ack: Ack::All,
         timeout: Duration::from_secs(30),

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use passbook::bank::{BranchId, Money};
 use passbook::cluster::{Cluster, ClusterSpec};
-use passbook::replicate::Fanout;
+use passbook::replicate::{Fanout, Locking};
 use support::{EXERCISE, code, folder, json, run, stderr, stdout, write};
 use tempfile::TempDir;
 
@@ -84,7 +84,8 @@ fn a_python_client_reads_400_570_500_at_our_branches() {
     let Some(generated) = generated() else { return };
     for wire in ["bank", "bankservice"] {
         let ids = (1..=3).map(BranchId).collect();
-        let spec = ClusterSpec::broadcast(ids, Money::new(400), Fanout::Parallel);
+        let spec =
+            ClusterSpec::broadcast(ids, Money::new(400), Fanout::Parallel, Locking::Unlocked);
         let cluster = Cluster::start(&spec).expect("started");
         let mut client = python(&[]);
         client.arg(script("client.py")).arg(generated.path()).arg(wire);
@@ -123,7 +124,7 @@ fn a_python_bank_that_waits_for_itself_ends_in_a_verdict_that_names_the_calls() 
     let unknown = kinds.map(|kind| summary["operations"][kind]["unknown"].as_u64());
     let unknown: u64 = unknown.iter().flatten().sum();
     assert!(unknown >= 30, "every thread of every branch was taken: {report}");
-    let told = format!("{unknown} operations were never answered, or not within 2s");
+    let told = format!("{unknown} operations were never answered (time-out 2s");
     assert!(report.contains(&told), "{report}");
     assert!(report.contains("        customer ") && report.contains(" at branch "), "{report}");
     // Five operations of two seconds each are the most that a customer can wait.

@@ -12,7 +12,7 @@ use loadgen::scenario::{
 use loadgen::{ExitCode, Hooks};
 use passbook::bank::{BranchId, CustomerId, Money, Operation, WriteKind};
 use passbook::files::{Block, Element, Entry, Event, Input, Output, ResultName};
-use passbook::replicate::{Ack, Fanout};
+use passbook::replicate::{Ack, Fanout, Locking};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
@@ -83,7 +83,7 @@ fn expected(input: &Input) -> Output {
 
 proptest! {
     #[test]
-    fn every_answer_is_the_models(input in input(), sequential: bool) {
+    fn every_answer_is_the_models(input in input(), sequential: bool, locked: bool) {
         let model = expected(&input);
         let home = support::folder();
         let fanout = if sequential { Fanout::Sequential } else { Fanout::Parallel };
@@ -96,7 +96,7 @@ proptest! {
         };
         let scenario = Scenario {
             workload: Workload::Replay(replay),
-            cluster: ClusterChoice::Embedded { fanout },
+            cluster: ClusterChoice::Embedded { fanout, locking: Locking::asked(locked) },
             wire: Wire::Passbook,
             ack: Ack::All,
             timeout: Duration::from_secs(30),

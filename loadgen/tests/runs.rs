@@ -39,6 +39,17 @@ fn a_synthetic_run_passes_and_leaves_its_artifacts() {
 }
 
 #[test]
+fn the_lock_holds_up_customers_and_deadlocks_nobody() {
+    let home = folder();
+    for ack in ["all", "local"] {
+        let arguments = ["--customers", "60", "--events", "10", "--lock", "--roam", "0.5"];
+        let ran = run(&home, &[&arguments[..], &["--ack", ack, "--trace-sample", "100%"]].concat());
+        assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
+        assert!(stdout(&ran).contains("parallel fan-out, locked, ack"), "{}", stdout(&ran));
+    }
+}
+
+#[test]
 fn the_same_seed_asks_the_same() {
     let home = folder();
     for out in ["a", "b"] {

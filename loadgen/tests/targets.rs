@@ -4,12 +4,13 @@ mod support;
 
 use passbook::bank::{BranchId, Money};
 use passbook::cluster::{Cluster, ClusterSpec};
-use passbook::replicate::Fanout;
+use passbook::replicate::{Fanout, Locking};
 use support::{ROAMING, code, folder, json, run, stderr, stdout, write};
 
 fn cluster(branches: u32, opening: i64) -> (Cluster, Vec<String>) {
     let ids = (1..=branches).map(BranchId).collect();
-    let spec = ClusterSpec::broadcast(ids, Money::new(opening), Fanout::Sequential);
+    let spec =
+        ClusterSpec::broadcast(ids, Money::new(opening), Fanout::Sequential, Locking::Unlocked);
     let cluster = Cluster::start(&spec).expect("started");
     let addresses = cluster.addresses().iter().map(|(_, address)| address.to_string()).collect();
     (cluster, addresses)

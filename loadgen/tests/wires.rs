@@ -4,7 +4,7 @@ mod support;
 
 use passbook::bank::{BranchId, Money};
 use passbook::cluster::{Cluster, ClusterSpec};
-use passbook::replicate::Fanout;
+use passbook::replicate::{Fanout, Locking};
 use support::{EXERCISE, ROAMING, code, folder, json, run, stderr, stdout, write};
 use tokio::net::TcpListener;
 
@@ -13,7 +13,8 @@ const FOREIGN: [&str; 2] = ["bank", "bankservice"];
 /// Branches with these ids, and their addresses as `--target` takes them.
 fn cluster(ids: &[u32], opening: i64) -> (Cluster, String) {
     let ids = ids.iter().copied().map(BranchId).collect();
-    let spec = ClusterSpec::broadcast(ids, Money::new(opening), Fanout::Parallel);
+    let spec =
+        ClusterSpec::broadcast(ids, Money::new(opening), Fanout::Parallel, Locking::Unlocked);
     let cluster = Cluster::start(&spec).expect("started");
     let addresses = cluster.addresses().iter().map(|(_, address)| address.to_string());
     let addresses = addresses.collect::<Vec<_>>().join(",");

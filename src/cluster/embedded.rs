@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bank::{BranchId, Money};
 use crate::branch::{Branch, BranchHandle, Peer, ServeError};
-use crate::replicate::{Broadcast, Fanout, Replication};
+use crate::replicate::{Broadcast, Fanout, Locking, Replication};
 use crate::telemetry::Family;
 
 /// Makes the replica of a branch, given its fellow branches.
@@ -36,9 +36,15 @@ pub struct ClusterSpec {
 
 impl ClusterSpec {
     /// A cluster under the broadcast scheme.
-    pub fn broadcast(branches: Vec<BranchId>, opening: Money, fanout: Fanout) -> Self {
-        let replica: MakeReplica =
-            Arc::new(move |id, peers| Box::new(Broadcast::new(id, peers, fanout, opening)));
+    pub fn broadcast(
+        branches: Vec<BranchId>,
+        opening: Money,
+        fanout: Fanout,
+        locking: Locking,
+    ) -> Self {
+        let replica: MakeReplica = Arc::new(move |id, peers| {
+            Box::new(Broadcast::new(id, peers, fanout, opening).with_locking(locking))
+        });
         Self { branches, opening, threads: 1, replica }
     }
 }

@@ -17,7 +17,7 @@ use super::member::{Orders, Said};
 use super::ports::{PortError, port_of};
 use crate::bank::{BranchId, Money};
 use crate::branch::Peer;
-use crate::replicate::Fanout;
+use crate::replicate::{Fanout, Locking};
 
 /// How long all branches together may take to bind, and then to connect.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -39,6 +39,8 @@ pub struct ProcessSpec {
     pub opening: Money,
     /// In which order fellow branches are told.
     pub fanout: Fanout,
+    /// Whether customers wait for writes that are on their way.
+    pub locking: Locking,
     /// Branch N listens on this port + N; 0 takes free ports.
     pub base_port: u16,
 }
@@ -283,6 +285,9 @@ fn spawn(
     command.args(["member", "--id", &id.to_string(), "--port", &port.to_string()]);
     command.args(["--opening-balance", &spec.opening.minor_units().to_string()]);
     command.args(["--fanout", spec.fanout.name()]);
+    if spec.locking == Locking::UntilPropagated {
+        command.arg("--lock");
+    }
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);

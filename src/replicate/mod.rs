@@ -4,13 +4,15 @@
 //! does that for it, and so does the simulation ([`sim`]) with a seeded network. One file a scheme.
 
 mod broadcast;
+mod settings;
 pub mod sim;
 
 use std::time::Duration;
 
 use crate::bank::{Answer, BranchId, Money, Operation, Write};
 
-pub use broadcast::{Broadcast, Fanout, Locking};
+pub use broadcast::Broadcast;
+pub use settings::{Fanout, Locking};
 
 /// A point in time, counted from an epoch that the driver chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

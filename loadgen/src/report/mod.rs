@@ -12,6 +12,7 @@ use std::time::Duration;
 use passbook::bank::Money;
 use passbook::check::Verdict;
 use passbook::files::Output;
+use passbook::replicate::Locking;
 use passbook::telemetry::Kept;
 
 use crate::customers::{Kind, KindRecord, Ran};
@@ -196,10 +197,21 @@ impl Report {
     /// Known only of a cluster that was started for the run.
     fn fanout(&self) -> Option<&'static str> {
         match &self.scenario.cluster {
-            ClusterChoice::Embedded { fanout } | ClusterChoice::Processes { fanout } => {
+            ClusterChoice::Embedded { fanout, .. } | ClusterChoice::Processes { fanout, .. } => {
                 Some(fanout.name())
             }
             ClusterChoice::Running { .. } => None,
+        }
+    }
+
+    /// Whether the run's own cluster locks.
+    fn locks(&self) -> bool {
+        let locked = Locking::UntilPropagated;
+        match &self.scenario.cluster {
+            ClusterChoice::Embedded { locking, .. } | ClusterChoice::Processes { locking, .. } => {
+                *locking == locked
+            }
+            ClusterChoice::Running { .. } => false,
         }
     }
 

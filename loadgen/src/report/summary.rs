@@ -95,6 +95,7 @@ struct ClusterRecord {
     replication: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     fanout: Option<&'static str>,
+    lock: bool,
     wire: &'static str,
     ack: &'static str,
     read: &'static str,
@@ -152,6 +153,7 @@ impl Report {
                 branches: self.cluster.branches,
                 replication: self.cluster.replication.clone(),
                 fanout: self.fanout(),
+                lock: self.locks(),
                 wire: self.scenario.wire.name(),
                 ack: self.scenario.ack.name(),
                 read: "local",

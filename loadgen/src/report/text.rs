@@ -73,6 +73,7 @@ impl Report {
                 customers(u64::try_from(replay.input.customers.len()).unwrap_or(u64::MAX)),
             ),
         };
+        let lock = if self.locks() { ", locked" } else { "" };
         let fanout = self.fanout().map(|fanout| format!(", {fanout} fan-out")).unwrap_or_default();
         let _ = writeln!(text, "passbook  {what}");
         let branches = match self.cluster.branches {
@@ -81,7 +82,7 @@ impl Report {
         };
         let _ = write!(
             text,
-            "          {branches} at {}, {}{fanout}, ack {}",
+            "          {branches} at {}, {}{fanout}{lock}, ack {}",
             self.cluster.opening,
             self.cluster.replication,
             self.scenario.ack.name(),

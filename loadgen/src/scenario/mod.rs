@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use passbook::files::{Input, Notation, Shape};
-use passbook::replicate::{Ack, Fanout};
+use passbook::replicate::{Ack, Fanout, Locking};
 
 pub use mix::{Mix, MixError};
 pub use sampling::{SampleRate, SampleRateError};
@@ -137,11 +137,15 @@ pub enum ClusterChoice {
     Embedded {
         /// In which order fellow branches are told.
         fanout: Fanout,
+        /// Whether customers wait for writes that are on their way.
+        locking: Locking,
     },
     /// In a process each, started for the run.
     Processes {
         /// In which order fellow branches are told.
         fanout: Fanout,
+        /// Whether customers wait for writes that are on their way.
+        locking: Locking,
     },
     /// They run already, at these addresses, in the order of the branches.
     Running {

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use passbook::cluster::{ProcessCluster, ProcessError, ProcessSpec, asked_to_end, port_of};
 use passbook::files::Input;
-use passbook::replicate::Fanout;
+use passbook::replicate::{Fanout, Locking};
 use tokio::time::timeout;
 
 use crate::{Failure, fanout_parser, say, say_warning};
@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// In which order fellow branches are told
     #[arg(long, default_value = Fanout::Parallel.name(), value_parser = fanout_parser())]
     fanout: Fanout,
+    /// The branch's other customers wait from applying a write until the last peer has answered
+    #[arg(long)]
+    lock: bool,
 }
 
 /// Starts them, says so, and ends them when asked to.
@@ -44,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         branches: input.branches,
         opening: input.opening,
         fanout: arguments.fanout,
+        locking: Locking::asked(arguments.lock),
         base_port: arguments.base_port,
     };
     // Best effort, for the pipes to the branches.

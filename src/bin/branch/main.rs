@@ -12,7 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use passbook::bank::{BranchId, Money};
 use passbook::branch::{Branch, Peer};
-use passbook::replicate::{Broadcast, Fanout};
+use passbook::replicate::{Broadcast, Fanout, Locking};
 use passbook::telemetry::{OtlpEndpoint, SpanCounters, Tracing, serve_metrics};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -61,6 +61,9 @@ struct Serve {
     /// In which order fellow branches are told
     #[arg(long, default_value = Fanout::Parallel.name(), value_parser = fanout_parser())]
     fanout: Fanout,
+    /// The branch's other customers wait from applying a write until the last peer has answered
+    #[arg(long)]
+    lock: bool,
     /// Serve /metrics here
     #[arg(long, value_name = "ADDRESS")]
     metrics_listen: Option<SocketAddr>,
@@ -162,7 +165,8 @@ fn run(work: impl AsyncFnOnce(Option<SpanCounters>) -> Result<(), Failure>) -> R
 async fn serve_branch(serve: &Serve, spans: Option<SpanCounters>) -> anyhow::Result<()> {
     let (id, opening) = (BranchId(serve.id), Money::new(serve.opening_balance));
     let peers = serve.peers.iter().map(|peer| peer.id).collect();
-    let replica = Broadcast::new(id, peers, serve.fanout, opening);
+    let replica =
+        Broadcast::new(id, peers, serve.fanout, opening).with_locking(Locking::asked(serve.lock));
     let branch = Branch::new(id, serve.peers.clone(), opening, Box::new(replica));
     let listener = TcpListener::bind(serve.listen)
         .await

@@ -1,0 +1,82 @@
+//! From the text of an argument to its value, with what was expected where that fails.
+
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use loadgen::scenario::{ReplayOrder, Style, Wire};
+use passbook::replicate::{Ack, Fanout};
+
+/// Where the seed comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seed {
+    Given(u64),
+    Random,
+}
+
+pub(crate) fn parse_seed(text: &str) -> Result<Seed, String> {
+    match text {
+        "random" => Ok(Seed::Random),
+        _ => text
+            .parse()
+            .map(Seed::Given)
+            .map_err(|_| "expected a whole number or random".to_owned()),
+    }
+}
+
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "expected a time such as 30s, 500ms or 2m".to_owned())
+}
+
+pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = parse_duration(text)?;
+    if (Duration::from_millis(1)..=Duration::from_mins(1)).contains(&timeout) {
+        Ok(timeout)
+    } else {
+        Err("expected a time from 1ms to 60s".to_owned())
+    }
+}
+
+pub(crate) fn parse_target(text: &str) -> Result<String, String> {
+    let address = text.trim();
+    let parts = address.rsplit_once(':');
+    let named = parts.is_some_and(|(host, port)| {
+        let plain = !host.is_empty() && !host.contains(['/', '@', ' ']);
+        plain && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    let missing = || "expected HOST:PORT, such as 127.0.0.1:50051".to_owned();
+    named.then(|| address.to_owned()).ok_or_else(missing)
+}
+
+pub(crate) fn parse_chance(text: &str) -> Result<f64, String> {
+    let chance = text.parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
+    chance.ok_or_else(|| "expected a chance from 0 to 1, such as 0.2".to_owned())
+}
+
+pub(crate) fn fanout_parser() -> impl TypedValueParser<Value = Fanout> {
+    PossibleValuesParser::new(Fanout::ALL.map(Fanout::name))
+        .map(|name| Fanout::ALL.into_iter().find(|f| f.name() == name).unwrap_or(Fanout::Parallel))
+}
+
+pub(crate) fn style_parser() -> impl TypedValueParser<Value = Style> {
+    PossibleValuesParser::new(Style::ALL.map(Style::name)).map(|name| {
+        Style::ALL.into_iter().find(|style| style.name() == name).unwrap_or(Style::Auto)
+    })
+}
+
+pub(crate) fn order_parser() -> impl TypedValueParser<Value = ReplayOrder> {
+    PossibleValuesParser::new(ReplayOrder::ALL.map(ReplayOrder::name)).map(|name| {
+        let order = ReplayOrder::ALL.into_iter().find(|order| order.name() == name);
+        order.unwrap_or(ReplayOrder::Sequential)
+    })
+}
+
+pub(crate) fn wire_parser() -> impl TypedValueParser<Value = Wire> {
+    PossibleValuesParser::new(Wire::ALL.map(Wire::name))
+        .map(|name| Wire::ALL.into_iter().find(|wire| wire.name() == name).unwrap_or_default())
+}
+
+pub(crate) fn ack_parser() -> impl TypedValueParser<Value = Ack> {
+    PossibleValuesParser::new(Ack::ALL.map(Ack::name))
+        .map(|name| Ack::ALL.into_iter().find(|ack| ack.name() == name).unwrap_or(Ack::All))
+}
