@@ -46,6 +46,9 @@ pub enum ArtifactError {
 /// A run folder in the making, beside the one it will replace.
 #[derive(Debug)]
 pub struct RunFolder {
+    /// As it was given.
+    named: PathBuf,
+    /// Links followed.
     destination: PathBuf,
     building: TempDir,
 }
@@ -62,6 +65,7 @@ impl RunFolder {
                 .and_then(|()| std::fs::remove_dir(destination))
                 .map_err(|error| unfit(format!("cannot be made: {error}")))?;
         }
+        let named = destination.to_owned();
         let destination = if there {
             let resolved = destination.canonicalize().map_err(|error| unfit(error.to_string()))?;
             if let Some(reason) = unfit_to_replace(&resolved) {
@@ -75,7 +79,7 @@ impl RunFolder {
             .prefix(".passbook-run-")
             .tempdir_in(parent(&destination))
             .map_err(|error| unfit(format!("cannot be written beside it: {error}")))?;
-        Ok(Self { destination, building })
+        Ok(Self { named, destination, building })
     }
 
     /// Where a file is until the folder is finished.
@@ -138,7 +142,7 @@ impl RunFolder {
             std::fs::remove_dir_all(&self.destination).map_err(unwritable(&self.destination))?;
         }
         std::fs::rename(&building, &self.destination).map_err(unwritable(&self.destination))?;
-        Ok(self.destination)
+        Ok(self.named)
     }
 }
 
