@@ -11,7 +11,7 @@ use super::Report;
 use super::summary::stands_out;
 use crate::artifacts;
 use crate::judge::Check;
-use crate::scenario::{Stop, Wire, Workload};
+use crate::scenario::{ReplayOrder, Stop, Wire, Workload};
 
 /// A duration as people compare them: always in milliseconds, digits by size.
 pub(super) fn milliseconds(time: Duration) -> String {
@@ -68,9 +68,13 @@ impl Report {
                 format!("{}, {each}, mix {}", customers(synthetic.customers), synthetic.mix)
             }
             Workload::Replay(replay) => format!(
-                "replay of {}, {} one after another",
+                "replay of {}, {} {}",
                 replay.path.display(),
                 customers(u64::try_from(replay.input.customers.len()).unwrap_or(u64::MAX)),
+                match replay.order {
+                    ReplayOrder::Sequential => "one after another",
+                    ReplayOrder::Concurrent => "all at once, queries last",
+                },
             ),
         };
         let lock = if self.locks() { ", locked" } else { "" };
