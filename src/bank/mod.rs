@@ -1,13 +1,19 @@
-//! The words of the bank: money, identities, operations and what became of them.
+//! The words of the bank: money, identities, operations and what became of them, rows and ledgers.
 //!
 //! Pure: no clock, no I/O, no runtime.
 
 mod account;
+mod ledger;
 mod money;
 mod operation;
+mod row;
+mod version;
 
 pub use account::{Account, Overflow};
+pub use ledger::{Fork, Ledger};
 pub use money::Money;
 pub use operation::{
     Answer, BranchId, CustomerId, Operation, Outcome, Rejection, Write, WriteKind,
 };
+pub use row::{Chain, Entry, Grants, RequestId, Row, SessionId, Total};
+pub use version::{Member, Seq, Version};

@@ -109,6 +109,54 @@ pub enum Rejection {
     OutOfRange,
     /// The request itself is not one a branch can carry out.
     BadRequest,
+    /// A branch that may hold the money cannot be reached: it is not known that there is too little.
+    RightsUnavailable,
+    /// Others moved the money while the branch tried to find out whether there is enough.
+    Contended,
+    /// Fewer branches are connected than shall acknowledge.
+    TooFewBranches,
+    /// Too many customers wait, or the branch has no room left to write anything down.
+    Overloaded,
+    /// The branch does not serve yet.
+    NotReady,
+    /// A later request of the session was seen, or another one with this number.
+    Stale,
+    /// The customer's passbook is of another cluster, or names what this branch has never done.
+    ForeignPassbook,
+}
+
+impl Rejection {
+    /// Whether the same may succeed later, asked anew.
+    pub const fn is_passing(self) -> bool {
+        match self {
+            Self::RightsUnavailable
+            | Self::Contended
+            | Self::TooFewBranches
+            | Self::Overloaded
+            | Self::NotReady => true,
+            Self::InsufficientFunds
+            | Self::OutOfRange
+            | Self::BadRequest
+            | Self::Stale
+            | Self::ForeignPassbook => false,
+        }
+    }
+
+    /// The reason in words that fit after "rejected:".
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InsufficientFunds => "insufficient funds",
+            Self::OutOfRange => "the balance would not fit into 64 bits",
+            Self::BadRequest => "not a request that a branch can carry out",
+            Self::RightsUnavailable => "rights unavailable: a branch cannot be reached",
+            Self::Contended => "contended: others moved the money meanwhile",
+            Self::TooFewBranches => "fewer branches are connected than shall acknowledge",
+            Self::Overloaded => "overloaded",
+            Self::NotReady => "the branch does not serve yet",
+            Self::Stale => "a later request of the session was seen, or another with this number",
+            Self::ForeignPassbook => "the passbook is not of this cluster as this branch knows it",
+        }
+    }
 }
 
 /// What became of an operation.

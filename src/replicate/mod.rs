@@ -1,56 +1,81 @@
 //! Replication schemes as pure state machines: an input goes in, effects come out.
 //!
 //! A scheme never sleeps, reads a clock, opens a socket or touches a disk. The driver ([`crate::branch`])
-//! does that for it, and so does the simulation ([`sim`]) with a seeded network. One file a scheme.
+//! does that for it, and so does the simulation ([`sim`]) with a seeded network and disk.
+//!
+//! What a driver promises:
+//! - Inputs come one at a time, and time never goes back.
+//! - A message comes in only while the stream that it was sent on is the newest one that
+//!   [`Input::PeerUp`] announced at both ends.
+//! - Records are appended in the order of their effects, and nothing is done about an effect after an
+//!   [`Effect::Persist`] that could not be appended: the branch ends.
+//! - After some inputs, at the latest before it waits for more, it calls [`Replication::settle`].
 
 mod broadcast;
+pub mod passbook;
 mod settings;
 pub mod sim;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bank::{Answer, BranchId, Money, Operation, Write};
+use crate::bank::{Answer, BranchId, Money, Operation, RequestId, Seq, Version, Write};
 
 pub use broadcast::Broadcast;
-pub use settings::{Fanout, Locking};
+pub use passbook::Passbook;
+pub use settings::{Ack, Fanout, Locking, Read};
 
 /// A point in time, counted from an epoch that the driver chooses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(pub Duration);
+
+impl Instant {
+    /// So much later.
+    #[must_use]
+    pub const fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(wait))
+    }
+}
 
 /// Names one customer's request at one branch. The driver never uses one twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// How many branches must have applied a write before the customer is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ack {
-    /// The branch that was asked.
-    Local,
-    /// Every branch.
-    All,
+/// One sending of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attempt {
+    /// Which request.
+    pub request: RequestId,
+    /// The how-manieth sending of it.
+    pub attempt: u32,
 }
 
-impl Ack {
-    /// All levels.
-    pub const ALL: [Self; 2] = [Self::Local, Self::All];
+/// Names a cluster: in memory mode one life of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterId(pub u64);
 
-    /// The name used in arguments and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::All => "all",
-        }
-    }
+/// What a customer carries from branch to branch: everything that they were shown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Token {
+    /// Where it is valid.
+    pub cluster: ClusterId,
+    /// What the customer knows.
+    pub version: Version,
 }
 
 /// What a customer asks of this branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
+    /// Under which name, so that it is done once; without a name it is done as often as it is sent.
+    pub attempt: Option<Attempt>,
     /// What to do.
     pub operation: Operation,
+    /// What the customer knows already and must not be shown less of; nothing if they carry no passbook.
+    pub token: Option<Token>,
     /// When to answer a write.
     pub ack: Ack,
+    /// What to answer a query from.
+    pub read: Read,
     /// When the customer stops waiting. What is sent to peers on their behalf carries it on.
     pub deadline: Instant,
 }
@@ -65,9 +90,9 @@ pub struct WriteId {
 }
 
 /// What branches say to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Message {
-    /// Apply this write, whatever your balance.
+    /// Broadcast: apply this write, whatever your balance.
     Propagate {
         /// Which write.
         id: WriteId,
@@ -76,17 +101,19 @@ pub enum Message {
         /// When the origin stops waiting for the answer.
         deadline: Instant,
     },
-    /// The answer to [`Message::Propagate`].
+    /// Broadcast: the answer to [`Message::Propagate`].
     Propagated {
         /// Which write.
         id: WriteId,
         /// Whether it was applied; if not, the balance would have left its range.
         applied: bool,
     },
+    /// What branches under the passbook scheme say.
+    Passbook(passbook::Message),
 }
 
 /// Something that happened to a branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// A customer asks.
     Submit {
@@ -95,6 +122,21 @@ pub enum Input {
         /// What is asked.
         request: Request,
     },
+    /// A customer has stopped waiting. A write that is on its way stays.
+    Abandon {
+        /// Whose request.
+        ticket: Ticket,
+    },
+    /// A new stream to a peer is open, and any older one is closed.
+    PeerUp {
+        /// Whom it leads to.
+        peer: BranchId,
+    },
+    /// The stream to a peer is closed.
+    PeerDown {
+        /// Whom it led to.
+        peer: BranchId,
+    },
     /// A peer says something.
     Peer {
         /// Who.
@@ -102,18 +144,44 @@ pub enum Input {
         /// What.
         message: Message,
     },
-    /// A propagation to a peer was not answered in time, or could not be sent. It may have arrived.
+    /// Broadcast: a propagation to a peer was not answered in time, or could not be sent. It may have
+    /// arrived.
     Undelivered {
         /// The peer.
         to: BranchId,
         /// The write that was to be propagated.
         id: WriteId,
     },
+    /// The journal is on disk up to here.
+    Persisted {
+        /// How many records, from the first of the journal.
+        upto: u64,
+    },
+    /// Whether the journal has room for more.
+    Room(Room),
+    /// The instant asked for by [`Effect::WakeAt`] has come.
+    Tick,
+}
+
+/// Whether a journal can grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Room {
+    /// It can.
+    #[default]
+    Enough,
+    /// What is on its way fits, and nothing more must be begun.
+    Full,
 }
 
 /// Something for the driver to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
+    /// Append a record to the journal, and say [`Input::Persisted`] when it is on disk. In memory mode
+    /// the record is for whoever observes the branch.
+    Persist {
+        /// What to write down.
+        record: passbook::Record,
+    },
     /// Say something to a peer.
     Send {
         /// Whom.
@@ -121,13 +189,32 @@ pub enum Effect {
         /// What.
         message: Message,
     },
-    /// Answer a customer. At most once for each ticket.
+    /// Answer a customer. Exactly once for each ticket, unless the branch ends first.
     Reply {
         /// Whose request.
         ticket: Ticket,
         /// What they are told.
         answer: Answer,
+        /// What the answer was made from, where the scheme knows it.
+        receipt: Option<Receipt>,
     },
+    /// Say [`Input::Tick`] at this instant, or soon after. A later call replaces none before it.
+    WakeAt(Instant),
+    /// End the branch: it must not serve any more.
+    Stop(passbook::Stop),
+}
+
+/// What an answer was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Receipt {
+    /// Where it is valid.
+    pub cluster: ClusterId,
+    /// What the answer shows: its balance is that of exactly these entries.
+    pub version: Arc<Version>,
+    /// For an accepted write, its place in the branch's log.
+    pub seq: Option<Seq>,
+    /// For an accepted write, how many branches are known to hold it.
+    pub achieved: u32,
 }
 
 /// What an auditor may know of a branch.
@@ -149,8 +236,11 @@ pub struct Audit {
 
 /// A replica of the bank under one scheme.
 pub trait Replication: Send {
-    /// Takes in what happened and appends what is to be done about it.
-    fn on(&mut self, input: Input, effects: &mut Vec<Effect>);
+    /// Takes in what happened at `now` and appends what is to be done about it.
+    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>);
+
+    /// Appends what was put off until no more inputs are at hand, so that one message covers many.
+    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>);
 
     /// What an auditor sees now.
     fn audit(&self) -> Audit;

@@ -1,0 +1,191 @@
+//! What branches say to each other, and what they write down.
+
+use thiserror::Error;
+
+use crate::bank::{
+    Chain, Entry, Member, Money, RequestId, Row, Seq, Total, Version,
+};
+
+/// One life of a branch's memory. Random: a branch that lost its memory comes back with another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Incarnation(pub u64);
+
+/// The age of a withdrawal that waits for rights: the smaller, the older (Lamport, 1978).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority {
+    /// The Lamport clock when it began to wait.
+    pub clock: u64,
+    /// Where it waits: settles ties.
+    pub member: Member,
+}
+
+/// Which of the two rounds of a collect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Round {
+    /// Its replies show what was true before an instant.
+    First,
+    /// Its replies show what was true after that instant.
+    Second,
+}
+
+/// The first message both ways on each new stream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Hello {
+    /// A hash of what must be the same everywhere: the branches and the opening balance.
+    pub configuration: u64,
+    /// The sender's life.
+    pub incarnation: Incarnation,
+    /// The receiver's life, if the sender knows one.
+    pub yours: Option<Incarnation>,
+    /// What is durable at the sender.
+    pub durable: Version,
+    /// How long the sender's copy of the receiver's log is, and the hash over it.
+    pub your_log: (Seq, Chain),
+    /// Whether the sender has heard the receiver's hello on this stream.
+    pub heard: bool,
+}
+
+/// What branches say to each other under the passbook scheme.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Message {
+    /// Who I am and what I know.
+    Hello(Hello),
+    /// Rows that you may not have: together with what you have, causally closed.
+    Push {
+        /// Any but the receiver's.
+        rows: Vec<Row>,
+    },
+    /// What is durable here.
+    Acknowledge {
+        /// Where.
+        branch: Member,
+        /// In which life.
+        incarnation: Incarnation,
+        /// What.
+        durable: Version,
+    },
+    /// Grant me rights.
+    Borrow {
+        /// Names the question.
+        id: u64,
+        /// The oldest withdrawal that waits for them.
+        priority: Priority,
+        /// How much is missing.
+        need: Money,
+        /// What the receiver shall have granted in total, so that a repeated question changes nothing.
+        target: Total,
+    },
+    /// I grant nothing.
+    Decline {
+        /// Which question.
+        id: u64,
+    },
+    /// Show me your ledger.
+    Collect {
+        /// Names the collect.
+        id: u64,
+        /// Which round of it.
+        round: Round,
+    },
+    /// My ledger, all of it, as customers may see it.
+    Collected {
+        /// Which collect.
+        id: u64,
+        /// Which round of it.
+        round: Round,
+        /// All rows, by member.
+        rows: Vec<Row>,
+    },
+}
+
+/// One record of a branch's journal. A record follows everything that it depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Record {
+    /// The journal begins: a new life.
+    Founded {
+        /// Which.
+        incarnation: Incarnation,
+        /// The hash of what must be the same everywhere.
+        configuration: u64,
+    },
+    /// The life of a peer: another one of that branch is not the one we know.
+    Bound {
+        /// Which branch.
+        peer: Member,
+        /// Its life.
+        incarnation: Incarnation,
+    },
+    /// An entry of this branch's own log.
+    Own {
+        /// Its place in the log.
+        seq: Seq,
+        /// What it does.
+        entry: Entry,
+        /// Which request it carries out, if that had a name.
+        request: Option<RequestId>,
+        /// The hash over the log up to here.
+        chain: Chain,
+    },
+    /// Rows of other branches that arrived together.
+    Received {
+        /// Those that were news.
+        rows: Vec<Row>,
+    },
+}
+
+/// Why a branch must not go on.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
+pub enum Stop {
+    /// A peer knows entries of this branch's log that the branch does not.
+    #[error(
+        "amnesia: branch {peer} holds {theirs:?} entries of this branch's log, which has {ours:?}; it was restarted without its memory or from an old copy"
+    )]
+    LostEntries {
+        /// Who knows more.
+        peer: crate::bank::BranchId,
+        /// How many entries the peer holds.
+        theirs: Seq,
+        /// How many there are here.
+        ours: Seq,
+    },
+    /// A peer knows another log of this branch.
+    #[error("amnesia: branch {peer} holds another log of this branch")]
+    OtherLog {
+        /// Who.
+        peer: crate::bank::BranchId,
+    },
+    /// A peer knows this branch by another life.
+    #[error(
+        "amnesia: branch {peer} knows this branch from before it was restarted without its memory; start the whole cluster anew"
+    )]
+    OtherLife {
+        /// Who.
+        peer: crate::bank::BranchId,
+    },
+    /// There are two logs of one branch.
+    #[error("two logs of branch {origin} with the same length and other entries are about")]
+    Fork {
+        /// Whose log.
+        origin: crate::bank::BranchId,
+    },
+}
+
+/// Why a journal cannot be replayed.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Corrupt {
+    /// It does not begin as a journal does, or begins again.
+    #[error("record {record} is not where it belongs")]
+    Misplaced {
+        /// From 1.
+        record: u64,
+    },
+    /// It is of another cluster.
+    #[error("the journal is of a cluster with other branches or another opening balance")]
+    OtherConfiguration,
+    /// An entry is missing or was changed.
+    #[error("record {record} does not continue the log before it")]
+    Broken {
+        /// From 1.
+        record: u64,
+    },
+}

@@ -1,0 +1,103 @@
+//! Faults put in on purpose. Without the feature `mutants` none of them can be switched on, and the code
+//! that asks for them is compiled away.
+
+/// One rule of the protocol, left out or misread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mutant {
+    /// Acknowledges a push before it is durable.
+    AcknowledgeBeforePersisting,
+    /// Takes a push for acknowledged when it is sent.
+    DropPush,
+    /// Carries out every attempt of a request.
+    ApplyRetryTwice,
+    /// Forgets the last entry of the own log at a restart and reuses its number.
+    ReuseSeqAfterRestart,
+    /// Pushes the own row without what it depends on.
+    PushWithoutClosure,
+    /// Takes the first round of a collect for both.
+    OneCollect,
+    /// Answers queries without waiting for what the customer knows.
+    IgnoreTokenOnReads,
+    /// Makes writes without waiting for what the customer knows.
+    IgnoreTokenOnWrites,
+    /// Grants rights and keeps them.
+    GrantWithoutDebiting,
+    /// Adds withdrawals to the balance of an answer instead of subtracting them.
+    SwappedSign,
+    /// Does not rebuild what is known of sessions from the journal.
+    DedupeLostAtRestart,
+    /// Reads over a missing record in the middle of the journal.
+    JournalCutInTheMiddle,
+    /// Does not remember what was rejected.
+    RejectionsNotRemembered,
+    /// Remembers the last number of a session rather than the highest.
+    DedupeKeepsLast,
+    /// Refuses when no branch has rights to give, without a proof.
+    DeclinedByAllIsProof,
+    /// Takes a collect's replies of any round.
+    CollectNotTiedToRound,
+    /// Shows what is staged to those who collect.
+    CollectShowsStaged,
+    /// Proves a refusal by the own rows of all branches instead of whole ledgers.
+    ProofOfOwnRows,
+    /// Leaves the own row out of a collect.
+    CollectWithoutOwnRow,
+    /// Takes what was replayed for durable.
+    NoSyncAfterReplay,
+    /// Writes down the rows of a push one by one, each durable by itself.
+    PushRowByRow,
+    /// Processes what comes before the hello.
+    BeforeHello,
+    /// Lets a branch that lost its memory come back.
+    IncarnationUnchecked,
+    /// Asks for rights without regard to who waits longest.
+    NoPriority,
+    /// Shows and pushes own entries that are not durable.
+    VisibleBeforeDurable,
+    /// Takes a request found in the journal for an acknowledged one.
+    JournaledIsAcknowledged,
+    /// Makes writes after their deadline.
+    StageAfterDeadline,
+    /// Pays out of the visible balance instead of rights.
+    PayOutOfBalance,
+    /// Counts a grant anew each time its row arrives.
+    GrantCountedTwice,
+    /// Counts connected branches as those that hold a write.
+    CountConnected,
+}
+
+impl Mutant {
+    /// All of them.
+    pub const ALL: [Self; 30] = [
+        Self::AcknowledgeBeforePersisting,
+        Self::DropPush,
+        Self::ApplyRetryTwice,
+        Self::ReuseSeqAfterRestart,
+        Self::PushWithoutClosure,
+        Self::OneCollect,
+        Self::IgnoreTokenOnReads,
+        Self::IgnoreTokenOnWrites,
+        Self::GrantWithoutDebiting,
+        Self::SwappedSign,
+        Self::DedupeLostAtRestart,
+        Self::JournalCutInTheMiddle,
+        Self::RejectionsNotRemembered,
+        Self::DedupeKeepsLast,
+        Self::DeclinedByAllIsProof,
+        Self::CollectNotTiedToRound,
+        Self::CollectShowsStaged,
+        Self::ProofOfOwnRows,
+        Self::CollectWithoutOwnRow,
+        Self::NoSyncAfterReplay,
+        Self::PushRowByRow,
+        Self::BeforeHello,
+        Self::IncarnationUnchecked,
+        Self::NoPriority,
+        Self::VisibleBeforeDurable,
+        Self::JournaledIsAcknowledged,
+        Self::StageAfterDeadline,
+        Self::PayOutOfBalance,
+        Self::GrantCountedTwice,
+        Self::CountConnected,
+    ];
+}

@@ -1,0 +1,136 @@
+//! What a branch under the passbook scheme is told at its start.
+
+use std::hash::Hasher as _;
+use std::time::Duration;
+
+use siphasher::sip::SipHasher13;
+
+use super::{Incarnation, Mutant};
+use crate::bank::{BranchId, Member, Money};
+
+/// Where a branch keeps what it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Storage {
+    /// In memory: what is staged is durable, and gone when the branch ends.
+    Memory,
+    /// In a journal on disk.
+    Journal,
+}
+
+/// How long a branch waits for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// How exact all of these are.
+    pub tick: Duration,
+    /// A push that was not acknowledged is repeated after this, then after twice as long, and so on.
+    pub push_repeat: Duration,
+    /// Up to this.
+    pub push_repeat_max: Duration,
+    /// A hello that was not heard is repeated after this.
+    pub hello_repeat: Duration,
+    /// A branch that was asked for rights is passed over after this.
+    pub ask_timeout: Duration,
+    /// A question of a collect is repeated after this.
+    pub collect_repeat: Duration,
+    /// Another branch's rows are passed on after this, if that branch has not seen to it itself.
+    pub relay_after: Duration,
+    /// A withdrawal that found the money moving tries again after up to this, then up to twice as long.
+    pub rest: Duration,
+    /// No request is known for longer than this after it was last sent; deadlines are no later.
+    pub horizon: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            tick: Duration::from_millis(10),
+            push_repeat: Duration::from_millis(250),
+            push_repeat_max: Duration::from_secs(2),
+            hello_repeat: Duration::from_millis(100),
+            ask_timeout: Duration::from_millis(250),
+            collect_repeat: Duration::from_millis(250),
+            relay_after: Duration::from_millis(20),
+            rest: Duration::from_millis(2),
+            horizon: Duration::from_secs(120),
+        }
+    }
+}
+
+/// How much a branch holds at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Customers that wait: for what they know, for rights, or for a snapshot.
+    pub waiting: usize,
+    /// Sessions that are remembered. Beyond it new ones are rejected.
+    pub sessions: usize,
+    /// Hashes over prefixes of the own log.
+    pub chains: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { waiting: 65_536, sessions: 1_000_000, chains: 65_536 }
+    }
+}
+
+/// How many proofs of a withdrawal may come to nothing before it is rejected as contended.
+pub const ROUNDS_MAX: u32 = 8;
+
+/// What a branch is told at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which branch this is.
+    pub me: BranchId,
+    /// All branches, this one included.
+    pub branches: Vec<BranchId>,
+    /// What they hold together at the start.
+    pub opening: Money,
+    /// Where this one keeps what it knows.
+    pub storage: Storage,
+    /// The life to begin, if the journal is empty.
+    pub incarnation: Incarnation,
+    /// Decides what is left to chance: how long withdrawals rest, and the first numbers of questions.
+    pub seed: u64,
+    /// How long it waits.
+    pub timing: Timing,
+    /// How much it holds.
+    pub limits: Limits,
+    /// A fault put in on purpose, so that what must find it can be seen to find it.
+    pub mutant: Option<Mutant>,
+}
+
+impl Settings {
+    /// Branch `me` of `branches`, in memory; `seed` decides its life and all else that is left to chance.
+    pub fn in_memory(me: BranchId, branches: &[BranchId], opening: Money, seed: u64) -> Self {
+        let mut branches = branches.to_vec();
+        branches.sort_unstable();
+        branches.dedup();
+        Self {
+            me,
+            branches,
+            opening,
+            storage: Storage::Memory,
+            incarnation: Incarnation(seed),
+            seed,
+            timing: Timing::default(),
+            limits: Limits::default(),
+            mutant: None,
+        }
+    }
+
+    /// The position of `branch`, if it is one of the cluster's.
+    pub fn member(&self, branch: BranchId) -> Option<Member> {
+        let place = self.branches.binary_search(&branch).ok()?;
+        u16::try_from(place).ok().map(Member)
+    }
+
+    /// A hash of what must be the same everywhere.
+    pub fn configuration(&self) -> u64 {
+        let mut hasher = SipHasher13::new();
+        for branch in &self.branches {
+            hasher.write_u32(branch.0);
+        }
+        hasher.write_i64(self.opening.minor_units());
+        hasher.finish()
+    }
+}
