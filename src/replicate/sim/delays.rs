@@ -8,8 +8,13 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::{Ack, Audit, Effect, Input, Instant, Replication, Request, Ticket};
 use crate::bank::{Answer, BranchId, Operation};
+use crate::replicate::{Ack, Audit, Effect, Input, Instant, Replication, Request, Ticket};
+
+/// How long customers wait: longer than any simulation lasts.
+const PATIENCE: Duration = Duration::from_hours(1);
+/// After so many inputs a scheme is taken for one that never comes to rest.
+const STEPS_MAX: usize = 100_000;
 
 /// Whether customers wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,36 +45,61 @@ pub struct Plan {
 pub struct Ran {
     /// What each customer was answered, in order.
     pub answers: Vec<Vec<Answer>>,
-    /// Every branch at the end, when no message was left.
+    /// Every branch at the end.
     pub audits: Vec<Audit>,
+}
+
+/// A branch that has just been started.
+#[derive(Debug)]
+pub struct Started<R> {
+    /// Its number.
+    pub id: BranchId,
+    /// Its replica.
+    pub replica: R,
+    /// What is to be done before anything happens.
+    pub first: Vec<Effect>,
+}
+
+#[derive(Debug, Default)]
+struct Journal {
+    records: u64,
+    /// When all of them are on disk.
+    synced: Instant,
 }
 
 struct Sim<'a, R> {
     plan: &'a Plan,
     replicas: Vec<(BranchId, R)>,
     random: Pcg64Mcg,
-    now: Duration,
+    now: Instant,
     /// What is on its way, by arrival; the running number settles ties.
-    in_flight: BTreeMap<(Duration, u64), (BranchId, Input)>,
+    in_flight: BTreeMap<(Instant, u64), (BranchId, Input)>,
     sent: u64,
+    /// How much of what is on its way is no tick.
+    moving: usize,
+    journals: HashMap<BranchId, Journal>,
     customer_of: HashMap<Ticket, usize>,
     answers: Vec<Vec<Answer>>,
 }
 
-/// Runs `plan` on `replicas` until no message is left.
+/// Runs `plan` on `branches` until all is at rest: customers are answered and nothing but ticks is on its
+/// way. A scheme that never comes to rest is cut short.
 ///
-/// Ends for every scheme that answers each message with a bounded number of messages.
-pub fn run<R: Replication>(plan: &Plan, replicas: Vec<(BranchId, R)>) -> Ran {
+/// Streams and journals never fail here, so a branch that stops is a mistake and panics.
+pub fn run<R: Replication>(plan: &Plan, branches: Vec<Started<R>>) -> Ran {
     let mut sim = Sim {
         plan,
-        replicas,
+        replicas: Vec::new(),
         random: Pcg64Mcg::seed_from_u64(plan.seed),
-        now: Duration::ZERO,
+        now: Instant::default(),
         in_flight: BTreeMap::new(),
         sent: 0,
+        moving: 0,
+        journals: HashMap::new(),
         customer_of: HashMap::new(),
         answers: vec![Vec::new(); plan.customers.len()],
     };
+    sim.start(branches);
     match plan.order {
         Order::OneAfterAnother => {
             for customer in 0..plan.customers.len() {
@@ -89,6 +119,20 @@ pub fn run<R: Replication>(plan: &Plan, replicas: Vec<(BranchId, R)>) -> Ran {
 }
 
 impl<R: Replication> Sim<'_, R> {
+    /// Connects every branch to every other.
+    fn start(&mut self, branches: Vec<Started<R>>) {
+        for Started { id, replica, first } in branches {
+            self.replicas.push((id, replica));
+            self.perform_all(id, first);
+        }
+        let ids: Vec<BranchId> = self.replicas.iter().map(|(id, _)| *id).collect();
+        for id in &ids {
+            for peer in ids.iter().filter(|peer| *peer != id) {
+                self.deliver(*id, Input::PeerUp { peer: *peer });
+            }
+        }
+    }
+
     fn next_operation(&mut self, customer: usize) {
         let done = self.answers[customer].len();
         let Some(&(branch, operation)) = self.plan.customers[customer].get(done) else {
@@ -96,40 +140,75 @@ impl<R: Replication> Sim<'_, R> {
         };
         let ticket = Ticket(self.sent);
         self.customer_of.insert(ticket, customer);
-        let request = Request { operation, ack: self.plan.ack, deadline: Instant(Duration::MAX) };
+        let deadline = self.now.after(PATIENCE);
+        let request = Request::anonymous(operation, self.plan.ack, deadline);
         self.send(branch, Input::Submit { ticket, request });
     }
 
     fn send(&mut self, to: BranchId, input: Input) {
-        let delay = self.random.random_range(Duration::ZERO..=self.plan.delay_max);
-        self.in_flight.insert((self.now + delay, self.sent), (to, input));
+        let at = self.some_time_later();
+        self.arrange(at, to, input);
+    }
+
+    fn some_time_later(&mut self) -> Instant {
+        self.now.after(self.random.random_range(Duration::ZERO..=self.plan.delay_max))
+    }
+
+    fn arrange(&mut self, at: Instant, to: BranchId, input: Input) {
+        self.moving += usize::from(input != Input::Tick);
+        self.in_flight.insert((at, self.sent), (to, input));
         self.sent += 1;
     }
 
     fn deliver_all(&mut self) {
-        let mut effects = Vec::new();
-        while let Some(((now, _), (to, input))) = self.in_flight.pop_first() {
-            self.now = now;
-            let Some((from, replica)) = self.replicas.iter_mut().find(|(id, _)| *id == to) else {
-                continue;
-            };
-            let from = *from;
-            replica.on(input, &mut effects);
-            for effect in effects.drain(..) {
-                self.perform(from, effect);
+        for _ in 0..STEPS_MAX {
+            if self.moving == 0 && self.customer_of.is_empty() {
+                return;
             }
+            let Some(((now, _), (to, input))) = self.in_flight.pop_first() else {
+                return;
+            };
+            self.now = now;
+            self.moving -= usize::from(input != Input::Tick);
+            self.deliver(to, input);
+        }
+    }
+
+    fn deliver(&mut self, to: BranchId, input: Input) {
+        let Some((_, replica)) = self.replicas.iter_mut().find(|(id, _)| *id == to) else {
+            return;
+        };
+        let mut effects = Vec::new();
+        replica.on(self.now, input, &mut effects);
+        replica.settle(self.now, &mut effects);
+        self.perform_all(to, effects);
+    }
+
+    fn perform_all(&mut self, from: BranchId, effects: Vec<Effect>) {
+        for effect in effects {
+            self.perform(from, effect);
         }
     }
 
     fn perform(&mut self, from: BranchId, effect: Effect) {
         match effect {
+            Effect::Persist { .. } => {
+                let at = self.some_time_later();
+                let journal = self.journals.entry(from).or_default();
+                journal.records += 1;
+                journal.synced = journal.synced.max(at);
+                let (at, upto) = (journal.synced, journal.records);
+                self.arrange(at, from, Input::Persisted { upto });
+            }
             Effect::Send { to, message } => self.send(to, Input::Peer { from, message }),
-            Effect::Reply { ticket, answer } => {
+            Effect::Reply { ticket, answer, .. } => {
                 if let Some(customer) = self.customer_of.remove(&ticket) {
                     self.answers[customer].push(answer);
                     self.next_operation(customer);
                 }
             }
+            Effect::WakeAt(at) => self.arrange(at.max(self.now), from, Input::Tick),
+            Effect::Stop(stop) => panic!("branch {from} stopped: {stop}"),
         }
     }
 }
@@ -142,12 +221,14 @@ mod tests {
     use crate::bank::{Money, Outcome};
     use crate::replicate::{Broadcast, Fanout, Locking};
 
-    fn cluster(branches: u32, fanout: Fanout, opening: i64) -> Vec<(BranchId, Broadcast)> {
-        let ids: Vec<BranchId> = (1..=branches).map(BranchId).collect();
-        ids.iter()
+    fn cluster(branches: u32, fanout: Fanout, opening: i64) -> Vec<Started<Broadcast>> {
+        let ids = 1..=branches;
+        ids.clone()
             .map(|id| {
-                let peers = ids.iter().copied().filter(|peer| peer != id).collect();
-                (*id, Broadcast::new(*id, peers, fanout, Money::new(opening)))
+                let peers = ids.clone().filter(|peer| *peer != id).map(BranchId).collect();
+                let id = BranchId(id);
+                let replica = Broadcast::new(id, peers, fanout, Money::new(opening));
+                Started { id, replica, first: Vec::new() }
             })
             .collect()
     }
@@ -226,13 +307,13 @@ mod tests {
         fn under_concurrency_replicas_still_converge_and_no_money_is_lost(
             (branches, customers) in (1..6_u32).prop_flat_map(|n| (Just(n), workload(n))),
             seed: u64,
-            ack_local: bool,
+            ack in prop::sample::select(&Ack::ALL),
         ) {
             let plan = Plan {
                 seed,
                 customers: customers.clone(),
                 order: Order::Concurrent,
-                ack: if ack_local { Ack::Local } else { Ack::All },
+                ack,
                 delay_max: Duration::from_millis(20),
             };
             let ran = run(&plan, cluster(branches, Fanout::Parallel, 100));
@@ -268,8 +349,10 @@ mod tests {
                 ack: Ack::All,
                 delay_max: Duration::from_millis(20),
             };
-            let replicas = cluster(3, Fanout::Parallel, 100).into_iter();
-            let locked = replicas.map(|(id, r)| (id, r.with_locking(Locking::UntilPropagated)));
+            let locked = cluster(3, Fanout::Parallel, 100).into_iter().map(|started| {
+                let replica = started.replica.with_locking(Locking::UntilPropagated);
+                Started { replica, ..started }
+            });
             let ran = run(&plan, locked.collect());
             assert!(ran.answers.iter().all(|answers| answers.len() == 6), "seed {seed}");
             let end = Money::new(100 + 12 * (2 * 5 - 2 * 3));
