@@ -131,6 +131,8 @@ impl<R: Replication> Sim<'_, R> {
                 self.deliver(*id, Input::PeerUp { peer: *peer });
             }
         }
+        // Customers come when the branches know each other.
+        self.deliver_all();
     }
 
     fn next_operation(&mut self, customer: usize) {
@@ -213,5 +215,7 @@ impl<R: Replication> Sim<'_, R> {
     }
 }
 
+#[cfg(test)]
+mod passbook_tests;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ fn cluster(branches: u32, fanout: Fanout, opening: i64) -> Vec<Started<Broadcast
 }
 
 /// What one shared account answers to the operations in order: the reference model.
-fn model(opening: i64, operations: impl Iterator<Item = Operation>) -> Vec<(bool, i64)> {
+pub(super) fn model(opening: i64, operations: impl Iterator<Item = Operation>) -> Vec<(bool, i64)> {
     let mut balance = opening;
     operations
         .map(|operation| {
@@ -38,7 +38,7 @@ fn model(opening: i64, operations: impl Iterator<Item = Operation>) -> Vec<(bool
         .collect()
 }
 
-fn operation() -> impl Strategy<Value = Operation> {
+pub(super) fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         Just(Operation::Query),
         (1..200_i64).prop_map(Operation::deposit),
@@ -46,7 +46,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-fn workload(branches: u32) -> impl Strategy<Value = Vec<Vec<(BranchId, Operation)>>> {
+pub(super) fn workload(branches: u32) -> impl Strategy<Value = Vec<Vec<(BranchId, Operation)>>> {
     let step = ((1..=branches).prop_map(BranchId), operation());
     prop::collection::vec(prop::collection::vec(step, 0..8), 1..6)
 }
