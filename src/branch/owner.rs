@@ -338,7 +338,7 @@ impl Owner {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             for effect in effects.drain(..) {
-                self.perform(effect)?;
+                self.perform(&effect)?;
             }
             // Keeps its room for the next time.
             self.effects = effects;
@@ -349,8 +349,8 @@ impl Owner {
         }
     }
 
-    fn perform(&mut self, effect: Effect) -> Result<(), Stop> {
-        match effect {
+    fn perform(&mut self, effect: &Effect) -> Result<(), Stop> {
+        match *effect {
             Effect::Reply { ticket, answer, .. } => {
                 self.fanouts.answered(ticket);
                 if let Some(Waiting { operation, since, reply }) = self.waiting.remove(&ticket) {

@@ -82,9 +82,10 @@ impl Broadcast {
         }
         let outcome = match request.operation {
             Operation::Query => Outcome::Ok,
-            Operation::Write(write) => match self.accept(write) {
-                Err(rejection) => Outcome::Rejected(rejection),
-                Ok(()) => {
+            Operation::Write(write) => {
+                if let Err(rejection) = self.accept(write) {
+                    Outcome::Rejected(rejection)
+                } else {
                     let awaits = Some(request.ack.needed(1 + self.peers.len())).filter(|n| *n > 1);
                     self.start_fanout(ticket, write, awaits, request.deadline, effects);
                     if awaits.is_some() {
@@ -92,7 +93,7 @@ impl Broadcast {
                     }
                     Outcome::Ok
                 }
-            },
+            }
         };
         effects.push(self.reply(ticket, outcome));
     }
