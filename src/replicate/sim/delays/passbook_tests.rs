@@ -62,8 +62,13 @@ fn equals_the_model(
     Ok(())
 }
 
+/// A debug build is slow: `cargo test --release` tries many more.
+const fn cases(debug: u32, release: u32) -> u32 {
+    if cfg!(debug_assertions) { debug } else { release }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(cases(500, 10_000)))]
 
     #[test]
     fn one_after_another_every_answer_is_the_models(
@@ -79,7 +84,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(cases(10, 2_000)))]
 
     #[test]
     fn one_after_another_at_fifty_branches_too(
