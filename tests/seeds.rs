@@ -5,7 +5,7 @@ use std::time::Duration;
 use passbook::bank::{BranchId, Money};
 use passbook::branch::Branch;
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
-use passbook::replicate::{Audit, Broadcast, Effect, Fanout, Input, Locking, Replication};
+use passbook::replicate::{Audit, Broadcast, Effect, Fanout, Input, Instant, Locking, Replication};
 use passbook::wire::seeds::bank::bank_client::BankClient;
 use passbook::wire::seeds::bank::{TransactionRequest, TransactionResponse};
 use passbook::wire::seeds::bankservice::bank_service_client::BankServiceClient;
@@ -195,8 +195,12 @@ async fn propagations_apply_at_one_branch_however_many_come_at_once() {
 struct Other(Broadcast);
 
 impl Replication for Other {
-    fn on(&mut self, input: Input, effects: &mut Vec<Effect>) {
-        self.0.on(input, effects);
+    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+        self.0.on(now, input, effects);
+    }
+
+    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.0.settle(now, effects);
     }
 
     fn audit(&self) -> Audit {

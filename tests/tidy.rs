@@ -160,13 +160,25 @@ fn the_check_of_layers_finds_a_violation() {
     assert!(forbidden_uses(&told, "bank", &[], &["bank", "wire"]).is_empty());
 }
 
+/// Whether `line` has `name` in it, other than as the end of a longer word.
+fn names(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| !line[..at].ends_with(char::is_alphanumeric))
+}
+
+#[test]
+fn the_end_of_a_longer_word_is_no_name() {
+    assert!(names("use tonic::Code;", "tonic") && names("::tonic::Code", "tonic"));
+    assert!(names("monotonic(tonic::Code::Ok)", "tonic"));
+    assert!(!names("MonotonicReads,", "tonic"));
+}
+
 #[test]
 fn pure_layers_name_no_clock_no_io_and_no_runtime() {
     for layer in PURE {
         for (path, text) in read(rust_files(&root().join("src").join(layer))) {
             for (number, line) in (1..).zip(text.lines()) {
                 let code = !line.trim_start().starts_with("//");
-                let named = IMPURE.iter().find(|name| code && line.contains(**name));
+                let named = IMPURE.iter().find(|name| code && names(line, name));
                 assert!(named.is_none(), "{}:{number} names {named:?}", path.display());
             }
         }

@@ -15,7 +15,7 @@ use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
 use passbook::files::Input;
 use passbook::replicate::{
-    Ack, Audit, Broadcast, Effect, Fanout, Input as Event, Locking, Message, Replication,
+    Ack, Audit, Broadcast, Effect, Fanout, Input as Event, Instant, Locking, Message, Replication,
 };
 use support::{EXERCISE, folder, json};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 struct WrongSign(Broadcast);
 
 impl Replication for WrongSign {
-    fn on(&mut self, input: Event, effects: &mut Vec<Effect>) {
+    fn on(&mut self, now: Instant, input: Event, effects: &mut Vec<Effect>) {
         let input = match input {
             Event::Peer { from, message: Message::Propagate { id, write, deadline } } => {
                 let kind = match write.kind {
@@ -36,7 +36,11 @@ impl Replication for WrongSign {
             }
             other => other,
         };
-        self.0.on(input, effects);
+        self.0.on(now, input, effects);
+    }
+
+    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.0.settle(now, effects);
     }
 
     fn audit(&self) -> Audit {

@@ -41,11 +41,25 @@ fn a_synthetic_run_passes_and_leaves_its_artifacts() {
 #[test]
 fn the_lock_holds_up_customers_and_deadlocks_nobody() {
     let home = folder();
-    for ack in ["all", "local"] {
+    for ack in ["all", "majority", "local"] {
         let arguments = ["--customers", "60", "--events", "10", "--lock", "--roam", "0.5"];
         let ran = run(&home, &[&arguments[..], &["--ack", ack, "--trace-sample", "100%"]].concat());
         assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
         assert!(stdout(&ran).contains("parallel fan-out, locked, ack"), "{}", stdout(&ran));
+    }
+}
+
+#[test]
+fn reading_ones_own_writes_is_promised_only_when_every_branch_acknowledges() {
+    let home = folder();
+    for (ack, promised) in [("all", true), ("majority", false), ("local", false)] {
+        let ran = run(&home, &["--customers", "1", "--events", "10", "--ack", ack]);
+        assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
+        let summary = json(&home.path().join("passbook-run/summary.json"));
+        assert_eq!(summary["cluster"]["ack"], ack);
+        let mut checks = summary["checks"].as_array().expect("checks").iter();
+        let own = checks.find(|check| check["property"] == "read your writes").expect("there");
+        assert_eq!(own["promised"], promised, "{ack}");
     }
 }
 

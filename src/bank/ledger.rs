@@ -104,7 +104,9 @@ mod tests {
 
     fn row(origin: u16, entries: &[Entry]) -> Row {
         let mut row = Row::empty(Member(origin));
-        entries.iter().for_each(|entry| row.append(entry, None));
+        for entry in entries {
+            row.append(entry, None);
+        }
         row
     }
 

@@ -15,6 +15,11 @@ impl Clock {
         Self { epoch: Instant::now() }
     }
 
+    /// The scheme's name for this instant.
+    pub(super) fn now(self) -> replicate::Instant {
+        self.at(Instant::now())
+    }
+
     /// The scheme's name for `instant`.
     pub(super) fn at(self, instant: Instant) -> replicate::Instant {
         replicate::Instant(instant.saturating_duration_since(self.epoch))

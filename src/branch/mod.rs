@@ -17,6 +17,7 @@ mod seeds;
 mod server;
 mod services;
 mod statistics;
+mod wakes;
 
 pub use owner::{Branch, BranchHandle, BranchInfo, Peer};
 pub use server::ServeError;

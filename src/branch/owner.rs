@@ -11,8 +11,12 @@ use super::clock::Clock;
 use super::fanouts::Fanouts;
 use super::link::{Delivered, Delivery, Propagation};
 use super::statistics::Statistics;
+use super::wakes::Wakes;
 use crate::bank::{Answer, BranchId, Money, Operation, Write};
-use crate::replicate::{Ack, Audit, Effect, Input, Message, Replication, Request, Ticket, WriteId};
+use crate::replicate::passbook::Stop;
+use crate::replicate::{
+    self, Ack, Audit, Effect, Input, Message, Replication, Request, Ticket, WriteId,
+};
 use crate::telemetry::{Family, SpanContext};
 use crate::wire::Failure;
 
@@ -61,8 +65,9 @@ impl Branch {
     ) -> Self {
         let info = BranchInfo { id, peers, opening, replication: replica.name() };
         let (commands, queue) = mpsc::channel(QUEUE);
-        let handle = BranchHandle { commands, clock: Clock::start() };
-        let owner = Owner::new(&info, replica, queue);
+        let clock = Clock::start();
+        let handle = BranchHandle { commands, clock };
+        let owner = Owner::new(&info, replica, queue, clock);
         Self { info, owner, handle }
     }
 
@@ -94,7 +99,7 @@ pub(super) enum Command {
     /// A write to apply here that was given no name.
     Apply {
         write: Write,
-        deadline: crate::replicate::Instant,
+        deadline: replicate::Instant,
         reply: oneshot::Sender<bool>,
     },
     Delivered(Delivered),
@@ -123,7 +128,7 @@ impl BranchHandle {
         deadline: Instant,
         trace: Option<SpanContext>,
     ) -> Result<Answer, Failure> {
-        let request = Request { operation, ack, deadline: self.clock.at(deadline) };
+        let request = Request::anonymous(operation, ack, self.clock.at(deadline));
         let since = Instant::now();
         self.ask(|reply| Command::Submit { request, since, trace, reply }).await
     }
@@ -180,6 +185,7 @@ struct Waiting {
 pub(super) struct Owner {
     replica: Box<dyn Replication>,
     queue: mpsc::Receiver<Command>,
+    clock: Clock,
     links: HashMap<BranchId, mpsc::Sender<Propagation>>,
     waiting: HashMap<Ticket, Waiting>,
     asking: HashMap<WriteId, oneshot::Sender<bool>>,
@@ -187,6 +193,7 @@ pub(super) struct Owner {
     statistics: Statistics,
     id: BranchId,
     next_ticket: u64,
+    wakes: Wakes,
     /// Whether the branch is going away.
     ending: bool,
     /// What happened while effects were performed.
@@ -205,10 +212,12 @@ impl Owner {
         info: &BranchInfo,
         replica: Box<dyn Replication>,
         queue: mpsc::Receiver<Command>,
+        clock: Clock,
     ) -> Self {
         Self {
             replica,
             queue,
+            clock,
             links: HashMap::new(),
             waiting: HashMap::new(),
             asking: HashMap::new(),
@@ -216,6 +225,7 @@ impl Owner {
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
             id: info.id,
             next_ticket: 1,
+            wakes: Wakes::default(),
             ending: false,
             inputs: VecDeque::new(),
             effects: Vec::new(),
@@ -228,29 +238,33 @@ impl Owner {
     }
 
     /// Works until nobody holds a handle any more. After `shutdown` customers are refused, and when the
-    /// last propagation has ended the links are closed; peers and auditors are served to the end.
-    pub(super) async fn run(mut self, shutdown: CancellationToken) {
+    /// last propagation has ended the links are closed; peers and auditors are served to the end. A scheme
+    /// that must not go on ends it at once, and whoever waits learns that the branch is going away.
+    pub(super) async fn run(mut self, shutdown: CancellationToken) -> Result<(), Stop> {
         let mut commands = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
                 biased;
                 taken = self.queue.recv_many(&mut commands, BATCH) => {
                     if taken == 0 {
-                        return;
-                    }
-                    for command in commands.drain(..) {
-                        self.on(command);
+                        return Ok(());
                     }
                 }
+                () = self.wakes.first(self.clock) => {}
                 () = shutdown.cancelled(), if !self.ending => self.ending = true,
             }
+            for command in commands.drain(..) {
+                self.on(command)?;
+            }
+            self.settle()?;
             if self.ending && self.replica.audit().outstanding == 0 {
                 self.links.clear();
             }
         }
     }
 
-    fn on(&mut self, command: Command) {
+    fn on(&mut self, command: Command) -> Result<(), Stop> {
+        let now = self.clock.now();
         match command {
             // Without an answer the handler says that the branch is going away.
             Command::Submit { .. } if self.ending => {}
@@ -261,7 +275,7 @@ impl Owner {
                 if let Some(parent) = trace {
                     self.fanouts.expect(ticket, parent);
                 }
-                self.replica.on(Input::Submit { ticket, request }, &mut self.effects);
+                self.inputs.push_back(Input::Submit { ticket, request });
             }
             Command::Propagate { from, message, reply } => {
                 if let Message::Propagate { id, .. } = message {
@@ -285,7 +299,18 @@ impl Owner {
                 let _ = reply.send(self.statistics.families(self.id, &self.replica.audit()));
             }
         }
-        self.perform_all();
+        self.perform_all(now)
+    }
+
+    /// Ends a batch of inputs with the tick that may be due.
+    fn settle(&mut self) -> Result<(), Stop> {
+        let now = self.clock.now();
+        if self.wakes.take_due(now) {
+            self.inputs.push_back(Input::Tick);
+            self.perform_all(now)?;
+        }
+        self.replica.settle(now, &mut self.effects);
+        self.perform_all(now)
     }
 
     fn next_ticket(&mut self) -> Ticket {
@@ -309,24 +334,24 @@ impl Owner {
 
     /// Performs effects, and feeds what comes of them back, until nothing is left. Each write makes
     /// a bounded number of both.
-    fn perform_all(&mut self) {
+    fn perform_all(&mut self, now: replicate::Instant) -> Result<(), Stop> {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             for effect in effects.drain(..) {
-                self.perform(effect);
+                self.perform(&effect)?;
             }
             // Keeps its room for the next time.
             self.effects = effects;
             let Some(input) = self.inputs.pop_front() else {
-                return;
+                return Ok(());
             };
-            self.replica.on(input, &mut self.effects);
+            self.replica.on(now, input, &mut self.effects);
         }
     }
 
-    fn perform(&mut self, effect: Effect) {
-        match effect {
-            Effect::Reply { ticket, answer } => {
+    fn perform(&mut self, effect: &Effect) -> Result<(), Stop> {
+        match *effect {
+            Effect::Reply { ticket, answer, .. } => {
                 self.fanouts.answered(ticket);
                 if let Some(Waiting { operation, since, reply }) = self.waiting.remove(&ticket) {
                     self.statistics.answered(operation, answer.outcome, since.elapsed());
@@ -349,6 +374,11 @@ impl Owner {
                     let _ = reply.send(applied);
                 }
             }
+            // No stream was announced that it could be sent on, and nothing is kept on disk.
+            Effect::Send { message: Message::Passbook(_), .. } | Effect::Persist { .. } => {}
+            Effect::WakeAt(at) => self.wakes.add(at),
+            Effect::Stop(stop) => return Err(stop),
         }
+        Ok(())
     }
 }

@@ -15,6 +15,7 @@ use super::link::Link;
 use super::owner::Branch;
 use super::seeds::Seeds;
 use super::services::{DEADLINE_MAX, Services};
+use crate::replicate::passbook::Stop;
 use crate::wire::seeds::bank::bank_server::BankServer as SeedBankServer;
 use crate::wire::seeds::bankservice::bank_service_server::BankServiceServer;
 use crate::wire::v1::bank_server::BankServer;
@@ -38,6 +39,9 @@ pub enum ServeError {
     /// The contracts cannot be described to callers.
     #[error("failed to describe the contracts: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// Its replication scheme ended it.
+    #[error("stopped: {0}")]
+    Stopped(#[from] Stop),
 }
 
 /// Every contract a branch serves, for callers who ask.
@@ -79,7 +83,16 @@ impl Branch {
                 Link { from: info.id, to: peer.id, address: peer.address, clock: handle.clock };
             links.spawn(link.run(propagations, attempted, handle.reports()));
         }
-        let owner = tokio::spawn(owner.run(shutdown.clone()));
+        let closing = CancellationToken::new();
+        let owner = tokio::spawn({
+            let (shutdown, closing) = (shutdown.clone(), closing.clone());
+            async move {
+                let ended = owner.run(shutdown).await;
+                // From now on all that anybody can be told is that the branch is going away.
+                closing.cancel();
+                ended
+            }
+        });
 
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_not_serving::<BankServer<Services>>().await;
@@ -94,7 +107,6 @@ impl Branch {
 
         let seeds = Seeds::new(&info, handle.clone());
         let services = Services::new(info, handle);
-        let closing = CancellationToken::new();
         let serving = Server::builder()
             .timeout(DEADLINE_MAX)
             .max_concurrent_streams(STREAMS_MAX)
@@ -113,11 +125,14 @@ impl Branch {
                 closing.clone().cancelled_owned(),
             );
         let ending = async {
-            shutdown.cancelled().await;
-            // The owner closes the links' queues when its propagations have ended. Closing a connection
-            // from the link's side takes a fraction of what it takes from the server's.
-            let links_ended = async { while links.join_next().await.is_some() {} };
-            let _ = timeout(GRACE, links_ended).await;
+            let in_order = async {
+                shutdown.cancelled().await;
+                // The owner closes the links' queues when its propagations have ended. Closing a
+                // connection from the link's side takes a fraction of what it takes from the server's.
+                let links_ended = async { while links.join_next().await.is_some() {} };
+                let _ = timeout(GRACE, links_ended).await;
+            };
+            closing.run_until_cancelled(in_order).await;
             closing.cancel();
             sleep(GRACE).await;
         };
@@ -134,8 +149,10 @@ impl Branch {
         };
         // Nobody is left to ask it, but for handles within the process.
         owner.abort();
-        // It was ended here, so how it ended says nothing.
-        let _ = owner.await;
+        // If it was ended here, how it ended says nothing.
+        if let Ok(Err(stop)) = owner.await {
+            return Err(stop.into());
+        }
         Ok(served?)
     }
 }

@@ -6,7 +6,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 
 use super::owner::{BranchHandle, BranchInfo};
-use crate::bank::{BranchId, Money, Operation, WriteKind};
+use crate::bank::{BranchId, Operation, WriteKind};
 use crate::replicate::{Ack, Ticket, WriteId};
 use crate::telemetry::{CallSpan, extract};
 use crate::wire::v1::bank_server::Bank;
@@ -16,7 +16,7 @@ use crate::wire::v1::{
     PropagateReply, PropagateRequest, QueryReply, QueryRequest, StateReply, StateRequest,
     WriteReply, WriteRequest,
 };
-use crate::wire::{Failure, from_state, timeout, to_ack, to_write, to_write_reply};
+use crate::wire::{Failure, from_state, timeout, to_ack, to_query_reply, to_write, to_write_reply};
 
 /// For callers that set no deadline, and the most that any gets.
 pub(super) const DEADLINE_MAX: Duration = Duration::from_mins(1);
@@ -114,8 +114,7 @@ impl Bank for Services {
         let span = self.span(request.metadata(), "passbook.v1.Bank/Query");
         let deadline = deadline(request.metadata());
         let answer = self.handle.submit(Operation::Query, Ack::Local, deadline, None).await;
-        let balance = |answer: crate::bank::Answer| answer.balance.map_or(0, Money::minor_units);
-        end(span, answer.map(|answer| QueryReply { balance: balance(answer) }))
+        end(span, answer.and_then(to_query_reply))
     }
 }
 

@@ -11,8 +11,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{
-    Ack, Audit, Effect, Fanout, Input, Instant, Locking, Message, Replication, Request, Ticket,
-    WriteId,
+    Audit, Effect, Fanout, Input, Instant, Locking, Message, Replication, Request, Ticket, WriteId,
 };
 use crate::bank::{
     Account, Answer, BranchId, Money, Operation, Outcome, Rejection, Write, WriteKind,
@@ -39,12 +38,13 @@ pub struct Broadcast {
 struct InFlight {
     write: Write,
     deadline: Instant,
-    /// Whether the customer still waits for it.
-    ack: Ack,
+    /// How many branches must hold it before the customer is answered; none once that is done.
+    awaits: Option<usize>,
+    /// How many branches hold it, this one included.
+    holders: usize,
     /// How many peers were told, and how many of those answered or were given up.
     told: usize,
     ended: usize,
-    all_applied: bool,
 }
 
 impl Broadcast {
@@ -86,8 +86,9 @@ impl Broadcast {
                 if let Err(rejection) = self.accept(write) {
                     Outcome::Rejected(rejection)
                 } else {
-                    self.start_fanout(ticket, write, request, effects);
-                    if request.ack == Ack::All && !self.peers.is_empty() {
+                    let awaits = Some(request.ack.needed(1 + self.peers.len())).filter(|n| *n > 1);
+                    self.start_fanout(ticket, write, awaits, request.deadline, effects);
+                    if awaits.is_some() {
                         return;
                     }
                     Outcome::Ok
@@ -110,7 +111,8 @@ impl Broadcast {
         &mut self,
         ticket: Ticket,
         write: Write,
-        request: Request,
+        awaits: Option<usize>,
+        deadline: Instant,
         effects: &mut Vec<Effect>,
     ) {
         if self.peers.is_empty() {
@@ -120,14 +122,7 @@ impl Broadcast {
             Fanout::Sequential => 1,
             Fanout::Parallel => self.peers.len(),
         };
-        let flight = InFlight {
-            write,
-            deadline: request.deadline,
-            ack: request.ack,
-            told,
-            ended: 0,
-            all_applied: true,
-        };
+        let flight = InFlight { write, deadline, awaits, holders: 1, told, ended: 0 };
         effects
             .extend(self.peers[..told].iter().map(|peer| self.propagate(*peer, ticket, &flight)));
         self.fanouts.insert(ticket, flight);
@@ -148,21 +143,24 @@ impl Broadcast {
             return;
         };
         flight.ended += 1;
-        flight.all_applied &= applied;
-        if flight.ended < flight.told {
-            return;
-        }
-        if let Some(next) = self.peers.get(flight.told) {
-            flight.told += 1;
+        flight.holders += usize::from(applied);
+        let over = flight.ended == self.peers.len();
+        let outcome = match flight.awaits {
+            Some(needed) if flight.holders >= needed => Some(Outcome::Ok),
+            Some(_) if over => Some(Outcome::Unknown),
+            _ => None,
+        };
+        flight.awaits.take_if(|_| outcome.is_some());
+        let next = self.peers.get(flight.told).filter(|_| flight.ended == flight.told);
+        flight.told += usize::from(next.is_some());
+        effects.extend(outcome.map(|outcome| self.reply(id.ticket, outcome)));
+        if let Some(next) = next {
             effects.push(self.propagate(*next, id.ticket, &self.fanouts[&id.ticket]));
+        }
+        if !over {
             return;
         }
-        let outcome = if flight.all_applied { Outcome::Ok } else { Outcome::Unknown };
-        let waited_for = flight.ack == Ack::All;
         self.fanouts.remove(&id.ticket);
-        if waited_for {
-            effects.push(self.reply(id.ticket, outcome));
-        }
         while !self.is_locked()
             && let Some((ticket, request)) = self.waiting.pop_front()
         {
@@ -171,12 +169,13 @@ impl Broadcast {
     }
 
     fn reply(&self, ticket: Ticket, outcome: Outcome) -> Effect {
-        Effect::Reply { ticket, answer: Answer { outcome, balance: Some(self.account.balance()) } }
+        let answer = Answer { outcome, balance: Some(self.account.balance()) };
+        Effect::Reply { ticket, answer, receipt: None }
     }
 }
 
 impl Replication for Broadcast {
-    fn on(&mut self, input: Input, effects: &mut Vec<Effect>) {
+    fn on(&mut self, _now: Instant, input: Input, effects: &mut Vec<Effect>) {
         match input {
             Input::Submit { ticket, request } => self.submit(ticket, request, effects),
             Input::Peer { from, message: Message::Propagate { id, write, .. } } => {
@@ -189,8 +188,18 @@ impl Replication for Broadcast {
                 self.end_propagation(id, applied, effects);
             }
             Input::Undelivered { id, .. } => self.end_propagation(id, false, effects),
+            // Each write is a call of its own: there are no streams, no journal and no timers.
+            Input::Abandon { .. }
+            | Input::PeerUp { .. }
+            | Input::PeerDown { .. }
+            | Input::Peer { message: Message::Passbook(_), .. }
+            | Input::Persisted { .. }
+            | Input::Room(_)
+            | Input::Tick => {}
         }
     }
+
+    fn settle(&mut self, _now: Instant, _effects: &mut Vec<Effect>) {}
 
     fn audit(&self) -> Audit {
         Audit {
@@ -213,6 +222,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::replicate::Ack;
 
     const LATER: Instant = Instant(Duration::from_secs(10));
 
@@ -222,12 +232,12 @@ mod tests {
 
     fn step(branch: &mut Broadcast, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
-        branch.on(input, &mut effects);
+        branch.on(Instant::default(), input, &mut effects);
         effects
     }
 
     fn submit(branch: &mut Broadcast, operation: Operation, ack: Ack) -> Vec<Effect> {
-        let request = Request { operation, ack, deadline: LATER };
+        let request = Request::anonymous(operation, ack, LATER);
         step(branch, Input::Submit { ticket: Ticket(7), request })
     }
 
@@ -251,7 +261,7 @@ mod tests {
             Effect::Reply { answer, .. } => {
                 Some((answer.outcome, answer.balance.expect("carried").minor_units()))
             }
-            Effect::Send { .. } => None,
+            _ => None,
         })
     }
 
@@ -289,6 +299,23 @@ mod tests {
     }
 
     #[test]
+    fn ack_majority_answers_when_half_of_the_peers_hold_it() {
+        for fanout in Fanout::ALL {
+            let peers = (2..=5).map(BranchId).collect();
+            let mut branch = Broadcast::new(BranchId(1), peers, fanout, Money::new(100));
+            let told_first = told(&submit(&mut branch, Operation::deposit(10), Ack::Majority));
+            assert_eq!(told_first.len(), if fanout == Fanout::Parallel { 4 } else { 1 });
+            assert_eq!(answer(&step(&mut branch, answered_by(2, true))), None);
+            assert_eq!(answer(&step(&mut branch, answered_by(3, false))), None);
+            let third = step(&mut branch, answered_by(4, true));
+            assert_eq!(answer(&third), Some((Outcome::Ok, 110)));
+            assert_eq!(branch.audit().outstanding, 1, "the last peer has not answered");
+            assert_eq!(step(&mut branch, answered_by(5, true)), []);
+            assert_eq!(branch.audit().outstanding, 0);
+        }
+    }
+
+    #[test]
     fn a_withdrawal_beyond_the_balance_is_refused_and_told_to_nobody() {
         let mut branch = branch_1(Fanout::Parallel);
         let effects = submit(&mut branch, Operation::withdraw(101), Ack::All);
@@ -310,19 +337,16 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_did_not_answer_makes_the_outcome_unknown() {
-        for lost in [
-            answered_by(3, false),
-            Input::Undelivered {
-                to: BranchId(3),
-                id: WriteId { origin: BranchId(1), ticket: Ticket(7) },
-            },
-        ] {
-            let mut branch = branch_1(Fanout::Parallel);
-            submit(&mut branch, Operation::deposit(10), Ack::All);
-            step(&mut branch, answered_by(2, true));
-            assert_eq!(answer(&step(&mut branch, lost)), Some((Outcome::Unknown, 110)));
-            assert_eq!(branch.audit().undelivered, 1);
+    fn peers_that_did_not_answer_make_the_outcome_unknown() {
+        let id = WriteId { origin: BranchId(1), ticket: Ticket(7) };
+        for (ack, others_applied) in [(Ack::All, true), (Ack::Majority, false)] {
+            for lost in [answered_by(3, false), Input::Undelivered { to: BranchId(3), id }] {
+                let mut branch = branch_1(Fanout::Parallel);
+                submit(&mut branch, Operation::deposit(10), ack);
+                assert_eq!(answer(&step(&mut branch, answered_by(2, others_applied))), None);
+                assert_eq!(answer(&step(&mut branch, lost)), Some((Outcome::Unknown, 110)));
+                assert_eq!(branch.audit().undelivered, 1 + u64::from(!others_applied));
+            }
         }
     }
 
@@ -339,7 +363,7 @@ mod tests {
         let mut branch = branch_1(Fanout::Parallel).with_locking(Locking::UntilPropagated);
         submit(&mut branch, Operation::deposit(10), Ack::Local);
         let ask = |ticket, operation| {
-            let request = Request { operation, ack: Ack::All, deadline: LATER };
+            let request = Request::anonymous(operation, Ack::All, LATER);
             Input::Submit { ticket: Ticket(ticket), request }
         };
         assert_eq!(step(&mut branch, ask(8, Operation::Query)), []);

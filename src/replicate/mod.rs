@@ -80,6 +80,13 @@ pub struct Request {
     pub deadline: Instant,
 }
 
+impl Request {
+    /// One without a name, of a customer who carries no passbook.
+    pub fn anonymous(operation: Operation, ack: Ack, deadline: Instant) -> Self {
+        Self { attempt: None, operation, token: None, ack, read: Read::default(), deadline }
+    }
+}
+
 /// Names a write in the whole cluster: the branch that accepted it, and the ticket it had there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WriteId {

@@ -18,6 +18,7 @@ pub fn to_ack(ack: i32) -> Result<Ack, Failure> {
     match v1::Ack::try_from(ack) {
         Ok(v1::Ack::Unspecified | v1::Ack::All) => Ok(Ack::All),
         Ok(v1::Ack::Local) => Ok(Ack::Local),
+        Ok(v1::Ack::Majority) => Ok(Ack::Majority),
         Err(_) => Err(Failure::BadRequest(format!("there is no ack level {ack}"))),
     }
 }
@@ -26,6 +27,7 @@ pub fn to_ack(ack: i32) -> Result<Ack, Failure> {
 pub fn from_ack(ack: Ack) -> i32 {
     match ack {
         Ack::Local => v1::Ack::Local,
+        Ack::Majority => v1::Ack::Majority,
         Ack::All => v1::Ack::All,
     }
     .into()
@@ -36,14 +38,23 @@ pub fn to_write_reply(answer: Answer) -> Result<v1::WriteReply, Failure> {
     let result = match answer.outcome {
         Outcome::Ok => v1::WriteResult::Success,
         Outcome::Rejected(Rejection::InsufficientFunds) => v1::WriteResult::InsufficientFunds,
-        Outcome::Rejected(Rejection::OutOfRange) => return Err(Failure::OutOfRange),
-        Outcome::Rejected(Rejection::BadRequest) => {
-            return Err(Failure::BadRequest("the branch cannot carry this out".to_owned()));
-        }
+        Outcome::Rejected(rejection) => return Err(rejection.into()),
         Outcome::Unknown => return Err(Failure::NotAcknowledged),
     };
     let balance = answer.balance.map_or(0, Money::minor_units);
     Ok(v1::WriteReply { result: result.into(), balance })
+}
+
+/// A query's answer as a message, or the failure it is told by.
+pub fn to_query_reply(answer: Answer) -> Result<v1::QueryReply, Failure> {
+    match answer.outcome {
+        Outcome::Ok => {
+            let balance = answer.balance.map_or(0, Money::minor_units);
+            Ok(v1::QueryReply { balance })
+        }
+        Outcome::Rejected(rejection) => Err(rejection.into()),
+        Outcome::Unknown => Err(Failure::NotAcknowledged),
+    }
 }
 
 /// What a customer learns from the answer to a write. A result that is not known is an unknown outcome.
@@ -107,7 +118,17 @@ mod tests {
         let failure =
             |outcome| to_write_reply(Answer { outcome, balance: None }).expect_err("failure");
         assert_eq!(failure(Outcome::Rejected(Rejection::OutOfRange)), Failure::OutOfRange);
+        let contended = Rejection::Contended;
+        assert_eq!(failure(Outcome::Rejected(contended)), Failure::Refused(contended));
         assert_eq!(failure(Outcome::Unknown), Failure::NotAcknowledged);
+    }
+
+    #[test]
+    fn a_refused_query_carries_no_balance() {
+        let asked = |outcome| to_query_reply(Answer { outcome, balance: Some(Money::new(5)) });
+        assert_eq!(asked(Outcome::Ok), Ok(v1::QueryReply { balance: 5 }));
+        let not_ready = Rejection::NotReady;
+        assert_eq!(asked(Outcome::Rejected(not_ready)), Err(Failure::Refused(not_ready)));
     }
 
     #[test]
@@ -120,7 +141,7 @@ mod tests {
 
     #[test]
     fn every_ack_level_survives_the_wire() {
-        for ack in [Ack::Local, Ack::All] {
+        for ack in Ack::ALL {
             assert_eq!(to_ack(from_ack(ack)), Ok(ack));
         }
         assert_eq!(to_ack(0), Ok(Ack::All));

@@ -25,8 +25,11 @@ pub enum Failure {
     /// Another scheme than the running one is needed.
     #[error("propagate operations need replication broadcast; this branch replicates by {0}")]
     OtherScheme(&'static str),
-    /// The write was made here, but some branch did not acknowledge it.
-    #[error("not every branch acknowledged the write: it may or may not be there")]
+    /// The branch definitely did not do it, for a reason that has no failure of its own here.
+    #[error("rejected: {}", .0.name())]
+    Refused(Rejection),
+    /// The write was made here, but fewer branches acknowledged it than the customer asked for.
+    #[error("too few branches acknowledged the write: it may or may not be there")]
     NotAcknowledged,
     /// The branch is going away or cannot take more.
     #[error("the branch is shutting down")]
@@ -38,9 +41,26 @@ impl Failure {
         match self {
             Self::BadRequest(_) => Code::InvalidArgument,
             Self::OutOfRange | Self::BeyondInt32(_) => Code::OutOfRange,
-            Self::OtherScheme(_) => Code::FailedPrecondition,
+            Self::OtherScheme(_) | Self::Refused(_) => Code::FailedPrecondition,
             Self::NotAcknowledged | Self::MadeBeyondInt32(_) => Code::Aborted,
             Self::ShuttingDown => Code::Unavailable,
+        }
+    }
+}
+
+impl From<Rejection> for Failure {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::OutOfRange => Self::OutOfRange,
+            Rejection::BadRequest => Self::BadRequest(rejection.name().to_owned()),
+            Rejection::InsufficientFunds
+            | Rejection::RightsUnavailable
+            | Rejection::Contended
+            | Rejection::TooFewBranches
+            | Rejection::Overloaded
+            | Rejection::NotReady
+            | Rejection::Stale
+            | Rejection::ForeignPassbook => Self::Refused(rejection),
         }
     }
 }
@@ -90,6 +110,8 @@ mod tests {
         assert_eq!(outcome(Failure::MadeBeyondInt32(money)), Outcome::Unknown);
         let other = Failure::OtherScheme("leader");
         assert_eq!(outcome(other), Outcome::Rejected(Rejection::BadRequest));
+        let refused = Failure::from(Rejection::RightsUnavailable);
+        assert_eq!(outcome(refused), Outcome::Rejected(Rejection::BadRequest));
         assert_eq!(outcome(Failure::NotAcknowledged), Outcome::Unknown);
         assert_eq!(outcome(Failure::ShuttingDown), Outcome::Unknown);
         assert_eq!(outcome_of(Code::DeadlineExceeded), Outcome::Unknown);

@@ -6,7 +6,9 @@ mod convert;
 mod deadline;
 mod failure;
 
-pub use convert::{from_ack, from_state, to_ack, to_answer, to_state, to_write, to_write_reply};
+pub use convert::{
+    from_ack, from_state, to_ack, to_answer, to_query_reply, to_state, to_write, to_write_reply,
+};
 pub use deadline::timeout;
 pub use failure::{Failure, outcome_of};
 

@@ -2,9 +2,7 @@
 
 use thiserror::Error;
 
-use crate::bank::{
-    Chain, Entry, Member, Money, RequestId, Row, Seq, Total, Version,
-};
+use crate::bank::{Chain, Entry, Member, Money, RequestId, Row, Seq, Total, Version};
 
 /// One life of a branch's memory. Random: a branch that lost its memory comes back with another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

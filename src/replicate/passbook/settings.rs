@@ -51,7 +51,7 @@ impl Default for Timing {
             collect_repeat: Duration::from_millis(250),
             relay_after: Duration::from_millis(20),
             rest: Duration::from_millis(2),
-            horizon: Duration::from_secs(120),
+            horizon: Duration::from_mins(2),
         }
     }
 }
@@ -116,6 +116,19 @@ impl Settings {
             limits: Limits::default(),
             mutant: None,
         }
+    }
+
+    /// Whether a fault was put in.
+    #[cfg(feature = "mutants")]
+    pub(super) fn has(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// Whether a fault was put in: never in this build.
+    #[cfg(not(feature = "mutants"))]
+    #[expect(clippy::unused_self, reason = "the same call with and without mutants")]
+    pub(super) const fn has(&self, _mutant: Mutant) -> bool {
+        false
     }
 
     /// The position of `branch`, if it is one of the cluster's.

@@ -81,7 +81,12 @@ impl Judge {
     }
 
     /// A branch has appended a record to its journal (or, in memory mode, to nothing: it is durable).
-    pub fn recorded(&mut self, _now: Instant, _branch: Member, _record: &Record) -> Result<(), Violation> {
+    pub fn recorded(
+        &mut self,
+        _now: Instant,
+        _branch: Member,
+        _record: &Record,
+    ) -> Result<(), Violation> {
         Ok(())
     }
 
@@ -94,7 +99,12 @@ impl Judge {
     }
 
     /// A branch has sent a message.
-    pub fn sent(&mut self, _from: Member, _to: Member, _message: &Message) -> Result<(), Violation> {
+    pub fn sent(
+        &mut self,
+        _from: Member,
+        _to: Member,
+        _message: &Message,
+    ) -> Result<(), Violation> {
         Ok(())
     }
 

@@ -1,0 +1,286 @@
+//! Collect: two rounds over all branches prove a refusal or a snapshot.
+//!
+//! The second round begins only after every reply of the first. So there is an instant between them, and at
+//! that instant every total was no less than what the first round shows and no more than what the second
+//! shows, since totals only grow. That everybody declines to grant proves nothing.
+//!
+//! - If opening balance + deposits of the second round − withdrawals of the first is below an amount, the balance
+//!   was below it at that instant.
+//! - If the deposits and withdrawals of all branches are the same in both rounds, they were so at that
+//!   instant (the double collect of Afek et al., 1993).
+
+use super::queries::Snapshot;
+use super::{Message, Mutant, Passbook, ROUNDS_MAX, Round, Step};
+use crate::bank::{Answer, Member, Money, Outcome, Rejection, Row, Version};
+use crate::replicate::{Effect, Instant, Receipt};
+
+use super::borrow::Errand;
+
+/// A collect on its way. One serves all that wait when it starts.
+#[derive(Debug)]
+pub(super) struct Collect {
+    id: u64,
+    round: Round,
+    /// Who has not replied in this round.
+    missing: Vec<Member>,
+    /// The join of the first round's ledgers.
+    first: Vec<Row>,
+    /// The own row of each branch in the second.
+    second: Vec<Row>,
+    repeat_at: Instant,
+    /// Withdrawals that waited when it began: their clocks are no higher.
+    withdrawals_upto: u64,
+    snapshots: Vec<Snapshot>,
+}
+
+impl Collect {
+    /// How many queries wait for it.
+    pub(super) const fn waiting(&self) -> usize {
+        self.snapshots.len()
+    }
+
+    /// Those that wait for it.
+    pub(super) const fn snapshots(&mut self) -> &mut Vec<Snapshot> {
+        &mut self.snapshots
+    }
+}
+
+impl Passbook {
+    /// The withdrawals that wait need a proof.
+    pub(super) fn prove(&mut self, step: &mut Step<'_>) {
+        if !self.all_up() {
+            self.give_up_on_rights(step);
+        } else if self.has(Mutant::DeclinedByAllIsProof) {
+            self.refuse_all(step);
+        } else {
+            self.start_collect(step);
+        }
+    }
+
+    /// A branch that may hold the money cannot be reached: that is not the same as too little money.
+    fn give_up_on_rights(&mut self, step: &mut Step<'_>) {
+        self.errand = Errand::Idle;
+        while let Some((_, queued)) = self.withdrawals.pop_first() {
+            self.reject(step, &queued.pending, Rejection::RightsUnavailable);
+        }
+    }
+
+    fn refuse_all(&mut self, step: &mut Step<'_>) {
+        self.errand = Errand::Idle;
+        while let Some((_, queued)) = self.withdrawals.pop_first() {
+            self.reject(step, &queued.pending, Rejection::InsufficientFunds);
+        }
+    }
+
+    pub(super) fn all_up(&self) -> bool {
+        self.others().all(|peer| self.peers[peer.index()].is_up())
+    }
+
+    /// Starts a collect for all that wait for one, unless one is on its way.
+    pub(super) fn start_collect(&mut self, step: &mut Step<'_>) {
+        if self.collect.is_some() {
+            return;
+        }
+        let proves = matches!(self.errand, Errand::Proving);
+        let (mut now, mut later) = (Vec::new(), Vec::new());
+        for snapshot in self.snapshots.drain(..) {
+            if snapshot.not_before <= step.now { &mut now } else { &mut later }.push(snapshot);
+        }
+        self.snapshots = later;
+        if !proves && now.is_empty() {
+            return;
+        }
+        if !self.all_up() {
+            for Snapshot { ticket, .. } in now {
+                let outcome = Outcome::Rejected(Rejection::RightsUnavailable);
+                self.reply(step, ticket, outcome, None);
+            }
+            return;
+        }
+        let mut first = self.visible.rows().to_vec();
+        if self.has(Mutant::CollectWithoutOwnRow) {
+            first[self.me.index()] = Row::empty(self.me);
+        }
+        let collect = Collect {
+            id: self.next_id(),
+            round: Round::First,
+            missing: Vec::new(),
+            second: first.clone(),
+            first,
+            repeat_at: step.now,
+            withdrawals_upto: if proves { self.clock } else { 0 },
+            snapshots: now,
+        };
+        self.collect = Some(collect);
+        self.ask_round(step, Round::First);
+    }
+
+    fn ask_round(&mut self, step: &mut Step<'_>, round: Round) {
+        let others: Vec<Member> = self.others().collect();
+        let own = self.visible.rows()[self.me.index()].clone();
+        let without_own = self.has(Mutant::CollectWithoutOwnRow);
+        if let Some(collect) = &mut self.collect {
+            collect.round = round;
+            collect.missing = others;
+            if round == Round::Second && !without_own {
+                collect.second[self.me.index()] = own;
+            }
+        }
+        self.ask_missing(step);
+        self.next_round(step);
+    }
+
+    fn ask_missing(&mut self, step: &mut Step<'_>) {
+        let Some(collect) = &mut self.collect else {
+            return;
+        };
+        collect.repeat_at = step.now.after(self.settings.timing.collect_repeat);
+        let (id, round) = (collect.id, collect.round);
+        for to in collect.missing.clone() {
+            self.send(step, to, Message::Collect { id, round });
+        }
+    }
+
+    pub(super) fn repeat_collect(&mut self, step: &mut Step<'_>) {
+        if self.collect.as_ref().is_some_and(|collect| collect.repeat_at <= step.now) {
+            self.ask_missing(step);
+        }
+    }
+
+    /// A branch asks for the ledger: the visible one.
+    pub(super) fn show_ledger(
+        &mut self,
+        step: &mut Step<'_>,
+        to: Member,
+        (id, round): (u64, Round),
+    ) {
+        let mut rows = self.visible.rows().to_vec();
+        if self.has(Mutant::CollectShowsStaged) {
+            rows[self.me.index()] = self.own.clone();
+        }
+        self.send(step, to, Message::Collected { id, round, rows });
+    }
+
+    /// A branch shows its ledger. What it shows is news as in a push.
+    pub(super) fn collected(
+        &mut self,
+        step: &mut Step<'_>,
+        from: Member,
+        (id, round): (u64, Round),
+        rows: Vec<Row>,
+    ) {
+        let tied = !self.has(Mutant::CollectNotTiedToRound);
+        if let Some(collect) = &mut self.collect
+            && (!tied || (collect.id == id && collect.round == round))
+            && rows.len() == collect.first.len()
+            && rows.iter().zip(&collect.first).all(|(shown, row)| shown.origin == row.origin)
+            && let Some(place) = collect.missing.iter().position(|missing| *missing == from)
+        {
+            collect.missing.swap_remove(place);
+            if collect.round == Round::First {
+                for (known, shown) in collect.first.iter_mut().zip(&rows) {
+                    if shown.seq > known.seq {
+                        known.clone_from(shown);
+                    }
+                }
+            }
+            collect.second[from.index()].clone_from(&rows[from.index()]);
+        }
+        if self.has_no_room() || self.receive(step, from, rows).is_some() {
+            self.next_round(step);
+        }
+    }
+
+    /// Goes on when everybody has replied.
+    fn next_round(&mut self, step: &mut Step<'_>) {
+        let Some(collect) = self.collect.take_if(|collect| collect.missing.is_empty()) else {
+            return;
+        };
+        if collect.round == Round::First && !self.has(Mutant::OneCollect) {
+            self.collect = Some(collect);
+            self.ask_round(step, Round::Second);
+            return;
+        }
+        self.judge_withdrawals(step, &collect);
+        self.judge_snapshots(step, &collect);
+        self.start_collect(step);
+    }
+
+    fn judge_withdrawals(&mut self, step: &mut Step<'_>, collect: &Collect) {
+        if !matches!(self.errand, Errand::Proving) || collect.withdrawals_upto == 0 {
+            return;
+        }
+        let opening = i128::from(self.settings.opening.minor_units());
+        let deposited: i128 = collect.second.iter().map(|row| row.deposited.signed()).sum();
+        let withdrawn: i128 = collect.first.iter().map(|row| row.withdrawn.signed()).sum();
+        let balance_at_most = opening + deposited - withdrawn;
+        let mut judged = Vec::new();
+        for (priority, queued) in &mut self.withdrawals {
+            if priority.clock > collect.withdrawals_upto {
+                break;
+            }
+            let amount = i128::from(queued.pending.write.amount.minor_units());
+            if balance_at_most < amount {
+                judged.push(*priority);
+            } else {
+                queued.rounds += 1;
+            }
+        }
+        // Without room the proof was not taken in, so an answer could not show it.
+        let rejection =
+            if self.has_no_room() { Rejection::Overloaded } else { Rejection::InsufficientFunds };
+        for priority in judged {
+            if let Some(queued) = self.withdrawals.remove(&priority) {
+                self.reject(step, &queued.pending, rejection);
+            }
+        }
+        self.rest(step);
+    }
+
+    fn judge_snapshots(&mut self, step: &mut Step<'_>, collect: &Collect) {
+        let same = collect.first.iter().zip(&collect.second).all(|(first, second)| {
+            (first.deposited, first.withdrawn) == (second.deposited, second.withdrawn)
+        });
+        for snapshot in &collect.snapshots {
+            if same || self.has(Mutant::OneCollect) {
+                self.tell_snapshot(step, snapshot, collect);
+            } else if snapshot.rounds + 1 >= ROUNDS_MAX {
+                let outcome = Outcome::Rejected(Rejection::Contended);
+                self.reply(step, snapshot.ticket, outcome, None);
+            } else {
+                let rounds = snapshot.rounds + 1;
+                let not_before = self.jittered(step, rounds);
+                self.snapshots.push(Snapshot { rounds, not_before, ..*snapshot });
+            }
+        }
+    }
+
+    fn tell_snapshot(&mut self, step: &mut Step<'_>, snapshot: &Snapshot, collect: &Collect) {
+        let Some(cluster) = self.cluster else {
+            return;
+        };
+        let own_rows = self.has(Mutant::ProofOfOwnRows);
+        let shown = if own_rows { &collect.second } else { &collect.first };
+        let total: i128 = shown.iter().map(Row::net).sum();
+        let total = i128::from(self.settings.opening.minor_units()) + total;
+        let version: Version = shown.iter().map(|row| row.seq).collect();
+        let answer =
+            Answer { outcome: Outcome::Ok, balance: i64::try_from(total).ok().map(Money::new) };
+        let receipt = Receipt { cluster, version: version.into(), seq: None, achieved: 0 };
+        let ticket = snapshot.ticket;
+        step.effects.push(Effect::Reply { ticket, answer, receipt: Some(receipt) });
+    }
+
+    /// A branch was lost: nothing can be proved without it.
+    pub(super) fn abort_collect(&mut self, step: &mut Step<'_>) {
+        if let Some(collect) = self.collect.take() {
+            for Snapshot { ticket, .. } in collect.snapshots {
+                let outcome = Outcome::Rejected(Rejection::RightsUnavailable);
+                self.reply(step, ticket, outcome, None);
+            }
+        }
+        if matches!(self.errand, Errand::Proving) {
+            self.prove(step);
+        }
+    }
+}

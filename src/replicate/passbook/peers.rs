@@ -1,0 +1,98 @@
+//! What a branch knows of another.
+
+use std::time::Duration;
+
+use super::Incarnation;
+use crate::bank::{BranchId, Member, Seq, Version};
+use crate::replicate::Instant;
+
+/// How far the stream to a peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// There is none.
+    Down,
+    /// It is open, and the peer's hello is awaited; ours is repeated at this instant.
+    Opening(Instant),
+    /// Both may speak.
+    Up,
+}
+
+/// A push that was not acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outstanding {
+    /// When it is repeated.
+    pub(super) repeat_at: Instant,
+    /// How long to wait the next time.
+    pub(super) patience: Duration,
+}
+
+/// A fellow branch, as far as this one knows.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) id: BranchId,
+    pub(super) stream: Stream,
+    /// Which life of it is the one that belongs to the cluster.
+    pub(super) incarnation: Option<Incarnation>,
+    /// What is durable there, as it said.
+    pub(super) acknowledged: Version,
+    /// What is there, durable or not, as it has shown on this stream. It need not be pushed.
+    pub(super) known: Version,
+    pub(super) outstanding: Option<Outstanding>,
+    /// What the outstanding push carries.
+    pub(super) pushed: Version,
+    /// It is owed an acknowledgement as soon as so many records are durable here.
+    pub(super) owed: Option<u64>,
+    /// It has just come and may lack anything.
+    pub(super) catches_up: bool,
+}
+
+impl Peer {
+    pub(super) fn new(id: BranchId, members: usize) -> Self {
+        Self {
+            id,
+            stream: Stream::Down,
+            incarnation: None,
+            acknowledged: Version::zero(members),
+            known: Version::zero(members),
+            outstanding: None,
+            pushed: Version::zero(members),
+            owed: None,
+            catches_up: false,
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.stream == Stream::Up
+    }
+
+    /// It has shown that it knows so much of a log.
+    pub(super) fn shows(&mut self, origin: Member, seq: Seq) {
+        self.known.raise(origin, seq);
+    }
+
+    /// It said what is durable there. A push is complete when that covers it.
+    pub(super) fn acknowledges(&mut self, durable: &Version) {
+        self.acknowledged.join(durable);
+        self.known.join(durable);
+        if self.acknowledged.covers(&self.pushed) {
+            self.outstanding = None;
+        }
+    }
+
+    /// A new stream, or none: nothing that was said on the one before is awaited any more.
+    pub(super) fn reset(&mut self, stream: Stream) {
+        self.stream = stream;
+        self.outstanding = None;
+        self.owed = None;
+        self.catches_up = false;
+    }
+
+    /// The hello has come. It replaces what was known of the peer's acknowledgements: it may have lost
+    /// some of what it had.
+    pub(super) fn is_heard(&mut self, durable: Version) {
+        self.reset(Stream::Up);
+        self.known.clone_from(&durable);
+        self.acknowledged = durable;
+        self.catches_up = true;
+    }
+}
