@@ -161,7 +161,7 @@ impl Acknowledged {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{asked, request};
+    use super::super::scene::{question, request};
     use super::super::truth::tests::version;
     use super::*;
     use crate::bank::{Chain, Money};
@@ -171,7 +171,7 @@ mod tests {
     fn requests() -> Requests {
         let mut requests = Requests::default();
         let nothing = Version::zero(2);
-        let deposit = asked(request(1, 1), 0, Operation::deposit(5));
+        let deposit = question(request(1, 1), 0, Operation::deposit(5));
         requests.ask(deposit, 0, nothing.clone(), nothing);
         requests
     }

@@ -32,6 +32,8 @@ mod rows;
 mod scene;
 mod sessions;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod truth;
 mod value;

@@ -7,7 +7,7 @@ use super::steps::View;
 use super::{Asked, Judge, Property, Violation};
 use crate::bank::{
     Answer, Entry, Ledger, Member, Money, Operation, Outcome, RequestId, Row, Seq, SessionId,
-    Version,
+    Version, WriteKind,
 };
 use crate::replicate::passbook::{Message as Said, Record, Storage};
 use crate::replicate::{Ack, Attempt, ClusterId, Instant, Message, Read, Receipt, Ticket};
@@ -17,7 +17,7 @@ pub(super) const fn request(session: u64, number: u64) -> RequestId {
 }
 
 /// A question to a branch, to be answered by it alone.
-pub(super) const fn asked(request: RequestId, branch: u16, operation: Operation) -> Asked {
+pub(super) const fn question(request: RequestId, branch: u16, operation: Operation) -> Asked {
     let attempt = Attempt { request, attempt: 1 };
     let (ack, read) = (Ack::Local, Read::Session);
     Asked { attempt, branch: Member(branch), operation, ack, read, token: None }
@@ -124,13 +124,13 @@ impl Scene {
 
     /// A branch does what a customer asks, and stages it.
     pub(super) fn write(&mut self, branch: u16, asked: RequestId, operation: Operation) -> Ticket {
-        let ticket = self.ask(super::scene::asked(asked, branch, operation));
+        let ticket = self.ask(question(asked, branch, operation));
         let Operation::Write(write) = operation else {
             return ticket;
         };
         let entry = match write.kind {
-            crate::bank::WriteKind::Deposit => Entry::Deposit(write.amount),
-            crate::bank::WriteKind::Withdraw => Entry::Withdraw(write.amount),
+            WriteKind::Deposit => Entry::Deposit(write.amount),
+            WriteKind::Withdraw => Entry::Withdraw(write.amount),
         };
         self.try_write(branch, entry, Some(asked)).expect("as asked");
         ticket

@@ -91,15 +91,16 @@ pub(super) fn shows_itself(branch: Member, seq: Seq, shown: &Version) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use super::super::Asked;
     use super::super::accounted::Requests;
-    use super::super::scene::{asked, request};
+    use super::super::scene::{question, request};
     use super::super::truth::tests::version;
     use super::*;
 
     /// A request of somebody who has written `[1, 0]` and seen `[1, 2]`.
     fn with_known<T>(operation: Operation, read: Read, then: impl FnOnce(&Known) -> T) -> T {
         let mut requests = Requests::default();
-        let asked = super::super::Asked { read, ..asked(request(1, 3), 0, operation) };
+        let asked = Asked { read, ..question(request(1, 3), 0, operation) };
         requests.ask(asked, 0, version(&[1, 2]), version(&[1, 0]));
         then(requests.get(request(1, 3)).expect("asked"))
     }

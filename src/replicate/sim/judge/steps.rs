@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::accounted::Acknowledged;
 use super::timeline::Moment;
 use super::watch::Judge;
 use super::{
@@ -145,13 +146,20 @@ impl Judge {
         Ok(())
     }
 
-    /// A branch's process has ended, with `surviving` records in its journal.
-    pub(super) fn end(&mut self, branch: Member, surviving: usize) -> Result<(), Violation> {
-        let disk = &mut self.disks[branch.index()];
-        // The step in which it ended may have shown what is durable, and it cannot be lost any more.
-        self.timeline.publish(&self.truth, branch, disk.durable().of(branch));
+    /// A branch ends in the middle of a step, and what it has not answered with it.
+    pub(super) fn close(&mut self, branch: Member) -> Result<(), Violation> {
+        // That step may have shown what is durable, and it cannot be lost any more.
+        let durable = self.disks[branch.index()].durable().of(branch);
+        self.timeline.publish(&self.truth, branch, durable);
         self.tickets.end(branch);
         self.seen[branch.index()] = None;
+        self.decide(branch)
+    }
+
+    /// A branch's process has ended, with `surviving` records in its journal.
+    pub(super) fn end(&mut self, branch: Member, surviving: usize) -> Result<(), Violation> {
+        self.close(branch)?;
+        let disk = &mut self.disks[branch.index()];
         match self.storage {
             Storage::Memory => {
                 disk.cut(0);
@@ -167,7 +175,7 @@ impl Judge {
                 lost.request.into_iter().for_each(|request| self.requests.vanish(request));
             }
         }
-        self.decide(branch)
+        Ok(())
     }
 
     /// Everything has ended.
@@ -186,8 +194,7 @@ impl Judge {
             return Ok(());
         };
         let dead = self.truth.members().saturating_sub(alive.len());
-        let kept =
-            |write: &super::accounted::Acknowledged| write.is_kept(dead, last.visible.version());
+        let kept = |write: &Acknowledged| write.is_kept(dead, last.visible.version());
         self.acknowledged.iter().try_for_each(kept)
     }
 }

@@ -14,7 +14,7 @@ use super::{
     sessions, value,
 };
 use crate::bank::{
-    Answer, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Row, Version,
+    Answer, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Row, Seq, Version,
 };
 use crate::replicate::passbook::{Hello, Message as Said, Passbook, Record, Stop, Storage};
 use crate::replicate::{Attempt, Instant, Message, Read, Receipt, Ticket};
@@ -98,11 +98,7 @@ impl Judge {
         Ok(())
     }
 
-    fn received(
-        &mut self,
-        branch: Member,
-        rows: &[Row],
-    ) -> Result<Vec<(Member, crate::bank::Seq)>, Violation> {
+    fn received(&mut self, branch: Member, rows: &[Row]) -> Result<Vec<(Member, Seq)>, Violation> {
         let takes = Deed::of(branch, "takes in");
         for row in rows {
             Property::OneWriter.unless(row.origin != branch, || {
@@ -147,8 +143,7 @@ impl Judge {
     /// now on; [`Judge::crashed`] need not be said as well.
     pub fn stopped(&mut self, branch: Member, why: &Stop) -> Result<(), Violation> {
         amnesia::may_stop(&self.disks[branch.index()], branch, why)?;
-        self.tickets.end(branch);
-        self.decide(branch)
+        self.close(branch)
     }
 
     /// A branch has sent a message.
@@ -335,7 +330,8 @@ impl Judge {
     }
 
     /// Everything has healed and nothing moves any more. `alive` are the branches that serve; the others
-    /// were stopped for good.
+    /// were stopped for good. A branch in memory that came back is among them unless it has stopped, or
+    /// nobody is left who knew it before.
     pub fn ended(&mut self, alive: &[(Member, &Passbook)]) -> Result<(), Violation> {
         let alive: Vec<(Member, View<'_>)> =
             alive.iter().map(|(branch, replica)| (*branch, View::of(replica))).collect();
