@@ -23,15 +23,18 @@ impl Passbook {
 
     /// The stream to a peer is closed.
     pub(super) fn peer_down(&mut self, step: &mut Step<'_>, peer: Member) {
-        self.peers[peer.index()].reset(Stream::Down);
         self.peer_lost(step, peer);
     }
 
     /// Nothing more comes from a peer on the stream before.
     fn peer_lost(&mut self, step: &mut Step<'_>, peer: Member) {
+        let was_up = self.peers[peer.index()].is_up();
         self.peers[peer.index()].reset(Stream::Down);
-        self.abort_collect(step);
-        self.end_ask_of(step, peer);
+        if was_up {
+            self.comes_apart();
+            self.abort_collect(step);
+            self.end_ask_of(step, peer);
+        }
     }
 
     pub(super) fn say_hello(&mut self, step: &mut Step<'_>, to: Member) {

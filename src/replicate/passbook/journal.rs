@@ -146,6 +146,7 @@ impl Passbook {
         if rows.is_empty() {
             return Some(());
         }
+        self.relays |= rows.iter().any(|row| self.may_have_to_relay(row.origin));
         if self.has(Mutant::PushRowByRow) {
             for row in rows {
                 self.record_received(step, vec![row]);
@@ -153,7 +154,6 @@ impl Passbook {
         } else {
             self.record_received(step, rows);
         }
-        self.relay_since.get_or_insert(step.now);
         if self.rights > rights_before {
             self.rights_arrived(step);
         }

@@ -52,6 +52,8 @@ pub enum Message {
     Push {
         /// Any but the receiver's.
         rows: Vec<Row>,
+        /// To whom the sender cannot speak: the receiver may have to.
+        apart: Vec<Member>,
     },
     /// What is durable here.
     Acknowledge {

@@ -97,13 +97,14 @@ pub struct Passbook {
     clock: u64,
     last_id: u64,
     random: Pcg64Mcg,
-    /// Others' rows have been waiting to be passed on since then.
-    relay_since: Option<Instant>,
+    /// There may be others' rows to pass on.
+    relays: bool,
     /// Something has become visible that nobody who waits was asked about.
     news: bool,
     /// A tick was asked for.
     armed: bool,
-    stopped: bool,
+    /// Why it must not go on.
+    stopped: Option<Stop>,
     accepted: u64,
     applied: u64,
     lowest: i128,
@@ -185,7 +186,7 @@ impl Passbook {
     }
 
     fn stop(&mut self, step: &mut Step<'_>, reason: Stop) {
-        self.stopped = true;
+        self.stopped = Some(reason);
         step.effects.push(Effect::Stop(reason));
     }
 
@@ -221,7 +222,7 @@ impl Passbook {
         match message {
             Message::Hello(hello) => self.hello(step, from, hello),
             _ if !heard => {}
-            Message::Push { rows } => self.pushed(step, from, rows),
+            Message::Push { rows, apart } => self.pushed(step, from, rows, apart),
             Message::Acknowledge { branch, incarnation, durable } => {
                 self.acknowledged(branch, incarnation, &durable);
             }
@@ -239,7 +240,7 @@ impl Passbook {
 
 impl Replication for Passbook {
     fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
-        if self.stopped {
+        if self.stopped.is_some() {
             return;
         }
         let step = &mut Step { now, effects };
@@ -268,7 +269,7 @@ impl Replication for Passbook {
     }
 
     fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        if self.stopped {
+        if self.stopped.is_some() {
             return;
         }
         let step = &mut Step { now, effects };

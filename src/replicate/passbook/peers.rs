@@ -44,6 +44,10 @@ pub(super) struct Peer {
     pub(super) owed: Option<u64>,
     /// It has just come and may lack anything.
     pub(super) catches_up: bool,
+    /// To whom it cannot speak, as it said.
+    pub(super) apart: Vec<Member>,
+    /// It has not heard yet that we have lost somebody.
+    pub(super) hears_apart: bool,
 }
 
 impl Peer {
@@ -58,6 +62,8 @@ impl Peer {
             pushed: Version::zero(members),
             owed: None,
             catches_up: false,
+            apart: Vec::new(),
+            hears_apart: false,
         }
     }
 
@@ -85,6 +91,8 @@ impl Peer {
         self.outstanding = None;
         self.owed = None;
         self.catches_up = false;
+        self.apart.clear();
+        self.hears_apart = false;
     }
 
     /// The hello has come. It replaces what was known of the peer's acknowledgements: it may have lost

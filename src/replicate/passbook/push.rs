@@ -20,10 +20,9 @@ impl Passbook {
 
     /// Pushes to those that are to get one.
     pub(super) fn push_all(&mut self, step: &mut Step<'_>) {
-        let relays = self.relays(step);
         let mut busy = false;
         for to in self.others() {
-            if self.is_push_due(to, relays) {
+            if self.is_push_due(to) {
                 if self.peers[to.index()].outstanding.is_none() {
                     self.push(step, to, self.settings.timing.push_repeat);
                 } else {
@@ -31,9 +30,7 @@ impl Passbook {
                 }
             }
         }
-        if relays && !busy {
-            self.relay_since = None;
-        }
+        self.relays &= busy;
     }
 
     /// Pushes, and repeats it after `patience` unless it is acknowledged.
@@ -42,6 +39,7 @@ impl Passbook {
         let drops = self.has(Mutant::DropPush);
         let peer = &mut self.peers[to.index()];
         peer.catches_up = false;
+        peer.hears_apart = false;
         peer.pushed.clone_from(&peer.acknowledged);
         for row in &rows {
             peer.pushed.raise(row.origin, row.seq);
@@ -53,11 +51,20 @@ impl Passbook {
             let repeat_at = step.now.after(patience);
             peer.outstanding = Some(Outstanding { repeat_at, patience });
         }
-        self.send(step, to, Message::Push { rows });
+        let apart = self.apart();
+        self.send(step, to, Message::Push { rows, apart });
     }
 
     /// A peer pushes.
-    pub(super) fn pushed(&mut self, step: &mut Step<'_>, from: Member, rows: Vec<Row>) {
+    pub(super) fn pushed(
+        &mut self,
+        step: &mut Step<'_>,
+        from: Member,
+        rows: Vec<Row>,
+        apart: Vec<Member>,
+    ) {
+        self.relays |= !apart.is_empty();
+        self.peers[from.index()].apart = apart;
         if self.has_no_room() || self.receive(step, from, rows).is_none() {
             return;
         }

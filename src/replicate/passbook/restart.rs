@@ -72,10 +72,10 @@ impl Passbook {
             // Questions of an earlier life have other numbers.
             last_id: u64::from(rand::Rng::next_u32(&mut random)) << 32,
             random,
-            relay_since: None,
+            relays: false,
             news: false,
             armed: false,
-            stopped: false,
+            stopped: None,
             accepted: 0,
             applied: 0,
             settings,

@@ -32,8 +32,6 @@ pub struct Timing {
     pub ask_timeout: Duration,
     /// A question of a collect is repeated after this.
     pub collect_repeat: Duration,
-    /// Another branch's rows are passed on after this, if that branch has not seen to it itself.
-    pub relay_after: Duration,
     /// A withdrawal that found the money moving tries again after up to this, then up to twice as long.
     pub rest: Duration,
     /// No request is known for longer than this after it was last sent; deadlines are no later.
@@ -49,7 +47,6 @@ impl Default for Timing {
             hello_repeat: Duration::from_millis(100),
             ask_timeout: Duration::from_millis(250),
             collect_repeat: Duration::from_millis(250),
-            relay_after: Duration::from_millis(20),
             rest: Duration::from_millis(2),
             horizon: Duration::from_mins(2),
         }

@@ -50,7 +50,6 @@ impl Passbook {
 
     fn can_become_due(&self) -> bool {
         self.open_requests() > 0
-            || self.relay_since.is_some()
             || self.collect.is_some()
             || !matches!(self.errand, Errand::Idle)
             || self

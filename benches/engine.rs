@@ -1,0 +1,37 @@
+//! The passbook scheme by itself: a write through N state machines, acknowledged by all, no sockets.
+//!
+//! `alone`: one write, then its pushes and acknowledgements. `batch`: 100 writes that arrive together and
+//! share them; the figure is for one write. Each bench asserts that every branch holds every deposit.
+
+#[path = "support/machines.rs"]
+mod machines;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use machines::Machines;
+use passbook::bank::Money;
+
+const BRANCHES: [u32; 3] = [3, 10, 50];
+const BATCH: u64 = 100;
+
+fn writes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("engine");
+    for (name, batch) in [("alone", 1), ("batch", BATCH)] {
+        group.throughput(Throughput::Elements(batch));
+        for branches in BRANCHES {
+            let mut machines = Machines::start(branches);
+            let id = BenchmarkId::new(name, branches);
+            group.bench_function(id, |bencher| bencher.iter(|| machines.deposit(batch)));
+            let deposited = i64::try_from(machines.acknowledged).expect("few");
+            assert!(machines.balances().iter().all(|held| *held == Money::new(deposited)));
+            let per_write = f64::from(
+                u32::try_from(machines.messages * 1_000 / machines.acknowledged.max(1))
+                    .expect("few"),
+            ) / 1_000.0;
+            println!("engine/{name}/{branches}: {per_write} messages a write");
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, writes);
+criterion_main!(benches);

@@ -1,0 +1,38 @@
+//! What a write costs in memory: nothing of its own.
+
+#[path = "../benches/support/machines.rs"]
+mod machines;
+
+use machines::Machines;
+
+const WARM_UP: usize = 50;
+const BATCHES: u64 = 100;
+
+/// Allocations of `BATCHES` times `writes` deposits, once everything has the room it needs.
+fn allocations(branches: u32, writes: u64) -> u64 {
+    let mut machines = Machines::start(branches);
+    for _ in 0..WARM_UP {
+        machines.deposit(writes);
+    }
+    let before = machines.acknowledged;
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..BATCHES {
+            machines.deposit(writes);
+        }
+    });
+    assert_eq!(machines.acknowledged - before, BATCHES * writes);
+    assert_eq!(machines.messages > 0, branches > 1);
+    assert_eq!(machines.balances().len(), usize::try_from(branches).expect("few"));
+    counted.count_total
+}
+
+#[test]
+fn a_write_allocates_nothing_only_a_message_does() {
+    for branches in [1, 3, 10] {
+        let few = allocations(branches, 10);
+        let many = allocations(branches, 1_000);
+        assert_eq!(few, many, "{branches} branches: more writes in as many messages cost memory");
+        let messages = BATCHES * u64::from(branches - 1) * 2;
+        assert!(many <= 2 * messages + 4 * BATCHES, "{branches} branches: {many} allocations");
+    }
+}
