@@ -143,8 +143,10 @@ fn report(wanted: &Wanted, found: &Found, seconds: f64) -> io::Result<()> {
         per_second(steps / 1_000) * 1_000.0,
         found.counters
     ))?;
-    for (property, count) in found.by_property() {
-        say(format!("{count:>14}  seeds fail by {property}\n"))?;
+    for (property, seeds) in found.by_property() {
+        let first: Vec<String> = seeds.iter().take(5).map(u64::to_string).collect();
+        let (count, first) = (seeds.len(), first.join(", "));
+        say(format!("{count:>14}  seeds fail by {property}, first {first}\n"))?;
     }
     Ok(())
 }

@@ -47,17 +47,17 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// How many seeds failed by what.
-    pub(crate) fn by_property(&self) -> BTreeMap<String, usize> {
-        let mut counts = BTreeMap::new();
-        for failed in self.failed.values() {
+    /// The seeds that failed, by what.
+    pub(crate) fn by_property(&self) -> BTreeMap<String, Vec<u64>> {
+        let mut seeds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for (seed, failed) in &self.failed {
             let name = match failed {
                 Failed::Violated(Violation { property, .. }) => name(*property),
                 Failed::Panicked => "a panic".to_owned(),
             };
-            *counts.entry(name).or_default() += 1;
+            seeds.entry(name).or_default().push(*seed);
         }
-        counts
+        seeds
     }
 
     fn merge(&mut self, other: Self) {

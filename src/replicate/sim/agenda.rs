@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::customers::{Sending, Wake};
 use crate::bank::{Answer, Member};
-use crate::replicate::{Attempt, Instant, Message, Receipt, Room};
+use crate::replicate::{Attempt, Instant, Message, Receipt, Room, Ticket};
 
 /// Something that will happen in the simulated world.
 #[derive(Clone, Debug)]
@@ -110,6 +110,8 @@ pub(super) enum Coming {
     },
     /// Whether the disk has room.
     Room(Room),
+    /// A customer has stopped waiting.
+    GivenUp(Ticket),
     /// A timer.
     Tick,
 }

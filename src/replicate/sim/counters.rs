@@ -14,6 +14,8 @@ pub enum Seen {
     UnknownOutcomes,
     /// Attempts after the first.
     Retries,
+    /// Requests whose customers hung up.
+    GivenUp,
     /// Requests that arrived once more.
     DuplicateRequests,
     /// Questions for rights.
@@ -70,11 +72,12 @@ pub enum Seen {
 
 impl Seen {
     /// All of it.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Steps,
         Self::Done,
         Self::UnknownOutcomes,
         Self::Retries,
+        Self::GivenUp,
         Self::DuplicateRequests,
         Self::Borrows,
         Self::Grants,
@@ -110,6 +113,7 @@ impl Seen {
             Self::Done => "done operations",
             Self::UnknownOutcomes => "unknown outcomes",
             Self::Retries => "retries",
+            Self::GivenUp => "given up",
             Self::DuplicateRequests => "duplicate requests",
             Self::Borrows => "borrows",
             Self::Grants => "grants",

@@ -174,6 +174,14 @@ impl Customers {
         (!lost).then_some(delay)
     }
 
+    /// How long it takes a branch to hear that a customer has stopped waiting; nothing if it does not.
+    pub(super) fn hang_up_delay(&mut self, who: usize) -> Option<Duration> {
+        let random = &mut self.all[who].random;
+        let heard = PerMille(500).happens(random);
+        let delay = self.plan.customer_delay.draw(random);
+        heard.then_some(delay)
+    }
+
     fn begin(&mut self, who: usize, agenda: &mut Agenda) -> Option<Said> {
         let customer = &mut self.all[who];
         let step = *customer.script.steps.get(customer.done)?;

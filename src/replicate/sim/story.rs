@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::judge::Violation;
-use super::plan::{Fault, Plan, Step, Timed};
+use super::plan::{Fault, Moment, Plan, Step, Timed};
 use super::words;
 use super::world::{Ran, tell};
 use crate::replicate::Instant;
@@ -116,6 +116,20 @@ fn step(step: &Step) -> String {
     format!("{} at {}", step.operation, words::branch(step.branch))
 }
 
+const fn moment(when: Moment) -> &'static str {
+    match when {
+        Moment::Now => "",
+        Moment::Staged => " after it has written an entry down",
+        Moment::Granted => " after it has written a grant down",
+        Moment::Received => " after it has written rows down",
+        Moment::Synced => " after a sync that it does not know of",
+        Moment::Pushed => " after a push",
+        Moment::Acknowledged => " after an acknowledgement",
+        Moment::Asked => " after asking for rights",
+        Moment::Answered => " after an answer",
+    }
+}
+
 fn fault(timed: &Timed) -> String {
     let what = match timed.fault {
         Fault::Cut { from, to } => words::cut(from, to),
@@ -127,14 +141,17 @@ fn fault(timed: &Timed) -> String {
             )
         }
         Fault::Reset { left, right } => words::reset(left, right),
-        Fault::Kill { branch } => format!("{} is killed", words::branch(branch)),
-        Fault::PowerLoss { branch, keep, torn } => format!(
-            "{} loses power; {} of 1000 unsynced records survive{}",
+        Fault::Kill { branch, when } => format!("{} is killed{}", words::branch(branch), moment(when)),
+        Fault::PowerLoss { branch, when, keep, torn } => format!(
+            "{} loses power{}; {} of 1000 unsynced records survive{}",
             words::branch(branch),
+            moment(when),
             keep.0,
             if torn { ", and a piece of one" } else { "" }
         ),
-        Fault::Death { branch } => format!("{} is killed until all heals", words::branch(branch)),
+        Fault::Death { branch, when } => {
+            format!("{} is killed{} until all heals", words::branch(branch), moment(when))
+        }
         Fault::SyncFails { branch, .. } => {
             format!("the next sync of {} fails", words::branch(branch))
         }

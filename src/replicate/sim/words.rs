@@ -128,7 +128,7 @@ pub(super) fn sent(from: Member, to: Member, message: &Message) -> String {
     };
     match message {
         passbook::Message::Hello(hello) => format!("{from} greets {to}: {}", greeting(hello)),
-        passbook::Message::Push { rows: pushed } => {
+        passbook::Message::Push { rows: pushed, .. } => {
             format!("{from} pushes to {to}: {}", rows(pushed))
         }
         passbook::Message::Acknowledge { branch: holder, durable, .. } => {

@@ -153,7 +153,7 @@ impl Judge {
         };
         match said {
             Said::Hello(hello) => self.greeted(from, to, hello),
-            Said::Push { rows } => {
+            Said::Push { rows, .. } => {
                 rows.iter().try_for_each(|row| self.row(Deed::of(from, "pushes"), row))
             }
             Said::Acknowledge { branch, durable, .. } => {

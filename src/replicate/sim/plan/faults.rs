@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
 use super::super::chance::{PerMille, Span, choose, number};
-use super::{Fault, Mix, Timed};
+use super::{Fault, Mix, Moment, Timed};
 use crate::bank::Member;
 use crate::replicate::Instant;
 use crate::replicate::passbook::Storage;
@@ -97,6 +97,14 @@ impl Draw<'_> {
         choose(self.random, &[(1, 0), (1, 1000), (2, any)]).map_or(PerMille(any), PerMille)
     }
 
+    /// Half of all crashes fall where they fall; the others are aimed.
+    fn moment(&mut self) -> Moment {
+        match self.random.random_bool(0.5) {
+            true => Moment::Now,
+            false => Moment::ALL[self.random.random_range(0..Moment::ALL.len())],
+        }
+    }
+
     fn at(&mut self) -> Instant {
         Instant(Span { min: Duration::ZERO, max: self.window }.draw(self.random))
     }
@@ -151,19 +159,19 @@ impl Draw<'_> {
     }
 
     fn crash(&mut self) {
-        let (branch, keep, at) = (self.member(), self.share(), self.at());
+        let (branch, keep, at, when) = (self.member(), self.share(), self.at(), self.moment());
         let lasts = Span::millis(5, 1_200).draw(self.random);
         let fault = match self.random.random_range(0..5) {
-            0..=1 => Fault::Kill { branch },
-            2..=3 => Fault::PowerLoss { branch, keep, torn: self.random.random_bool(0.5) },
-            _ => Fault::Death { branch },
+            0..=1 => Fault::Kill { branch, when },
+            2..=3 => Fault::PowerLoss { branch, when, keep, torn: self.random.random_bool(0.5) },
+            _ => Fault::Death { branch, when },
         };
         self.push(at, lasts, fault);
         // What survived in the page cache is not on disk: a second crash shows it.
         if self.random.random_ratio(1, 4) {
             let again = at.after(lasts + Span::micros(0, 8_000).draw(self.random));
-            let keep = self.share();
-            self.push(again, lasts / 2, Fault::PowerLoss { branch, keep, torn: false });
+            let (keep, when) = (self.share(), self.moment());
+            self.push(again, lasts / 2, Fault::PowerLoss { branch, when, keep, torn: true });
         }
     }
 
@@ -172,7 +180,8 @@ impl Draw<'_> {
         for branch in (0..self.branches).map(Member) {
             let (keep, torn) = (self.share(), self.random.random_bool(0.5));
             let lasts = Span::millis(5, 400).draw(self.random);
-            self.push(at, lasts, Fault::PowerLoss { branch, keep, torn });
+            let when = Moment::Now;
+            self.push(at, lasts, Fault::PowerLoss { branch, when, keep, torn });
         }
     }
 
@@ -188,11 +197,11 @@ impl Draw<'_> {
     }
 
     fn death(&mut self) {
-        let (branch, at) = (self.member(), self.at());
+        let (branch, at, when) = (self.member(), self.at(), self.moment());
         let lasts = Span::millis(5, 800).draw(self.random);
         let fault = match self.random.random_bool(0.5) {
-            true => Fault::Kill { branch },
-            false => Fault::Death { branch },
+            true => Fault::Kill { branch, when },
+            false => Fault::Death { branch, when },
         };
         self.push(at, lasts, fault);
     }
@@ -222,9 +231,9 @@ impl Fault {
         match self {
             Self::Cut { from, to } => [from, to],
             Self::Split { left, right } | Self::Reset { left, right } => [left, right],
-            Self::Kill { branch }
+            Self::Kill { branch, .. }
             | Self::PowerLoss { branch, .. }
-            | Self::Death { branch }
+            | Self::Death { branch, .. }
             | Self::SyncFails { branch, .. }
             | Self::Full { branch, .. }
             | Self::Pause { branch }

@@ -151,11 +151,15 @@ pub enum Fault {
     Kill {
         /// Which.
         branch: Member,
+        /// When, from the beginning of the fault on.
+        when: Moment,
     },
     /// The process ends, and with it what was not synced, but for the first part of it.
     PowerLoss {
         /// Which.
         branch: Member,
+        /// When, from the beginning of the fault on.
+        when: Moment,
         /// How much of what was not synced survives.
         keep: PerMille,
         /// Whether the record after that is there in part.
@@ -165,6 +169,8 @@ pub enum Fault {
     Death {
         /// Which.
         branch: Member,
+        /// When, from the beginning of the fault on.
+        when: Moment,
     },
     /// The next sync fails, which ends the process. What was not synced survives in part.
     SyncFails {
@@ -200,6 +206,44 @@ pub enum Fault {
         /// Which entry, as a share of all.
         place: PerMille,
     },
+}
+
+/// Between which two things that a process does it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Wherever it is.
+    Now,
+    /// After it has written an entry of its log down.
+    Staged,
+    /// After it has written a grant down.
+    Granted,
+    /// After it has written rows of others down.
+    Received,
+    /// After its journal was synced, and before it knows.
+    Synced,
+    /// After it has pushed rows to a peer.
+    Pushed,
+    /// After it has acknowledged a push.
+    Acknowledged,
+    /// After it has asked for rights.
+    Asked,
+    /// After it has answered a customer.
+    Answered,
+}
+
+impl Moment {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Now,
+        Self::Staged,
+        Self::Granted,
+        Self::Received,
+        Self::Synced,
+        Self::Pushed,
+        Self::Acknowledged,
+        Self::Asked,
+        Self::Answered,
+    ];
 }
 
 impl Plan {

@@ -8,7 +8,7 @@ use rand_pcg::Pcg64Mcg;
 use super::super::agenda::Coming;
 use super::super::chance::{Luck, Span};
 use super::super::disk::Disk;
-use super::super::plan::Plan;
+use super::super::plan::{Fault, Moment, Plan};
 use crate::bank::Member;
 use crate::replicate::passbook::Passbook;
 use crate::replicate::{Attempt, Instant, Read, Ticket};
@@ -28,6 +28,8 @@ pub(super) struct Branch {
     pub(super) forgot: bool,
     /// A record is missing from its journal.
     pub(super) damaged: bool,
+    /// It is to end when it has done that.
+    pub(super) aimed: Option<(Moment, Fault)>,
     /// It is not started again before everything heals.
     pub(super) down_until_healing: bool,
 }
@@ -67,6 +69,7 @@ impl Branch {
             over: false,
             forgot: false,
             damaged: false,
+            aimed: None,
             down_until_healing: false,
         }
     }

@@ -4,7 +4,7 @@ use super::super::agenda::Event;
 use super::super::chance::PerMille;
 use super::super::counters::Seen;
 use super::super::judge::Violation;
-use super::super::plan::Fault;
+use super::super::plan::{Fault, Moment};
 use super::super::words;
 use super::World;
 use super::lives::Crash;
@@ -19,7 +19,6 @@ impl World<'_> {
             return Ok(());
         }
         self.agenda.after(timed.lasts, Event::Ends(number));
-        let journal = self.plan.storage == Storage::Journal;
         match timed.fault {
             Fault::Cut { from, to } => self.cut(from, to),
             Fault::Split { left, right } => {
@@ -31,18 +30,9 @@ impl World<'_> {
                     self.teller.tell(self.agenda.now(), || words::reset(left, right));
                 }
             }
-            Fault::Kill { branch } if journal => return self.crash(branch, Crash::Killed),
-            Fault::PowerLoss { branch, keep, torn } if journal => {
-                return self.crash(branch, Crash::LostPower { keep, torn });
-            }
-            Fault::Death { branch } if journal => {
-                self.branches[branch.index()].down_until_healing = true;
-                return self.crash(branch, Crash::Killed);
-            }
-            Fault::Kill { branch } | Fault::PowerLoss { branch, .. } => {
-                return self.end_in_memory(branch, true);
-            }
-            Fault::Death { branch } => return self.end_in_memory(branch, false),
+            Fault::Kill { branch, when }
+            | Fault::PowerLoss { branch, when, .. }
+            | Fault::Death { branch, when } => return self.aim(branch, when, timed.fault),
             Fault::SyncFails { branch, keep } => {
                 self.branches[branch.index()].disk.fail_next(Some(keep));
             }
@@ -68,10 +58,13 @@ impl World<'_> {
                 self.mend(left, right);
                 self.mend(right, left);
             }
-            Fault::Reset { .. } | Fault::Death { .. } => {}
-            Fault::Kill { branch }
-            | Fault::PowerLoss { branch, .. }
-            | Fault::OldCopy { branch, .. }
+            Fault::Reset { .. } => {}
+            Fault::Death { branch, .. } => self.branches[branch.index()].aimed = None,
+            Fault::Kill { branch, .. } | Fault::PowerLoss { branch, .. } => {
+                self.branches[branch.index()].aimed = None;
+                return self.start_again(branch);
+            }
+            Fault::OldCopy { branch, .. }
             | Fault::Hole { branch, .. } => return self.start_again(branch),
             Fault::SyncFails { branch, .. } => {
                 self.branches[branch.index()].disk.fail_next(None);
@@ -99,6 +92,7 @@ impl World<'_> {
         for member in self.plan.members() {
             let branch = &mut self.branches[member.index()];
             branch.down_until_healing = false;
+            branch.aimed = None;
             branch.disk.limit(None);
             branch.disk.fail_next(None);
             self.sync(member, false);
@@ -106,6 +100,40 @@ impl World<'_> {
             self.start_again(member)?;
         }
         Ok(())
+    }
+
+    /// A process ends, now or when it has done something.
+    fn aim(&mut self, branch: Member, when: Moment, fault: Fault) -> Result<(), Violation> {
+        if when == Moment::Now {
+            return self.strike(branch, fault);
+        }
+        self.branches[branch.index()].aimed = Some((when, fault));
+        Ok(())
+    }
+
+    /// A process has done something: that may be the moment at which it is to end.
+    pub(super) fn has_done(&mut self, member: Member, what: Moment) -> Result<(), Violation> {
+        let branch = &mut self.branches[member.index()];
+        match branch.aimed.take_if(|(when, _)| *when == what) {
+            Some((_, fault)) => self.strike(member, fault),
+            None => Ok(()),
+        }
+    }
+
+    /// A process is ended from outside.
+    fn strike(&mut self, branch: Member, fault: Fault) -> Result<(), Violation> {
+        let journal = self.plan.storage == Storage::Journal;
+        match fault {
+            Fault::PowerLoss { keep, torn, .. } if journal => {
+                self.crash(branch, Crash::LostPower { keep, torn })
+            }
+            Fault::Death { .. } if journal => {
+                self.branches[branch.index()].down_until_healing = true;
+                self.crash(branch, Crash::Killed)
+            }
+            _ if journal => self.crash(branch, Crash::Killed),
+            _ => self.end_in_memory(branch, !matches!(fault, Fault::Death { .. })),
+        }
     }
 
     fn cut(&mut self, from: Member, to: Member) {
@@ -158,13 +186,12 @@ impl World<'_> {
 
     /// Puts an old copy in the place of a journal, if all others hold more of its log, on disk.
     fn take_back(&mut self, member: Member, keep: PerMille) -> Result<(), Violation> {
-        let mut known = None;
-        for other in self.plan.members().filter(|other| *other != member) {
-            let other = &self.branches[other.index()];
-            let seq = other.replica().map(|replica| replica.durable().of(member));
-            let seq = seq.unwrap_or_default();
-            known = Some(known.map_or(seq, |known: crate::bank::Seq| known.min(seq)));
-        }
+        let others = self.plan.members().filter(|other| *other != member);
+        let known = others.map(|other| {
+            let replica = self.branches[other.index()].replica();
+            replica.map(|replica| replica.durable().of(member)).unwrap_or_default()
+        });
+        let known = known.min();
         let branch = &mut self.branches[member.index()];
         let records = branch.disk.records();
         let entry = |record: &Record| match record {

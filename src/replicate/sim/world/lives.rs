@@ -10,7 +10,7 @@ use super::super::network::{Ending, branch_id};
 use super::super::words;
 use super::World;
 use crate::bank::Member;
-use crate::replicate::passbook::{Incarnation, Limits, Passbook, Settings, Storage, Timing};
+use crate::replicate::passbook::{Incarnation, Limits, Passbook, Settings, Stop, Storage, Timing};
 
 /// How a process ends, and what is done to its disk then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) enum Crash {
     /// It ends by itself: a record did not fit.
     NoSpace,
     /// It was told to stop by what its peers know.
-    Stopped,
+    Stopped(Stop),
     /// It is ended, and its journal replaced by a copy with so many records.
     Copied {
         /// How many.
@@ -121,10 +121,10 @@ impl World<'_> {
         branch.end();
         let disk = &mut branch.disk;
         let left = match crash {
-            Crash::Killed | Crash::NoSpace | Crash::Stopped => disk.killed(),
+            Crash::Killed | Crash::NoSpace | Crash::Stopped(_) => disk.killed(),
             Crash::LostPower { keep, torn } => disk.lost_power(keep, torn),
             Crash::SyncFailed { keep } => disk.lost_power(keep, false),
-            Crash::Copied { records } => disk.replaced_by_copy(records),
+            Crash::Copied { .. } => disk.killed(),
             Crash::Damaged { record } => {
                 // Nobody will read it: what was there counts.
                 let left = disk.killed();
@@ -141,7 +141,16 @@ impl World<'_> {
         self.counters.add_many(Seen::TornTails, u64::from(torn));
         self.teller.tell(self.agenda.now(), || words::crashed(member, crash_name(crash), left));
         self.network.ended(member, ending, &mut self.agenda);
-        self.judge.crashed(member, surviving)
+        match crash {
+            Crash::Stopped(why) => self.judge.stopped(member, &why),
+            Crash::Copied { records } => {
+                self.judge.crashed(member, surviving)?;
+                let left = self.branches[member.index()].disk.replaced_by_copy(records);
+                self.judge.forgot(member, left.surviving);
+                Ok(())
+            }
+            _ => self.judge.crashed(member, surviving),
+        }
     }
 
     fn count_grants_in_flight(&mut self, crashed: Member) {
@@ -162,7 +171,7 @@ const fn crash_name(crash: Crash) -> &'static str {
         Crash::LostPower { .. } => "loses power",
         Crash::SyncFailed { .. } => "cannot sync its journal and ends",
         Crash::NoSpace => "has no space for a record and ends",
-        Crash::Stopped => "ends",
+        Crash::Stopped(_) => "ends",
         Crash::Copied { .. } => "is killed, and its journal replaced by an old copy",
         Crash::Damaged { .. } => "is killed, and its journal damaged",
     }

@@ -13,7 +13,7 @@ use siphasher::sip::SipHasher13;
 
 use super::agenda::{Agenda, Coming, Event};
 use super::counters::{Counters, Seen};
-use super::customers::{Customers, Said};
+use super::customers::{Customers, Said, Wake};
 use super::judge::{Judge, Property, Violation};
 use super::network::{Network, member};
 use super::plan::Plan;
@@ -191,6 +191,9 @@ impl<'a> World<'a> {
             Event::Ready { branch, life } => self.ready(branch, life),
             Event::Customer(who, wake) => {
                 let said = self.customers.wake(who, wake, &mut self.agenda);
+                if let (Wake::Timeout(attempt), Some(_)) = (wake, &said) {
+                    self.given_up(who, attempt);
+                }
                 self.said(who, said)
             }
             Event::Answered(answered) => {
@@ -230,17 +233,6 @@ impl<'a> World<'a> {
 
     /// Everything is at rest: the last look.
     fn end(&mut self) -> Result<(), Violation> {
-        for branch in &self.branches {
-            if branch.lives() && branch.forgot {
-                return Err(Violation {
-                    property: Property::Amnesia,
-                    detail: format!(
-                        "{} lost what others know, and was not stopped",
-                        words::branch(branch.member)
-                    ),
-                });
-            }
-        }
         let alive: Vec<_> = self
             .branches
             .iter()

@@ -4,6 +4,7 @@ use super::super::agenda::{Answered, Coming, Event};
 use super::super::chance::Span;
 use super::super::counters::Seen;
 use super::super::judge::{Property, Violation};
+use super::super::plan::Moment;
 use super::super::words;
 use super::World;
 use super::lives::Crash;
@@ -57,15 +58,9 @@ impl World<'_> {
             }
             Effect::Stop(why) => {
                 self.teller.tell(self.agenda.now(), || words::stopped(branch, &why));
-                let stopped = &mut self.branches[branch.index()];
-                stopped.over = true;
-                if !stopped.forgot {
-                    let detail =
-                        format!("{} lost nothing and was stopped: {why}", words::branch(branch));
-                    return Err(Violation { property: Property::Amnesia, detail });
-                }
+                self.branches[branch.index()].over = true;
                 self.counters.add(Seen::AmnesiaStops);
-                self.crash(branch, Crash::Stopped)
+                self.crash(branch, Crash::Stopped(why))
             }
         }
     }
@@ -83,26 +78,25 @@ impl World<'_> {
             self.grants.granted(branch, to, seq);
         }
         self.judge.recorded(now, branch, &record)?;
+        let moment = match record {
+            Record::Own { entry: Entry::Grant { .. }, .. } => Moment::Granted,
+            Record::Own { .. } => Moment::Staged,
+            Record::Received { .. } => Moment::Received,
+            Record::Founded { .. } | Record::Bound { .. } => Moment::Now,
+        };
         if journal {
             // It was asked for above whether it fits.
             let _ = self.branches[branch.index()].disk.append(record);
         }
-        Ok(())
+        self.has_done(branch, moment)
     }
 
     fn send(&mut self, from: Member, to: Member, message: Message) -> Result<(), Violation> {
-        if let Message::Passbook(said) = &message {
-            self.judge.sent(from, to, said)?;
-            match said {
-                passbook::Message::Push { .. } => self.counters.add(Seen::Pushes),
-                passbook::Message::Borrow { .. } => self.counters.add(Seen::Borrows),
-                passbook::Message::Collect { .. } => self.counters.add(Seen::Collects),
-                passbook::Message::Hello(_)
-                | passbook::Message::Acknowledge { .. }
-                | passbook::Message::Decline { .. }
-                | passbook::Message::Collected { .. } => {}
-            }
-        }
+        self.judge.sent(from, to, &message)?;
+        let moment = match &message {
+            Message::Passbook(said) => self.count_sent(said),
+            Message::Propagate { .. } | Message::Propagated { .. } => Moment::Now,
+        };
         let told = self.teller.is_telling().then(|| words::sent(from, to, &message));
         let sent = self.network.send(from, to, message, &mut self.agenda);
         self.counters.add_many(Seen::MessagesLost, u64::from(sent.lost));
@@ -115,7 +109,28 @@ impl World<'_> {
             };
             self.teller.tell(self.agenda.now(), || format!("{told}{fate}"));
         }
-        Ok(())
+        self.has_done(from, moment)
+    }
+
+    fn count_sent(&mut self, said: &passbook::Message) -> Moment {
+        match said {
+            passbook::Message::Push { .. } => {
+                self.counters.add(Seen::Pushes);
+                Moment::Pushed
+            }
+            passbook::Message::Borrow { .. } => {
+                self.counters.add(Seen::Borrows);
+                Moment::Asked
+            }
+            passbook::Message::Acknowledge { .. } => Moment::Acknowledged,
+            passbook::Message::Collect { .. } => {
+                self.counters.add(Seen::Collects);
+                Moment::Now
+            }
+            passbook::Message::Hello(_)
+            | passbook::Message::Decline { .. }
+            | passbook::Message::Collected { .. } => Moment::Now,
+        }
     }
 
     fn reply(
@@ -150,7 +165,7 @@ impl World<'_> {
             };
             self.agenda.after(delay, Event::Answered(Box::new(answered)));
         }
-        Ok(())
+        self.has_done(branch, Moment::Answered)
     }
 
     fn wake_at(&mut self, branch: Member, instant: Instant) {

@@ -7,13 +7,14 @@ use super::super::counters::Seen;
 use super::super::customers::Sending;
 use super::super::disk::Sync;
 use super::super::judge::Violation;
+use super::super::plan::Moment;
 use super::super::words;
 use super::branch::Open;
 use super::lives::Crash;
 use super::{Instant, World};
 use crate::bank::{Member, Operation};
 use crate::replicate::passbook::Storage;
-use crate::replicate::{Input, Replication as _, Request};
+use crate::replicate::{Attempt, Input, Replication as _, Request, Room};
 
 impl World<'_> {
     /// Something comes to a process, if it lives: it waits there if the process is busy or stands still.
@@ -99,6 +100,15 @@ impl World<'_> {
             Coming::Request(sending) => self.submit(to, *sending),
             Coming::Persisted { upto } => self.step(to, Input::Persisted { upto }),
             Coming::Room(room) => self.step(to, Input::Room(room)),
+            Coming::GivenUp(ticket) => {
+                let process = self.branches[to.index()].process();
+                if !process.is_some_and(|process| process.open.contains_key(&ticket)) {
+                    return Ok(());
+                }
+                self.counters.add(Seen::GivenUp);
+                self.judge.abandoned(to, ticket);
+                self.step(to, Input::Abandon { ticket })
+            }
             Coming::Tick => {
                 let now = self.agenda.now();
                 if let Some(process) = self.branches[to.index()].process() {
@@ -135,6 +145,24 @@ impl World<'_> {
             deadline,
         };
         self.step(to, Input::Submit { ticket, request })
+    }
+
+    /// A customer has stopped waiting for an attempt, and hangs up: the branches that have it hear of it.
+    pub(super) fn given_up(&mut self, who: usize, attempt: Attempt) {
+        for branch in &mut self.branches {
+            let (member, life) = (branch.member, Some(branch.life));
+            let Some(process) = branch.process() else {
+                continue;
+            };
+            let of_it = |open: &Open| open.customer == who && open.attempt == attempt;
+            let tickets = process.open.iter().filter(|(_, open)| of_it(open));
+            for (ticket, _) in tickets {
+                if let Some(delay) = self.customers.hang_up_delay(who) {
+                    let what = Coming::GivenUp(*ticket);
+                    self.agenda.after(delay, Event::Comes { to: member, life, what });
+                }
+            }
+        }
     }
 
     /// A replica takes in an input, and what it wants done is done.
@@ -202,6 +230,7 @@ impl World<'_> {
         if let Some(room) = branch.disk.news_of_room() {
             let (what, life) = (Coming::Room(room), Some(branch.life));
             self.agenda.at(Instant::default(), Event::Comes { to: member, life, what });
+            self.counters.add_many(Seen::FullDisks, u64::from(room == Room::Full));
         }
     }
 
@@ -214,6 +243,7 @@ impl World<'_> {
         match branch.disk.end_sync() {
             Some(Sync::Upto(upto)) => {
                 self.judge.synced(member, upto);
+                self.has_done(member, Moment::Synced)?;
                 let what = Coming::Persisted { upto };
                 self.agenda
                     .at(Instant::default(), Event::Comes { to: member, life: Some(life), what });
