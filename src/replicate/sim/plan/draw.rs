@@ -43,8 +43,14 @@ fn branches(random: &mut Pcg64Mcg, mix: Mix) -> u16 {
 }
 
 fn opening(random: &mut Pcg64Mcg, mix: Mix, branches: u16) -> Money {
+    let near_zero = match mix {
+        Mix::NearZero => true,
+        // What is late or comes twice matters most where much is asked.
+        Mix::Lossy => random.random_bool(0.5),
+        _ => false,
+    };
     let each = match mix {
-        Mix::NearZero => random.random_range(0..=25),
+        _ if near_zero => random.random_range(0..=25),
         Mix::Contended => random.random_range(60..=150),
         _ => {
             let most = choose(random, &[(4, 30), (4, 150), (1, 1_000_000)]).unwrap_or(150);
@@ -77,7 +83,9 @@ fn network(random: &mut Pcg64Mcg, mix: Mix) -> Network {
         Mix::Everything => random.random_bool(0.4),
         _ => false,
     };
-    let most = |random: &mut Pcg64Mcg, most: u32| match lossy {
+    // Customers lose answers also where branches lose nothing.
+    let customers_lose = lossy || matches!(mix, Mix::NearZero) && random.random_bool(0.5);
+    let most = |random: &mut Pcg64Mcg, loses: bool, most: u32| match loses {
         true => PerMille(random.random_range(0..=most)),
         false => PerMille::NEVER,
     };
@@ -89,13 +97,13 @@ fn network(random: &mut Pcg64Mcg, mix: Mix) -> Network {
         connect: Span::micros(200, 20_000),
         notice: choose(random, &[(1, Span::millis(5, 100)), (1, Span::millis(50, 2_000))])
             .unwrap_or(Span::millis(50, 2_000)),
-        loss: most(random, 300),
-        twice: most(random, 200),
+        loss: most(random, lossy, 300),
+        twice: most(random, lossy, 200),
         ordered: !lossy,
         customer_delay: choose(random, &[(3, Span::micros(50, 1_500)), (1, Span::millis(1, 60))])
             .unwrap_or(Span::micros(50, 1_500)),
-        customer_loss: most(random, 250),
-        customer_twice: most(random, 250),
+        customer_loss: most(random, customers_lose, 300),
+        customer_twice: most(random, customers_lose, 250),
         busy: choose(random, &[(1, PerMille(0)), (1, PerMille(100)), (1, PerMille(500))])
             .unwrap_or_default(),
         busy_for: Span::micros(0, 3_000),

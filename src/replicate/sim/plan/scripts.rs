@@ -62,7 +62,8 @@ fn habits(random: &mut Pcg64Mcg, mix: Mix) -> Habits {
     match mix {
         Mix::NearZero => Habits {
             customers: 4..=9,
-            kinds: [2, 10, 2],
+            kinds: [2, 8, 3],
+            reads: [1, 0, 3],
             amount: 1..=30,
             think: Span::millis(0, 10),
             timeout: Span::millis(300, 2_000),
@@ -79,6 +80,7 @@ fn habits(random: &mut Pcg64Mcg, mix: Mix) -> Habits {
             acks: [1, 0, 0],
             ..usual
         },
+        Mix::Lossy => Habits { reads: [3, 1, 4], ..usual },
         Mix::Roaming => Habits {
             roam: PerMille(1000),
             think: Span::micros(0, 500),
