@@ -1,9 +1,50 @@
 //! Watches a simulated cluster from outside, knows what really happened, and says what must not be.
-#![expect(dead_code, clippy::unused_self, reason = "signatures only, until the checks are written")]
+//!
+//! The judge believes nothing that a branch says of itself. It keeps its own logs, totals, hashes and
+//! disks, made from the records that it is shown, and compares them with every message, every answer and
+//! every ledger. Branches are named by their positions, from 0.
+//!
+//! | file | what it judges |
+//! |---|---|
+//! | `truth`, `disk`, `timeline` | nothing: they hold the logs, the journals, and when which entry took effect |
+//! | `rows` | I1: one writer |
+//! | `closed` | I2: causally closed |
+//! | `rights` | I3: no rights and no balance below zero |
+//! | `accounted`, `convergence` | I4: every request at most once, and the same everywhere in the end |
+//! | `acknowledged` | I5: durable on as many branches as was said |
+//! | `durable` | I6: shown is durable |
+//! | `value`, `sessions`, `refusals` | what customers were told |
+//! | `endings`, `amnesia` | answers, deadlines, and who must stop |
+//! | `watch`, `steps` | who is asked when |
 
-use crate::bank::{Answer, Member, Money, Operation};
-use crate::replicate::passbook::{Message, Passbook, Record, Storage};
-use crate::replicate::{Ack, Attempt, Instant, Read, Receipt, Ticket, Token};
+mod accounted;
+mod acknowledged;
+mod amnesia;
+mod closed;
+mod convergence;
+mod disk;
+mod durable;
+mod endings;
+mod refusals;
+mod rights;
+mod rows;
+#[cfg(test)]
+mod scene;
+mod sessions;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod truth;
+mod value;
+mod watch;
+
+use std::fmt;
+
+use crate::bank::{Member, Operation, Version};
+use crate::replicate::{Ack, Attempt, Read, Token};
+
+pub use watch::Judge;
 
 /// What must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +85,17 @@ pub enum Property {
     Amnesia,
 }
 
+impl Property {
+    /// The violation, unless it `holds`. `detail` is called only for a violation.
+    fn unless(self, holds: bool, detail: impl FnOnce() -> String) -> Result<(), Violation> {
+        if holds { Ok(()) } else { Err(self.violated(detail())) }
+    }
+
+    fn violated(self, detail: impl Into<String>) -> Violation {
+        Violation { property: self, detail: detail.into() }
+    }
+}
+
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -70,79 +122,27 @@ pub struct Asked {
     pub token: Option<Token>,
 }
 
-/// Knows what really happened.
-#[derive(Debug)]
-pub struct Judge {}
+/// Who showed what is being judged, for the words of a violation.
+#[derive(Clone, Copy, Debug)]
+struct Deed {
+    branch: Member,
+    verb: &'static str,
+}
 
-impl Judge {
-    /// Watches a new cluster.
-    pub fn new(_members: usize, _opening: Money, _storage: Storage) -> Self {
-        Self {}
+impl Deed {
+    const fn of(branch: Member, verb: &'static str) -> Self {
+        Self { branch, verb }
     }
+}
 
-    /// A branch has appended a record to its journal (or, in memory mode, to nothing: it is durable).
-    pub fn recorded(
-        &mut self,
-        _now: Instant,
-        _branch: Member,
-        _record: &Record,
-    ) -> Result<(), Violation> {
-        Ok(())
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "branch {} {}", self.branch.0, self.verb)
     }
+}
 
-    /// The first `upto` records of a branch's journal are on its disk now. Said before the branch knows.
-    pub fn synced(&mut self, _branch: Member, _upto: u64) {}
-
-    /// A branch's process has ended. `surviving` records of its journal will be read at the next start.
-    pub fn crashed(&mut self, _branch: Member, _surviving: u64) -> Result<(), Violation> {
-        Ok(())
-    }
-
-    /// A branch has sent a message.
-    pub fn sent(
-        &mut self,
-        _from: Member,
-        _to: Member,
-        _message: &Message,
-    ) -> Result<(), Violation> {
-        Ok(())
-    }
-
-    /// A branch has taken in an input and its effects were shown to the judge.
-    pub fn stepped(&mut self, _branch: Member, _replica: &Passbook) -> Result<(), Violation> {
-        Ok(())
-    }
-
-    /// A customer begins an operation.
-    pub fn asked(&mut self, _asked: Asked) {}
-
-    /// An attempt arrives at the branch under a ticket, to be answered until `deadline`.
-    pub fn submitted(&mut self, _ticket: Ticket, _attempt: Attempt, _deadline: Instant) {}
-
-    /// The branch answers a ticket, whether or not the customer hears it.
-    pub fn replied(
-        &mut self,
-        _branch: Member,
-        _ticket: Ticket,
-        _answer: &Answer,
-        _receipt: Option<&Receipt>,
-    ) -> Result<(), Violation> {
-        Ok(())
-    }
-
-    /// The customer takes an answer as final (an outcome of unknown after the last attempt included).
-    pub fn took(
-        &mut self,
-        _attempt: Attempt,
-        _answer: &Answer,
-        _receipt: Option<&Receipt>,
-    ) -> Result<(), Violation> {
-        Ok(())
-    }
-
-    /// Everything has healed and nothing moves any more. `alive` are the branches that serve; the others
-    /// were stopped for good.
-    pub fn ended(&mut self, _alive: &[(Member, &Passbook)]) -> Result<(), Violation> {
-        Ok(())
-    }
+/// A version as `[3, 0, 5]`.
+fn seqs(version: &Version) -> String {
+    let seqs: Vec<String> = version.iter().map(|(_, seq)| seq.0.to_string()).collect();
+    format!("[{}]", seqs.join(", "))
 }

@@ -1,0 +1,206 @@
+//! How often what was seen: a simulation in which nothing happens proves nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Something that is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Seen {
+    /// Inputs that replicas took in.
+    Steps,
+    /// Operations that were answered "ok".
+    Done,
+    /// Operations whose last attempt was not answered, or with "unknown".
+    UnknownOutcomes,
+    /// Attempts after the first.
+    Retries,
+    /// Requests whose customers hung up.
+    GivenUp,
+    /// Requests that arrived once more.
+    DuplicateRequests,
+    /// Questions for rights.
+    Borrows,
+    /// Rights given away.
+    Grants,
+    /// Grants that the asker could not yet see when the donor or the asker crashed.
+    GrantsInFlightAtCrash,
+    /// Answers of "insufficient funds".
+    Refusals,
+    /// Answers of "contended".
+    Contended,
+    /// Answers of "rights unavailable".
+    RightsUnavailable,
+    /// Answers that too few branches are connected.
+    TooFewBranches,
+    /// Requests of the first or second round of a collect.
+    Collects,
+    /// Snapshots that were answered.
+    Snapshots,
+    /// Pushes of rows.
+    Pushes,
+    /// Streams that were opened.
+    Streams,
+    /// Messages that were lost.
+    MessagesLost,
+    /// Messages that arrived twice.
+    MessagesTwice,
+    /// Times that a way was cut while the way back was open.
+    OneWayPartitions,
+    /// Times that a branch stood still.
+    Pauses,
+    /// Processes that ended by themselves or were ended, their machines going on.
+    Kills,
+    /// Processes that ended with their machines.
+    PowerLosses,
+    /// Starts from a journal with something in it.
+    Restarts,
+    /// Last records that were there in part, and cut away.
+    TornTails,
+    /// Syncs that failed.
+    FailedSyncs,
+    /// Times that a process was told of a full disk.
+    FullDisks,
+    /// Branches that ended because a record did not fit at all.
+    NoSpace,
+    /// Journals that were replaced by old copies.
+    OldCopies,
+    /// Journals that were refused.
+    CorruptJournals,
+    /// Branches that were stopped because they had lost what others know.
+    AmnesiaStops,
+}
+
+impl Seen {
+    /// All of it.
+    pub const ALL: [Self; 31] = [
+        Self::Steps,
+        Self::Done,
+        Self::UnknownOutcomes,
+        Self::Retries,
+        Self::GivenUp,
+        Self::DuplicateRequests,
+        Self::Borrows,
+        Self::Grants,
+        Self::GrantsInFlightAtCrash,
+        Self::Refusals,
+        Self::Contended,
+        Self::RightsUnavailable,
+        Self::TooFewBranches,
+        Self::Collects,
+        Self::Snapshots,
+        Self::Pushes,
+        Self::Streams,
+        Self::MessagesLost,
+        Self::MessagesTwice,
+        Self::OneWayPartitions,
+        Self::Pauses,
+        Self::Kills,
+        Self::PowerLosses,
+        Self::Restarts,
+        Self::TornTails,
+        Self::FailedSyncs,
+        Self::FullDisks,
+        Self::NoSpace,
+        Self::OldCopies,
+        Self::CorruptJournals,
+        Self::AmnesiaStops,
+    ];
+
+    /// The name used in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Done => "done operations",
+            Self::UnknownOutcomes => "unknown outcomes",
+            Self::Retries => "retries",
+            Self::GivenUp => "given up",
+            Self::DuplicateRequests => "duplicate requests",
+            Self::Borrows => "borrows",
+            Self::Grants => "grants",
+            Self::GrantsInFlightAtCrash => "grants in flight at a crash",
+            Self::Refusals => "refusals",
+            Self::Contended => "contended",
+            Self::RightsUnavailable => "rights unavailable",
+            Self::TooFewBranches => "too few branches",
+            Self::Collects => "collect requests",
+            Self::Snapshots => "snapshots answered",
+            Self::Pushes => "pushes",
+            Self::Streams => "streams",
+            Self::MessagesLost => "messages lost",
+            Self::MessagesTwice => "messages twice",
+            Self::OneWayPartitions => "one-way partitions",
+            Self::Pauses => "pauses",
+            Self::Kills => "kills",
+            Self::PowerLosses => "power losses",
+            Self::Restarts => "restarts from a journal",
+            Self::TornTails => "torn tails",
+            Self::FailedSyncs => "failed syncs",
+            Self::FullDisks => "full disks",
+            Self::NoSpace => "ended without space",
+            Self::OldCopies => "old copies",
+            Self::CorruptJournals => "corrupt journals",
+            Self::AmnesiaStops => "amnesia stops",
+        }
+    }
+}
+
+/// How often everything was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters(BTreeMap<Seen, u64>);
+
+impl Counters {
+    /// Once more.
+    pub(super) fn add(&mut self, seen: Seen) {
+        self.add_many(seen, 1);
+    }
+
+    /// So many times more.
+    pub(super) fn add_many(&mut self, seen: Seen, times: u64) {
+        let count = self.0.entry(seen).or_default();
+        *count = count.saturating_add(times);
+    }
+
+    /// How often.
+    pub fn of(&self, seen: Seen) -> u64 {
+        self.0.get(&seen).copied().unwrap_or_default()
+    }
+
+    /// Takes in what was seen elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        for (seen, times) in &other.0 {
+            self.add_many(*seen, *times);
+        }
+    }
+
+    /// What was never seen.
+    pub fn never(&self) -> Vec<Seen> {
+        Seen::ALL.into_iter().filter(|seen| self.of(*seen) == 0).collect()
+    }
+}
+
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for seen in Seen::ALL {
+            writeln!(f, "{:>14}  {}", self.of(seen), seen.name())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_add_up_and_say_what_is_missing() {
+        let mut one = Counters::default();
+        one.add(Seen::Borrows);
+        let mut other = Counters::default();
+        other.add_many(Seen::Borrows, 2);
+        other.add(Seen::Kills);
+        one.merge(&other);
+        assert_eq!((one.of(Seen::Borrows), one.of(Seen::Kills)), (3, 1));
+        assert_eq!(one.never().len(), Seen::ALL.len() - 2);
+        assert!(one.to_string().contains("             3  borrows\n"));
+    }
+}

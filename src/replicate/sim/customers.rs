@@ -1,0 +1,395 @@
+//! Customers: each does one operation after another, and asks again if no answer comes.
+
+use std::time::Duration;
+
+use rand_pcg::Pcg64Mcg;
+
+use super::agenda::{Agenda, Coming, Event};
+use super::chance::{Luck, PerMille};
+use super::judge::Asked;
+use super::plan::{self, Plan, Script, Step};
+use crate::bank::{Answer, Outcome};
+use crate::replicate::passbook::Session;
+use crate::replicate::{Attempt, Receipt, Token};
+
+/// What a customer is woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// To begin the next operation.
+    Begin,
+    /// An attempt has taken too long.
+    Timeout(Attempt),
+    /// To ask once more, after an attempt that was answered with "unknown".
+    AskAgain(Attempt),
+}
+
+/// A request on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sending {
+    /// Whose.
+    pub(super) customer: usize,
+    /// Which attempt.
+    pub(super) attempt: Attempt,
+    /// What, and for how long: the branch counts from when it arrives.
+    pub(super) step: Step,
+    /// What the customer carries.
+    pub(super) token: Option<Token>,
+    /// Whether another copy of it is on its way.
+    pub(super) copy: bool,
+}
+
+/// Something a customer has done that others need to know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// An operation begins.
+    Asks(Asked),
+    /// The same attempt is not waited for any more; there is another.
+    Retries(Attempt),
+    /// An answer is taken for final.
+    Takes {
+        /// Of which attempt.
+        attempt: Attempt,
+        /// What.
+        answer: Answer,
+        /// From what.
+        receipt: Option<Receipt>,
+    },
+}
+
+#[derive(Debug)]
+struct Customer {
+    session: Session,
+    script: Script,
+    random: Pcg64Mcg,
+    /// How many steps are behind.
+    done: usize,
+    current: Option<Current>,
+    /// How often the step was begun anew.
+    anew: u32,
+}
+
+/// An operation that is not answered.
+#[derive(Debug)]
+struct Current {
+    attempt: Attempt,
+    step: Step,
+    token: Option<Token>,
+    /// The attempt was answered with "unknown", and another will be made.
+    resting: bool,
+}
+
+/// All customers.
+#[derive(Debug)]
+pub(super) struct Customers {
+    plan: plan::Network,
+    all: Vec<Customer>,
+}
+
+impl Customers {
+    /// All begin at once, each with the time to think that their first step gives them.
+    pub(super) fn new(plan: &Plan, agenda: &mut Agenda) -> Self {
+        let new = |script: &Script| Customer {
+            session: Session::new(script.session),
+            random: Luck::Customer.of(plan.seed, script.session.0),
+            script: script.clone(),
+            done: 0,
+            current: None,
+            anew: 0,
+        };
+        let all: Vec<Customer> = plan.customers.iter().map(new).collect();
+        for (who, customer) in all.iter().enumerate() {
+            if let Some(step) = customer.script.steps.first() {
+                agenda.after(step.think, Event::Customer(who, Wake::Begin));
+            }
+        }
+        Self { plan: plan.network, all }
+    }
+
+    /// Whether all have done everything.
+    pub(super) fn are_done(&self) -> bool {
+        self.all.iter().all(|customer| customer.done >= customer.script.steps.len())
+    }
+
+    /// How many steps are not done.
+    pub(super) fn left(&self) -> usize {
+        self.all.iter().map(|customer| customer.script.steps.len() - customer.done).sum()
+    }
+
+    /// Nothing of theirs is lost or doubled from now on.
+    pub(super) const fn heal(&mut self) {
+        self.plan.customer_loss = PerMille::NEVER;
+        self.plan.customer_twice = PerMille::NEVER;
+    }
+
+    /// A customer is woken.
+    pub(super) fn wake(&mut self, who: usize, wake: Wake, agenda: &mut Agenda) -> Option<Said> {
+        match wake {
+            Wake::Begin => self.begin(who, agenda),
+            Wake::Timeout(attempt) => {
+                let current = self.all[who].current.as_ref()?;
+                if current.attempt != attempt || current.resting {
+                    return None;
+                }
+                if attempt.attempt < current.step.attempts {
+                    return Some(self.retry(who, agenda));
+                }
+                let answer = Answer { outcome: Outcome::Unknown, balance: None };
+                Some(self.take(who, attempt, answer, None, agenda))
+            }
+            Wake::AskAgain(attempt) => {
+                let current = self.all[who].current.as_ref()?;
+                (current.attempt == attempt).then(|| self.retry(who, agenda))
+            }
+        }
+    }
+
+    /// An answer reaches a customer. One to an earlier attempt is not listened to.
+    pub(super) fn hear(
+        &mut self,
+        who: usize,
+        attempt: Attempt,
+        answer: Answer,
+        receipt: Option<Receipt>,
+        agenda: &mut Agenda,
+    ) -> Option<Said> {
+        let customer = &mut self.all[who];
+        let current = customer.current.as_ref()?;
+        if current.attempt != attempt || current.resting {
+            return None;
+        }
+        let outcome = customer.session.answered(attempt, answer.outcome, receipt.as_ref())?;
+        match outcome {
+            Outcome::Unknown => self.unknown_answer(who, answer, receipt, agenda),
+            Outcome::Ok | Outcome::Rejected(_) => {
+                Some(self.take(who, attempt, answer, receipt, agenda))
+            }
+        }
+    }
+
+    /// How long an answer to a customer takes; nothing if it is lost.
+    pub(super) fn answer_delay(&mut self, who: usize) -> Option<Duration> {
+        let random = &mut self.all[who].random;
+        let lost = self.plan.customer_loss.happens(random);
+        let delay = self.plan.customer_delay.draw(random);
+        (!lost).then_some(delay)
+    }
+
+    /// How long it takes a branch to hear that a customer has stopped waiting; nothing if it does not.
+    pub(super) fn hang_up_delay(&mut self, who: usize) -> Option<Duration> {
+        let random = &mut self.all[who].random;
+        let heard = PerMille(500).happens(random);
+        let delay = self.plan.customer_delay.draw(random);
+        heard.then_some(delay)
+    }
+
+    fn begin(&mut self, who: usize, agenda: &mut Agenda) -> Option<Said> {
+        let customer = &mut self.all[who];
+        let step = *customer.script.steps.get(customer.done)?;
+        let attempt = customer.session.begin();
+        let token = customer.session.token().cloned();
+        let asked = Asked {
+            attempt,
+            branch: step.branch,
+            operation: step.operation,
+            ack: step.ack,
+            read: step.read,
+            token: token.clone(),
+        };
+        customer.current = Some(Current { attempt, step, token, resting: false });
+        self.send(who, agenda);
+        Some(Said::Asks(asked))
+    }
+
+    fn send(&mut self, who: usize, agenda: &mut Agenda) {
+        let plan = self.plan;
+        let customer = &mut self.all[who];
+        let Some(current) = &customer.current else {
+            return;
+        };
+        let random = &mut customer.random;
+        let lost = plan.customer_loss.happens(random);
+        let twice = plan.customer_twice.happens(random);
+        for copy in [false, true] {
+            let delay = plan.customer_delay.draw(random);
+            let sent = if copy { twice } else { !lost };
+            if sent {
+                let sending = Sending {
+                    customer: who,
+                    attempt: current.attempt,
+                    step: current.step,
+                    token: current.token.clone(),
+                    copy,
+                };
+                let what = Coming::Request(Box::new(sending));
+                agenda.after(delay, Event::Comes { to: current.step.branch, life: None, what });
+            }
+        }
+        let timeout = Event::Customer(who, Wake::Timeout(current.attempt));
+        agenda.after(current.step.timeout, timeout);
+    }
+
+    /// The branch says that it does not know: so there is no need to wait for the timeout, but a little.
+    fn unknown_answer(
+        &mut self,
+        who: usize,
+        answer: Answer,
+        receipt: Option<Receipt>,
+        agenda: &mut Agenda,
+    ) -> Option<Said> {
+        let customer = &mut self.all[who];
+        let current = customer.current.as_mut()?;
+        if current.attempt.attempt >= current.step.attempts {
+            let attempt = current.attempt;
+            return Some(self.take(who, attempt, answer, receipt, agenda));
+        }
+        current.resting = true;
+        let wait = self.plan.customer_delay.draw(&mut customer.random);
+        agenda.after(wait, Event::Customer(who, Wake::AskAgain(current.attempt)));
+        None
+    }
+
+    fn retry(&mut self, who: usize, agenda: &mut Agenda) -> Said {
+        let customer = &mut self.all[who];
+        let attempt = customer.session.retry();
+        if let Some(current) = &mut customer.current {
+            current.attempt = attempt;
+            current.resting = false;
+        }
+        self.send(who, agenda);
+        Said::Retries(attempt)
+    }
+
+    fn take(
+        &mut self,
+        who: usize,
+        attempt: Attempt,
+        answer: Answer,
+        receipt: Option<Receipt>,
+        agenda: &mut Agenda,
+    ) -> Said {
+        let customer = &mut self.all[who];
+        let passing = matches!(answer.outcome, Outcome::Rejected(why) if why.is_passing());
+        let anew = customer.current.take().map_or(0, |current| current.step.anew);
+        if passing && customer.anew < anew {
+            customer.anew += 1;
+        } else {
+            customer.anew = 0;
+            customer.done += 1;
+        }
+        if let Some(step) = customer.script.steps.get(customer.done) {
+            agenda.after(step.think, Event::Customer(who, Wake::Begin));
+        }
+        Said::Takes { attempt, answer, receipt }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::{Member, Money, Operation, Rejection, SessionId};
+    use crate::replicate::{Ack, Read};
+
+    fn step(attempts: u32, anew: u32) -> Step {
+        Step {
+            branch: Member(0),
+            operation: Operation::deposit(5),
+            ack: Ack::All,
+            read: Read::Session,
+            think: Duration::from_millis(1),
+            timeout: Duration::from_millis(100),
+            attempts,
+            anew,
+        }
+    }
+
+    fn world(steps: Vec<Step>) -> (Customers, Agenda) {
+        let mut plan = Plan::from_seed(3, Some(plan::Mix::Healthy));
+        plan.customers = vec![Script { session: SessionId(5), steps }];
+        let mut agenda = Agenda::default();
+        (Customers::new(&plan, &mut agenda), agenda)
+    }
+
+    /// Lets time go on until a customer says something; requests that arrive meanwhile.
+    fn until_said(customers: &mut Customers, agenda: &mut Agenda) -> (Option<Said>, Vec<Sending>) {
+        let mut arrived = Vec::new();
+        while let Some(event) = agenda.next() {
+            match event {
+                Event::Customer(who, wake) => {
+                    let said = customers.wake(who, wake, agenda);
+                    if said.is_some() {
+                        return (said, arrived);
+                    }
+                }
+                Event::Comes { what: Coming::Request(sending), .. } => arrived.push(*sending),
+                _ => {}
+            }
+        }
+        (None, arrived)
+    }
+
+    fn answer(outcome: Outcome) -> Answer {
+        Answer { outcome, balance: Some(Money::new(7)) }
+    }
+
+    #[test]
+    fn who_is_not_answered_retries_and_at_last_does_not_know() {
+        let (mut customers, mut agenda) = world(vec![step(3, 0)]);
+        let mut attempts = Vec::new();
+        loop {
+            let (said, arrived) = until_said(&mut customers, &mut agenda);
+            attempts.extend(arrived.iter().map(|sending| sending.attempt.attempt));
+            match said.expect("not done") {
+                Said::Asks(asked) => assert_eq!(asked.attempt.attempt, 1),
+                Said::Retries(_) => {}
+                Said::Takes { attempt, answer, .. } => {
+                    assert_eq!((attempt.attempt, answer.outcome), (3, Outcome::Unknown));
+                    break;
+                }
+            }
+        }
+        assert_eq!(attempts, [1, 2, 3]);
+        assert!(customers.are_done());
+        assert_eq!(until_said(&mut customers, &mut agenda).0, None);
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_attempt_is_not_taken() {
+        let (mut customers, mut agenda) = world(vec![step(3, 0)]);
+        let first = match until_said(&mut customers, &mut agenda).0 {
+            Some(Said::Asks(asked)) => asked.attempt,
+            other => panic!("{other:?}"),
+        };
+        let second = match until_said(&mut customers, &mut agenda).0 {
+            Some(Said::Retries(attempt)) => attempt,
+            other => panic!("{other:?}"),
+        };
+        let ok = answer(Outcome::Ok);
+        assert_eq!(customers.hear(0, first, ok, None, &mut agenda), None);
+        let taken = customers.hear(0, second, ok, None, &mut agenda);
+        assert_eq!(taken, Some(Said::Takes { attempt: second, answer: ok, receipt: None }));
+        assert_eq!(customers.hear(0, second, ok, None, &mut agenda), None, "taken already");
+    }
+
+    #[test]
+    fn unknown_is_asked_again_and_only_a_passing_rejection_is_done_anew() {
+        let (mut customers, mut agenda) = world(vec![step(2, 1)]);
+        let attempt = match until_said(&mut customers, &mut agenda).0 {
+            Some(Said::Asks(asked)) => asked.attempt,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(customers.hear(0, attempt, answer(Outcome::Unknown), None, &mut agenda), None);
+        let second = match until_said(&mut customers, &mut agenda).0 {
+            Some(Said::Retries(attempt)) => attempt,
+            other => panic!("{other:?}"),
+        };
+        let passing = answer(Outcome::Rejected(Rejection::Contended));
+        assert!(customers.hear(0, second, passing, None, &mut agenda).is_some());
+        let again = match until_said(&mut customers, &mut agenda).0 {
+            Some(Said::Asks(asked)) => asked.attempt,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((again.request.number, again.attempt), (2, 1));
+        assert!(customers.hear(0, again, passing, None, &mut agenda).is_some());
+        assert!(customers.are_done(), "once more is enough");
+    }
+}

@@ -1,0 +1,122 @@
+//! What is said of the whole cluster was true at some moment between the question and the answer.
+
+use super::timeline::{Moment, Timeline};
+use super::truth::Truth;
+use super::{Property, Violation, seqs};
+use crate::bank::{Operation, RequestId, Version, WriteKind};
+
+/// There was a moment with too little money for a withdrawal that is refused.
+pub(super) fn is_due(
+    timeline: &Timeline,
+    request: RequestId,
+    operation: Operation,
+    since: Moment,
+) -> Result<(), Violation> {
+    let amount = match operation {
+        Operation::Write(write) if write.kind == WriteKind::Withdraw => write.amount,
+        Operation::Write(_) | Operation::Query => {
+            let detail = format!("{request:?}, a {operation}, is refused for insufficient funds");
+            return Err(Property::Refusal.violated(detail));
+        }
+    };
+    let lowest = timeline.lowest(since);
+    Property::Refusal.unless(lowest < i128::from(amount.minor_units()), || {
+        format!(
+            "{request:?}, a {operation}, is refused for insufficient funds; the balance was never below {lowest} since it was asked"
+        )
+    })
+}
+
+/// There was a moment when the deposits and withdrawals of all branches were those of a snapshot.
+pub(super) fn was_true(
+    truth: &Truth,
+    timeline: &Timeline,
+    request: RequestId,
+    since: Moment,
+    version: &Version,
+) -> Result<(), Violation> {
+    let (mut begin, mut end) = (since, timeline.now());
+    for (branch, seq) in version.iter() {
+        let span = timeline.span(truth, branch, seq);
+        // An empty span ends before it begins.
+        let (first, last) = span.unwrap_or((1, 0));
+        begin = begin.max(first);
+        end = end.min(last);
+        Property::Snapshot.unless(span.is_some() && begin <= end, || {
+            format!(
+                "{request:?} is shown the snapshot {}; with branches 0 to {} it was not true at any moment since it was asked",
+                seqs(version),
+                branch.0
+            )
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::request;
+    use super::super::truth::tests::{version, write};
+    use super::*;
+    use crate::bank::{Entry, Member, Money, Seq};
+
+    /// Two branches and 10 in all; branch 0 takes out 4, then branch 1 pays in 1, then branch 0 pays in 5.
+    fn history() -> (Truth, Timeline) {
+        let mut truth = Truth::new(2, Money::new(10));
+        let mut timeline = Timeline::new(2, 10);
+        let entries = [
+            (0, Entry::Withdraw(Money::new(4))),
+            (1, Entry::Deposit(Money::new(1))),
+            (0, Entry::Deposit(Money::new(5))),
+        ];
+        for (member, entry) in entries {
+            write(&mut truth, member, entry, &[0, 0]);
+            let branch = Member(member);
+            timeline.publish(&truth, branch, truth.length(branch));
+        }
+        (truth, timeline)
+    }
+
+    #[test]
+    fn a_refusal_needs_a_moment_with_too_little() {
+        let (_, timeline) = history();
+        let found = |operation, since| {
+            is_due(&timeline, request(1, 1), operation, since).err().map(|found| found.property)
+        };
+        assert_eq!(found(Operation::withdraw(7), 0), None, "there were 6");
+        assert_eq!(found(Operation::withdraw(6), 0), Some(Property::Refusal));
+        assert_eq!(found(Operation::withdraw(8), 2), None, "there were 7");
+        assert_eq!(found(Operation::withdraw(12), 3), Some(Property::Refusal), "12 were there");
+        assert_eq!(found(Operation::deposit(99), 0), Some(Property::Refusal));
+        assert_eq!(found(Operation::Query, 0), Some(Property::Refusal));
+    }
+
+    #[test]
+    fn a_snapshot_needs_a_moment_when_it_was_true() {
+        let (truth, timeline) = history();
+        let found = |seqs: &[u64], since| {
+            let shown = version(seqs);
+            was_true(&truth, &timeline, request(1, 1), since, &shown)
+                .err()
+                .map(|found| found.property)
+        };
+        for seqs in [[0, 0], [1, 0], [1, 1], [2, 1]] {
+            assert_eq!(found(&seqs, 0), None);
+        }
+        assert_eq!(found(&[0, 1], 0), Some(Property::Snapshot), "never at once");
+        assert_eq!(found(&[2, 0], 0), Some(Property::Snapshot), "never at once");
+        assert_eq!(found(&[3, 1], 0), Some(Property::Snapshot), "never written");
+        assert_eq!(found(&[1, 0], 2), Some(Property::Snapshot), "over before it was asked");
+        assert_eq!(found(&[1, 1], 2), None);
+    }
+
+    #[test]
+    fn a_snapshot_shows_nothing_that_has_not_taken_effect() {
+        let (mut truth, timeline) = history();
+        write(&mut truth, 1, Entry::Deposit(Money::new(1)), &[0, 0]);
+        assert_eq!(truth.length(Member(1)), Seq(2));
+        let shown = version(&[2, 2]);
+        let found = was_true(&truth, &timeline, request(1, 1), 0, &shown).expect_err("not yet");
+        assert_eq!(found.property, Property::Snapshot);
+    }
+}

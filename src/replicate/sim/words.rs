@@ -1,0 +1,265 @@
+//! What happens in the simulated world, in words.
+
+use super::customers::Said;
+use super::disk::Left;
+use super::judge::Violation;
+use super::network::member;
+use crate::bank::{Answer, Entry, Member, Outcome, Row, Version};
+use crate::replicate::passbook::{self, Corrupt, Hello, Record, Round, Stop};
+use crate::replicate::{Attempt, Input, Message, Receipt, Room, Token};
+
+/// A branch, by its number.
+pub(super) fn branch(member: Member) -> String {
+    format!("branch {}", u32::from(member.0) + 1)
+}
+
+fn customer(who: usize) -> String {
+    format!("customer {}", who + 1)
+}
+
+/// Request 3, attempt 2: "#3.2".
+fn attempt(attempt: Attempt) -> String {
+    format!("#{}.{}", attempt.request.number, attempt.attempt)
+}
+
+fn version(version: &Version) -> String {
+    let known: Vec<String> = version.iter().map(|(_, seq)| seq.0.to_string()).collect();
+    format!("[{}]", known.join(" "))
+}
+
+fn token(token: Option<&Token>) -> String {
+    token.map_or("nothing".to_owned(), |token| version(&token.version))
+}
+
+fn rows(rows: &[Row]) -> String {
+    let each = rows.iter().map(|row| {
+        let granted = match row.granted.total().0 {
+            0 => String::new(),
+            total => format!(" granted {total}"),
+        };
+        let (paid_in, out) = (row.deposited.0, row.withdrawn.0);
+        format!("{} up to {} (+{paid_in} -{out}{granted})", branch(row.origin), row.seq.0)
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// What a customer does.
+pub(super) fn said(who: usize, said: &Said) -> String {
+    let who = customer(who);
+    match said {
+        Said::Asks(asked) => format!(
+            "{who} {} at {}: {} (ack {}, read {}), knowing {}",
+            attempt(asked.attempt),
+            branch(asked.branch),
+            asked.operation,
+            asked.ack.name(),
+            asked.read.name(),
+            token(asked.token.as_ref())
+        ),
+        Said::Retries(next) => format!("{who} waits no longer and asks again: {}", attempt(*next)),
+        Said::Takes { attempt: taken, answer: given, receipt } => {
+            format!("{who} {} takes {}", attempt(*taken), answer(given, receipt.as_ref()))
+        }
+    }
+}
+
+fn answer(answer: &Answer, receipt: Option<&Receipt>) -> String {
+    let outcome = match answer.outcome {
+        Outcome::Ok => "ok".to_owned(),
+        Outcome::Rejected(why) => format!("rejected: {}", why.name()),
+        Outcome::Unknown => "unknown".to_owned(),
+    };
+    let balance = answer.balance.map_or(String::new(), |balance| format!(", balance {balance}"));
+    let shown = receipt.map_or(String::new(), |receipt| {
+        let place = receipt.seq.map_or(String::new(), |seq| format!(" as entry {}", seq.0));
+        let shown = version(&receipt.version);
+        format!("{place}, showing {shown}, held by {}", receipt.achieved)
+    });
+    format!("\"{outcome}\"{balance}{shown}")
+}
+
+/// What a branch answers.
+pub(super) fn replied(
+    who: Member,
+    to: usize,
+    asked: Attempt,
+    given: &Answer,
+    receipt: Option<&Receipt>,
+) -> String {
+    let (to, asked) = (customer(to), attempt(asked));
+    format!("{} answers {to} {asked} {}", branch(who), answer(given, receipt))
+}
+
+/// What a branch writes down.
+pub(super) fn recorded(who: Member, record: &Record) -> String {
+    let who = branch(who);
+    match record {
+        Record::Founded { incarnation, .. } => format!("{who} begins life {:x}", incarnation.0),
+        Record::Bound { peer, incarnation } => {
+            format!("{who} writes down that {} lives life {:x}", branch(*peer), incarnation.0)
+        }
+        Record::Own { seq, entry, request, .. } => {
+            let what = match entry {
+                Entry::Deposit(amount) => format!("deposit {amount}"),
+                Entry::Withdraw(amount) => format!("withdraw {amount}"),
+                Entry::Grant { to, amount } => format!("grant {amount} to {}", branch(*to)),
+            };
+            let for_whom = request.map_or(String::new(), |request| {
+                format!(" for request {} of session {:x}", request.number, request.session.0)
+            });
+            format!("{who} writes entry {}: {what}{for_whom}", seq.0)
+        }
+        Record::Received { rows: taken } => format!("{who} writes down {}", rows(taken)),
+    }
+}
+
+const fn round(round: Round) -> &'static str {
+    match round {
+        Round::First => "first",
+        Round::Second => "second",
+    }
+}
+
+/// What a branch says to another.
+pub(super) fn sent(from: Member, to: Member, message: &Message) -> String {
+    let (from, to) = (branch(from), branch(to));
+    let Message::Passbook(message) = message else {
+        return format!("{from} says something to {to} that is not of this scheme");
+    };
+    match message {
+        passbook::Message::Hello(hello) => format!("{from} greets {to}: {}", greeting(hello)),
+        passbook::Message::Push { rows: pushed, .. } => {
+            format!("{from} pushes to {to}: {}", rows(pushed))
+        }
+        passbook::Message::Acknowledge { branch: holder, durable, .. } => {
+            format!("{from} tells {to} that {} holds {}", branch(*holder), version(durable))
+        }
+        passbook::Message::Borrow { id, priority, need, target } => format!(
+            "{from} asks {to} for {need} (question {id:x}, priority {}.{}, {} in total)",
+            priority.clock,
+            u32::from(priority.member.0) + 1,
+            target.0
+        ),
+        passbook::Message::Decline { id } => format!("{from} declines question {id:x} of {to}"),
+        passbook::Message::Collect { id, round: which } => {
+            format!("{from} collects from {to} (collect {id:x}, {} round)", round(*which))
+        }
+        passbook::Message::Collected { id, round: which, rows: shown } => {
+            format!("{from} shows {to} (collect {id:x}, {} round): {}", round(*which), rows(shown))
+        }
+    }
+}
+
+fn greeting(hello: &Hello) -> String {
+    format!(
+        "life {:x}, yours {}, holds {}, your log up to {}{}",
+        hello.incarnation.0,
+        hello.yours.map_or("not known".to_owned(), |life| format!("{:x}", life.0)),
+        version(&hello.durable),
+        hello.your_log.0.0,
+        if hello.heard { ", heard you" } else { "" }
+    )
+}
+
+/// What comes to a branch, where that is not told already when it is sent.
+pub(super) fn input(to: Member, input: &Input) -> Option<String> {
+    let to = branch(to);
+    let peer = |peer| member(peer).map_or("nobody".to_owned(), branch);
+    match input {
+        Input::Submit { ticket, request } => {
+            let asked = request.attempt.map(attempt).unwrap_or_default();
+            let deadline = millis(request.deadline.0);
+            let session = request.attempt.map_or(0, |attempt| attempt.request.session.0);
+            Some(format!(
+                "{to} gets request {asked} of session {session:x}: {} (ticket {}, until {deadline})",
+                request.operation, ticket.0
+            ))
+        }
+        Input::PeerUp { peer: which } => Some(format!("{to} has a stream to {}", peer(*which))),
+        Input::PeerDown { peer: which } => {
+            Some(format!("{to} has lost its stream to {}", peer(*which)))
+        }
+        Input::Peer { from, message } => {
+            let what = match message {
+                Message::Passbook(message) => kind(message),
+                Message::Propagate { .. } | Message::Propagated { .. } => "nothing of this scheme",
+            };
+            Some(format!("{to} hears {what} of {}", peer(*from)))
+        }
+        Input::Persisted { upto } => Some(format!("{to} has {upto} records on disk")),
+        Input::Room(Room::Full) => Some(format!("{to} learns that its disk is full")),
+        Input::Room(Room::Enough) => Some(format!("{to} learns that its disk has room")),
+        Input::Abandon { ticket } => {
+            Some(format!("{to} learns that ticket {} is given up", ticket.0))
+        }
+        Input::Undelivered { .. } | Input::Tick => None,
+    }
+}
+
+const fn kind(message: &passbook::Message) -> &'static str {
+    match message {
+        passbook::Message::Hello(_) => "the greeting",
+        passbook::Message::Push { .. } => "a push",
+        passbook::Message::Acknowledge { .. } => "an acknowledgement",
+        passbook::Message::Borrow { .. } => "a question for rights",
+        passbook::Message::Decline { .. } => "a decline",
+        passbook::Message::Collect { .. } => "a collect",
+        passbook::Message::Collected { .. } => "an answer to a collect",
+    }
+}
+
+/// A branch begins.
+pub(super) fn started(who: Member, records: usize) -> String {
+    format!("{} starts from {records} records", branch(who))
+}
+
+/// A journal is refused.
+pub(super) fn refused(who: Member, why: Corrupt) -> String {
+    format!("{} refuses to start: {why}", branch(who))
+}
+
+/// A branch ends.
+pub(super) fn crashed(who: Member, how: &str, left: Left) -> String {
+    let torn = if left.torn { ", after cutting a torn one" } else { "" };
+    format!("{} {how}; {} records are left{torn}", branch(who), left.surviving)
+}
+
+/// A branch has to stop.
+pub(super) fn stopped(who: Member, why: &Stop) -> String {
+    format!("{} has to stop: {why}", branch(who))
+}
+
+/// A branch stands still.
+pub(super) fn paused(who: Member) -> String {
+    format!("{} stands still", branch(who))
+}
+
+/// A branch goes on.
+pub(super) fn resumed(who: Member) -> String {
+    format!("{} goes on", branch(who))
+}
+
+/// A way is cut.
+pub(super) fn cut(from: Member, to: Member) -> String {
+    format!("nothing gets from {} to {} any more", branch(from), branch(to))
+}
+
+/// A way is open again.
+pub(super) fn mended(from: Member, to: Member) -> String {
+    format!("the way from {} to {} is mended", branch(from), branch(to))
+}
+
+/// A stream breaks.
+pub(super) fn reset(left: Member, right: Member) -> String {
+    format!("the stream between {} and {} breaks", branch(left), branch(right))
+}
+
+/// What must not be.
+pub(super) fn violation(violation: &Violation) -> String {
+    format!("VIOLATION of {:?}: {}", violation.property, violation.detail)
+}
+
+/// A time, in milliseconds.
+pub(super) fn millis(time: std::time::Duration) -> String {
+    format!("{:.3} ms", time.as_secs_f64() * 1e3)
+}
