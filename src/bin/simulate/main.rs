@@ -66,9 +66,8 @@ fn mix_parser() -> impl TypedValueParser<Value = Mix> {
 
 #[cfg(feature = "mutants")]
 fn mutant_parser() -> impl TypedValueParser<Value = Mutant> {
-    let name = |mutant: Mutant| format!("{mutant:?}");
-    PossibleValuesParser::new(Mutant::ALL.map(name)).try_map(move |given| {
-        let found = Mutant::ALL.into_iter().find(|mutant| name(*mutant) == given);
+    PossibleValuesParser::new(Mutant::ALL.map(Mutant::name)).try_map(|given| {
+        let found = Mutant::ALL.into_iter().find(|mutant| mutant.name() == given);
         found.ok_or("not one of the mutants")
     })
 }

@@ -141,7 +141,9 @@ fn fault(timed: &Timed) -> String {
             )
         }
         Fault::Reset { left, right } => words::reset(left, right),
-        Fault::Kill { branch, when } => format!("{} is killed{}", words::branch(branch), moment(when)),
+        Fault::Kill { branch, when } => {
+            format!("{} is killed{}", words::branch(branch), moment(when))
+        }
         Fault::PowerLoss { branch, when, keep, torn } => format!(
             "{} loses power{}; {} of 1000 unsynced records survive{}",
             words::branch(branch),

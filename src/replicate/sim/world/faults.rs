@@ -64,8 +64,9 @@ impl World<'_> {
                 self.branches[branch.index()].aimed = None;
                 return self.start_again(branch);
             }
-            Fault::OldCopy { branch, .. }
-            | Fault::Hole { branch, .. } => return self.start_again(branch),
+            Fault::OldCopy { branch, .. } | Fault::Hole { branch, .. } => {
+                return self.start_again(branch);
+            }
             Fault::SyncFails { branch, .. } => {
                 self.branches[branch.index()].disk.fail_next(None);
                 return self.start_again(branch);
