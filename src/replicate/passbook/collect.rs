@@ -261,13 +261,7 @@ impl Passbook {
     }
 
     /// Answers from these rows rather than from what is visible by now.
-    fn tell_shown(
-        &self,
-        step: &mut Step<'_>,
-        ticket: Ticket,
-        outcome: Outcome,
-        rows: &[Row],
-    ) {
+    fn tell_shown(&self, step: &mut Step<'_>, ticket: Ticket, outcome: Outcome, rows: &[Row]) {
         let opening = i128::from(self.settings.opening.minor_units());
         let total = opening + rows.iter().map(Row::net).sum::<i128>();
         let balance = i64::try_from(total).ok().map(Money::new);

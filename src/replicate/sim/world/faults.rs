@@ -9,7 +9,7 @@ use super::super::words;
 use super::World;
 use super::lives::Crash;
 use crate::bank::Member;
-use crate::replicate::passbook::{Record, Storage};
+use crate::replicate::passbook::{Passbook, Record, Storage};
 
 impl World<'_> {
     /// A fault begins.
@@ -185,6 +185,13 @@ impl World<'_> {
         self.crash(member, Crash::Killed)
     }
 
+    /// Whether all others serve. One that does not has perhaps not met `member`, and cannot begin to serve
+    /// without it.
+    fn others_serve(&self, member: Member) -> bool {
+        let mut others = self.branches.iter().filter(|other| other.member != member);
+        others.all(|other| other.replica().is_some_and(Passbook::is_ready))
+    }
+
     /// Puts an old copy in the place of a journal, if all others hold more of its log, on disk.
     fn take_back(&mut self, member: Member, keep: PerMille) -> Result<(), Violation> {
         let others = self.plan.members().filter(|other| *other != member);
@@ -193,6 +200,7 @@ impl World<'_> {
             replica.map(|replica| replica.durable().of(member)).unwrap_or_default()
         });
         let known = known.min();
+        let served = self.others_serve(member);
         let branch = &mut self.branches[member.index()];
         let records = branch.disk.records();
         let entry = |record: &Record| match record {
@@ -202,7 +210,7 @@ impl World<'_> {
         // The copy ends before the last entry that everybody knows.
         let lost = known.and_then(|known| records.iter().position(|r| entry(r) == Some(known)));
         match lost {
-            Some(lost) if branch.lives() && !branch.over && !self.journal_taken => {
+            Some(lost) if branch.lives() && served && !self.journal_taken => {
                 self.journal_taken = true;
                 branch.forgot = true;
                 self.counters.add(Seen::OldCopies);
@@ -214,18 +222,18 @@ impl World<'_> {
 
     /// Takes an entry out of a journal, if another follows it: only then it can be missed.
     fn damage(&mut self, member: Member, place: PerMille) -> Result<(), Violation> {
-        let branch = &mut self.branches[member.index()];
+        let branch = &self.branches[member.index()];
         let records = branch.disk.records().iter().enumerate();
         let entries = records.filter(|(_, record)| matches!(record, Record::Own { .. }));
         let places: Vec<usize> = entries.map(|(place, _)| place).collect();
         let Some(missed) = places.len().checked_sub(2) else {
             return Ok(());
         };
-        if !branch.lives() || self.journal_taken {
+        if !branch.lives() || self.journal_taken || !self.others_serve(member) {
             return Ok(());
         }
         self.journal_taken = true;
-        branch.damaged = true;
+        self.branches[member.index()].damaged = true;
         self.crash(member, Crash::Damaged { record: places[place.of(missed)] })
     }
 }
