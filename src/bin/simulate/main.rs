@@ -36,7 +36,7 @@ struct Arguments {
     mix: Option<Mix>,
     /// Put this fault into every branch
     #[cfg(feature = "mutants")]
-    #[arg(long, value_parser = parse_mutant)]
+    #[arg(long, value_parser = mutant_parser())]
     mutant: Option<Mutant>,
     /// How many threads; as many as the machine has cores if not given
     #[arg(long)]
@@ -65,10 +65,11 @@ fn mix_parser() -> impl TypedValueParser<Value = Mix> {
 }
 
 #[cfg(feature = "mutants")]
-fn parse_mutant(text: &str) -> Result<Mutant, String> {
-    let name = |mutant: Mutant| format!("{mutant:?}");
-    let found = Mutant::ALL.into_iter().find(|mutant| name(*mutant) == text);
-    found.ok_or_else(|| format!("expected one of {}", Mutant::ALL.map(name).join(", ")))
+fn mutant_parser() -> impl TypedValueParser<Value = Mutant> {
+    PossibleValuesParser::new(Mutant::ALL.map(Mutant::name)).try_map(|given| {
+        let found = Mutant::ALL.into_iter().find(|mutant| mutant.name() == given);
+        found.ok_or("not one of the mutants")
+    })
 }
 
 fn main() -> ExitCode {

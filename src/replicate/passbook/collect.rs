@@ -12,7 +12,7 @@
 use super::queries::Snapshot;
 use super::{Message, Mutant, Passbook, ROUNDS_MAX, Round, Step};
 use crate::bank::{Answer, Member, Money, Outcome, Rejection, Row, Version};
-use crate::replicate::{Effect, Instant, Receipt};
+use crate::replicate::{Effect, Instant, Receipt, Ticket};
 
 use super::borrow::Errand;
 
@@ -231,7 +231,12 @@ impl Passbook {
             if self.has_no_room() { Rejection::Overloaded } else { Rejection::InsufficientFunds };
         for priority in judged {
             if let Some(queued) = self.withdrawals.remove(&priority) {
-                self.reject(step, &queued.pending, rejection);
+                if self.has(Mutant::ProofOfOwnRows) {
+                    let outcome = Outcome::Rejected(rejection);
+                    self.tell_shown(step, queued.pending.ticket, outcome, &collect.second);
+                } else {
+                    self.reject(step, &queued.pending, rejection);
+                }
             }
         }
         self.rest(step);
@@ -243,7 +248,7 @@ impl Passbook {
         });
         for snapshot in &collect.snapshots {
             if same || self.has(Mutant::OneCollect) {
-                self.tell_snapshot(step, snapshot, collect);
+                self.tell_shown(step, snapshot.ticket, Outcome::Ok, &collect.first);
             } else if snapshot.rounds + 1 >= ROUNDS_MAX {
                 let outcome = Outcome::Rejected(Rejection::Contended);
                 self.reply(step, snapshot.ticket, outcome, None);
@@ -255,20 +260,17 @@ impl Passbook {
         }
     }
 
-    fn tell_snapshot(&mut self, step: &mut Step<'_>, snapshot: &Snapshot, collect: &Collect) {
-        let Some(cluster) = self.cluster else {
-            return;
-        };
-        let own_rows = self.has(Mutant::ProofOfOwnRows);
-        let shown = if own_rows { &collect.second } else { &collect.first };
-        let total: i128 = shown.iter().map(Row::net).sum();
-        let total = i128::from(self.settings.opening.minor_units()) + total;
-        let version: Version = shown.iter().map(|row| row.seq).collect();
-        let answer =
-            Answer { outcome: Outcome::Ok, balance: i64::try_from(total).ok().map(Money::new) };
-        let receipt = Receipt { cluster, version: version.into(), seq: None, achieved: 0 };
-        let ticket = snapshot.ticket;
-        step.effects.push(Effect::Reply { ticket, answer, receipt: Some(receipt) });
+    /// Answers from these rows rather than from what is visible by now.
+    fn tell_shown(&self, step: &mut Step<'_>, ticket: Ticket, outcome: Outcome, rows: &[Row]) {
+        let opening = i128::from(self.settings.opening.minor_units());
+        let total = opening + rows.iter().map(Row::net).sum::<i128>();
+        let balance = i64::try_from(total).ok().map(Money::new);
+        let version: Version = rows.iter().map(|row| row.seq).collect();
+        let version = version.into();
+        let receipt =
+            self.cluster.map(|cluster| Receipt { cluster, version, seq: None, achieved: 0 });
+        let answer = Answer { outcome, balance };
+        step.effects.push(Effect::Reply { ticket, answer, receipt });
     }
 
     /// A branch was lost: nothing can be proved without it.

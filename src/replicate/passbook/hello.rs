@@ -16,6 +16,9 @@ impl Passbook {
         self.peer_lost(step, peer);
         let repeat_at = step.now.after(self.settings.timing.hello_repeat);
         self.peers[peer.index()].reset(Stream::Opening(repeat_at));
+        if self.has(Mutant::BeforeHello) && self.peers[peer.index()].incarnation.is_some() {
+            self.peers[peer.index()].reset(Stream::Up);
+        }
         if self.journal.is_recovered() {
             self.say_hello(step, peer);
         }

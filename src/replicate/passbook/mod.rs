@@ -57,7 +57,7 @@ use answers::Answers;
 use borrow::{Errand, Withdrawals};
 use collect::Collect;
 use journal::{Chains, Journal};
-use peers::{Peer, Stream};
+use peers::Peer;
 use queries::Snapshot;
 use sessions::Sessions;
 use waiting::Waiter;
@@ -214,14 +214,10 @@ impl Passbook {
         let Some(from) = self.settings.member(from).filter(|from| *from != self.me) else {
             return;
         };
-        let heard = match self.peers[from.index()].stream {
-            Stream::Up => true,
-            Stream::Opening(_) => self.has(Mutant::BeforeHello),
-            Stream::Down => false,
-        };
         match message {
             Message::Hello(hello) => self.hello(step, from, hello),
-            _ if !heard => {}
+            // Nothing else is processed before the hello.
+            _ if !self.peers[from.index()].is_up() => {}
             Message::Push { rows, apart } => self.pushed(step, from, rows, apart),
             Message::Acknowledge { branch, incarnation, durable } => {
                 self.acknowledged(branch, incarnation, &durable);
@@ -274,6 +270,9 @@ impl Replication for Passbook {
         }
         let step = &mut Step { now, effects };
         self.persist_in_memory();
+        if self.has(Mutant::VisibleBeforeDurable) {
+            self.publish_staged();
+        }
         if std::mem::take(&mut self.news) {
             self.release_waiters(step);
             self.persist_in_memory();

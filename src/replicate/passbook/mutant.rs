@@ -100,4 +100,40 @@ impl Mutant {
         Self::GrantCountedTwice,
         Self::CountConnected,
     ];
+
+    /// The name used in arguments.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AcknowledgeBeforePersisting => "acknowledge-before-persisting",
+            Self::DropPush => "drop-push",
+            Self::ApplyRetryTwice => "apply-retry-twice",
+            Self::ReuseSeqAfterRestart => "reuse-seq-after-restart",
+            Self::PushWithoutClosure => "push-without-closure",
+            Self::OneCollect => "one-collect",
+            Self::IgnoreTokenOnReads => "ignore-token-on-reads",
+            Self::IgnoreTokenOnWrites => "ignore-token-on-writes",
+            Self::GrantWithoutDebiting => "grant-without-debiting",
+            Self::SwappedSign => "swapped-sign",
+            Self::DedupeLostAtRestart => "dedupe-lost-at-restart",
+            Self::JournalCutInTheMiddle => "journal-cut-in-the-middle",
+            Self::RejectionsNotRemembered => "rejections-not-remembered",
+            Self::DedupeKeepsLast => "dedupe-keeps-last",
+            Self::DeclinedByAllIsProof => "declined-by-all-is-proof",
+            Self::CollectNotTiedToRound => "collect-not-tied-to-round",
+            Self::CollectShowsStaged => "collect-shows-staged",
+            Self::ProofOfOwnRows => "proof-of-own-rows",
+            Self::CollectWithoutOwnRow => "collect-without-own-row",
+            Self::NoSyncAfterReplay => "no-sync-after-replay",
+            Self::PushRowByRow => "push-row-by-row",
+            Self::BeforeHello => "before-hello",
+            Self::IncarnationUnchecked => "incarnation-unchecked",
+            Self::NoPriority => "no-priority",
+            Self::VisibleBeforeDurable => "visible-before-durable",
+            Self::JournaledIsAcknowledged => "journaled-is-acknowledged",
+            Self::StageAfterDeadline => "stage-after-deadline",
+            Self::PayOutOfBalance => "pay-out-of-balance",
+            Self::GrantCountedTwice => "grant-counted-twice",
+            Self::CountConnected => "count-connected",
+        }
+    }
 }

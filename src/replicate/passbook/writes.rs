@@ -32,6 +32,11 @@ impl Passbook {
         let Request { attempt, token, ack, deadline, .. } = request;
         let name = attempt.map(|attempt| attempt.request);
         let pending = Pending { ticket, request: name, write, ack, deadline };
+        if !self.is_ready() {
+            // An earlier life may have carried it out: that cannot be ruled out here.
+            step.reply_unknown(ticket);
+            return;
+        }
         if let Some(attempt) = attempt {
             let admission = self.sessions.admit(step.now, attempt, write, ticket);
             if !self.is_to_be_made(step, &pending, admission, token.clone()) {
@@ -40,8 +45,6 @@ impl Passbook {
         }
         if write.amount.is_negative() {
             self.reject(step, &pending, Rejection::BadRequest);
-        } else if !self.is_ready() {
-            self.reject(step, &pending, Rejection::NotReady);
         } else if token.as_ref().is_some_and(|token| self.is_foreign(token)) {
             self.reject(step, &pending, Rejection::ForeignPassbook);
         } else {
