@@ -262,6 +262,12 @@ mod tests {
     }
 
     #[test]
+    fn a_ledger_of_another_cluster_is_found() {
+        let found = found(|it| it.visible = Double::new(1, 3, 20).visible);
+        assert_eq!(found, Some(Property::Closed));
+    }
+
+    #[test]
     fn a_balance_that_is_not_that_of_the_rows_is_found() {
         let found = found(|it| {
             let rows = it.visible.rows().to_vec();
