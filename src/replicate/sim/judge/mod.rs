@@ -15,16 +15,18 @@
 //! | `durable` | I6: shown is durable |
 //! | `value`, `sessions`, `refusals` | what customers were told |
 //! | `endings`, `amnesia` | answers, deadlines, and who must stop |
-//! | `watch`, `steps` | who is asked when |
+//! | `watch`, `steps`, `messages`, `answers` | what is judged when |
 
 mod accounted;
 mod acknowledged;
 mod amnesia;
+mod answers;
 mod closed;
 mod convergence;
 mod disk;
 mod durable;
 mod endings;
+mod messages;
 mod refusals;
 mod rights;
 mod rows;

@@ -70,5 +70,7 @@ mod tests {
     #[test]
     fn a_debt_from_the_start_is_found() {
         assert_eq!(found(&Truth::new(1, Money::new(-1)), &[0]), Some(Property::Rights));
+        let truth = Truth::new(2, Money::new(-1));
+        assert_eq!(found(&truth, &[0, 0]), Some(Property::Rights), "too little for a share");
     }
 }

@@ -198,3 +198,103 @@ impl Judge {
         self.acknowledged.iter().try_for_each(kept)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{Double, Scene, broken, request};
+    use super::*;
+    use crate::bank::{Entry, Money};
+
+    /// Branch 0 has paid in 5, branch 1 has seen that and paid in 1.
+    fn scene(storage: Storage) -> Scene {
+        let mut scene = Scene::new(storage);
+        scene.write(0, request(1, 1), Operation::deposit(5));
+        scene.sync(0);
+        scene.push(0, 1, 0).expect("durable");
+        scene.write(1, request(2, 1), Operation::deposit(1));
+        scene.sync(1);
+        scene
+    }
+
+    /// What is found when branch 1, which showed nothing before, shows itself as `change` makes it.
+    fn found(change: impl FnOnce(&mut Double)) -> Option<Property> {
+        let mut scene = scene(Storage::Journal);
+        change(&mut scene.branches[1]);
+        broken(scene.look(1))
+    }
+
+    #[test]
+    fn a_branch_as_it_should_be_is_let_pass() {
+        assert_eq!(found(|_| {}), None);
+    }
+
+    #[test]
+    fn more_than_its_disk_has_is_found() {
+        assert_eq!(found(|it| it.durable.raise(Member(0), Seq(2))), Some(Property::Durable));
+        let mut scene = scene(Storage::Journal);
+        scene.write(1, request(2, 2), Operation::deposit(1));
+        let own = scene.branches[1].staged.clone();
+        scene.branches[1].visible.join(&own).expect("one log");
+        assert_eq!(broken(scene.look(1)), Some(Property::Durable), "its own");
+        let foreign = scene.branches[1].visible.rows()[1].clone();
+        scene.judge.synced(Member(1), u64::MAX);
+        scene.branches[0].visible.join(&foreign).expect("one log");
+        assert_eq!(broken(scene.look(0)), Some(Property::Durable), "not written down");
+    }
+
+    #[test]
+    fn an_own_entry_that_took_effect_is_not_missing_after_a_crash() {
+        let mut scene = scene(Storage::Journal);
+        scene.look(0).expect("as it should be");
+        scene.judge.crashed(Member(0), 9).expect("all is durable");
+        let fresh = Double::new(0, 2, 20);
+        scene.branches[0].visible = fresh.visible;
+        assert_eq!(broken(scene.look(0)), Some(Property::OneWriter));
+    }
+
+    #[test]
+    fn its_own_entry_without_what_it_depends_on_is_found() {
+        let found = found(|it| {
+            it.visible = Double::new(1, 2, 20).visible;
+            it.publish();
+        });
+        assert_eq!(found, Some(Property::Closed));
+    }
+
+    #[test]
+    fn a_ledger_of_another_cluster_is_found() {
+        let found = found(|it| it.visible = Double::new(1, 3, 20).visible);
+        assert_eq!(found, Some(Property::Closed));
+    }
+
+    #[test]
+    fn a_balance_that_is_not_that_of_the_rows_is_found() {
+        let found = found(|it| {
+            let rows = it.visible.rows().to_vec();
+            it.visible = Double::new(1, 2, 21).visible;
+            for row in &rows {
+                it.take(row);
+            }
+        });
+        assert_eq!(found, Some(Property::Value));
+    }
+
+    #[test]
+    fn another_staged_row_than_what_was_written_is_found() {
+        let another = found(|it| it.staged.chain = Chain(1));
+        assert_eq!(another, Some(Property::OneWriter));
+        let shorter = found(|it| it.staged = Row::empty(Member(1)));
+        assert_eq!(shorter, Some(Property::OneWriter));
+        let foreign = found(|it| it.staged = it.visible.rows()[0].clone());
+        assert_eq!(foreign, Some(Property::OneWriter));
+    }
+
+    #[test]
+    fn an_overdraft_that_nobody_looked_at_is_found_in_the_end() {
+        let mut scene = Scene::new(Storage::Memory);
+        let grant = Entry::Grant { to: Member(1), amount: Money::new(11) };
+        scene.try_write(0, grant, None).expect("the next entry");
+        assert_eq!(broken(scene.finish()), Some(Property::Rights));
+        assert_eq!(broken(scene.look(0)), Some(Property::Rights));
+    }
+}

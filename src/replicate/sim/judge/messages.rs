@@ -1,0 +1,89 @@
+//! What branches say to each other.
+
+use super::watch::Judge;
+use super::{Deed, Violation, acknowledged, closed, durable, rows};
+use crate::bank::{Member, Row};
+use crate::replicate::Message;
+use crate::replicate::passbook::{Hello, Message as Said};
+
+impl Judge {
+    /// A branch has sent a message.
+    pub fn sent(&mut self, from: Member, to: Member, message: &Message) -> Result<(), Violation> {
+        let Message::Passbook(said) = message else {
+            return Ok(());
+        };
+        match said {
+            Said::Hello(hello) => self.greeted(from, to, hello),
+            Said::Push { rows, .. } => {
+                rows.iter().try_for_each(|row| self.row(Deed::of(from, "pushes"), row))
+            }
+            Said::Acknowledge { branch, durable, .. } => {
+                let says = Deed::of(from, "acknowledges");
+                acknowledged::is_true(&self.disks, says, *branch, durable)
+            }
+            Said::Collected { rows, .. } => {
+                let shows = Deed::of(from, "lets its peers collect");
+                let version = closed::whole(&self.truth, shows, rows)?;
+                rows.iter().try_for_each(|row| self.row(shows, row))?;
+                closed::is_closed(&self.truth, shows, &version)
+            }
+            Said::Borrow { .. } | Said::Decline { .. } | Said::Collect { .. } => Ok(()),
+        }
+    }
+
+    fn greeted(&self, from: Member, to: Member, hello: &Hello) -> Result<(), Violation> {
+        let says = Deed::of(from, "says hello with");
+        acknowledged::is_true(&self.disks, says, from, &hello.durable)?;
+        rows::is_true_chain(&self.truth, says, to, hello.your_log)
+    }
+
+    /// Somebody lets go of a row or takes it in.
+    pub(super) fn row(&mut self, deed: Deed, row: &Row) -> Result<(), Violation> {
+        rows::is_true(&self.truth, deed, row)?;
+        durable::may_be_seen(&self.truth, &self.disks, deed, (row.origin, row.seq))?;
+        self.shown.raise(row.origin, row.seq);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Property;
+    use super::super::scene::{NOW, Scene, broken, request};
+    use super::*;
+    use crate::bank::{Chain, Operation};
+    use crate::replicate::passbook::{Record, Storage};
+
+    /// Branch 0 has paid in 5, and it is durable if `synced`.
+    fn scene(synced: bool) -> (Scene, Row) {
+        let mut scene = Scene::new(Storage::Journal);
+        scene.write(0, request(1, 1), Operation::deposit(5));
+        if synced {
+            scene.sync(0);
+        }
+        let row = scene.branches[0].own().clone();
+        (scene, row)
+    }
+
+    fn taken_in(scene: &mut Scene, row: Row) -> Option<Property> {
+        broken(scene.judge.recorded(NOW, Member(1), &Record::Received { rows: vec![row] }))
+    }
+
+    fn pushed(scene: &mut Scene, row: Row) -> Option<Property> {
+        let push = Message::Passbook(Said::Push { rows: vec![row] });
+        broken(scene.judge.sent(Member(0), Member(1), &push))
+    }
+
+    #[test]
+    fn only_true_and_durable_rows_travel() {
+        let (mut scene, row) = self::scene(false);
+        assert_eq!(pushed(&mut scene, row.clone()), Some(Property::Durable));
+        assert_eq!(taken_in(&mut scene, row), Some(Property::Durable));
+        let (mut scene, row) = self::scene(true);
+        let other = Row { chain: Chain(1), ..row.clone() };
+        assert_eq!(pushed(&mut scene, other.clone()), Some(Property::OneWriter));
+        assert_eq!(taken_in(&mut scene, other), Some(Property::OneWriter));
+        assert_eq!(pushed(&mut scene, row.clone()), None);
+        assert_eq!(taken_in(&mut scene, row), None);
+    }
+}
