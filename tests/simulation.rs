@@ -26,3 +26,24 @@ fn the_same_seed_is_the_same_run_and_telling_it_changes_nothing() {
         assert_ne!(ran.hash, run(&Plan::from_seed(8, Some(mix)), None).hash);
     }
 }
+
+#[cfg(feature = "mutants")]
+#[test]
+fn a_fault_put_in_on_purpose_is_found_made_smaller_and_told() {
+    use passbook::replicate::passbook::Mutant;
+    use passbook::replicate::sim::shrink;
+
+    let mutant = Some(Mutant::ApplyRetryTwice);
+    let failing = (0..100).map(|seed| Plan::from_seed(seed, None)).find_map(|plan| {
+        let violation = run(&plan, mutant).violation?;
+        Some((plan, violation.property))
+    });
+    let (plan, property) = failing.expect("found within 100 seeds");
+    let shrunk = shrink(&plan, mutant, 1_000).expect("it fails");
+    assert!(shrunk.plan.operations() <= 2, "{} are left", shrunk.plan.operations());
+    let told = story(&shrunk.plan, mutant);
+    assert_eq!(told.ran.violation.as_ref().map(|violation| violation.property), Some(property));
+    assert_eq!(told.ran, run(&shrunk.plan, mutant), "it is the same run");
+    assert!(told.to_string().contains("VIOLATION"));
+    assert!(shrink(&plan, None, 10).is_none(), "without the fault there is nothing to find");
+}

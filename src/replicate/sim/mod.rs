@@ -11,7 +11,7 @@ mod counters;
 mod customers;
 pub mod delays;
 mod disk;
-mod judge;
+pub mod judge;
 mod network;
 mod plan;
 mod shrink;

@@ -70,7 +70,7 @@ mod tests {
     }
 
     fn pushed(scene: &mut Scene, row: Row) -> Option<Property> {
-        let push = Message::Passbook(Said::Push { rows: vec![row] });
+        let push = Message::Passbook(Said::Push { rows: vec![row], apart: Vec::new() });
         broken(scene.judge.sent(Member(0), Member(1), &push))
     }
 

@@ -146,7 +146,7 @@ impl Scene {
     pub(super) fn push(&mut self, from: u16, to: u16, origin: u16) -> Result<(), Violation> {
         let row = self.branches[usize::from(from)].visible.rows()[usize::from(origin)].clone();
         let rows = vec![row.clone()];
-        let push = Message::Passbook(Said::Push { rows: rows.clone() });
+        let push = Message::Passbook(Said::Push { rows: rows.clone(), apart: Vec::new() });
         self.judge.sent(Member(from), Member(to), &push)?;
         self.judge.recorded(NOW, Member(to), &Record::Received { rows })?;
         self.judge.synced(Member(to), u64::MAX);

@@ -186,7 +186,7 @@ impl Network {
         let plan = self.plan;
         let (pair, side) = self.find_mut(from, to);
         let sender = &pair.sides[side.index()];
-        let epoch = sender.told;
+        let epoch = sender.epoch;
         if !sender.up || pair.ways[side.index()].stopped >= epoch {
             return Sent { lost: true, twice: false };
         }
@@ -213,7 +213,7 @@ impl Network {
     /// The process of `to` learns of a new stream: what it is told, with the messages that were waiting.
     pub(super) fn up(&mut self, to: Member, peer: Member, epoch: u64) -> Vec<Input> {
         let (pair, side) = self.find_mut(to, peer);
-        if pair.broken || pair.epoch != epoch || pair.sides[side.index()].told >= epoch {
+        if pair.broken || pair.epoch != epoch || pair.sides[side.index()].epoch >= epoch {
             return Vec::new();
         }
         let from = branch_id(peer);
@@ -223,7 +223,7 @@ impl Network {
             inputs.push(Input::PeerDown { peer: from });
         }
         here.up = true;
-        here.told = epoch;
+        here.epoch = epoch;
         inputs.push(Input::PeerUp { peer: from });
         let waiting = here.waiting.drain(..);
         inputs.extend(waiting.map(|message| Input::Peer { from, message }));
@@ -243,7 +243,7 @@ impl Network {
             pair.broken = true;
         }
         let here = &mut pair.sides[side.index()];
-        let news = here.up && here.told == epoch;
+        let news = here.up && here.epoch == epoch;
         if news {
             here.up = false;
         }
@@ -270,16 +270,16 @@ impl Network {
             pair.swallowed(there, epoch, &plan, (from, to), agenda);
             return None;
         }
-        let told_there = pair.sides[there.index()].told;
+        let told_there = pair.sides[there.index()].epoch;
         let newest = pair.epoch == epoch && !pair.broken;
         let here = &mut pair.sides[there.other().index()];
-        if here.told < epoch {
+        if here.epoch < epoch {
             if newest {
                 here.waiting.push(message);
             }
             return None;
         }
-        let deliverable = here.up && here.told == epoch && told_there == epoch;
+        let deliverable = here.up && here.epoch == epoch && told_there == epoch;
         deliverable.then(|| Input::Peer { from: branch_id(from), message })
     }
 

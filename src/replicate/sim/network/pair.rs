@@ -54,7 +54,7 @@ pub(super) struct Pair {
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// The newest stream that its process, or an earlier life of it, was told of.
-    pub(super) told: u64,
+    pub(super) epoch: u64,
     /// Whether the process that lives takes it for open.
     pub(super) up: bool,
     /// What arrived on the newest stream before it was told of it.

@@ -92,12 +92,10 @@ impl World {
         let of = |(at, input): &(Member, Input)| match input {
             Input::PeerUp { peer } if *at == to && *peer == from => Some("up".to_owned()),
             Input::PeerDown { peer } if *at == to && *peer == from => Some("down".to_owned()),
-            Input::Peer { from: sender, message } if *at == to && *sender == from => {
-                match message {
-                    Message::Passbook(passbook::Message::Decline { id }) => Some(id.to_string()),
-                    _ => None,
-                }
-            }
+            Input::Peer {
+                from: sender,
+                message: Message::Passbook(passbook::Message::Decline { id }),
+            } if *at == to && *sender == from => Some(id.to_string()),
             _ => None,
         };
         self.inputs.iter().filter_map(of).collect()

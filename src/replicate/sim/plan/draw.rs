@@ -85,9 +85,8 @@ fn network(random: &mut Pcg64Mcg, mix: Mix) -> Network {
     };
     // Customers lose answers also where branches lose nothing.
     let customers_lose = lossy || matches!(mix, Mix::NearZero) && random.random_bool(0.5);
-    let most = |random: &mut Pcg64Mcg, loses: bool, most: u32| match loses {
-        true => PerMille(random.random_range(0..=most)),
-        false => PerMille::NEVER,
+    let most = |random: &mut Pcg64Mcg, loses: bool, most: u32| {
+        if loses { PerMille(random.random_range(0..=most)) } else { PerMille::NEVER }
     };
     Network {
         delay,

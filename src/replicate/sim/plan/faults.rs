@@ -54,7 +54,10 @@ struct Draw<'a> {
     faults: Vec<Timed>,
 }
 
-impl Draw<'_> {
+/// Draws a fault of one kind, or some that belong together.
+type Draws<'a> = fn(&mut Draw<'a>);
+
+impl<'a> Draw<'a> {
     fn several(&mut self, range: std::ops::RangeInclusive<usize>, mut one: impl FnMut(&mut Self)) {
         for _ in 0..number(self.random, range) {
             one(self);
@@ -62,14 +65,14 @@ impl Draw<'_> {
     }
 
     fn anything(&mut self, storage: Storage) {
-        let mut kinds: Vec<(u32, fn(&mut Self))> =
+        let mut kinds: Vec<(u32, Draws<'a>)> =
             vec![(4, Self::partition), (1, Self::reset), (2, Self::pause)];
         match storage {
             Storage::Memory => kinds.push((2, Self::death)),
             Storage::Journal => {
-                let more: [(u32, fn(&mut Self)); 3] =
-                    [(5, Self::crash), (3, Self::disk_trouble), (1, Self::old_copy)];
-                kinds.extend(more);
+                kinds.push((5, Self::crash));
+                kinds.push((3, Self::disk_trouble));
+                kinds.push((1, Self::old_copy));
             }
         }
         for _ in 0..number(self.random, 3..=8) {
@@ -99,9 +102,10 @@ impl Draw<'_> {
 
     /// Half of all crashes fall where they fall; the others are aimed.
     fn moment(&mut self) -> Moment {
-        match self.random.random_bool(0.5) {
-            true => Moment::Now,
-            false => Moment::ALL[self.random.random_range(0..Moment::ALL.len())],
+        if self.random.random_bool(0.5) {
+            Moment::Now
+        } else {
+            Moment::ALL[self.random.random_range(0..Moment::ALL.len())]
         }
     }
 
@@ -199,9 +203,10 @@ impl Draw<'_> {
     fn death(&mut self) {
         let (branch, at, when) = (self.member(), self.at(), self.moment());
         let lasts = Span::millis(5, 800).draw(self.random);
-        let fault = match self.random.random_bool(0.5) {
-            true => Fault::Kill { branch, when },
-            false => Fault::Death { branch, when },
+        let fault = if self.random.random_bool(0.5) {
+            Fault::Kill { branch, when }
+        } else {
+            Fault::Death { branch, when }
         };
         self.push(at, lasts, fault);
     }
@@ -217,9 +222,10 @@ impl Draw<'_> {
     fn old_copy(&mut self) {
         let (branch, keep, at) = (self.member(), self.share(), self.at());
         let lasts = Span::millis(5, 500).draw(self.random);
-        let fault = match self.random.random_ratio(2, 3) {
-            true => Fault::OldCopy { branch, keep },
-            false => Fault::Hole { branch, place: keep },
+        let fault = if self.random.random_ratio(2, 3) {
+            Fault::OldCopy { branch, keep }
+        } else {
+            Fault::Hole { branch, place: keep }
         };
         self.push(at, lasts, fault);
     }

@@ -119,9 +119,10 @@ fn step(random: &mut Pcg64Mcg, habits: &Habits, branch: Member) -> Step {
         _ => Operation::Query,
     };
     // Seldom so short that hardly any answer comes in time.
-    let timeout = match random.random_ratio(1, 25) {
-        true => Span::micros(100, 20_000).draw(random),
-        false => habits.timeout.draw(random),
+    let timeout = if random.random_ratio(1, 25) {
+        Span::micros(100, 20_000).draw(random)
+    } else {
+        habits.timeout.draw(random)
     };
     Step {
         branch,

@@ -13,6 +13,17 @@ use crate::bank::Member;
 use crate::replicate::passbook::Passbook;
 use crate::replicate::{Attempt, Instant, Read, Ticket};
 
+/// Whether a branch without a process may be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// When the fault that ended it is over.
+    Starts,
+    /// Only when everything heals.
+    WaitsForHealing,
+    /// Never again.
+    Nothing,
+}
+
 /// One branch.
 pub(super) struct Branch {
     pub(super) member: Member,
@@ -21,8 +32,8 @@ pub(super) struct Branch {
     process: Option<Process>,
     /// How many processes have ended here.
     pub(super) life: u32,
-    /// It must not be started any more.
-    pub(super) over: bool,
+    /// Whether it may be started when no process is there.
+    pub(super) next: Next,
     /// It lost what others know: it has to be stopped, and nobody serves it customers meanwhile if what
     /// it lost was a part of its journal.
     pub(super) forgot: bool,
@@ -30,8 +41,6 @@ pub(super) struct Branch {
     pub(super) damaged: bool,
     /// It is to end when it has done that.
     pub(super) aimed: Option<(Moment, Fault)>,
-    /// It is not started again before everything heals.
-    pub(super) down_until_healing: bool,
 }
 
 /// A process that lives.
@@ -66,11 +75,10 @@ impl Branch {
             disk: Disk::default(),
             process: None,
             life: 0,
-            over: false,
+            next: Next::Starts,
             forgot: false,
             damaged: false,
             aimed: None,
-            down_until_healing: false,
         }
     }
 

@@ -7,6 +7,7 @@ use super::super::judge::Violation;
 use super::super::plan::{Fault, Moment};
 use super::super::words;
 use super::World;
+use super::branch::Next;
 use super::lives::Crash;
 use crate::bank::Member;
 use crate::replicate::passbook::{Passbook, Record, Storage};
@@ -92,7 +93,9 @@ impl World<'_> {
         self.customers.heal();
         for member in self.plan.members() {
             let branch = &mut self.branches[member.index()];
-            branch.down_until_healing = false;
+            if branch.next == Next::WaitsForHealing {
+                branch.next = Next::Starts;
+            }
             branch.aimed = None;
             branch.disk.limit(None);
             branch.disk.fail_next(None);
@@ -123,13 +126,16 @@ impl World<'_> {
 
     /// A process is ended from outside.
     fn strike(&mut self, branch: Member, fault: Fault) -> Result<(), Violation> {
+        if !self.branches[branch.index()].lives() {
+            return Ok(());
+        }
         let journal = self.plan.storage == Storage::Journal;
         match fault {
             Fault::PowerLoss { keep, torn, .. } if journal => {
                 self.crash(branch, Crash::LostPower { keep, torn })
             }
             Fault::Death { .. } if journal => {
-                self.branches[branch.index()].down_until_healing = true;
+                self.branches[branch.index()].next = Next::WaitsForHealing;
                 self.crash(branch, Crash::Killed)
             }
             _ if journal => self.crash(branch, Crash::Killed),
@@ -160,7 +166,7 @@ impl World<'_> {
     fn start_again(&mut self, member: Member) -> Result<(), Violation> {
         let branch = &self.branches[member.index()];
         // One that was never started comes at its time.
-        if branch.life == 0 || branch.down_until_healing {
+        if branch.life == 0 {
             return Ok(());
         }
         self.start(member)
@@ -181,7 +187,7 @@ impl World<'_> {
             return Ok(());
         }
         branch.forgot = true;
-        branch.over = !comes_back;
+        branch.next = if comes_back { Next::Starts } else { Next::Nothing };
         self.crash(member, Crash::Killed)
     }
 

@@ -9,6 +9,7 @@ use super::super::judge::{Property, Violation};
 use super::super::network::{Ending, branch_id};
 use super::super::words;
 use super::World;
+use super::branch::Next;
 use crate::bank::Member;
 use crate::replicate::passbook::{Incarnation, Limits, Passbook, Settings, Stop, Storage, Timing};
 
@@ -49,7 +50,7 @@ impl World<'_> {
     /// Starts a process where none is, and where one may be.
     pub(super) fn start(&mut self, member: Member) -> Result<(), Violation> {
         let branch = &mut self.branches[member.index()];
-        if branch.over || branch.lives() {
+        if branch.next != Next::Starts || branch.lives() {
             return Ok(());
         }
         let life = branch.life;
@@ -84,7 +85,7 @@ impl World<'_> {
             Err(why) if damaged => {
                 self.teller.tell(self.agenda.now(), || words::refused(member, why));
                 self.counters.add(Seen::CorruptJournals);
-                self.branches[member.index()].over = true;
+                self.branches[member.index()].next = Next::Nothing;
                 self.effects.clear();
                 Ok(())
             }
@@ -121,10 +122,11 @@ impl World<'_> {
         branch.end();
         let disk = &mut branch.disk;
         let left = match crash {
-            Crash::Killed | Crash::NoSpace | Crash::Stopped(_) => disk.killed(),
+            Crash::Killed | Crash::NoSpace | Crash::Stopped(_) | Crash::Copied { .. } => {
+                disk.killed()
+            }
             Crash::LostPower { keep, torn } => disk.lost_power(keep, torn),
             Crash::SyncFailed { keep } => disk.lost_power(keep, false),
-            Crash::Copied { .. } => disk.killed(),
             Crash::Damaged { record } => {
                 // Nobody will read it: what was there counts.
                 let left = disk.killed();

@@ -29,7 +29,7 @@ use perform::GrantsInFlight;
 /// for so long. Longer than anything waits before it repeats itself.
 const QUIET: Duration = Duration::from_secs(6);
 /// Nothing may go on for longer than this after the healing, besides customers who wait.
-const RESTLESS_MAX: Duration = Duration::from_secs(120);
+const RESTLESS_MAX: Duration = Duration::from_mins(2);
 /// A run has no more steps than these, and than so many an operation.
 const STEPS_MIN: u64 = 300_000;
 const STEPS_PER_OPERATION: u64 = 3_000;

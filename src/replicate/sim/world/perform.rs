@@ -7,6 +7,7 @@ use super::super::judge::{Property, Violation};
 use super::super::plan::Moment;
 use super::super::words;
 use super::World;
+use super::branch::Next;
 use super::lives::Crash;
 use crate::bank::{Answer, Entry, Member, Outcome, Rejection, Seq};
 use crate::replicate::passbook::{self, Passbook, Record, Storage};
@@ -58,7 +59,7 @@ impl World<'_> {
             }
             Effect::Stop(why) => {
                 self.teller.tell(self.agenda.now(), || words::stopped(branch, &why));
-                self.branches[branch.index()].over = true;
+                self.branches[branch.index()].next = Next::Nothing;
                 self.counters.add(Seen::AmnesiaStops);
                 self.crash(branch, Crash::Stopped(why))
             }
