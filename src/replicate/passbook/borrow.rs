@@ -134,7 +134,6 @@ impl Passbook {
             return;
         }
         let older = self.withdrawals.first_key_value().is_some_and(|(own, _)| *own < priority);
-        let older = older && !self.has(Mutant::NoPriority);
         let amount = i64::try_from(missing.min(self.rights)).unwrap_or(i64::MAX);
         if older || amount <= 0 || self.has_no_room() || !self.is_ready() {
             self.send(step, from, Message::Decline { id });

@@ -232,6 +232,9 @@ impl Passbook {
         for priority in judged {
             if let Some(queued) = self.withdrawals.remove(&priority) {
                 if self.has(Mutant::ProofOfOwnRows) {
+                    if let Some(request) = queued.pending.request {
+                        self.sessions.rejected(request, rejection);
+                    }
                     let outcome = Outcome::Rejected(rejection);
                     self.tell_shown(step, queued.pending.ticket, outcome, &collect.second);
                 } else {

@@ -37,8 +37,9 @@ pub(super) struct Journal {
     durable: Version,
     /// Nothing is served before so many records are on disk: who is who is among them.
     hold: u64,
-    /// Nothing is said to anybody before so many records are on disk: they were replayed.
-    replayed: u64,
+    /// Nothing is said to anybody before so many records are on disk: the life began with them, or they
+    /// were replayed.
+    begins: u64,
     /// Whether it can grow.
     pub(super) room: Room,
 }
@@ -52,7 +53,7 @@ impl Journal {
             marks: VecDeque::new(),
             durable: Version::zero(members),
             hold: 0,
-            replayed: 0,
+            begins: 0,
             room: Room::Enough,
         }
     }
@@ -71,7 +72,7 @@ impl Journal {
     }
 
     pub(super) const fn is_recovered(&self) -> bool {
-        self.persisted >= self.replayed
+        self.persisted >= self.begins
     }
 
     pub(super) const fn is_settled(&self) -> bool {
@@ -83,8 +84,17 @@ impl Journal {
     pub(super) fn replayed(&mut self, records: u64) {
         self.appended = records;
         self.hold = records;
-        self.replayed = records;
+        self.begins = records;
         self.marks.push_back((records, Mark::Replayed));
+    }
+
+    /// A life has begun with what is written down by now. If it were known to others before it is
+    /// durable, a crash would turn the branch into one that came back without its memory.
+    pub(super) fn founded(&mut self) {
+        match self.storage {
+            Storage::Memory => self.persisted = self.appended,
+            Storage::Journal => self.begins = self.appended,
+        }
     }
 
     fn append(&mut self, mark: impl FnOnce() -> Mark) {

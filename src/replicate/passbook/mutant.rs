@@ -50,8 +50,6 @@ pub enum Mutant {
     BeforeHello,
     /// Lets a branch that lost its memory come back.
     IncarnationUnchecked,
-    /// Asks for rights without regard to who waits longest.
-    NoPriority,
     /// Shows and pushes own entries that are not durable.
     VisibleBeforeDurable,
     /// Takes a request found in the journal for an acknowledged one.
@@ -68,7 +66,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 29] = [
         Self::AcknowledgeBeforePersisting,
         Self::DropPush,
         Self::ApplyRetryTwice,
@@ -92,7 +90,6 @@ impl Mutant {
         Self::PushRowByRow,
         Self::BeforeHello,
         Self::IncarnationUnchecked,
-        Self::NoPriority,
         Self::VisibleBeforeDurable,
         Self::JournaledIsAcknowledged,
         Self::StageAfterDeadline,
@@ -127,7 +124,6 @@ impl Mutant {
             Self::PushRowByRow => "push-row-by-row",
             Self::BeforeHello => "before-hello",
             Self::IncarnationUnchecked => "incarnation-unchecked",
-            Self::NoPriority => "no-priority",
             Self::VisibleBeforeDurable => "visible-before-durable",
             Self::JournaledIsAcknowledged => "journaled-is-acknowledged",
             Self::StageAfterDeadline => "stage-after-deadline",

@@ -32,6 +32,7 @@ impl Passbook {
             };
             let mut step = Step { now: Instant::default(), effects };
             replica.record_life(&mut step, record);
+            replica.journal.founded();
         } else {
             replica.replay(journal)?;
         }
