@@ -75,6 +75,8 @@ impl Passbook {
         }
         if peer.incarnation.is_none() {
             self.bind(step, from, &hello);
+        } else if !checked {
+            self.peers[from.index()].incarnation = Some(hello.incarnation);
         }
         let answer = !hello.heard;
         if !self.peers[from.index()].is_up() {

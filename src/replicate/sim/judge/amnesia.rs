@@ -32,8 +32,9 @@ pub(super) fn may_write(truth: &Truth, disk: &Disk, branch: Member) -> Result<()
     })
 }
 
-/// A branch serves. In memory mode it does so only after every other one has recognized it. One with a
-/// journal serves at once, and nobody can know better before it has met the others.
+/// A branch serves. In memory mode it does so only after every other one has recognized it, so it must not
+/// have forgotten what it acknowledged to them either: that counts as held. One with a journal serves at
+/// once, and nobody can know better before it has met the others.
 pub(super) fn may_serve(
     truth: &Truth,
     disk: &Disk,
@@ -41,11 +42,14 @@ pub(super) fn may_serve(
     branch: Member,
 ) -> Result<(), Violation> {
     let in_memory = storage == Storage::Memory;
-    Property::Amnesia.unless(!(in_memory && has_forgotten(truth, disk, branch)), || {
+    let forgot_others = disk.is_lost() && !disk.staged().covers(disk.ever_durable());
+    let forgot = has_forgotten(truth, disk, branch) || forgot_others;
+    Property::Amnesia.unless(!(in_memory && forgot), || {
         format!(
-            "branch {} serves, and came back without the {} entries of its log",
+            "branch {} serves, and came back with {:?} where it had acknowledged {:?}",
             branch.0,
-            truth.length(branch).0
+            disk.staged(),
+            disk.ever_durable()
         )
     })
 }
@@ -112,6 +116,18 @@ mod tests {
         may_write(&truth, &disk, ME).expect("it knows everything");
         may_serve(&truth, &disk, Storage::Memory, ME).expect("it knows everything");
         may_stop(&disk, ME, &Stop::OtherLife { peer: BranchId(2) }).expect("another knew it");
+    }
+
+    #[test]
+    fn a_branch_that_forgot_what_it_acknowledged_must_not_serve() {
+        let truth = Truth::new(2, Money::ZERO);
+        let mut disk = Disk::new(ME, 2);
+        disk.append(Mark::Rows(vec![(Member(1), Seq(4))]));
+        disk.sync_all();
+        may_serve(&truth, &disk, Storage::Memory, ME).expect("it holds what it acknowledged");
+        disk.cut(0);
+        disk.lose();
+        lost(may_serve(&truth, &disk, Storage::Memory, ME));
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Judge {
     pub(super) fn look(&mut self, branch: Member, view: &View<'_>) -> Result<(), Violation> {
         let disk = &self.disks[branch.index()];
         let forgotten = amnesia::has_forgotten(&self.truth, disk, branch);
-        if view.is_ready && forgotten {
+        if view.is_ready {
             amnesia::may_serve(&self.truth, disk, self.storage, branch)?;
         }
         // A branch that does not serve yet shows nothing, and one that lost entries shows less than it did.
