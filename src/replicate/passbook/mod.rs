@@ -33,6 +33,8 @@ mod peers;
 mod push;
 mod queries;
 mod restart;
+#[cfg(test)]
+mod scenarios;
 mod session;
 mod sessions;
 mod settings;
