@@ -17,7 +17,7 @@ fn caught_by(mutant: Mutant) -> (&'static [Property], Option<Mix>) {
             (&[P::Accounted], None)
         }
         // The late first attempt of a rejected request has to come after the answer to the second.
-        Mutant::RejectionsNotRemembered => (&[P::Accounted], Some(Mix::NearZero)),
+        Mutant::RejectionsNotRemembered => (&[P::Accounted], Some(Mix::Lossy)),
         Mutant::ReuseSeqAfterRestart => (&[P::OneWriter], None),
         Mutant::JournalCutInTheMiddle => (&[P::OneWriter, P::Closed], None),
         Mutant::PushWithoutClosure | Mutant::PushRowByRow | Mutant::ProofOfOwnRows => {

@@ -52,6 +52,49 @@ fn a_refusal_carries_its_proof_in_its_version() {
     assert_eq!(told.balance, Some(20));
 }
 
+/// What was done here is part of the whole: without it the sum is of somebody else's money.
+#[test]
+fn a_collect_counts_the_branch_that_asks() {
+    let mut cluster = Cluster::met(2, 100);
+    cluster.deposit(A, 5);
+    cluster.flow();
+    let snapshot = cluster.query(A, Read::Snapshot);
+    cluster.flow();
+    assert_eq!(cluster.told(snapshot).and_then(|told| told.balance), Some(105));
+}
+
+/// C's reply is from before it grants to B, B's from after it has paid that out. The two own rows together
+/// would show the customer a withdrawal without what it was paid from.
+#[test]
+fn what_a_refusal_shows_is_closed() {
+    let mut cluster = Cluster::met(3, 30);
+    let refused = cluster.withdraw(A, 1_000);
+    for round in [Round::First, Round::Second] {
+        cluster.deliver(A, C);
+        if round == Round::First {
+            cluster.deliver(A, B);
+            cluster.deliver(B, A);
+            cluster.deliver(C, A);
+        }
+    }
+    cluster.withdraw(B, 15);
+    cluster.deliver(B, C);
+    cluster.sync(C);
+    cluster.deliver(C, B);
+    cluster.sync(B);
+    cluster.deliver(A, B);
+    for from in [B, C] {
+        for message in cluster.take(from, A) {
+            // The pushes are late.
+            if matches!(message, Message::Collected { .. }) {
+                cluster.hand(from, A, message);
+            }
+        }
+    }
+    assert_eq!(cluster.outcome(refused), Some(INSUFFICIENT));
+    assert_eq!(cluster.shown(refused), version(&[0, 1, 1]));
+}
+
 /// Taken for all branches' at one instant, ledgers from different instants show a balance that never was.
 #[test]
 fn a_snapshot_is_taken_again_while_money_moves_and_given_up_after_many_rounds() {

@@ -72,6 +72,21 @@ fn with_too_few_branches_connected_a_write_is_rejected_before_it_is_staged() {
     assert_eq!(cluster.outcome(local), Some(Outcome::Ok));
 }
 
+/// A branch that is there may not have it, or not on disk: counted, it would be promised to the customer.
+#[test]
+fn who_is_connected_does_not_hold_it_yet() {
+    let mut cluster = Cluster::met(3, 30);
+    let ticket = cluster.ask(A, Request { ack: Ack::Majority, ..request(Operation::deposit(5)) });
+    cluster.sync(A);
+    cluster.deliver(A, B);
+    assert_eq!(cluster.outcome(ticket), None);
+    cluster.sync(B);
+    cluster.deliver(B, A);
+    assert_eq!(cluster.outcome(ticket), Some(Outcome::Ok));
+    let receipt = cluster.told(ticket).and_then(|told| told.receipt.clone());
+    assert_eq!(receipt.map(|receipt| receipt.achieved), Some(2));
+}
+
 /// A timeout says nothing of a write that is in the log: told "rejected", the customer would do it twice.
 #[test]
 fn a_timeout_is_unknown_and_the_write_stays() {
