@@ -33,6 +33,7 @@ const fn seeds(debug: u64, release: u64) -> u64 {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the share is of interest also while it is small enough")]
 fn nobody_starves_where_nothing_fails_and_customers_have_time() {
     let mut counters = Counters::default();
     let mut operations = 0;

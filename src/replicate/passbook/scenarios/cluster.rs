@@ -121,9 +121,9 @@ impl Cluster {
     }
 
     /// The cluster's name and this version, as customers carry them.
-    pub(super) fn token(&self, seqs: &[u64]) -> Option<Token> {
+    pub(super) fn token(&self, seqs: &[u64]) -> Token {
         let cluster = self.at(A).cluster.expect("all have met");
-        Some(Token { cluster, version: version(seqs) })
+        Token { cluster, version: version(seqs) }
     }
 
     pub(super) fn stopped(&self, branch: Member) -> Option<Stop> {

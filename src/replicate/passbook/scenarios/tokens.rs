@@ -8,8 +8,8 @@ use crate::replicate::{ClusterId, Instant, Read, Request, Token};
 
 const FOREIGN: Outcome = Outcome::Rejected(Rejection::ForeignPassbook);
 
-fn knowing(token: Option<Token>, operation: Operation) -> Request {
-    Request { token, ..request(operation) }
+fn knowing(token: &Token, operation: Operation) -> Request {
+    Request { token: Some(token.clone()), ..request(operation) }
 }
 
 /// The branch has lost what the customer was shown, or it is not the customer's bank: waiting does not help.
@@ -17,11 +17,11 @@ fn knowing(token: Option<Token>, operation: Operation) -> Request {
 fn a_future_entry_of_this_branch_or_another_cluster_is_an_error_at_once() {
     let mut cluster = Cluster::met(2, 100);
     let future = cluster.token(&[1, 0]);
-    let elsewhere = cluster.token(&[0, 0]).map(|token| Token { cluster: ClusterId(1), ..token });
+    let elsewhere = Token { cluster: ClusterId(1), ..cluster.token(&[0, 0]) };
     let larger = cluster.token(&[0, 0, 0]);
     for token in [future, elsewhere, larger] {
         for operation in [Operation::Query, Operation::deposit(5), Operation::withdraw(5)] {
-            let ticket = cluster.ask(A, knowing(token.clone(), operation));
+            let ticket = cluster.ask(A, knowing(&token, operation));
             assert_eq!(cluster.outcome(ticket), Some(FOREIGN), "{operation} with {token:?}");
         }
     }
@@ -35,9 +35,9 @@ fn what_another_branch_has_done_is_waited_for() {
     cluster.deposit(B, 5);
     cluster.sync(B);
     let token = cluster.token(&[0, 1]);
-    let query = cluster.ask(A, knowing(token.clone(), Operation::Query));
-    let deposit = cluster.ask(A, knowing(token.clone(), Operation::deposit(1)));
-    let at_once = Request { read: Read::Local, ..knowing(token, Operation::Query) };
+    let query = cluster.ask(A, knowing(&token, Operation::Query));
+    let deposit = cluster.ask(A, knowing(&token, Operation::deposit(1)));
+    let at_once = Request { read: Read::Local, ..knowing(&token, Operation::Query) };
     let at_once = cluster.ask(A, at_once);
     assert_eq!(cluster.outcome(query), None);
     assert!(entries(cluster.journal(A)).is_empty(), "it has to follow what the customer saw");
@@ -54,7 +54,7 @@ fn what_never_comes_is_unknown_in_the_end() {
     let token = cluster.token(&[0, 9]);
     let tickets = [Operation::Query, Operation::deposit(5)].map(|operation| {
         let deadline = Instant(Duration::from_millis(200));
-        cluster.ask(A, Request { deadline, ..knowing(token.clone(), operation) })
+        cluster.ask(A, Request { deadline, ..knowing(&token, operation) })
     });
     cluster.pass(Duration::from_millis(199));
     assert_eq!(tickets.map(|ticket| cluster.outcome(ticket)), [None, None]);
@@ -76,7 +76,7 @@ fn only_so_many_wait() {
     cluster.flow();
     let token = cluster.token(&[0, 9]);
     let ask = |cluster: &mut Cluster| {
-        let ticket = cluster.ask(A, knowing(token.clone(), Operation::Query));
+        let ticket = cluster.ask(A, knowing(&token, Operation::Query));
         cluster.outcome(ticket)
     };
     assert_eq!([ask(&mut cluster), ask(&mut cluster)], [None, None]);
