@@ -185,6 +185,40 @@ fn pure_layers_name_no_clock_no_io_and_no_runtime() {
     }
 }
 
+/// The last column of the table of rules: what finds a rule missing.
+fn finders(architecture: &str) -> Vec<&str> {
+    let table = architecture.lines().skip_while(|line| !line.starts_with("| rule, ")).skip(2);
+    let rows = table.take_while(|line| line.starts_with('|'));
+    rows.filter_map(|row| row.rsplit('|').nth(1))
+        .flat_map(|column| column.split('`').skip(1).step_by(2))
+        .collect()
+}
+
+#[test]
+fn the_table_of_rules_names_every_mutant_and_tests_that_there_are() {
+    let text =
+        |path: &str| fs::read_to_string(root().join(path)).expect("a file of the repository");
+    let architecture = text("ARCHITECTURE.md");
+    let named = finders(&architecture);
+    let (tests, mutants): (Vec<&str>, Vec<&str>) =
+        named.iter().copied().partition(|name| name.contains('_'));
+    let code = text("src/replicate/passbook/mutant.rs");
+    let there: Vec<&str> =
+        code.lines().filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\",")).collect();
+    let missing: Vec<&&str> = there.iter().filter(|name| !mutants.contains(name)).collect();
+    let strange: Vec<&&str> = mutants.iter().filter(|name| !there.contains(name)).collect();
+    assert!(
+        there.len() > 20 && missing.is_empty() && strange.is_empty(),
+        "{missing:?}, {strange:?}"
+    );
+    let mut sources = rust_files(&root().join("src/replicate/passbook/scenarios"));
+    sources.push(root().join("tests/simulation.rs"));
+    let sources: String = read(sources).into_iter().map(|(_, text)| text).collect();
+    for test in tests {
+        assert!(sources.contains(&format!("fn {test}()")), "there is no test {test}");
+    }
+}
+
 #[test]
 fn no_file_is_longer_than_a_reader_can_hold() {
     for folder in ["src", "loadgen", "benches", "tests"] {

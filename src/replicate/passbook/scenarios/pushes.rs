@@ -43,6 +43,19 @@ fn rows_travel_through_others_where_their_branch_cannot_push_them() {
     assert_eq!(cluster.flow(), 4, "together again, nothing is passed on");
 }
 
+/// One that has no news itself must say so too: others do not know that what they have of it did not get there.
+#[test]
+fn a_branch_that_comes_apart_from_another_tells_the_rest() {
+    let mut cluster = Cluster::met(3, 100);
+    cluster.deposit(A, 5);
+    cluster.sync(A);
+    assert_eq!(cluster.take(A, C).len(), 1, "lost with the stream");
+    cluster.flow_among(&[A, B]);
+    cluster.disconnect(A, C);
+    cluster.flow();
+    assert_eq!(cluster.row(A, C).seq, Seq(1), "B passes it on");
+}
+
 /// What a branch has of another that is gone, others may lack: nobody else would bring it to them.
 #[test]
 fn what_a_lost_branch_had_told_one_is_passed_on_to_all() {
