@@ -58,7 +58,7 @@ impl Default for Timing {
 pub struct Limits {
     /// Customers that wait: for what they know, for rights, or for a snapshot.
     pub waiting: usize,
-    /// Sessions that are remembered. Beyond it new ones are rejected.
+    /// Sessions that are remembered. Beyond it nothing is done for new ones, and they are told "unknown".
     pub sessions: usize,
     /// Hashes over prefixes of the own log.
     pub chains: usize,

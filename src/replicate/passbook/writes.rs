@@ -7,7 +7,7 @@ use super::sessions::Admission;
 use super::waiting::Wanted;
 use super::{Mutant, Passbook, Step};
 use crate::bank::{Answer, Entry, Outcome, Rejection, RequestId, Seq, Write, WriteKind};
-use crate::replicate::{Ack, Effect, Instant, Receipt, Request, Room, Ticket};
+use crate::replicate::{Ack, Effect, Instant, Receipt, Request, Room, Ticket, Token};
 
 /// A write that is not in the log.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ impl Passbook {
         step: &mut Step<'_>,
         pending: &Pending,
         admission: Admission,
-        token: Option<crate::replicate::Token>,
+        token: Option<Token>,
     ) -> bool {
         let Pending { ticket, ack, deadline, .. } = *pending;
         match admission {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::cluster::{A, B, C, Cluster, INSUFFICIENT, UNAVAILABLE, entries, request};
 use crate::bank::{Entry, Money, Operation, Outcome};
-use crate::replicate::Request;
 use crate::replicate::passbook::{Message, Priority};
+use crate::replicate::{Instant, Request};
 
 /// Two that each lack what the other has would take it from each other for ever.
 #[test]
@@ -145,7 +145,7 @@ fn who_does_not_answer_or_is_lost_is_passed_over() {
 #[test]
 fn nothing_is_staged_after_the_deadline() {
     let mut cluster = Cluster::met(2, 20);
-    let deadline = crate::replicate::Instant(Duration::from_millis(100));
+    let deadline = Instant(Duration::from_millis(100));
     let ticket = cluster.ask(A, Request { deadline, ..request(Operation::withdraw(15)) });
     cluster.deliver(A, B);
     cluster.sync(B);

@@ -7,7 +7,7 @@ use super::cluster::{
 };
 use crate::bank::{Entry, Money, Operation, Outcome, Rejection, Seq};
 use crate::replicate::passbook::{Message, ROUNDS_MAX, Round};
-use crate::replicate::{Read, Request};
+use crate::replicate::{Instant, Read, Request};
 
 /// Whoever holds the money cannot be asked: "insufficient funds" would be a lie as likely as not.
 #[test]
@@ -148,6 +148,38 @@ fn a_withdrawal_goes_on_while_money_moves() {
     assert_eq!(cluster.outcome(ticket), Some(Outcome::Ok));
 }
 
+/// Money that is always elsewhere would keep a withdrawal trying for ever, and everybody answering it.
+#[test]
+fn a_withdrawal_whose_money_keeps_moving_is_contended_after_many_rounds() {
+    let mut cluster = Cluster::met(2, 20);
+    cluster.withdraw(B, 10);
+    cluster.flow();
+    let ticket = cluster.withdraw(A, 15);
+    let mut firsts = 0;
+    while cluster.outcome(ticket).is_none() {
+        for message in cluster.take(A, B) {
+            let passes_by = matches!(message, Message::Collect { round: Round::Second, .. });
+            firsts += u32::from(matches!(message, Message::Collect { round: Round::First, .. }));
+            if passes_by {
+                cluster.deposit(B, 50);
+                cluster.sync(B);
+            }
+            cluster.hand(A, B, message);
+            if passes_by {
+                cluster.withdraw(B, 50);
+            }
+        }
+        for branch in [A, B] {
+            cluster.sync(branch);
+        }
+        cluster.deliver(B, A);
+        cluster.pass(Duration::from_millis(10));
+        assert!(firsts <= ROUNDS_MAX, "there is an end");
+    }
+    assert_eq!(cluster.outcome(ticket), Some(Outcome::Rejected(Rejection::Contended)));
+    assert_eq!(firsts, ROUNDS_MAX);
+}
+
 /// A reply of the first round tells of a time before the instant that the second is to speak of.
 #[test]
 fn a_stale_reply_of_the_first_round_is_not_taken_for_one_of_the_second() {
@@ -172,7 +204,7 @@ fn a_stale_reply_of_the_first_round_is_not_taken_for_one_of_the_second() {
 fn a_reply_to_another_collect_is_not_taken_for_one_of_this() {
     let mut cluster = Cluster::met(2, 100);
     let early = Request {
-        deadline: crate::replicate::Instant(Duration::from_millis(100)),
+        deadline: Instant(Duration::from_millis(100)),
         read: Read::Snapshot,
         ..request(Operation::Query)
     };

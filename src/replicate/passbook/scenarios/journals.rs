@@ -92,6 +92,16 @@ fn a_journal_of_another_cluster_is_refused() {
     assert_eq!(cluster.try_restart(A, journal), Err(Corrupt::OtherConfiguration));
 }
 
+/// The ledgers that prove a refusal cannot be taken in: the customer would carry less than what it rests on.
+#[test]
+fn without_room_for_the_proof_nothing_is_refused_for_lack_of_money() {
+    let mut cluster = Cluster::met(2, 20);
+    let ticket = cluster.withdraw(A, 100);
+    cluster.on(A, Input::Room(Room::Full));
+    cluster.flow();
+    assert_eq!(cluster.outcome(ticket), Some(OVERLOADED));
+}
+
 /// A record that does not fit ends the branch: what can be refused is refused before.
 #[test]
 fn a_full_journal_refuses_writes_and_donations_while_reads_go_on() {

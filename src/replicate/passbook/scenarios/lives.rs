@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cluster::{A, B, C, Cluster, named, request, version};
-use crate::bank::{Chain, Money, Operation, Outcome, Rejection, Seq};
+use crate::bank::{BranchId, Chain, Money, Operation, Outcome, Rejection, Seq};
 use crate::replicate::passbook::{Incarnation, Message, Stop};
 use crate::replicate::{Ack, Read, Request};
 
@@ -106,7 +106,7 @@ fn a_branch_that_lost_entries_stops() {
     cluster.sync(A);
     cluster.connect(A, B);
     cluster.flow();
-    let (peer, theirs, ours) = (crate::bank::BranchId(2), Seq(1), Seq::ZERO);
+    let (peer, theirs, ours) = (BranchId(2), Seq(1), Seq::ZERO);
     assert_eq!(cluster.stopped(A), Some(Stop::LostEntries { peer, theirs, ours }));
     assert_eq!(cluster.stopped(B), None);
 }
@@ -124,7 +124,7 @@ fn a_branch_whose_log_is_another_than_its_peers_know_stops() {
     cluster.sync(A);
     cluster.connect(A, B);
     cluster.flow();
-    let peer = crate::bank::BranchId(2);
+    let peer = BranchId(2);
     assert_eq!(cluster.stopped(A), Some(Stop::OtherLog { peer }));
 }
 
@@ -137,7 +137,7 @@ fn a_branch_that_comes_back_with_another_life_stops() {
     cluster.sync(A);
     cluster.connect(A, B);
     cluster.flow();
-    let peer = crate::bank::BranchId(2);
+    let peer = BranchId(2);
     assert_eq!(cluster.stopped(A), Some(Stop::OtherLife { peer }));
     let ticket = cluster.ask(B, Request { ack: Ack::All, ..request(Operation::deposit(1)) });
     let rejected = Outcome::Rejected(Rejection::TooFewBranches);
@@ -153,7 +153,7 @@ fn two_logs_of_one_length_stop_who_sees_them() {
     let mut other = cluster.row(C, A);
     other.chain = Chain(other.chain.0 ^ 1);
     cluster.hand(B, A, Message::Push { rows: vec![other], apart: Vec::new() });
-    assert_eq!(cluster.stopped(A), Some(Stop::Fork { origin: crate::bank::BranchId(3) }));
+    assert_eq!(cluster.stopped(A), Some(Stop::Fork { origin: BranchId(3) }));
 }
 
 /// With another opening balance its share would be another, and all rights together not the balance.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cluster::{A, B, C, Cluster, INSUFFICIENT, entries, named, request};
 use crate::bank::{Entry, Money, Operation, Outcome, Rejection};
-use crate::replicate::{Ack, Input, Request};
+use crate::replicate::{Ack, Input, Instant, Read, Request};
 
 /// The customer has gone on: an older request that is carried out afterwards is one they do not know of.
 #[test]
@@ -91,7 +91,7 @@ fn who_is_connected_does_not_hold_it_yet() {
 #[test]
 fn a_timeout_is_unknown_and_the_write_stays() {
     let mut cluster = Cluster::met(2, 20);
-    let deadline = crate::replicate::Instant(Duration::from_millis(100));
+    let deadline = Instant(Duration::from_millis(100));
     let ticket =
         cluster.ask(A, Request { deadline, ack: Ack::All, ..named(1, 1, Operation::deposit(5)) });
     cluster.sync(A);
@@ -101,6 +101,25 @@ fn a_timeout_is_unknown_and_the_write_stays() {
     cluster.pass(Duration::from_secs(1));
     cluster.flow();
     assert_eq!(cluster.at(B).visible().total(), 25);
+}
+
+/// Whatever a customer waits for may never come.
+#[test]
+fn nobody_is_kept_waiting_beyond_the_deadline() {
+    let mut cluster = Cluster::met(2, 20);
+    let deadline = Instant(Duration::from_millis(100));
+    let ask = |cluster: &mut Cluster, operation, read| {
+        cluster.ask(A, Request { deadline, read, ..request(operation) })
+    };
+    let rights = ask(&mut cluster, Operation::withdraw(15), Read::Session);
+    let snapshot = ask(&mut cluster, Operation::Query, Read::Snapshot);
+    cluster.take(A, B);
+    cluster.pass(Duration::from_millis(99));
+    assert_eq!([rights, snapshot].map(|ticket| cluster.outcome(ticket)), [None; 2]);
+    cluster.pass(Duration::from_millis(1));
+    let unknown = Some(Outcome::Unknown);
+    assert_eq!([rights, snapshot].map(|ticket| cluster.outcome(ticket)), [unknown; 2]);
+    assert_eq!(cluster.at(A).open_requests(), 0);
 }
 
 /// The customer has hung up: what waits is given up, what is in the log stays.
