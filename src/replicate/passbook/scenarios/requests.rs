@@ -109,7 +109,7 @@ fn nobody_is_kept_waiting_beyond_the_deadline() {
     let mut cluster = Cluster::met(2, 20);
     let deadline = Instant(Duration::from_millis(100));
     let ask = |cluster: &mut Cluster, operation, read| {
-        cluster.ask(A, Request { deadline, read, ..request(operation) })
+        cluster.ask(A, Request { read, deadline, ..request(operation) })
     };
     let rights = ask(&mut cluster, Operation::withdraw(15), Read::Session);
     let snapshot = ask(&mut cluster, Operation::Query, Read::Snapshot);
