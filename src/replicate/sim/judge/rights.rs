@@ -2,7 +2,7 @@
 
 use super::truth::{Truth, signed};
 use super::{Deed, Property, Violation, seqs};
-use crate::bank::{Member, Version};
+use crate::bank::{Member, Money, Version};
 
 /// At a closed cut, nobody has paid out or granted what they had no right to, and there is no debt.
 pub(super) fn are_kept(truth: &Truth, deed: Deed, version: &Version) -> Result<(), Violation> {
@@ -24,6 +24,13 @@ pub(super) fn are_kept(truth: &Truth, deed: Deed, version: &Version) -> Result<(
     })
 }
 
+/// What a branch tells auditors of its past is of cuts that were closed.
+pub(super) fn no_debt_is_told(branch: Member, lowest: Money) -> Result<(), Violation> {
+    Property::Rights.unless(!lowest.is_negative(), || {
+        format!("branch {} says that its balance was {lowest} at its lowest", branch.0)
+    })
+}
+
 /// An equal part of the opening balance; the first branches have one more if it does not divide.
 fn share(truth: &Truth, member: Member) -> i128 {
     let members = i128::try_from(truth.members()).unwrap_or(i128::MAX);
@@ -40,7 +47,7 @@ fn received(truth: &Truth, version: &Version, member: Member) -> i128 {
 mod tests {
     use super::super::truth::tests::{version, write};
     use super::*;
-    use crate::bank::{Entry, Money};
+    use crate::bank::Entry;
 
     fn found(truth: &Truth, seqs: &[u64]) -> Option<Property> {
         let deed = Deed::of(Member(0), "shows");
@@ -65,6 +72,13 @@ mod tests {
         assert_eq!(found(&truth, &[0, 1]), Some(Property::Rights), "the grant is not seen");
         write(&mut truth, 0, Entry::Withdraw(Money::new(1)), &[1, 0]);
         assert_eq!(found(&truth, &[2, 0]), Some(Property::Rights), "it was given away");
+    }
+
+    #[test]
+    fn a_debt_that_is_told_to_auditors_is_found() {
+        no_debt_is_told(Member(0), Money::ZERO).expect("no debt");
+        let told = no_debt_is_told(Member(0), Money::new(-1)).expect_err("a debt");
+        assert_eq!(told.property, Property::Rights);
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl Double {
             durable: &self.durable,
             is_ready: self.is_ready,
             open_requests: self.open_requests,
+            lowest: Money::ZERO,
         }
     }
 }

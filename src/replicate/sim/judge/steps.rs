@@ -9,9 +9,9 @@ use super::{
     Deed, Property, Violation, amnesia, closed, convergence, durable, endings, refusals, rights,
     rows, value,
 };
-use crate::bank::{Chain, Ledger, Member, Operation, RequestId, Row, Seq, Version};
-use crate::replicate::Passbook;
+use crate::bank::{Chain, Ledger, Member, Money, Operation, RequestId, Row, Seq, Version};
 use crate::replicate::passbook::Storage;
+use crate::replicate::{Passbook, Replication as _};
 
 /// What a branch shows of itself.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ pub(super) struct View<'a> {
     pub(super) durable: &'a Version,
     pub(super) is_ready: bool,
     pub(super) open_requests: usize,
+    /// The lowest balance that it tells auditors.
+    pub(super) lowest: Money,
 }
 
 impl<'a> View<'a> {
@@ -31,6 +33,7 @@ impl<'a> View<'a> {
             durable: replica.durable(),
             is_ready: replica.is_ready(),
             open_requests: replica.open_requests(),
+            lowest: replica.audit().lowest_balance,
         }
     }
 }
@@ -109,6 +112,7 @@ impl Judge {
         closed::is_closed(&self.truth, shows, version)?;
         value::adds_up(&self.truth, shows, view.visible)?;
         rights::are_kept(&self.truth, shows, version)?;
+        rights::no_debt_is_told(branch, view.lowest)?;
 
         let stages = Deed::of(branch, "has written down");
         rows::is_true(&self.truth, stages, view.staged)?;
