@@ -13,12 +13,12 @@ use loadgen::scenario::{
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
 use passbook::files::Input;
-use passbook::replicate::{Ack, Fanout, Locking};
+use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
 
 use crate::terminal::Verbosity;
 use crate::values::{
     Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_seed,
-    parse_target, parse_timeout, style_parser, wire_parser,
+    parse_target, parse_timeout, read_parser, style_parser, wire_parser,
 };
 
 /// Loads a replicated bank with customers, measures it honestly, and judges what they saw.
@@ -128,19 +128,22 @@ struct SyntheticArguments {
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are truth values")]
 struct CommonArguments {
-    /// How writes reach fellow branches
-    #[arg(long, default_value = "broadcast", value_parser = PossibleValuesParser::new(["broadcast"]))]
-    replication: String,
-    /// In which order the branches of a cluster that is started for the run tell each other [default: parallel]
+    /// How the branches of a cluster that is started for the run keep their accounts the same [default: passbook]
+    #[arg(long, value_parser = PossibleValuesParser::new(Scheme::NAMES))]
+    replication: Option<String>,
+    /// Broadcast: in which order branches tell each other [default: parallel]
     #[arg(long, value_parser = fanout_parser())]
     fanout: Option<Fanout>,
-    /// The fourth document's lock: a branch's other customers wait from applying a write until the last
+    /// Broadcast, the fourth document's lock: a branch's other customers wait from applying a write until the last
     /// peer has answered
     #[arg(long, conflicts_with_all = ["target", "base_port"])]
     lock: bool,
     /// How many branches hold a write when its customer is answered
     #[arg(long, default_value = Ack::All.name(), value_parser = ack_parser())]
     ack: Ack,
+    /// What a query is answered from
+    #[arg(long, default_value = Read::Session.name(), value_parser = read_parser())]
+    read: Read,
     /// A running cluster instead of an embedded one: all its addresses, in the order of the branches
     #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = parse_target)]
     target: Vec<String>,
@@ -292,6 +295,35 @@ fn local_targets(base: u16, workload: &Workload) -> Result<Vec<String>, String> 
 }
 
 impl CommonArguments {
+    /// How a cluster that is started for the run keeps its accounts the same.
+    fn scheme(&self) -> Result<Scheme, String> {
+        let fanout = self.fanout.unwrap_or(Fanout::Parallel);
+        let broadcast = Scheme::Broadcast { fanout, locking: Locking::asked(self.lock) };
+        if self.replication.as_deref() == Some(broadcast.name()) {
+            return Ok(broadcast);
+        }
+        if self.fanout.is_some() || self.lock {
+            let option = if self.lock { "--lock" } else { "--fanout" };
+            return Err(format!(
+                "{option} is for --replication broadcast; add that or leave it out"
+            ));
+        }
+        Ok(Scheme::Passbook)
+    }
+
+    /// Running branches were told at their start how they keep their accounts the same.
+    fn nothing_for_running_branches(&self) -> Result<(), String> {
+        let option = match (&self.replication, self.fanout) {
+            (Some(_), _) => "--replication",
+            (None, Some(_)) => "--fanout",
+            (None, None) => return Ok(()),
+        };
+        Err(format!(
+            "{option} is for a cluster that is started for the run; running branches were told \
+             theirs when they were started: leave it out"
+        ))
+    }
+
     fn into_scenario(self, workload: Workload, out: Option<PathBuf>) -> Result<Scenario, String> {
         if self.wire != Wire::Passbook && self.ack != Ack::All {
             let (ack, wire) = (self.ack.name(), self.wire.name());
@@ -301,30 +333,25 @@ impl CommonArguments {
         }
         let running = match self.base_port {
             Some(base) => local_targets(base, &workload)?,
-            None => self.target,
+            None => self.target.clone(),
         };
-        let cluster = match (running.is_empty(), self.fanout) {
-            (true, fanout) => {
-                let fanout = fanout.unwrap_or(Fanout::Parallel);
-                let locking = Locking::asked(self.lock);
-                if self.process {
-                    ClusterChoice::Processes { fanout, locking }
-                } else {
-                    ClusterChoice::Embedded { fanout, locking }
-                }
+        let cluster = if running.is_empty() {
+            let scheme = self.scheme()?;
+            if self.process {
+                ClusterChoice::Processes(scheme)
+            } else {
+                ClusterChoice::Embedded(scheme)
             }
-            (false, None) => ClusterChoice::Running { targets: running },
-            (false, Some(_)) => {
-                return Err("--fanout is for a cluster that is started for the run; running \
-                            branches were told theirs when they were started: leave it out"
-                    .to_owned());
-            }
+        } else {
+            self.nothing_for_running_branches()?;
+            ClusterChoice::Running { targets: running }
         };
         Ok(Scenario {
             workload,
             cluster,
             wire: self.wire,
             ack: self.ack,
+            read: self.read,
             timeout: self.timeout,
             trace_sample: self.trace_sample,
             metrics_listen: self.metrics_listen,

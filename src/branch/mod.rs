@@ -17,6 +17,8 @@ mod seeds;
 mod server;
 mod services;
 mod statistics;
+mod stream;
+mod streams;
 mod wakes;
 
 pub use owner::{Branch, BranchHandle, BranchInfo, Peer};

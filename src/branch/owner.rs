@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,11 +13,14 @@ use super::clock::Clock;
 use super::fanouts::Fanouts;
 use super::link::{Delivered, Delivery, Propagation};
 use super::statistics::Statistics;
+use super::stream::{Outgoing, StreamId};
+use super::streams::Streams;
 use super::wakes::Wakes;
 use crate::bank::{Answer, BranchId, Money, Operation, Write};
-use crate::replicate::passbook::Stop;
+use crate::replicate::passbook::{self, Stop};
 use crate::replicate::{
-    self, Ack, Audit, Effect, Input, Message, Replication, Request, Ticket, WriteId,
+    self, Ack, Audit, Effect, Input, Message, Receipt, Replication, Request, Ticket, Transport,
+    WriteId,
 };
 use crate::telemetry::{Family, SpanContext};
 use crate::wire::Failure;
@@ -45,6 +50,8 @@ pub struct BranchInfo {
     pub opening: Money,
     /// The name of its replication scheme.
     pub replication: &'static str,
+    /// What that scheme's messages travel on.
+    pub transport: Transport,
 }
 
 /// A branch that is ready to be served.
@@ -63,10 +70,11 @@ impl Branch {
         opening: Money,
         replica: Box<dyn Replication>,
     ) -> Self {
-        let info = BranchInfo { id, peers, opening, replication: replica.name() };
+        let (replication, transport) = (replica.name(), replica.transport());
+        let info = BranchInfo { id, peers, opening, replication, transport };
         let (commands, queue) = mpsc::channel(QUEUE);
         let clock = Clock::start();
-        let handle = BranchHandle { commands, clock };
+        let handle = BranchHandle { commands, clock, streams: Arc::default() };
         let owner = Owner::new(&info, replica, queue, clock);
         Self { info, owner, handle }
     }
@@ -89,7 +97,7 @@ pub(super) enum Command {
         request: Request,
         since: Instant,
         trace: Option<SpanContext>,
-        reply: oneshot::Sender<Answer>,
+        reply: oneshot::Sender<Told>,
     },
     Propagate {
         from: BranchId,
@@ -103,6 +111,23 @@ pub(super) enum Command {
         reply: oneshot::Sender<bool>,
     },
     Delivered(Delivered),
+    /// A stream to a peer is open.
+    Linked {
+        peer: BranchId,
+        stream: StreamId,
+        outgoing: Outgoing,
+    },
+    /// Something was said on a stream.
+    Heard {
+        peer: BranchId,
+        stream: StreamId,
+        messages: Vec<passbook::Message>,
+    },
+    /// A stream broke.
+    Unlinked {
+        peer: BranchId,
+        stream: StreamId,
+    },
     Audit(oneshot::Sender<Audit>),
     Families(oneshot::Sender<Vec<Family>>),
 }
@@ -113,15 +138,24 @@ impl From<Delivered> for Command {
     }
 }
 
+/// What a customer is told, and what that was made from.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) answer: Answer,
+    pub(super) receipt: Option<Receipt>,
+}
+
 /// Speaks to the owner of a branch.
 #[derive(Clone, Debug)]
 pub struct BranchHandle {
     commands: mpsc::Sender<Command>,
     pub(super) clock: Clock,
+    streams: Arc<AtomicU64>,
 }
 
 impl BranchHandle {
-    pub(super) async fn submit(
+    /// For customers who have no name and carry nothing.
+    pub(super) async fn submit_anonymous(
         &self,
         operation: Operation,
         ack: Ack,
@@ -129,8 +163,21 @@ impl BranchHandle {
         trace: Option<SpanContext>,
     ) -> Result<Answer, Failure> {
         let request = Request::anonymous(operation, ack, self.clock.at(deadline));
+        self.submit(request, trace).await.map(|told| told.answer)
+    }
+
+    pub(super) async fn submit(
+        &self,
+        request: Request,
+        trace: Option<SpanContext>,
+    ) -> Result<Told, Failure> {
         let since = Instant::now();
         self.ask(|reply| Command::Submit { request, since, trace, reply }).await
+    }
+
+    /// A name for a stream that no other has.
+    pub(super) fn next_stream(&self) -> StreamId {
+        StreamId(self.streams.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Whether the write was applied.
@@ -178,7 +225,7 @@ impl BranchHandle {
 struct Waiting {
     operation: Operation,
     since: Instant,
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<Told>,
 }
 
 /// The replica and everything that belongs to it.
@@ -187,6 +234,9 @@ pub(super) struct Owner {
     queue: mpsc::Receiver<Command>,
     clock: Clock,
     links: HashMap<BranchId, mpsc::Sender<Propagation>>,
+    streams: Streams,
+    /// To be told as soon as the replica can serve.
+    ready: Option<oneshot::Sender<()>>,
     waiting: HashMap<Ticket, Waiting>,
     asking: HashMap<WriteId, oneshot::Sender<bool>>,
     fanouts: Fanouts,
@@ -219,6 +269,8 @@ impl Owner {
             queue,
             clock,
             links: HashMap::new(),
+            streams: Streams::default(),
+            ready: None,
             waiting: HashMap::new(),
             asking: HashMap::new(),
             fanouts: Fanouts::new(info.id, info.peers.len()),
@@ -235,6 +287,19 @@ impl Owner {
     /// Propagations to `peer` go into `queue`.
     pub(super) fn link(&mut self, peer: BranchId, queue: mpsc::Sender<Propagation>) {
         self.links.insert(peer, queue);
+    }
+
+    /// `ready` is told as soon as the replica can serve.
+    pub(super) fn tell_ready(&mut self, ready: oneshot::Sender<()>) {
+        self.ready = Some(ready);
+        self.look_whether_ready();
+    }
+
+    fn look_whether_ready(&mut self) {
+        if let Some(ready) = self.ready.take_if(|_| self.replica.is_ready()) {
+            // Who wanted to know may be ending.
+            let _ = ready.send(());
+        }
     }
 
     /// Works until nobody holds a handle any more. After `shutdown` customers are refused, and when the
@@ -257,8 +322,13 @@ impl Owner {
                 self.on(command)?;
             }
             self.settle()?;
+            self.streams.flush();
+            if self.ready.is_some() {
+                self.look_whether_ready();
+            }
             if self.ending && self.replica.audit().outstanding == 0 {
                 self.links.clear();
+                self.streams.close();
             }
         }
     }
@@ -291,6 +361,22 @@ impl Owner {
                 self.inputs.push_back(Input::Peer { from: self.id, message });
             }
             Command::Delivered(delivered) => self.delivered(&delivered),
+            Command::Linked { .. } if self.ending => {}
+            Command::Linked { peer, stream, outgoing } => {
+                self.streams.opened(peer, stream, outgoing);
+                self.inputs.push_back(Input::PeerUp { peer });
+            }
+            Command::Heard { peer, stream, messages } => {
+                if self.streams.is_newest(peer, stream) {
+                    let inputs = messages.into_iter().map(Message::Passbook);
+                    self.inputs.extend(inputs.map(|message| Input::Peer { from: peer, message }));
+                }
+            }
+            Command::Unlinked { peer, stream } => {
+                if self.streams.broke(peer, stream) {
+                    self.inputs.push_back(Input::PeerDown { peer });
+                }
+            }
             Command::Audit(reply) => {
                 // The asker may be gone.
                 let _ = reply.send(self.replica.audit());
@@ -338,7 +424,7 @@ impl Owner {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             for effect in effects.drain(..) {
-                self.perform(&effect)?;
+                self.perform(effect)?;
             }
             // Keeps its room for the next time.
             self.effects = effects;
@@ -349,14 +435,14 @@ impl Owner {
         }
     }
 
-    fn perform(&mut self, effect: &Effect) -> Result<(), Stop> {
-        match *effect {
-            Effect::Reply { ticket, answer, .. } => {
+    fn perform(&mut self, effect: Effect) -> Result<(), Stop> {
+        match effect {
+            Effect::Reply { ticket, answer, receipt } => {
                 self.fanouts.answered(ticket);
                 if let Some(Waiting { operation, since, reply }) = self.waiting.remove(&ticket) {
                     self.statistics.answered(operation, answer.outcome, since.elapsed());
                     // A customer who stopped waiting knows no outcome; the write stays.
-                    let _ = reply.send(answer);
+                    let _ = reply.send(Told { answer, receipt });
                 }
             }
             Effect::Send { to, message: Message::Propagate { id, write, deadline } } => {
@@ -374,8 +460,11 @@ impl Owner {
                     let _ = reply.send(applied);
                 }
             }
-            // No stream was announced that it could be sent on, and nothing is kept on disk.
-            Effect::Send { message: Message::Passbook(_), .. } | Effect::Persist { .. } => {}
+            Effect::Send { to, message: Message::Passbook(message) } => {
+                self.streams.say(to, message);
+            }
+            // In memory nothing is kept on disk.
+            Effect::Persist { .. } => {}
             Effect::WakeAt(at) => self.wakes.add(at),
             Effect::Stop(stop) => return Err(stop),
         }

@@ -2,21 +2,26 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::owner::{BranchHandle, BranchInfo};
-use crate::bank::{BranchId, Operation, WriteKind};
-use crate::replicate::{Ack, Ticket, WriteId};
+use super::stream::{Outgoing, listen, opener, queue};
+use crate::bank::{BranchId, WriteKind};
+use crate::replicate::{Ticket, Transport, WriteId};
 use crate::telemetry::{CallSpan, extract};
 use crate::wire::v1::bank_server::Bank;
 use crate::wire::v1::inspect_server::Inspect;
 use crate::wire::v1::peer_server::Peer;
 use crate::wire::v1::{
-    PropagateReply, PropagateRequest, QueryReply, QueryRequest, StateReply, StateRequest,
+    Frame, PropagateReply, PropagateRequest, QueryReply, QueryRequest, StateReply, StateRequest,
     WriteReply, WriteRequest,
 };
-use crate::wire::{Failure, from_state, timeout, to_ack, to_query_reply, to_write, to_write_reply};
+use crate::wire::{
+    Failure, from_state, timeout, to_query_reply, to_query_request, to_write, to_write_reply,
+    to_write_request,
+};
 
 /// For callers that set no deadline, and the most that any gets.
 pub(super) const DEADLINE_MAX: Duration = Duration::from_mins(1);
@@ -49,10 +54,10 @@ impl Services {
         let message = request.into_inner();
         let trace = span.context();
         let answer = async {
-            let write = to_write(kind, message.amount)?;
-            let ack = to_ack(message.ack)?;
-            let answer = self.handle.submit(Operation::Write(write), ack, deadline, trace).await?;
-            to_write_reply(answer)
+            let deadline = self.handle.clock.at(deadline);
+            let told =
+                self.handle.submit(to_write_request(kind, message, deadline)?, trace).await?;
+            to_write_reply(told.answer, told.receipt.as_ref())
         };
         end(span, answer.await)
     }
@@ -112,14 +117,45 @@ impl Bank for Services {
 
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryReply>, Status> {
         let span = self.span(request.metadata(), "passbook.v1.Bank/Query");
-        let deadline = deadline(request.metadata());
-        let answer = self.handle.submit(Operation::Query, Ack::Local, deadline, None).await;
-        end(span, answer.and_then(to_query_reply))
+        let deadline = self.handle.clock.at(deadline(request.metadata()));
+        let trace = span.context();
+        let answer = async {
+            let request = to_query_request(request.into_inner(), deadline)?;
+            let told = self.handle.submit(request, trace).await?;
+            to_query_reply(told.answer, told.receipt.as_ref())
+        };
+        end(span, answer.await)
     }
 }
 
 #[tonic::async_trait]
 impl Peer for Services {
+    type LinkStream = ReceiverStream<Result<Frame, Status>>;
+
+    async fn link(
+        &self,
+        request: Request<Streaming<Frame>>,
+    ) -> Result<Response<Self::LinkStream>, Status> {
+        let BranchInfo { id, transport, replication, .. } = self.info;
+        if transport != Transport::Streams {
+            return Err(Failure::OtherScheme(replication).into());
+        }
+        let opener = opener(request.metadata());
+        let peer = opener.filter(|peer| self.info.peers.iter().any(|known| known.id == *peer));
+        let Some(peer) = peer else {
+            let text = format!("a fellow branch of branch {id} has to name itself to open a link");
+            return Err(Failure::BadRequest(text).into());
+        };
+        let (frames, queued) = queue();
+        let handle = self.handle.clone();
+        let incoming = request.into_inner();
+        // It ends with the connection.
+        tokio::spawn(async move {
+            listen(&handle, peer, Outgoing::Accepted(frames), incoming).await;
+        });
+        Ok(Response::new(queued))
+    }
+
     async fn propagate_deposit(
         &self,
         request: Request<PropagateRequest>,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use passbook::bank::Money;
 use passbook::check::Verdict;
 use passbook::files::Output;
-use passbook::replicate::Locking;
+use passbook::replicate::{Locking, Scheme};
 use passbook::telemetry::Kept;
 
 use crate::customers::{Kind, KindRecord, Ran};
@@ -197,10 +197,11 @@ impl Report {
     /// Known only of a cluster that was started for the run.
     fn fanout(&self) -> Option<&'static str> {
         match &self.scenario.cluster {
-            ClusterChoice::Embedded { fanout, .. } | ClusterChoice::Processes { fanout, .. } => {
-                Some(fanout.name())
-            }
-            ClusterChoice::Running { .. } => None,
+            ClusterChoice::Embedded(Scheme::Broadcast { fanout, .. })
+            | ClusterChoice::Processes(Scheme::Broadcast { fanout, .. }) => Some(fanout.name()),
+            ClusterChoice::Embedded(Scheme::Passbook)
+            | ClusterChoice::Processes(Scheme::Passbook)
+            | ClusterChoice::Running { .. } => None,
         }
     }
 
@@ -208,10 +209,11 @@ impl Report {
     fn locks(&self) -> bool {
         let locked = Locking::UntilPropagated;
         match &self.scenario.cluster {
-            ClusterChoice::Embedded { locking, .. } | ClusterChoice::Processes { locking, .. } => {
-                *locking == locked
-            }
-            ClusterChoice::Running { .. } => false,
+            ClusterChoice::Embedded(Scheme::Broadcast { locking, .. })
+            | ClusterChoice::Processes(Scheme::Broadcast { locking, .. }) => *locking == locked,
+            ClusterChoice::Embedded(Scheme::Passbook)
+            | ClusterChoice::Processes(Scheme::Passbook)
+            | ClusterChoice::Running { .. } => false,
         }
     }
 

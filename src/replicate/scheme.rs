@@ -1,0 +1,53 @@
+//! The schemes there are.
+
+use super::passbook::{Passbook, Settings};
+use super::{Broadcast, Fanout, Locking, Replication};
+use crate::bank::{BranchId, Money};
+
+/// How branches keep their accounts the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Rows, escrow and session tokens, in memory.
+    Passbook,
+    /// The seed systems' algorithm.
+    Broadcast {
+        /// In which order fellow branches are told.
+        fanout: Fanout,
+        /// Whether customers wait for writes that are on their way.
+        locking: Locking,
+    },
+}
+
+impl Scheme {
+    /// The names of all, in the order in which they are offered.
+    pub const NAMES: [&str; 2] = ["passbook", "broadcast"];
+
+    /// The name used in arguments and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passbook => Self::NAMES[0],
+            Self::Broadcast { .. } => Self::NAMES[1],
+        }
+    }
+
+    /// The replica of branch `me`. `life` is random: a branch that is started again has another.
+    pub fn replica(
+        self,
+        me: BranchId,
+        peers: Vec<BranchId>,
+        opening: Money,
+        life: u64,
+    ) -> Box<dyn Replication> {
+        match self {
+            Self::Passbook => {
+                let mut branches = peers;
+                branches.push(me);
+                let settings = Settings::in_memory(me, &branches, opening, life);
+                Box::new(Passbook::in_memory(settings))
+            }
+            Self::Broadcast { fanout, locking } => {
+                Box::new(Broadcast::new(me, peers, fanout, opening).with_locking(locking))
+            }
+        }
+    }
+}
