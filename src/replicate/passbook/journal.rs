@@ -156,6 +156,8 @@ impl Passbook {
         if rows.is_empty() {
             return Some(());
         }
+        // Between two rows of one push the ledger is no balance that anybody could see.
+        self.lowest = self.lowest.min(self.visible.total());
         self.relays |= rows.iter().any(|row| self.may_have_to_relay(row.origin));
         if self.has(Mutant::PushRowByRow) {
             for row in rows {
@@ -198,7 +200,6 @@ impl Passbook {
         if news {
             self.rights += row.granted.to(self.me).signed() - granted_before.signed();
             self.applied += entries;
-            self.lowest = self.lowest.min(self.visible.total());
             self.news = true;
         } else if self.has(Mutant::GrantCountedTwice) {
             self.rights += granted_before.signed();
