@@ -17,7 +17,7 @@ fn caught_by(mutant: Mutant) -> (&'static [Property], Option<Mix>) {
             (&[P::Accounted], None)
         }
         // The late first attempt of a rejected request has to come after the answer to the second.
-        Mutant::RejectionsNotRemembered => (&[P::Accounted], Some(Mix::NearZero)),
+        Mutant::RejectionsNotRemembered => (&[P::Accounted], Some(Mix::Lossy)),
         Mutant::ReuseSeqAfterRestart => (&[P::OneWriter], None),
         Mutant::JournalCutInTheMiddle => (&[P::OneWriter, P::Closed], None),
         Mutant::PushWithoutClosure | Mutant::PushRowByRow | Mutant::ProofOfOwnRows => {
@@ -45,6 +45,7 @@ fn caught_by(mutant: Mutant) -> (&'static [Property], Option<Mix>) {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "how soon each is caught is of interest when plans change")]
 fn every_mutant_is_caught_by_the_property_that_is_meant_to() {
     for mutant in Mutant::ALL {
         let (properties, mix) = caught_by(mutant);

@@ -27,6 +27,34 @@ fn the_same_seed_is_the_same_run_and_telling_it_changes_nothing() {
     }
 }
 
+/// A debug build is slow: `cargo test --release` runs many more.
+const fn seeds(debug: u64, release: u64) -> u64 {
+    if cfg!(debug_assertions) { debug } else { release }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the share is of interest also while it is small enough")]
+fn nobody_starves_where_nothing_fails_and_customers_have_time() {
+    let mut counters = Counters::default();
+    let mut operations = 0;
+    for seed in 0..seeds(300, 5_000) {
+        let plan = Plan::from_seed(seed, Some(Mix::NearZero));
+        let ran = run(&plan, None);
+        let again = format!("simulate --seeds 1 --first {seed} --mix near-zero --story");
+        assert_eq!(ran.violation, None, "{again}");
+        assert_eq!(ran.counters.of(Seen::UnknownOutcomes), 0, "{again}");
+        operations += plan.operations();
+        counters.merge(&ran.counters);
+    }
+    let [withdrawals, contended] =
+        [Seen::Withdrawals, Seen::ContendedWithdrawals].map(|seen| counters.of(seen));
+    println!("contended: {contended} of {withdrawals} withdrawals");
+    let ends = [Seen::Done, Seen::Refusals, Seen::Contended].map(|seen| counters.of(seen));
+    let ended = usize::try_from(ends.iter().sum::<u64>()).expect("not so many");
+    assert_eq!(ended, operations, "done, refused or contended, and nothing else:\n{counters}");
+    assert!(contended * 100 < withdrawals, "{contended} of {withdrawals} are contended");
+}
+
 #[cfg(feature = "mutants")]
 #[test]
 fn a_fault_put_in_on_purpose_is_found_made_smaller_and_told() {

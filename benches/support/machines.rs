@@ -10,7 +10,7 @@ use passbook::replicate::{
 };
 
 /// A cluster in one thread.
-pub struct Machines {
+pub(crate) struct Machines {
     ids: Vec<BranchId>,
     replicas: Vec<Passbook>,
     wire: VecDeque<(usize, BranchId, Message)>,
@@ -18,14 +18,14 @@ pub struct Machines {
     now: Instant,
     tickets: u64,
     /// Writes that were answered with success.
-    pub acknowledged: u64,
-    /// Messages between branches.
-    pub messages: u64,
+    pub(crate) acknowledged: u64,
+    /// Messages between branches since they met.
+    pub(crate) messages: u64,
 }
 
 impl Machines {
     /// `branches` branches that know each other.
-    pub fn start(branches: u32) -> Self {
+    pub(crate) fn start(branches: u32) -> Self {
         let ids: Vec<BranchId> = (1..=branches).map(BranchId).collect();
         let mut effects = Vec::new();
         let start = |id: &BranchId| {
@@ -45,13 +45,14 @@ impl Machines {
             machines.settle(place);
         }
         machines.deliver();
+        machines.messages = 0;
         assert!(machines.replicas.iter().all(Passbook::is_ready), "all have met");
         machines
     }
 
     /// `writes` deposits at the first branch, which all arrive before it gets to say anything; until
     /// all branches have acknowledged them.
-    pub fn deposit(&mut self, writes: u64) {
+    pub(crate) fn deposit(&mut self, writes: u64) {
         self.now = self.now.after(Duration::from_millis(1));
         for session in 0..writes {
             self.tickets += 1;
@@ -100,7 +101,7 @@ impl Machines {
     }
 
     /// What every branch holds.
-    pub fn balances(&self) -> Vec<Money> {
+    pub(crate) fn balances(&self) -> Vec<Money> {
         self.replicas.iter().map(|replica| replica.audit().balance).collect()
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use passbook::replicate::passbook::Mutant;
-use passbook::replicate::sim::{Mix, Plan, shrink, story};
+use passbook::replicate::sim::{Mix, Plan, Seen, shrink, story};
 use seeds::{Failed, Found, Wanted};
 
 /// With as many seeds of all kinds, everything that is counted must have been seen.
@@ -121,8 +121,7 @@ fn simulate(arguments: &Arguments) -> io::Result<ExitCode> {
     }
     let never = found.counters.never();
     if wanted.mix.is_none() && wanted.seeds >= SEEDS_THAT_SEE_EVERYTHING && !never.is_empty() {
-        let names: Vec<&str> =
-            never.into_iter().map(passbook::replicate::sim::Seen::name).collect();
+        let names: Vec<&str> = never.into_iter().map(Seen::name).collect();
         say(format!("\nnever seen, so nothing is known of it: {}\n", names.join(", ")))?;
         return Ok(ExitCode::from(3));
     }
@@ -132,11 +131,14 @@ fn simulate(arguments: &Arguments) -> io::Result<ExitCode> {
 fn report(wanted: &Wanted, found: &Found, seconds: f64) -> io::Result<()> {
     let failed = u64::try_from(found.failed.len()).unwrap_or(u64::MAX);
     let passed = wanted.seeds.saturating_sub(failed);
-    let steps = found.counters.of(passbook::replicate::sim::Seen::Steps);
+    let steps = found.counters.of(Seen::Steps);
+    let [withdrawals, contended] =
+        [Seen::Withdrawals, Seen::ContendedWithdrawals].map(|seen| found.counters.of(seen));
     // Only for the eye.
     let per_second = |count: u64| u32::try_from(count).map_or(f64::INFINITY, f64::from) / seconds;
     say(format!(
-        "{passed} of {} seeds passed in {seconds:.1} s: {:.0} seeds/s, {:.0} steps/s\n{}",
+        "{passed} of {} seeds passed in {seconds:.1} s: {:.0} seeds/s, {:.0} steps/s\n\
+         contended: {contended} of {withdrawals} withdrawals\n{}",
         wanted.seeds,
         per_second(wanted.seeds),
         per_second(steps / 1_000) * 1_000.0,

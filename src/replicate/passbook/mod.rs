@@ -7,19 +7,19 @@
 //!
 //! | rule | where |
 //! |---|---|
-//! | staged, durable, visible | [`journal`] |
-//! | exactly once | [`sessions`] |
-//! | tokens | [`waiting`] |
-//! | the steps of a write | [`writes`], [`answers`] |
-//! | queries | [`queries`] |
-//! | hello | [`hello`] |
-//! | push and acknowledgement | [`push`], [`peers`] |
-//! | to whom | [`overlay`] |
-//! | borrowing by priority | [`borrow`] |
-//! | two-round collect | [`collect`] |
-//! | restart | [`restart`] |
-//! | repetition and deadlines | [`timers`] |
-//! | a customer's side | [`session`] |
+//! | staged, durable, visible | `journal` |
+//! | exactly once | `sessions` |
+//! | tokens | `waiting` |
+//! | the steps of a write | `writes`, `answers` |
+//! | queries | `queries` |
+//! | hello | `hello` |
+//! | push and acknowledgement | `push`, `peers` |
+//! | to whom | `overlay` |
+//! | borrowing by priority | `borrow` |
+//! | two-round collect | `collect` |
+//! | restart | `restart` |
+//! | repetition and deadlines | `timers` |
+//! | a customer's side | `session` |
 
 mod answers;
 mod borrow;
@@ -33,6 +33,8 @@ mod peers;
 mod push;
 mod queries;
 mod restart;
+#[cfg(test)]
+mod scenarios;
 mod session;
 mod sessions;
 mod settings;

@@ -28,6 +28,9 @@ impl Passbook {
                 } else {
                     busy = true;
                 }
+            } else {
+                // It lacks nothing. What comes from now on is pushed to it by its origin.
+                self.peers[to.index()].catches_up = false;
             }
         }
         self.relays &= busy;

@@ -10,6 +10,10 @@ pub enum Seen {
     Steps,
     /// Operations that were answered "ok".
     Done,
+    /// Withdrawals that came to an end, whichever.
+    Withdrawals,
+    /// Those of them that were answered "contended".
+    ContendedWithdrawals,
     /// Operations whose last attempt was not answered, or with "unknown".
     UnknownOutcomes,
     /// Attempts after the first.
@@ -72,9 +76,11 @@ pub enum Seen {
 
 impl Seen {
     /// All of it.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::Steps,
         Self::Done,
+        Self::Withdrawals,
+        Self::ContendedWithdrawals,
         Self::UnknownOutcomes,
         Self::Retries,
         Self::GivenUp,
@@ -111,6 +117,8 @@ impl Seen {
         match self {
             Self::Steps => "steps",
             Self::Done => "done operations",
+            Self::Withdrawals => "withdrawals",
+            Self::ContendedWithdrawals => "contended withdrawals",
             Self::UnknownOutcomes => "unknown outcomes",
             Self::Retries => "retries",
             Self::GivenUp => "given up",

@@ -57,7 +57,7 @@ pub(super) fn said(who: usize, said: &Said) -> String {
             token(asked.token.as_ref())
         ),
         Said::Retries(next) => format!("{who} waits no longer and asks again: {}", attempt(*next)),
-        Said::Takes { attempt: taken, answer: given, receipt } => {
+        Said::Takes { attempt: taken, answer: given, receipt, .. } => {
             format!("{who} {} takes {}", attempt(*taken), answer(given, receipt.as_ref()))
         }
     }

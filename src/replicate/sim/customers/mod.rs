@@ -11,7 +11,7 @@ use super::agenda::{Agenda, Coming, Event};
 use super::chance::{Luck, PerMille};
 use super::judge::Asked;
 use super::plan::{self, Plan, Script, Step};
-use crate::bank::{Answer, Outcome};
+use crate::bank::{Answer, Operation, Outcome};
 use crate::replicate::passbook::Session;
 use crate::replicate::{Attempt, Receipt, Token};
 
@@ -52,6 +52,8 @@ pub(super) enum Said {
     Takes {
         /// Of which attempt.
         attempt: Attempt,
+        /// To what.
+        operation: Operation,
         /// What.
         answer: Answer,
         /// From what.
@@ -137,7 +139,7 @@ impl Customers {
                     return Some(self.retry(who, agenda));
                 }
                 let answer = Answer { outcome: Outcome::Unknown, balance: None };
-                Some(self.take(who, attempt, answer, None, agenda))
+                self.take(who, attempt, answer, None, agenda)
             }
             Wake::AskAgain(attempt) => {
                 let current = self.all[who].current.as_ref()?;
@@ -163,9 +165,7 @@ impl Customers {
         let outcome = customer.session.answered(attempt, answer.outcome, receipt.as_ref())?;
         match outcome {
             Outcome::Unknown => self.unknown_answer(who, answer, receipt, agenda),
-            Outcome::Ok | Outcome::Rejected(_) => {
-                Some(self.take(who, attempt, answer, receipt, agenda))
-            }
+            Outcome::Ok | Outcome::Rejected(_) => self.take(who, attempt, answer, receipt, agenda),
         }
     }
 
@@ -243,7 +243,7 @@ impl Customers {
         let current = customer.current.as_mut()?;
         if current.attempt.attempt >= current.step.attempts {
             let attempt = current.attempt;
-            return Some(self.take(who, attempt, answer, receipt, agenda));
+            return self.take(who, attempt, answer, receipt, agenda);
         }
         current.resting = true;
         let wait = self.plan.customer_delay.draw(&mut customer.random);
@@ -269,10 +269,10 @@ impl Customers {
         answer: Answer,
         receipt: Option<Receipt>,
         agenda: &mut Agenda,
-    ) -> Said {
+    ) -> Option<Said> {
         let customer = &mut self.all[who];
+        let Step { operation, anew, .. } = customer.current.take()?.step;
         let passing = matches!(answer.outcome, Outcome::Rejected(why) if why.is_passing());
-        let anew = customer.current.take().map_or(0, |current| current.step.anew);
         if passing && customer.anew < anew {
             customer.anew += 1;
         } else {
@@ -282,6 +282,6 @@ impl Customers {
         if let Some(step) = customer.script.steps.get(customer.done) {
             agenda.after(step.think, Event::Customer(who, Wake::Begin));
         }
-        Said::Takes { attempt, answer, receipt }
+        Some(Said::Takes { attempt, operation, answer, receipt })
     }
 }

@@ -79,7 +79,8 @@ fn an_answer_to_an_earlier_attempt_is_not_taken() {
     let ok = answer(Outcome::Ok);
     assert_eq!(customers.hear(0, first, ok, None, &mut agenda), None);
     let taken = customers.hear(0, second, ok, None, &mut agenda);
-    assert_eq!(taken, Some(Said::Takes { attempt: second, answer: ok, receipt: None }));
+    let operation = Operation::deposit(5);
+    assert_eq!(taken, Some(Said::Takes { attempt: second, operation, answer: ok, receipt: None }));
     assert_eq!(customers.hear(0, second, ok, None, &mut agenda), None, "taken already");
 }
 

@@ -83,8 +83,6 @@ fn network(random: &mut Pcg64Mcg, mix: Mix) -> Network {
         Mix::Everything => random.random_bool(0.4),
         _ => false,
     };
-    // Customers lose answers also where branches lose nothing.
-    let customers_lose = lossy || matches!(mix, Mix::NearZero) && random.random_bool(0.5);
     let most = |random: &mut Pcg64Mcg, loses: bool, most: u32| {
         if loses { PerMille(random.random_range(0..=most)) } else { PerMille::NEVER }
     };
@@ -101,8 +99,8 @@ fn network(random: &mut Pcg64Mcg, mix: Mix) -> Network {
         ordered: !lossy,
         customer_delay: choose(random, &[(3, Span::micros(50, 1_500)), (1, Span::millis(1, 60))])
             .unwrap_or(Span::micros(50, 1_500)),
-        customer_loss: most(random, customers_lose, 300),
-        customer_twice: most(random, customers_lose, 250),
+        customer_loss: most(random, lossy, 300),
+        customer_twice: most(random, lossy, 250),
         busy: choose(random, &[(1, PerMille(0)), (1, PerMille(100)), (1, PerMille(500))])
             .unwrap_or_default(),
         busy_for: Span::micros(0, 3_000),

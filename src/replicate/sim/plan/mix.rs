@@ -5,7 +5,7 @@
 pub enum Mix {
     /// Nothing goes wrong.
     Healthy,
-    /// Everybody withdraws, and there is little money.
+    /// Everybody withdraws, and there is little money; nothing goes wrong, and they have time.
     NearZero,
     /// Many move small sums while somebody tries to withdraw nearly everything.
     Contended,

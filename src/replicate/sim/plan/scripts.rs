@@ -21,8 +21,14 @@ struct Habits {
     kinds: [u32; 3],
     /// How likely the next operation is at another branch.
     roam: PerMille,
+    /// When the first operation begins.
+    comes: Span,
     think: Span,
     timeout: Span,
+    /// How likely the time-out is so short that hardly any answer comes in time.
+    hasty: PerMille,
+    /// How likely the same is done anew if it is rejected for a passing reason.
+    persistent: PerMille,
     /// In the order of [`Ack::ALL`].
     acks: [u32; 3],
     /// In the order of [`Read::ALL`].
@@ -55,7 +61,11 @@ fn habits(random: &mut Pcg64Mcg, mix: Mix) -> Habits {
             .unwrap_or_default(),
         think: choose(random, &[(2, Span::millis(0, 5)), (3, Span::millis(0, 150))])
             .unwrap_or(Span::millis(0, 5)),
+        // Most come when the branches are connected, some before.
+        comes: Span::millis(0, 120),
         timeout: Span::millis(50, 1_000),
+        hasty: PerMille(40),
+        persistent: PerMille(250),
         acks: any_acks.unwrap_or([1, 1, 1]),
         reads: [5, 1, 3],
     };
@@ -66,7 +76,12 @@ fn habits(random: &mut Pcg64Mcg, mix: Mix) -> Habits {
             reads: [1, 0, 3],
             amount: 1..=30,
             think: Span::millis(0, 10),
-            timeout: Span::millis(300, 2_000),
+            // They come when all branches have met, however slow the network is, and have time, however
+            // often the money moves: nobody starves.
+            comes: Span::millis(8_000, 8_120),
+            timeout: Span::millis(90_000, 110_000),
+            hasty: PerMille::NEVER,
+            persistent: PerMille::NEVER,
             ..usual
         },
         Mix::Contended => Habits {
@@ -103,8 +118,7 @@ fn script(random: &mut Pcg64Mcg, habits: &Habits, branches: u16) -> Script {
         }
         let mut step = step(random, habits, branch);
         if place == 0 {
-            // Most come when the branches are connected, some before.
-            step.think += Span::millis(0, 120).draw(random);
+            step.think += habits.comes.draw(random);
         }
         steps.push(step);
     }
@@ -118,8 +132,7 @@ fn step(random: &mut Pcg64Mcg, habits: &Habits, branch: Member) -> Step {
         1 => Operation::withdraw(amount),
         _ => Operation::Query,
     };
-    // Seldom so short that hardly any answer comes in time.
-    let timeout = if random.random_ratio(1, 25) {
+    let timeout = if habits.hasty.happens(random) {
         Span::micros(100, 20_000).draw(random)
     } else {
         habits.timeout.draw(random)
@@ -132,7 +145,7 @@ fn step(random: &mut Pcg64Mcg, habits: &Habits, branch: Member) -> Step {
         think: habits.think.draw(random),
         timeout,
         attempts: random.random_range(3..=4),
-        anew: u32::from(random.random_ratio(1, 4)),
+        anew: u32::from(habits.persistent.happens(random)),
     }
 }
 

@@ -223,8 +223,8 @@ impl<'a> World<'a> {
         match said {
             Said::Asks(asked) => self.judge.asked(asked),
             Said::Retries(_) => self.counters.add(Seen::Retries),
-            Said::Takes { attempt, answer, receipt } => {
-                self.count_taken(&answer);
+            Said::Takes { attempt, operation, answer, receipt } => {
+                self.count_taken(operation, answer.outcome);
                 self.judge.took(attempt, &answer, receipt.as_ref())?;
             }
         }

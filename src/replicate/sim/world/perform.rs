@@ -9,7 +9,7 @@ use super::super::words;
 use super::World;
 use super::branch::Next;
 use super::lives::Crash;
-use crate::bank::{Answer, Entry, Member, Outcome, Rejection, Seq};
+use crate::bank::{Answer, Entry, Member, Operation, Outcome, Rejection, Seq, Write, WriteKind};
 use crate::replicate::passbook::{self, Passbook, Record, Storage};
 use crate::replicate::{Effect, Instant, Message, Read, Receipt, Ticket};
 
@@ -181,8 +181,13 @@ impl World<'_> {
     }
 
     /// Counts an answer that a customer takes.
-    pub(super) fn count_taken(&mut self, answer: &Answer) {
-        let seen = match answer.outcome {
+    pub(super) fn count_taken(&mut self, operation: Operation, outcome: Outcome) {
+        let contended = Outcome::Rejected(Rejection::Contended);
+        if matches!(operation, Operation::Write(Write { kind: WriteKind::Withdraw, .. })) {
+            self.counters.add(Seen::Withdrawals);
+            self.counters.add_many(Seen::ContendedWithdrawals, u64::from(outcome == contended));
+        }
+        let seen = match outcome {
             Outcome::Ok => Seen::Done,
             Outcome::Unknown => Seen::UnknownOutcomes,
             Outcome::Rejected(Rejection::InsufficientFunds) => Seen::Refusals,
