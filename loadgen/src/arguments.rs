@@ -128,7 +128,7 @@ struct SyntheticArguments {
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are truth values")]
 struct CommonArguments {
-    /// How the branches of a cluster that is started for the run keep their accounts the same [default: passbook]
+    /// How the branches of a cluster that is started for the run keep their accounts the same [default: broadcast]
     #[arg(long, value_parser = PossibleValuesParser::new(Scheme::NAMES))]
     replication: Option<String>,
     /// Broadcast: in which order branches tell each other [default: parallel]
@@ -297,18 +297,8 @@ fn local_targets(base: u16, workload: &Workload) -> Result<Vec<String>, String> 
 impl CommonArguments {
     /// How a cluster that is started for the run keeps its accounts the same.
     fn scheme(&self) -> Result<Scheme, String> {
-        let fanout = self.fanout.unwrap_or(Fanout::Parallel);
-        let broadcast = Scheme::Broadcast { fanout, locking: Locking::asked(self.lock) };
-        if self.replication.as_deref() == Some(broadcast.name()) {
-            return Ok(broadcast);
-        }
-        if self.fanout.is_some() || self.lock {
-            let option = if self.lock { "--lock" } else { "--fanout" };
-            return Err(format!(
-                "{option} is for --replication broadcast; add that or leave it out"
-            ));
-        }
-        Ok(Scheme::Passbook)
+        let name = self.replication.as_deref().unwrap_or(Scheme::NAMES[0]);
+        Scheme::asked(name, self.fanout, self.lock)
     }
 
     /// Running branches were told at their start how they keep their accounts the same.

@@ -1,6 +1,6 @@
 //! The schemes there are.
 
-use super::passbook::{Passbook, Settings};
+use super::passbook::{Passbook, Settings, Timing};
 use super::{Broadcast, Fanout, Locking, Replication};
 use crate::bank::{BranchId, Money};
 
@@ -20,13 +20,27 @@ pub enum Scheme {
 
 impl Scheme {
     /// The names of all, in the order in which they are offered.
-    pub const NAMES: [&str; 2] = ["passbook", "broadcast"];
+    pub const NAMES: [&str; 2] = ["broadcast", "passbook"];
+
+    /// The scheme of this name with what else was asked for, or what is wrong with that.
+    pub fn asked(name: &str, fanout: Option<Fanout>, lock: bool) -> Result<Self, String> {
+        if name == Self::Passbook.name() {
+            let option = match (fanout, lock) {
+                (Some(_), _) => "--fanout",
+                (None, true) => "--lock",
+                (None, false) => return Ok(Self::Passbook),
+            };
+            return Err(format!("{option} is for --replication broadcast; leave it out"));
+        }
+        let fanout = fanout.unwrap_or(Fanout::Parallel);
+        Ok(Self::Broadcast { fanout, locking: Locking::asked(lock) })
+    }
 
     /// The name used in arguments and reports.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Passbook => Self::NAMES[0],
-            Self::Broadcast { .. } => Self::NAMES[1],
+            Self::Broadcast { .. } => Self::NAMES[0],
+            Self::Passbook => Self::NAMES[1],
         }
     }
 
@@ -42,7 +56,10 @@ impl Scheme {
             Self::Passbook => {
                 let mut branches = peers;
                 branches.push(me);
-                let settings = Settings::in_memory(me, &branches, opening, life);
+                let settings = Settings {
+                    timing: Timing::on_streams(),
+                    ..Settings::in_memory(me, &branches, opening, life)
+                };
                 Box::new(Passbook::in_memory(settings))
             }
             Self::Broadcast { fanout, locking } => {

@@ -63,12 +63,11 @@ struct Serve {
 }
 
 /// How branches keep their accounts the same.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 struct Replication {
     /// How writes reach fellow branches
-    #[arg(long, default_value = Scheme::NAMES[0], value_parser = PossibleValuesParser::new(Scheme::NAMES)
-        .map(|name| name == Scheme::NAMES[1]))]
-    replication: bool,
+    #[arg(long, default_value = Scheme::NAMES[0], value_parser = PossibleValuesParser::new(Scheme::NAMES))]
+    replication: String,
     /// Broadcast: in which order fellow branches are told [default: parallel]
     #[arg(long, value_parser = fanout_parser())]
     fanout: Option<Fanout>,
@@ -78,18 +77,8 @@ struct Replication {
 }
 
 impl Replication {
-    fn scheme(self) -> Result<Scheme, String> {
-        if self.replication {
-            let fanout = self.fanout.unwrap_or(Fanout::Parallel);
-            return Ok(Scheme::Broadcast { fanout, locking: Locking::asked(self.lock) });
-        }
-        if self.fanout.is_some() || self.lock {
-            let option = if self.lock { "--lock" } else { "--fanout" };
-            return Err(format!(
-                "{option} is for --replication broadcast; add that or leave it out"
-            ));
-        }
-        Ok(Scheme::Passbook)
+    fn scheme(&self) -> Result<Scheme, String> {
+        Scheme::asked(&self.replication, self.fanout, self.lock)
     }
 }
 
