@@ -128,7 +128,8 @@ struct SyntheticArguments {
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are truth values")]
 struct CommonArguments {
-    /// How the branches of a cluster that is started for the run keep their accounts the same [default: broadcast]
+    /// How the branches of a cluster that is started for the run keep their accounts the same: broadcast as the
+    /// exercise has it; passbook, right under any concurrency [default: broadcast]
     #[arg(long, value_parser = PossibleValuesParser::new(Scheme::NAMES))]
     replication: Option<String>,
     /// Broadcast: in which order branches tell each other [default: parallel]
@@ -141,7 +142,8 @@ struct CommonArguments {
     /// How many branches hold a write when its customer is answered
     #[arg(long, default_value = Ack::All.name(), value_parser = ack_parser())]
     ack: Ack,
-    /// What a query is answered from
+    /// Passbook: what a query is answered from: all that the customer was shown, what the branch knows, or what was
+    /// true of all branches at one instant
     #[arg(long, default_value = Read::Session.name(), value_parser = read_parser())]
     read: Read,
     /// A running cluster instead of an embedded one: all its addresses, in the order of the branches

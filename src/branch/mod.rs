@@ -11,6 +11,7 @@
 
 mod clock;
 mod fanouts;
+mod handle;
 mod link;
 mod owner;
 mod seeds;
@@ -21,5 +22,6 @@ mod stream;
 mod streams;
 mod wakes;
 
-pub use owner::{Branch, BranchHandle, BranchInfo, Peer};
+pub use handle::BranchHandle;
+pub use owner::{Branch, BranchInfo, Peer};
 pub use server::ServeError;

@@ -6,7 +6,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::owner::{BranchHandle, BranchInfo};
+use super::handle::BranchHandle;
+use super::owner::BranchInfo;
 use super::stream::{Outgoing, listen, opener, queue};
 use crate::bank::{BranchId, WriteKind};
 use crate::replicate::{Ticket, Transport, WriteId};
@@ -43,6 +44,16 @@ impl Services {
         CallSpan::server(extract(metadata), method, self.id)
     }
 
+    /// An error for what branches say to each other under another scheme.
+    fn speaks_by(&self, transport: Transport) -> Result<(), Failure> {
+        let BranchInfo { replication, transport: own, .. } = self.info;
+        if own == transport { Ok(()) } else { Err(Failure::OtherScheme(replication)) }
+    }
+
+    fn has_fellow(&self, branch: BranchId) -> bool {
+        self.info.peers.iter().any(|peer| peer.id == branch)
+    }
+
     async fn write(
         &self,
         kind: WriteKind,
@@ -56,7 +67,7 @@ impl Services {
         let answer = async {
             let deadline = self.handle.clock.at(deadline);
             let told =
-                self.handle.submit(to_write_request(kind, message, deadline)?, trace).await?;
+                self.handle.submit(to_write_request(kind, &message, deadline)?, trace).await?;
             to_write_reply(told.answer, told.receipt.as_ref())
         };
         end(span, answer.await)
@@ -72,9 +83,10 @@ impl Services {
         let deadline = deadline(request.metadata());
         let message = request.into_inner();
         let answer = async {
+            self.speaks_by(Transport::Calls)?;
             let write = to_write(kind, message.amount)?;
             let origin = BranchId(message.origin);
-            if !self.info.peers.iter().any(|peer| peer.id == origin) {
+            if !self.has_fellow(origin) {
                 let text = format!("branch {origin} is not a fellow branch of branch {}", self.id);
                 return Err(Failure::BadRequest(text));
             }
@@ -120,7 +132,7 @@ impl Bank for Services {
         let deadline = self.handle.clock.at(deadline(request.metadata()));
         let trace = span.context();
         let answer = async {
-            let request = to_query_request(request.into_inner(), deadline)?;
+            let request = to_query_request(&request.into_inner(), deadline)?;
             let told = self.handle.submit(request, trace).await?;
             to_query_reply(told.answer, told.receipt.as_ref())
         };
@@ -136,16 +148,13 @@ impl Peer for Services {
         &self,
         request: Request<Streaming<Frame>>,
     ) -> Result<Response<Self::LinkStream>, Status> {
-        let BranchInfo { id, transport, replication, .. } = self.info;
-        if transport != Transport::Streams {
-            return Err(Failure::OtherScheme(replication).into());
-        }
-        let opener = opener(request.metadata());
-        let peer = opener.filter(|peer| self.info.peers.iter().any(|known| known.id == *peer));
-        let Some(peer) = peer else {
+        self.speaks_by(Transport::Streams)?;
+        let peer = opener(request.metadata()).filter(|peer| self.has_fellow(*peer));
+        let peer = peer.ok_or_else(|| {
+            let id = self.id;
             let text = format!("a fellow branch of branch {id} has to name itself to open a link");
-            return Err(Failure::BadRequest(text).into());
-        };
+            Failure::BadRequest(text)
+        })?;
         let (frames, queued) = queue();
         let handle = self.handle.clone();
         let incoming = request.into_inner();

@@ -15,7 +15,7 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::Endpoint;
 use tonic::{Request, Streaming};
 
-use super::owner::{BranchHandle, Command};
+use super::handle::{BranchHandle, Command};
 use crate::bank::BranchId;
 use crate::replicate::passbook::Message;
 use crate::wire::v1::Frame;

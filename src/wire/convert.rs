@@ -79,7 +79,7 @@ fn shown(receipt: &Receipt) -> v1::Token {
 /// What a message asks to be written, until `deadline`.
 pub fn to_write_request(
     kind: WriteKind,
-    message: v1::WriteRequest,
+    message: &v1::WriteRequest,
     deadline: Instant,
 ) -> Result<Request, Failure> {
     let named = message.attempt.filter(|attempt| attempt.session != 0);
@@ -98,7 +98,7 @@ pub fn to_write_request(
 }
 
 /// What a message asks to be told, until `deadline`.
-pub fn to_query_request(message: v1::QueryRequest, deadline: Instant) -> Result<Request, Failure> {
+pub fn to_query_request(message: &v1::QueryRequest, deadline: Instant) -> Result<Request, Failure> {
     Ok(Request {
         attempt: None,
         operation: Operation::Query,

@@ -12,7 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use passbook::bank::{BranchId, Money};
 use passbook::branch::{Branch, Peer};
-use passbook::replicate::{Fanout, Locking, Scheme};
+use passbook::replicate::{Fanout, Scheme};
 use passbook::telemetry::{OtlpEndpoint, SpanCounters, Tracing, serve_metrics};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -65,9 +65,11 @@ struct Serve {
 /// How branches keep their accounts the same.
 #[derive(Args, Clone, Debug)]
 struct Replication {
-    /// How writes reach fellow branches
-    #[arg(long, default_value = Scheme::NAMES[0], value_parser = PossibleValuesParser::new(Scheme::NAMES))]
-    replication: String,
+    /// How branches keep their accounts the same, the same for all of a cluster: broadcast as the exercise has it;
+    /// passbook, right under any concurrency, in memory: a branch that ends is not let in again
+    #[arg(long = "replication", default_value = Scheme::NAMES[0],
+        value_parser = PossibleValuesParser::new(Scheme::NAMES))]
+    scheme: String,
     /// Broadcast: in which order fellow branches are told [default: parallel]
     #[arg(long, value_parser = fanout_parser())]
     fanout: Option<Fanout>,
@@ -78,7 +80,7 @@ struct Replication {
 
 impl Replication {
     fn scheme(&self) -> Result<Scheme, String> {
-        Scheme::asked(&self.replication, self.fanout, self.lock)
+        Scheme::asked(&self.scheme, self.fanout, self.lock)
     }
 }
 

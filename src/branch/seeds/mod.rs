@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use tonic::metadata::MetadataMap;
 
-use super::owner::{BranchHandle, BranchInfo};
+use super::handle::BranchHandle;
+use super::owner::BranchInfo;
 use crate::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
 use crate::replicate::Ack;
 use crate::telemetry::{CallSpan, SpanContext, extract};
