@@ -13,7 +13,7 @@ use loadgen::scenario::{
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
 use passbook::files::Input;
-use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
+use passbook::replicate::{Ack, Fanout, Read, Scheme};
 
 use crate::terminal::Verbosity;
 use crate::values::{
@@ -143,9 +143,9 @@ struct CommonArguments {
     #[arg(long, default_value = Ack::All.name(), value_parser = ack_parser())]
     ack: Ack,
     /// Passbook: what a query is answered from: all that the customer was shown, what the branch knows, or what was
-    /// true of all branches at one instant
-    #[arg(long, default_value = Read::Session.name(), value_parser = read_parser())]
-    read: Read,
+    /// true of all branches at one instant [default: session]
+    #[arg(long, value_parser = read_parser())]
+    read: Option<Read>,
     /// A running cluster instead of an embedded one: all its addresses, in the order of the branches
     #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = parse_target)]
     target: Vec<String>,
@@ -317,11 +317,15 @@ impl CommonArguments {
     }
 
     fn into_scenario(self, workload: Workload, out: Option<PathBuf>) -> Result<Scenario, String> {
-        if self.wire != Wire::Passbook && self.ack != Ack::All {
-            let (ack, wire) = (self.ack.name(), self.wire.name());
-            return Err(format!(
-                "--ack {ack} cannot be asked for over --wire {wire}; leave it out, or use --wire passbook"
-            ));
+        let read = self.read.map(|read| format!("--read {}", read.name()));
+        if self.wire != Wire::Passbook {
+            let ack = (self.ack != Ack::All).then(|| format!("--ack {}", self.ack.name()));
+            if let Some(asked) = ack.or_else(|| read.clone()) {
+                let wire = self.wire.name();
+                return Err(format!(
+                    "{asked} cannot be asked for over --wire {wire}; leave it out, or use --wire passbook"
+                ));
+            }
         }
         let running = match self.base_port {
             Some(base) => local_targets(base, &workload)?,
@@ -329,6 +333,12 @@ impl CommonArguments {
         };
         let cluster = if running.is_empty() {
             let scheme = self.scheme()?;
+            if let (Scheme::Broadcast { .. }, Some(asked)) = (scheme, read) {
+                return Err(format!(
+                    "{asked} is for --replication passbook; a query under broadcast is answered from \
+                     what the branch knows: leave it out"
+                ));
+            }
             if self.process {
                 ClusterChoice::Processes(scheme)
             } else {
@@ -343,7 +353,7 @@ impl CommonArguments {
             cluster,
             wire: self.wire,
             ack: self.ack,
-            read: self.read,
+            read: self.read.unwrap_or_default(),
             timeout: self.timeout,
             trace_sample: self.trace_sample,
             metrics_listen: self.metrics_listen,

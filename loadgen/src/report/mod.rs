@@ -12,12 +12,12 @@ use std::time::Duration;
 use passbook::bank::Money;
 use passbook::check::Verdict;
 use passbook::files::Output;
-use passbook::replicate::{Locking, Scheme};
+use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
 
 use crate::customers::{Kind, KindRecord, Ran};
 use crate::judge::{Check, verdict};
-use crate::scenario::{ClusterChoice, Scenario, Workload};
+use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 
 use unanswered::Unanswered;
 
@@ -203,6 +203,13 @@ impl Report {
             | ClusterChoice::Processes(Scheme::Passbook)
             | ClusterChoice::Running { .. } => None,
         }
+    }
+
+    /// What queries were answered from: without tokens to carry all that a branch has is what it knows.
+    fn read(&self) -> Read {
+        let carries = self.scenario.wire == Wire::Passbook
+            && self.cluster.replication == Scheme::Passbook.name();
+        if carries { self.scenario.read } else { Read::Local }
     }
 
     /// Whether the run's own cluster locks.
