@@ -63,9 +63,12 @@ impl Dialer {
     /// Until `ending`; a stream that is open then is left to end by itself.
     pub(super) async fn run(self, ending: CancellationToken) {
         let mut backoff = BACKOFF_MIN;
-        while !ending.is_cancelled() {
-            match self.dial().await {
-                Ok(()) => backoff = BACKOFF_MIN,
+        while let Some(dialed) = ending.run_until_cancelled(self.dial()).await {
+            match dialed {
+                Ok((frames, incoming)) => {
+                    listen(&self.handle, self.to, Outgoing::Dialed(frames), incoming).await;
+                    backoff = BACKOFF_MIN;
+                }
                 // It is tried again: that it cannot be reached shows in who acknowledges.
                 Err(_) => backoff = (backoff * 2).min(BACKOFF_MAX),
             }
@@ -73,8 +76,8 @@ impl Dialer {
         }
     }
 
-    /// One stream, from its beginning to its end.
-    async fn dial(&self) -> Result<(), DialError> {
+    /// A stream that is open, both its ends.
+    async fn dial(&self) -> Result<(mpsc::Sender<Frame>, Streaming<Frame>), DialError> {
         let channel = Endpoint::from_shared(format!("http://{}", self.address))?
             .connect_timeout(CONNECT_TIMEOUT)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -88,8 +91,7 @@ impl Dialer {
         let name: MetadataValue<Ascii> = MetadataValue::from(self.from.0);
         request.metadata_mut().insert(BRANCH, name);
         let incoming = PeerClient::new(channel).link(request).await?.into_inner();
-        listen(&self.handle, self.to, Outgoing::Dialed(frames), incoming).await;
-        Ok(())
+        Ok((frames, incoming))
     }
 }
 
