@@ -213,6 +213,8 @@ pub fn to_state(reply: &v1::StateReply) -> BranchState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bank::Version;
+    use crate::wire::outcome_of;
 
     #[test]
     fn a_refusal_for_lack_of_money_is_an_answer_and_carries_the_balance() {
@@ -243,10 +245,104 @@ mod tests {
         assert_eq!(asked(Outcome::Rejected(not_ready)), Err(Failure::Refused(not_ready)));
     }
 
+    fn receipt() -> Receipt {
+        let version: Version = [4, 0, u64::MAX].map(Seq).into_iter().collect();
+        let cluster = ClusterId(u64::MAX);
+        Receipt { cluster, version: version.into(), seq: Some(Seq(4)), achieved: 2 }
+    }
+
+    #[test]
+    fn what_an_answer_was_made_from_survives_the_wire() {
+        let made = Answer { outcome: Outcome::Ok, balance: Some(Money::new(30)) };
+        let reply = to_write_reply(made, Some(&receipt())).expect("an answer");
+        assert_eq!(to_answer(&reply), made);
+        assert_eq!(to_receipt(reply), Some(receipt()));
+        let reply = to_query_reply(made, Some(&receipt())).expect("an answer");
+        let shown = reply.token.as_ref().map(receipt_of);
+        assert_eq!(shown, Some(Receipt { seq: None, achieved: 0, ..receipt() }));
+        let without = to_write_reply(made, None).expect("an answer");
+        assert_eq!((without.token.as_ref(), to_receipt(without.clone())), (None, None));
+    }
+
+    #[test]
+    fn a_request_is_read_as_it_was_meant() {
+        let request = RequestId { session: SessionId(9), number: 7 };
+        let attempt = Attempt { request, attempt: 2 };
+        let Receipt { cluster, version, .. } = receipt();
+        let token = Token { cluster, version: (*version).clone() };
+        let deadline = Instant::default();
+        let message = v1::WriteRequest {
+            amount: 5,
+            ack: from_ack(Ack::Majority),
+            attempt: Some(from_attempt(attempt)),
+            token: Some(from_token(&token)),
+            ..v1::WriteRequest::default()
+        };
+        let read = to_write_request(WriteKind::Withdraw, &message, deadline).expect("a request");
+        assert_eq!(read.operation, Operation::withdraw(5));
+        assert_eq!((read.attempt, read.token.as_ref()), (Some(attempt), Some(&token)));
+        assert_eq!(read.ack, Ack::Majority);
+        let query = v1::QueryRequest {
+            read: from_read(Read::Snapshot),
+            token: Some(from_token(&token)),
+            ..v1::QueryRequest::default()
+        };
+        let read = to_query_request(&query, deadline).expect("a request");
+        assert_eq!((read.operation, read.read), (Operation::Query, Read::Snapshot));
+        assert_eq!((read.attempt, read.token), (None, Some(token)));
+    }
+
+    #[test]
+    fn who_has_no_name_and_carries_nothing_is_served() {
+        let deadline = Instant::default();
+        let nameless = v1::Attempt { session: 0, number: 3, attempt: 1 };
+        for attempt in [None, Some(nameless)] {
+            let message = v1::WriteRequest { amount: 5, attempt, ..v1::WriteRequest::default() };
+            let read = to_write_request(WriteKind::Deposit, &message, deadline);
+            assert_eq!(read, Ok(Request::anonymous(Operation::deposit(5), Ack::All, deadline)));
+        }
+    }
+
+    #[test]
+    fn every_rejection_is_an_answer_that_reads_back_or_a_definite_failure() {
+        let rejections = [
+            Rejection::InsufficientFunds,
+            Rejection::OutOfRange,
+            Rejection::BadRequest,
+            Rejection::RightsUnavailable,
+            Rejection::Contended,
+            Rejection::TooFewBranches,
+            Rejection::Overloaded,
+            Rejection::NotReady,
+            Rejection::Stale,
+            Rejection::ForeignPassbook,
+        ];
+        for rejection in rejections {
+            let refused =
+                Answer { outcome: Outcome::Rejected(rejection), balance: Some(Money::new(3)) };
+            match to_write_reply(refused, Some(&receipt())) {
+                Ok(reply) => assert_eq!(to_answer(&reply), refused),
+                Err(failure) => {
+                    let outcome = outcome_of(tonic::Status::from(failure).code());
+                    assert!(matches!(outcome, Outcome::Rejected(_)), "{rejection:?}: {outcome:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_way_to_read_survives_the_wire() {
+        for read in Read::ALL {
+            assert_eq!(to_read(from_read(read)), Ok(read));
+        }
+        assert_eq!(to_read(0), Ok(Read::Session));
+    }
+
     #[test]
     fn nonsense_from_the_network_is_refused() {
         assert!(to_write(WriteKind::Deposit, -1).is_err());
         assert!(to_ack(99).is_err());
+        assert!(to_read(99).is_err());
         let strange = v1::WriteReply { result: 99, balance: 1, ..v1::WriteReply::default() };
         assert_eq!(to_answer(&strange).outcome, Outcome::Unknown);
     }
