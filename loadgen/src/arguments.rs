@@ -129,7 +129,7 @@ struct SyntheticArguments {
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are truth values")]
 struct CommonArguments {
     /// How the branches of a cluster that is started for the run keep their accounts the same: broadcast as the
-    /// exercise has it; passbook, right under any concurrency [default: broadcast]
+    /// exercise has it; passbook, right under any concurrency, in memory [default: broadcast]
     #[arg(long, value_parser = PossibleValuesParser::new(Scheme::NAMES))]
     replication: Option<String>,
     /// Broadcast: in which order branches tell each other [default: parallel]

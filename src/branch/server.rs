@@ -42,7 +42,7 @@ pub enum ServeError {
     #[error("failed to describe the contracts: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// Its replication scheme ended it.
-    #[error("stopped: {0}")]
+    #[error(transparent)]
     Stopped(#[from] Stop),
 }
 
