@@ -11,12 +11,13 @@ use std::time::Duration;
 use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
-use loadgen::customers::{Bank, Crowd, Plan, Recorder};
+use loadgen::customers::{Bank, Crowd, Plan, Recorder, Terms};
 use loadgen::scenario::{Mix, SampleRate, Stop, Synthetic, Wire};
-use passbook::bank::{BranchId, CustomerId, Money, Operation, Outcome};
+use passbook::bank::{BranchId, CustomerId, Money, Operation, Outcome, SessionId};
 use passbook::cluster::{Cluster, ClusterSpec};
 use passbook::files::Event;
-use passbook::replicate::{Ack, Fanout, Locking};
+use passbook::replicate::passbook::Session;
+use passbook::replicate::{Fanout, Locking};
 use support::{EchoCallers, EchoServer, runtime};
 use tokio_util::sync::CancellationToken;
 
@@ -54,14 +55,16 @@ fn write_latency(criterion: &mut Criterion) {
             let (cluster, addresses) = start(branches, fanout);
             let runtime = runtime();
             let bank = runtime
-                .block_on(Bank::connect(&addresses, Wire::Passbook, Ack::All, TIMEOUT))
+                .block_on(Bank::connect(&addresses, Wire::Passbook, Terms::default(), TIMEOUT))
                 .expect("connected");
+            let mut session = Session::new(SessionId(1));
             let mut deposited = 0;
             let event =
                 Event { operation: Operation::deposit(1), branch: BranchId(1), names_branch: true };
             group.bench_function(BenchmarkId::new(fanout.name(), branches), |bencher| {
                 bencher.iter(|| {
-                    let answer = runtime.block_on(bank.call(CustomerId(1), 1, &event, false));
+                    let call = bank.call(&mut session, CustomerId(1), 1, &event, false);
+                    let answer = runtime.block_on(call);
                     assert_eq!(answer.outcome, Outcome::Ok);
                     deposited += 1;
                 });
@@ -118,7 +121,7 @@ fn five_hundred(addresses: &[(BranchId, String)], events: u64) -> (Duration, i64
     let plan = Plan {
         addresses: addresses.to_vec(),
         wire: Wire::Passbook,
-        ack: Ack::All,
+        terms: Terms::default(),
         timeout: TIMEOUT,
         trace_sample: SampleRate::NONE,
         crowd: Crowd::AtOnce { synthetic, branches },

@@ -12,7 +12,7 @@ use loadgen::scenario::{
     ClusterChoice, Mix, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
 };
 use loadgen::{ExitCode, Hooks};
-use passbook::replicate::{Ack, Fanout, Locking};
+use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
 use passbook::telemetry::Tracing;
 use support::{EchoCallers, EchoServer};
 use tokio_util::sync::CancellationToken;
@@ -80,9 +80,13 @@ fn deposits(tracing: &Tracing, branches: u32, events: u64, trace_sample: SampleR
             seed: 1,
             think: Duration::ZERO,
         }),
-        cluster: ClusterChoice::Embedded { fanout: Fanout::Parallel, locking: Locking::Unlocked },
+        cluster: ClusterChoice::Embedded(Scheme::Broadcast {
+            fanout: Fanout::Parallel,
+            locking: Locking::Unlocked,
+        }),
         wire: Wire::Passbook,
         ack: Ack::All,
+        read: Read::default(),
         timeout: Duration::from_secs(30),
         trace_sample,
         metrics_listen: None,

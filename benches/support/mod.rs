@@ -29,7 +29,8 @@ impl Bank for Echo {
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteReply>, Status> {
         let balance = request.get_ref().amount;
-        Ok(Response::new(WriteReply { result: WriteResult::Success.into(), balance }))
+        let result = WriteResult::Success.into();
+        Ok(Response::new(WriteReply { result, balance, ..WriteReply::default() }))
     }
 
     async fn withdraw(&self, _: Request<WriteRequest>) -> Result<Response<WriteReply>, Status> {
@@ -108,7 +109,8 @@ impl EchoCallers {
                 callers.spawn_local(async move {
                     for number in 0..calls {
                         let amount = 7;
-                        let request = WriteRequest { customer, number, amount, ack: 2 };
+                        let default = WriteRequest::default();
+                        let request = WriteRequest { customer, number, amount, ack: 2, ..default };
                         let reply = client.deposit(request).await.expect("echoed");
                         assert_eq!(reply.get_ref().balance, amount);
                     }

@@ -13,12 +13,12 @@ use loadgen::scenario::{
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
 use passbook::files::Input;
-use passbook::replicate::{Ack, Fanout, Locking};
+use passbook::replicate::{Ack, Fanout, Read, Scheme};
 
 use crate::terminal::Verbosity;
 use crate::values::{
     Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_seed,
-    parse_target, parse_timeout, style_parser, wire_parser,
+    parse_target, parse_timeout, read_parser, style_parser, wire_parser,
 };
 
 /// Loads a replicated bank with customers, measures it honestly, and judges what they saw.
@@ -128,19 +128,24 @@ struct SyntheticArguments {
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are truth values")]
 struct CommonArguments {
-    /// How writes reach fellow branches
-    #[arg(long, default_value = "broadcast", value_parser = PossibleValuesParser::new(["broadcast"]))]
-    replication: String,
-    /// In which order the branches of a cluster that is started for the run tell each other [default: parallel]
+    /// How the branches of a cluster that is started for the run keep their accounts the same: broadcast as the
+    /// exercise has it; passbook, right under any concurrency, in memory [default: broadcast]
+    #[arg(long, value_parser = PossibleValuesParser::new(Scheme::NAMES))]
+    replication: Option<String>,
+    /// Broadcast: in which order branches tell each other [default: parallel]
     #[arg(long, value_parser = fanout_parser())]
     fanout: Option<Fanout>,
-    /// The fourth document's lock: a branch's other customers wait from applying a write until the last
+    /// Broadcast, the fourth document's lock: a branch's other customers wait from applying a write until the last
     /// peer has answered
     #[arg(long, conflicts_with_all = ["target", "base_port"])]
     lock: bool,
     /// How many branches hold a write when its customer is answered
     #[arg(long, default_value = Ack::All.name(), value_parser = ack_parser())]
     ack: Ack,
+    /// Passbook: what a query is answered from: all that the customer was shown, what the branch knows, or what was
+    /// true of all branches at one instant [default: session]
+    #[arg(long, value_parser = read_parser())]
+    read: Option<Read>,
     /// A running cluster instead of an embedded one: all its addresses, in the order of the branches
     #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = parse_target)]
     target: Vec<String>,
@@ -292,39 +297,63 @@ fn local_targets(base: u16, workload: &Workload) -> Result<Vec<String>, String> 
 }
 
 impl CommonArguments {
+    /// How a cluster that is started for the run keeps its accounts the same.
+    fn scheme(&self) -> Result<Scheme, String> {
+        let name = self.replication.as_deref().unwrap_or(Scheme::NAMES[0]);
+        Scheme::asked(name, self.fanout, self.lock)
+    }
+
+    /// Running branches were told at their start how they keep their accounts the same.
+    fn nothing_for_running_branches(&self) -> Result<(), String> {
+        let option = match (&self.replication, self.fanout) {
+            (Some(_), _) => "--replication",
+            (None, Some(_)) => "--fanout",
+            (None, None) => return Ok(()),
+        };
+        Err(format!(
+            "{option} is for a cluster that is started for the run; running branches were told \
+             theirs when they were started: leave it out"
+        ))
+    }
+
     fn into_scenario(self, workload: Workload, out: Option<PathBuf>) -> Result<Scenario, String> {
-        if self.wire != Wire::Passbook && self.ack != Ack::All {
-            let (ack, wire) = (self.ack.name(), self.wire.name());
-            return Err(format!(
-                "--ack {ack} cannot be asked for over --wire {wire}; leave it out, or use --wire passbook"
-            ));
+        let read = self.read.map(|read| format!("--read {}", read.name()));
+        if self.wire != Wire::Passbook {
+            let ack = (self.ack != Ack::All).then(|| format!("--ack {}", self.ack.name()));
+            if let Some(asked) = ack.or_else(|| read.clone()) {
+                let wire = self.wire.name();
+                return Err(format!(
+                    "{asked} cannot be asked for over --wire {wire}; leave it out, or use --wire passbook"
+                ));
+            }
         }
         let running = match self.base_port {
             Some(base) => local_targets(base, &workload)?,
-            None => self.target,
+            None => self.target.clone(),
         };
-        let cluster = match (running.is_empty(), self.fanout) {
-            (true, fanout) => {
-                let fanout = fanout.unwrap_or(Fanout::Parallel);
-                let locking = Locking::asked(self.lock);
-                if self.process {
-                    ClusterChoice::Processes { fanout, locking }
-                } else {
-                    ClusterChoice::Embedded { fanout, locking }
-                }
+        let cluster = if running.is_empty() {
+            let scheme = self.scheme()?;
+            if let (Scheme::Broadcast { .. }, Some(asked)) = (scheme, read) {
+                return Err(format!(
+                    "{asked} is for --replication passbook; a query under broadcast is answered from \
+                     what the branch knows: leave it out"
+                ));
             }
-            (false, None) => ClusterChoice::Running { targets: running },
-            (false, Some(_)) => {
-                return Err("--fanout is for a cluster that is started for the run; running \
-                            branches were told theirs when they were started: leave it out"
-                    .to_owned());
+            if self.process {
+                ClusterChoice::Processes(scheme)
+            } else {
+                ClusterChoice::Embedded(scheme)
             }
+        } else {
+            self.nothing_for_running_branches()?;
+            ClusterChoice::Running { targets: running }
         };
         Ok(Scenario {
             workload,
             cluster,
             wire: self.wire,
             ack: self.ack,
+            read: self.read.unwrap_or_default(),
             timeout: self.timeout,
             trace_sample: self.trace_sample,
             metrics_listen: self.metrics_listen,

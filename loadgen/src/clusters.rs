@@ -96,9 +96,9 @@ impl Branches {
         let started_with = opening.unwrap_or(Money::new(crate::scenario::Synthetic::OPENING));
         let (mut embedded, mut processes) = (None, None);
         let targets: Vec<String> = match &scenario.cluster {
-            ClusterChoice::Embedded { fanout, locking } => {
+            ClusterChoice::Embedded(scheme) => {
                 enough_sockets(ids.len())?;
-                let mut spec = ClusterSpec::broadcast(ids.clone(), started_with, *fanout, *locking);
+                let mut spec = ClusterSpec::new(ids.clone(), started_with, *scheme);
                 spec.threads = threads;
                 if let Some(replica) = replica {
                     spec.replica = replica;
@@ -106,13 +106,12 @@ impl Branches {
                 let cluster = embedded.insert(Cluster::start(&spec)?);
                 cluster.addresses().iter().map(|(_, address)| address.to_string()).collect()
             }
-            ClusterChoice::Processes { fanout, locking } => {
+            ClusterChoice::Processes(scheme) => {
                 let spec = ProcessSpec {
                     binary: branch_binary()?,
                     branches: ids.clone(),
                     opening: started_with,
-                    fanout: *fanout,
-                    locking: *locking,
+                    scheme: *scheme,
                     base_port: 0,
                 };
                 let cluster = processes.insert(ProcessCluster::start(&spec).await?);

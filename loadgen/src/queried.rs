@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use passbook::bank::{BranchId, Money};
 use passbook::check::BranchState;
-use passbook::replicate::Ack;
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Code, Status};
 
-use crate::customers::{Bank, ConnectError};
+use crate::customers::{Bank, ConnectError, Terms};
 use crate::scenario::Wire;
 
 /// How long branches may take to show the same balance.
@@ -90,7 +89,7 @@ impl Queried {
             None => (1..).map(BranchId).take(targets.len()).collect(),
         };
         let addresses: Vec<_> = ids.into_iter().zip(targets).collect();
-        let bank = Bank::connect(&addresses, wire, Ack::All, limit).await?;
+        let bank = Bank::connect(&addresses, wire, Terms::default(), limit).await?;
         Ok(Self { bank, addresses, wire })
     }
 

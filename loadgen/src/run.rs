@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::{ArtifactError, OUTPUT, RunFolder, SUMMARY};
 use crate::clusters::{Branches, ClustersError};
-use crate::customers::{AtWork, ConnectError, Look, Plan, Ran, Recorder};
+use crate::customers::{AtWork, ConnectError, Look, Plan, Ran, Recorder, Terms};
 use crate::judge::{Check, Concurrency, judge, performed};
 use crate::report::{ClusterFacts, Files, Report, Results, families};
 use crate::scenario::{Replay, ReplayOrder, Scenario, Synthetic, Workload};
@@ -242,7 +242,7 @@ async fn perform(
         let plan = Plan {
             addresses: branches.addresses.clone(),
             wire: scenario.wire,
-            ack: scenario.ack,
+            terms: Terms { ack: scenario.ack, read: scenario.read },
             timeout: scenario.timeout,
             trace_sample: scenario.trace_sample,
             crowd,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use loadgen::scenario::{ReplayOrder, Style, Wire};
-use passbook::replicate::{Ack, Fanout};
+use passbook::replicate::{Ack, Fanout, Read};
 
 /// Where the seed comes from.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +74,11 @@ pub(crate) fn order_parser() -> impl TypedValueParser<Value = ReplayOrder> {
 pub(crate) fn wire_parser() -> impl TypedValueParser<Value = Wire> {
     PossibleValuesParser::new(Wire::ALL.map(Wire::name))
         .map(|name| Wire::ALL.into_iter().find(|wire| wire.name() == name).unwrap_or_default())
+}
+
+pub(crate) fn read_parser() -> impl TypedValueParser<Value = Read> {
+    PossibleValuesParser::new(Read::ALL.map(Read::name))
+        .map(|name| Read::ALL.into_iter().find(|read| read.name() == name).unwrap_or_default())
 }
 
 pub(crate) fn ack_parser() -> impl TypedValueParser<Value = Ack> {

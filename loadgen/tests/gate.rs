@@ -15,7 +15,8 @@ use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
 use passbook::files::Input;
 use passbook::replicate::{
-    Ack, Audit, Broadcast, Effect, Fanout, Input as Event, Instant, Locking, Message, Replication,
+    Ack, Audit, Broadcast, Effect, Fanout, Input as Event, Instant, Locking, Message, Read,
+    Replication, Scheme,
 };
 use support::{EXERCISE, folder, json};
 use tokio_util::sync::CancellationToken;
@@ -64,9 +65,13 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
     };
     let scenario = Scenario {
         workload: Workload::Replay(replay),
-        cluster: ClusterChoice::Embedded { fanout: Fanout::Parallel, locking: Locking::Unlocked },
+        cluster: ClusterChoice::Embedded(Scheme::Broadcast {
+            fanout: Fanout::Parallel,
+            locking: Locking::Unlocked,
+        }),
         wire: Wire::Passbook,
         ack: Ack::All,
+        read: Read::default(),
         timeout: Duration::from_secs(30),
         trace_sample: SampleRate::NONE,
         metrics_listen: None,

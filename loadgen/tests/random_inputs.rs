@@ -12,7 +12,7 @@ use loadgen::scenario::{
 use loadgen::{ExitCode, Hooks};
 use passbook::bank::{BranchId, CustomerId, Money, Operation, WriteKind};
 use passbook::files::{Block, Element, Entry, Event, Input, Output, ResultName};
-use passbook::replicate::{Ack, Fanout, Locking};
+use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,14 @@ fn input() -> impl Strategy<Value = Input> {
             Input { customers, branches, opening: Money::new(opening) }
         },
     )
+}
+
+fn scheme() -> impl Strategy<Value = Scheme> {
+    let broadcast = (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(fanout, lock)| {
+        let locking = Locking::asked(lock);
+        Scheme::Broadcast { fanout: *fanout.get(&Fanout::ALL), locking }
+    });
+    prop_oneof![Just(Scheme::Passbook), broadcast]
 }
 
 /// What one account answers, laid out as the seeds do: written here once more, so that a mistake in
@@ -83,10 +91,9 @@ fn expected(input: &Input) -> Output {
 
 proptest! {
     #[test]
-    fn every_answer_is_the_models(input in input(), sequential: bool, locked: bool) {
+    fn every_answer_is_the_models(input in input(), scheme in scheme()) {
         let model = expected(&input);
         let home = support::folder();
-        let fanout = if sequential { Fanout::Sequential } else { Fanout::Parallel };
         let replay = Replay {
             path: "random".into(),
             input,
@@ -96,9 +103,10 @@ proptest! {
         };
         let scenario = Scenario {
             workload: Workload::Replay(replay),
-            cluster: ClusterChoice::Embedded { fanout, locking: Locking::asked(locked) },
+            cluster: ClusterChoice::Embedded(scheme),
             wire: Wire::Passbook,
             ack: Ack::All,
+            read: Read::default(),
             timeout: Duration::from_secs(30),
             trace_sample: SampleRate::NONE,
             metrics_listen: None,

@@ -11,13 +11,17 @@
 
 mod clock;
 mod fanouts;
+mod handle;
 mod link;
 mod owner;
 mod seeds;
 mod server;
 mod services;
 mod statistics;
+mod stream;
+mod streams;
 mod wakes;
 
-pub use owner::{Branch, BranchHandle, BranchInfo, Peer};
+pub use handle::BranchHandle;
+pub use owner::{Branch, BranchInfo, Peer};
 pub use server::ServeError;

@@ -9,16 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::fanouts::Fanouts;
+use super::handle::{BranchHandle, Command, Told};
 use super::link::{Delivered, Delivery, Propagation};
 use super::statistics::Statistics;
+use super::streams::Streams;
 use super::wakes::Wakes;
-use crate::bank::{Answer, BranchId, Money, Operation, Write};
+use crate::bank::{BranchId, Money, Operation};
 use crate::replicate::passbook::Stop;
-use crate::replicate::{
-    self, Ack, Audit, Effect, Input, Message, Replication, Request, Ticket, WriteId,
-};
-use crate::telemetry::{Family, SpanContext};
-use crate::wire::Failure;
+use crate::replicate::{self, Effect, Input, Message, Replication, Ticket, Transport, WriteId};
 
 /// Requests that may wait for the owner. It never waits itself, so this fills only if it is starved.
 const QUEUE: usize = 16_384;
@@ -45,6 +43,8 @@ pub struct BranchInfo {
     pub opening: Money,
     /// The name of its replication scheme.
     pub replication: &'static str,
+    /// What that scheme's messages travel on.
+    pub transport: Transport,
 }
 
 /// A branch that is ready to be served.
@@ -63,10 +63,11 @@ impl Branch {
         opening: Money,
         replica: Box<dyn Replication>,
     ) -> Self {
-        let info = BranchInfo { id, peers, opening, replication: replica.name() };
+        let (replication, transport) = (replica.name(), replica.transport());
+        let info = BranchInfo { id, peers, opening, replication, transport };
         let (commands, queue) = mpsc::channel(QUEUE);
         let clock = Clock::start();
-        let handle = BranchHandle { commands, clock };
+        let handle = BranchHandle::new(commands, clock);
         let owner = Owner::new(&info, replica, queue, clock);
         Self { info, owner, handle }
     }
@@ -82,103 +83,11 @@ impl Branch {
     }
 }
 
-/// Something for the owner to do.
-#[derive(Debug)]
-pub(super) enum Command {
-    Submit {
-        request: Request,
-        since: Instant,
-        trace: Option<SpanContext>,
-        reply: oneshot::Sender<Answer>,
-    },
-    Propagate {
-        from: BranchId,
-        message: Message,
-        reply: oneshot::Sender<bool>,
-    },
-    /// A write to apply here that was given no name.
-    Apply {
-        write: Write,
-        deadline: replicate::Instant,
-        reply: oneshot::Sender<bool>,
-    },
-    Delivered(Delivered),
-    Audit(oneshot::Sender<Audit>),
-    Families(oneshot::Sender<Vec<Family>>),
-}
-
-impl From<Delivered> for Command {
-    fn from(delivered: Delivered) -> Self {
-        Self::Delivered(delivered)
-    }
-}
-
-/// Speaks to the owner of a branch.
-#[derive(Clone, Debug)]
-pub struct BranchHandle {
-    commands: mpsc::Sender<Command>,
-    pub(super) clock: Clock,
-}
-
-impl BranchHandle {
-    pub(super) async fn submit(
-        &self,
-        operation: Operation,
-        ack: Ack,
-        deadline: Instant,
-        trace: Option<SpanContext>,
-    ) -> Result<Answer, Failure> {
-        let request = Request::anonymous(operation, ack, self.clock.at(deadline));
-        let since = Instant::now();
-        self.ask(|reply| Command::Submit { request, since, trace, reply }).await
-    }
-
-    /// Whether the write was applied.
-    pub(super) async fn propagate(
-        &self,
-        id: WriteId,
-        write: Write,
-        deadline: Instant,
-    ) -> Result<bool, Failure> {
-        let message = Message::Propagate { id, write, deadline: self.clock.at(deadline) };
-        self.ask(|reply| Command::Propagate { from: id.origin, message, reply }).await
-    }
-
-    /// Applies a write that a fellow branch of another program made and gave no name; whether it was applied.
-    pub(super) async fn apply(&self, write: Write, deadline: Instant) -> Result<bool, Failure> {
-        let deadline = self.clock.at(deadline);
-        self.ask(|reply| Command::Apply { write, deadline, reply }).await
-    }
-
-    /// What an auditor sees now.
-    pub async fn audit(&self) -> Result<Audit, Failure> {
-        self.ask(Command::Audit).await
-    }
-
-    /// The branch's metrics. Empty if the branch has ended.
-    pub async fn families(&self) -> Vec<Family> {
-        self.ask(Command::Families).await.unwrap_or_default()
-    }
-
-    pub(super) fn reports(&self) -> mpsc::Sender<Command> {
-        self.commands.clone()
-    }
-
-    async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Result<T, Failure> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| Failure::ShuttingDown)?;
-        answer.await.map_err(|_| Failure::ShuttingDown)
-    }
-}
-
 #[derive(Debug)]
 struct Waiting {
     operation: Operation,
     since: Instant,
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<Told>,
 }
 
 /// The replica and everything that belongs to it.
@@ -187,6 +96,9 @@ pub(super) struct Owner {
     queue: mpsc::Receiver<Command>,
     clock: Clock,
     links: HashMap<BranchId, mpsc::Sender<Propagation>>,
+    streams: Streams,
+    /// To be told as soon as the replica can serve.
+    ready: Option<oneshot::Sender<()>>,
     waiting: HashMap<Ticket, Waiting>,
     asking: HashMap<WriteId, oneshot::Sender<bool>>,
     fanouts: Fanouts,
@@ -219,6 +131,8 @@ impl Owner {
             queue,
             clock,
             links: HashMap::new(),
+            streams: Streams::default(),
+            ready: None,
             waiting: HashMap::new(),
             asking: HashMap::new(),
             fanouts: Fanouts::new(info.id, info.peers.len()),
@@ -235,6 +149,19 @@ impl Owner {
     /// Propagations to `peer` go into `queue`.
     pub(super) fn link(&mut self, peer: BranchId, queue: mpsc::Sender<Propagation>) {
         self.links.insert(peer, queue);
+    }
+
+    /// `ready` is told as soon as the replica can serve.
+    pub(super) fn tell_ready(&mut self, ready: oneshot::Sender<()>) {
+        self.ready = Some(ready);
+        self.look_whether_ready();
+    }
+
+    fn look_whether_ready(&mut self) {
+        if let Some(ready) = self.ready.take_if(|_| self.replica.is_ready()) {
+            // Who wanted to know may be ending.
+            let _ = ready.send(());
+        }
     }
 
     /// Works until nobody holds a handle any more. After `shutdown` customers are refused, and when the
@@ -257,8 +184,13 @@ impl Owner {
                 self.on(command)?;
             }
             self.settle()?;
+            self.streams.flush();
+            if self.ready.is_some() {
+                self.look_whether_ready();
+            }
             if self.ending && self.replica.audit().outstanding == 0 {
                 self.links.clear();
+                self.streams.close();
             }
         }
     }
@@ -266,8 +198,8 @@ impl Owner {
     fn on(&mut self, command: Command) -> Result<(), Stop> {
         let now = self.clock.now();
         match command {
-            // Without an answer the handler says that the branch is going away.
-            Command::Submit { .. } if self.ending => {}
+            // Without an answer the handler says that the branch is going away; a stream just closes.
+            Command::Submit { .. } | Command::Linked { .. } if self.ending => {}
             Command::Submit { request, since, trace, reply } => {
                 let ticket = self.next_ticket();
                 let waiting = Waiting { operation: request.operation, since, reply };
@@ -291,6 +223,21 @@ impl Owner {
                 self.inputs.push_back(Input::Peer { from: self.id, message });
             }
             Command::Delivered(delivered) => self.delivered(&delivered),
+            Command::Linked { peer, stream, outgoing } => {
+                self.streams.opened(peer, stream, outgoing);
+                self.inputs.push_back(Input::PeerUp { peer });
+            }
+            Command::Heard { peer, stream, messages } => {
+                if self.streams.is_newest(peer, stream) {
+                    let inputs = messages.into_iter().map(Message::Passbook);
+                    self.inputs.extend(inputs.map(|message| Input::Peer { from: peer, message }));
+                }
+            }
+            Command::Unlinked { peer, stream } => {
+                if self.streams.broke(peer, stream) {
+                    self.inputs.push_back(Input::PeerDown { peer });
+                }
+            }
             Command::Audit(reply) => {
                 // The asker may be gone.
                 let _ = reply.send(self.replica.audit());
@@ -338,7 +285,7 @@ impl Owner {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             for effect in effects.drain(..) {
-                self.perform(&effect)?;
+                self.perform(effect)?;
             }
             // Keeps its room for the next time.
             self.effects = effects;
@@ -349,14 +296,14 @@ impl Owner {
         }
     }
 
-    fn perform(&mut self, effect: &Effect) -> Result<(), Stop> {
-        match *effect {
-            Effect::Reply { ticket, answer, .. } => {
+    fn perform(&mut self, effect: Effect) -> Result<(), Stop> {
+        match effect {
+            Effect::Reply { ticket, answer, receipt } => {
                 self.fanouts.answered(ticket);
                 if let Some(Waiting { operation, since, reply }) = self.waiting.remove(&ticket) {
                     self.statistics.answered(operation, answer.outcome, since.elapsed());
                     // A customer who stopped waiting knows no outcome; the write stays.
-                    let _ = reply.send(answer);
+                    let _ = reply.send(Told { answer, receipt });
                 }
             }
             Effect::Send { to, message: Message::Propagate { id, write, deadline } } => {
@@ -374,8 +321,11 @@ impl Owner {
                     let _ = reply.send(applied);
                 }
             }
-            // No stream was announced that it could be sent on, and nothing is kept on disk.
-            Effect::Send { message: Message::Passbook(_), .. } | Effect::Persist { .. } => {}
+            Effect::Send { to, message: Message::Passbook(message) } => {
+                self.streams.say(to, message);
+            }
+            // In memory nothing is kept on disk.
+            Effect::Persist { .. } => {}
             Effect::WakeAt(at) => self.wakes.add(at),
             Effect::Stop(stop) => return Err(stop),
         }

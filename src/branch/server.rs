@@ -15,6 +15,8 @@ use super::link::Link;
 use super::owner::Branch;
 use super::seeds::Seeds;
 use super::services::{DEADLINE_MAX, Services};
+use super::stream::{Dialer, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
+use crate::replicate::Transport;
 use crate::replicate::passbook::Stop;
 use crate::wire::seeds::bank::bank_server::BankServer as SeedBankServer;
 use crate::wire::seeds::bankservice::bank_service_server::BankServiceServer;
@@ -40,7 +42,7 @@ pub enum ServeError {
     #[error("failed to describe the contracts: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// Its replication scheme ended it.
-    #[error("stopped: {0}")]
+    #[error(transparent)]
     Stopped(#[from] Stop),
 }
 
@@ -55,7 +57,7 @@ impl Branch {
     /// Serves the branch on `listener` until `shutdown`. Then, in this order: customers are refused, own
     /// propagations end, links to peers close, open calls end.
     ///
-    /// Its health is "serving" as soon as it has tried to connect to every peer.
+    /// Its health is "serving" as soon as it has tried to connect to every peer and its scheme is ready.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -75,14 +77,27 @@ impl Branch {
         let mut links = JoinSet::new();
         let mut attempts = Vec::new();
         for peer in &info.peers {
-            let (queue, propagations) = Link::queue();
-            let (attempted, attempt) = oneshot::channel();
-            owner.link(peer.id, queue);
-            attempts.push(attempt);
-            let link =
-                Link { from: info.id, to: peer.id, address: peer.address, clock: handle.clock };
-            links.spawn(link.run(propagations, attempted, handle.reports()));
+            let (from, to, address) = (info.id, peer.id, peer.address);
+            match info.transport {
+                Transport::Calls => {
+                    let (queue, propagations) = Link::queue();
+                    let (attempted, attempt) = oneshot::channel();
+                    owner.link(to, queue);
+                    attempts.push(attempt);
+                    let link = Link { from, to, address, clock: handle.clock };
+                    links.spawn(link.run(propagations, attempted, handle.reports()));
+                }
+                Transport::Streams if from < to => {
+                    let dialer = Dialer { from, to, address, handle: handle.clone() };
+                    links.spawn(dialer.run(shutdown.clone()));
+                }
+                // It opens the stream.
+                Transport::Streams => {}
+            }
         }
+        let (can_serve, replica_ready) = oneshot::channel();
+        owner.tell_ready(can_serve);
+        attempts.push(replica_ready);
         let closing = CancellationToken::new();
         let owner = tokio::spawn({
             let (shutdown, closing) = (shutdown.clone(), closing.clone());
@@ -111,6 +126,8 @@ impl Branch {
             .timeout(DEADLINE_MAX)
             .max_concurrent_streams(STREAMS_MAX)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
             .add_service(BankServer::new(services.clone()))
             .add_service(PeerServer::new(services.clone()))

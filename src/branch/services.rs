@@ -2,21 +2,27 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::owner::{BranchHandle, BranchInfo};
-use crate::bank::{BranchId, Operation, WriteKind};
-use crate::replicate::{Ack, Ticket, WriteId};
+use super::handle::BranchHandle;
+use super::owner::BranchInfo;
+use super::stream::{Outgoing, listen, opener, queue};
+use crate::bank::{BranchId, WriteKind};
+use crate::replicate::{Ticket, Transport, WriteId};
 use crate::telemetry::{CallSpan, extract};
 use crate::wire::v1::bank_server::Bank;
 use crate::wire::v1::inspect_server::Inspect;
 use crate::wire::v1::peer_server::Peer;
 use crate::wire::v1::{
-    PropagateReply, PropagateRequest, QueryReply, QueryRequest, StateReply, StateRequest,
+    Frame, PropagateReply, PropagateRequest, QueryReply, QueryRequest, StateReply, StateRequest,
     WriteReply, WriteRequest,
 };
-use crate::wire::{Failure, from_state, timeout, to_ack, to_query_reply, to_write, to_write_reply};
+use crate::wire::{
+    Failure, from_state, timeout, to_query_reply, to_query_request, to_write, to_write_reply,
+    to_write_request,
+};
 
 /// For callers that set no deadline, and the most that any gets.
 pub(super) const DEADLINE_MAX: Duration = Duration::from_mins(1);
@@ -38,6 +44,16 @@ impl Services {
         CallSpan::server(extract(metadata), method, self.id)
     }
 
+    /// An error for what branches say to each other under another scheme.
+    fn speaks_by(&self, transport: Transport) -> Result<(), Failure> {
+        let BranchInfo { replication, transport: own, .. } = self.info;
+        if own == transport { Ok(()) } else { Err(Failure::OtherScheme(replication)) }
+    }
+
+    fn has_fellow(&self, branch: BranchId) -> bool {
+        self.info.peers.iter().any(|peer| peer.id == branch)
+    }
+
     async fn write(
         &self,
         kind: WriteKind,
@@ -49,10 +65,10 @@ impl Services {
         let message = request.into_inner();
         let trace = span.context();
         let answer = async {
-            let write = to_write(kind, message.amount)?;
-            let ack = to_ack(message.ack)?;
-            let answer = self.handle.submit(Operation::Write(write), ack, deadline, trace).await?;
-            to_write_reply(answer)
+            let deadline = self.handle.clock.at(deadline);
+            let told =
+                self.handle.submit(to_write_request(kind, &message, deadline)?, trace).await?;
+            to_write_reply(told.answer, told.receipt.as_ref())
         };
         end(span, answer.await)
     }
@@ -67,9 +83,10 @@ impl Services {
         let deadline = deadline(request.metadata());
         let message = request.into_inner();
         let answer = async {
+            self.speaks_by(Transport::Calls)?;
             let write = to_write(kind, message.amount)?;
             let origin = BranchId(message.origin);
-            if !self.info.peers.iter().any(|peer| peer.id == origin) {
+            if !self.has_fellow(origin) {
                 let text = format!("branch {origin} is not a fellow branch of branch {}", self.id);
                 return Err(Failure::BadRequest(text));
             }
@@ -112,14 +129,42 @@ impl Bank for Services {
 
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryReply>, Status> {
         let span = self.span(request.metadata(), "passbook.v1.Bank/Query");
-        let deadline = deadline(request.metadata());
-        let answer = self.handle.submit(Operation::Query, Ack::Local, deadline, None).await;
-        end(span, answer.and_then(to_query_reply))
+        let deadline = self.handle.clock.at(deadline(request.metadata()));
+        let trace = span.context();
+        let answer = async {
+            let request = to_query_request(&request.into_inner(), deadline)?;
+            let told = self.handle.submit(request, trace).await?;
+            to_query_reply(told.answer, told.receipt.as_ref())
+        };
+        end(span, answer.await)
     }
 }
 
 #[tonic::async_trait]
 impl Peer for Services {
+    type LinkStream = ReceiverStream<Result<Frame, Status>>;
+
+    async fn link(
+        &self,
+        request: Request<Streaming<Frame>>,
+    ) -> Result<Response<Self::LinkStream>, Status> {
+        self.speaks_by(Transport::Streams)?;
+        let peer = opener(request.metadata()).filter(|peer| self.has_fellow(*peer));
+        let peer = peer.ok_or_else(|| {
+            let id = self.id;
+            let text = format!("a fellow branch of branch {id} has to name itself to open a link");
+            Failure::BadRequest(text)
+        })?;
+        let (frames, queued) = queue();
+        let handle = self.handle.clone();
+        let incoming = request.into_inner();
+        // It ends with the connection.
+        tokio::spawn(async move {
+            listen(&handle, peer, Outgoing::Accepted(frames), incoming).await;
+        });
+        Ok(Response::new(queued))
+    }
+
     async fn propagate_deposit(
         &self,
         request: Request<PropagateRequest>,

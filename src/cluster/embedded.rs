@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bank::{BranchId, Money};
 use crate::branch::{Branch, BranchHandle, Peer, ServeError};
-use crate::replicate::{Broadcast, Fanout, Locking, Replication};
+use crate::replicate::{Fanout, Locking, Replication, Scheme};
 use crate::telemetry::Family;
 
 /// Makes the replica of a branch, given its fellow branches.
@@ -35,17 +35,21 @@ pub struct ClusterSpec {
 }
 
 impl ClusterSpec {
-    /// A cluster under the broadcast scheme.
+    /// A cluster under `scheme`, in one thread.
+    pub fn new(branches: Vec<BranchId>, opening: Money, scheme: Scheme) -> Self {
+        let replica: MakeReplica =
+            Arc::new(move |id, peers| scheme.replica(id, peers, opening, rand::random()));
+        Self { branches, opening, threads: 1, replica }
+    }
+
+    /// A cluster under the broadcast scheme, in one thread.
     pub fn broadcast(
         branches: Vec<BranchId>,
         opening: Money,
         fanout: Fanout,
         locking: Locking,
     ) -> Self {
-        let replica: MakeReplica = Arc::new(move |id, peers| {
-            Box::new(Broadcast::new(id, peers, fanout, opening).with_locking(locking))
-        });
-        Self { branches, opening, threads: 1, replica }
+        Self::new(branches, opening, Scheme::Broadcast { fanout, locking })
     }
 }
 

@@ -17,7 +17,7 @@ use super::member::{Orders, Said};
 use super::ports::{PortError, port_of};
 use crate::bank::{BranchId, Money};
 use crate::branch::Peer;
-use crate::replicate::{Fanout, Locking};
+use crate::replicate::{Locking, Scheme};
 
 /// How long all branches together may take to bind, and then to connect.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -37,10 +37,8 @@ pub struct ProcessSpec {
     pub branches: Vec<BranchId>,
     /// What each holds at the start.
     pub opening: Money,
-    /// In which order fellow branches are told.
-    pub fanout: Fanout,
-    /// Whether customers wait for writes that are on their way.
-    pub locking: Locking,
+    /// How they keep their accounts the same.
+    pub scheme: Scheme,
     /// Branch N listens on this port + N; 0 takes free ports.
     pub base_port: u16,
 }
@@ -284,9 +282,12 @@ fn spawn(
     let mut command = Command::new(&spec.binary);
     command.args(["member", "--id", &id.to_string(), "--port", &port.to_string()]);
     command.args(["--opening-balance", &spec.opening.minor_units().to_string()]);
-    command.args(["--fanout", spec.fanout.name()]);
-    if spec.locking == Locking::UntilPropagated {
-        command.arg("--lock");
+    command.args(["--replication", spec.scheme.name()]);
+    if let Scheme::Broadcast { fanout, locking } = spec.scheme {
+        command.args(["--fanout", fanout.name()]);
+        if locking == Locking::UntilPropagated {
+            command.arg("--lock");
+        }
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     #[cfg(unix)]

@@ -13,6 +13,7 @@
 
 mod broadcast;
 pub mod passbook;
+mod scheme;
 mod settings;
 pub mod sim;
 
@@ -23,6 +24,7 @@ use crate::bank::{Answer, BranchId, Money, Operation, RequestId, Seq, Version, W
 
 pub use broadcast::Broadcast;
 pub use passbook::Passbook;
+pub use scheme::Scheme;
 pub use settings::{Ack, Fanout, Locking, Read};
 
 /// A point in time, counted from an epoch that the driver chooses.
@@ -235,7 +237,7 @@ pub struct Audit {
     pub accepted: u64,
     /// Writes applied for peers.
     pub applied: u64,
-    /// Accepted writes that some peer has not answered yet.
+    /// Accepted writes that some peer, as far as it can be reached, has not answered yet.
     pub outstanding: u64,
     /// Propagations whose fate at the peer is unknown, or that the peer could not apply.
     pub undelivered: u64,
@@ -254,4 +256,23 @@ pub trait Replication: Send {
 
     /// The scheme's name in arguments and reports.
     fn name(&self) -> &'static str;
+
+    /// What its messages travel on.
+    fn transport(&self) -> Transport {
+        Transport::Calls
+    }
+
+    /// Whether it can serve customers.
+    fn is_ready(&self) -> bool {
+        true
+    }
+}
+
+/// What a scheme's messages to peers travel on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Each is a call of its own, and how it ended is told.
+    Calls,
+    /// A stream between each two branches; peers go up and down.
+    Streams,
 }

@@ -23,7 +23,9 @@ pub enum Failure {
     #[error("the write was made, but the balance after it, {0}, does not fit into 32 bits")]
     MadeBeyondInt32(Money),
     /// Another scheme than the running one is needed.
-    #[error("propagate operations need replication broadcast; this branch replicates by {0}")]
+    #[error(
+        "this call between branches is not one of replication {0}, by which this branch replicates"
+    )]
     OtherScheme(&'static str),
     /// The branch definitely did not do it, for a reason that has no failure of its own here.
     #[error("rejected: {}", .0.name())]

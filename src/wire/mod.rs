@@ -5,12 +5,16 @@
 mod convert;
 mod deadline;
 mod failure;
+mod link;
 
 pub use convert::{
-    from_ack, from_state, to_ack, to_answer, to_query_reply, to_state, to_write, to_write_reply,
+    from_ack, from_attempt, from_read, from_state, from_token, receipt_of, to_ack, to_answer,
+    to_query_reply, to_query_request, to_read, to_receipt, to_state, to_write, to_write_reply,
+    to_write_request,
 };
 pub use deadline::timeout;
 pub use failure::{Failure, outcome_of};
+pub use link::{from_message, to_message};
 
 /// How much may be under way on a connection before its receiver must have read it. h2 closes a connection
 /// on which more small messages wait unread than half of this pays for, at about 250 bytes each: it takes

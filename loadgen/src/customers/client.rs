@@ -5,7 +5,7 @@ use std::time::Duration;
 use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
 use passbook::check::BranchState;
 use passbook::files::Event;
-use passbook::replicate::Ack;
+use passbook::replicate::passbook::Session;
 use passbook::telemetry::CallSpan;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{StateReply, StateRequest};
@@ -19,7 +19,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::wires::{Asked, Headers, WireClient};
+use super::wires::{Asked, Headers, Heard, Terms, WireClient};
 use crate::scenario::Wire;
 
 /// How long a branch may take to accept a connection.
@@ -28,6 +28,10 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(2);
 /// Requests that may wait in a channel: as many as there can be customers in a thread.
 const CHANNEL_QUEUE: usize = 65_536;
+
+/// How often a request is sent at most, and how long after the first sending failed it is sent again.
+const ATTEMPTS_MAX: u32 = 4;
+const REPEAT_AFTER: Duration = Duration::from_millis(20);
 
 /// A branch cannot be used.
 #[derive(Debug, Error)]
@@ -52,6 +56,12 @@ pub struct Bank {
     branches: Vec<(BranchId, WireClient)>,
     timeout: Duration,
     timeout_header: MetadataValue<Ascii>,
+}
+
+/// How long an answer may take, as gRPC says it.
+fn timeout_header(timeout: Duration) -> Option<MetadataValue<Ascii>> {
+    let micros = timeout.as_micros().min(99_999_999);
+    MetadataValue::try_from(format!("{micros}u")).ok()
 }
 
 /// A channel to `address`, connected.
@@ -110,18 +120,17 @@ impl Bank {
     pub async fn connect(
         addresses: &[(BranchId, String)],
         wire: Wire,
-        ack: Ack,
+        terms: Terms,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
         let mut branches = Vec::with_capacity(addresses.len());
         for (id, address) in addresses {
             let channel = connect(address, CONNECT_LIMIT).await?;
-            branches.push((*id, WireClient::new(wire, ack, channel)));
+            branches.push((*id, WireClient::new(wire, terms, channel)));
         }
         branches.sort_unstable_by_key(|(id, _)| *id);
-        let micros = timeout.as_micros().min(99_999_999);
-        let timeout_header = MetadataValue::try_from(format!("{micros}u"))
-            .map_err(|_| ConnectError::Address(String::new()))?;
+        let timeout_header =
+            timeout_header(timeout).ok_or_else(|| ConnectError::Address(String::new()))?;
         Ok(Self { branches, timeout, timeout_header })
     }
 
@@ -133,34 +142,63 @@ impl Bank {
     }
 
     /// Does one operation. No answer in time is an unknown outcome.
+    ///
+    /// Where the branches give tokens they recognize a request that they have seen: then one that was not
+    /// answered is sent again, to the same branch and within the same time.
     pub async fn call(
         &self,
+        session: &mut Session,
         customer: CustomerId,
         number: u64,
         event: &Event,
         traced: bool,
     ) -> Answer {
-        let asked = Asked { customer, number, branch: event.branch, operation: event.operation };
-        let answered = self.ask(&asked, traced).await;
-        answered
-            .unwrap_or_else(|status| Answer { outcome: outcome_of(status.code()), balance: None })
+        let begun = Instant::now();
+        let mut attempt = session.begin();
+        let mut left = self.timeout;
+        loop {
+            let asked = Asked {
+                customer,
+                number,
+                branch: event.branch,
+                operation: event.operation,
+                attempt: Some(attempt),
+                token: session.token(),
+            };
+            let heard = self.ask(&asked, left, traced).await.unwrap_or_else(|status| {
+                let outcome = outcome_of(status.code());
+                Heard::from(Answer { outcome, balance: None })
+            });
+            session.answered(attempt, heard.answer.outcome, heard.receipt.as_ref());
+            let repeats = heard.answer.outcome == Outcome::Unknown
+                && session.token().is_some()
+                && attempt.attempt < ATTEMPTS_MAX;
+            let pause = REPEAT_AFTER * attempt.attempt;
+            left = self.timeout.saturating_sub(begun.elapsed() + pause);
+            if !repeats || left.is_zero() {
+                return heard.answer;
+            }
+            sleep(pause).await;
+            attempt = session.retry();
+        }
     }
 
     /// What `branch` says it holds.
     pub(crate) async fn balance(&self, branch: BranchId) -> Result<Money, Status> {
         // Some programs of the exercise look at who asks: at each branch that is the customer of that number.
         let customer = CustomerId(branch.0.into());
-        let asked = Asked { customer, number: 0, branch, operation: Operation::Query };
-        let balance = self.ask(&asked, false).await?.balance;
+        let operation = Operation::Query;
+        let asked = Asked { customer, number: 0, branch, operation, attempt: None, token: None };
+        let balance = self.ask(&asked, self.timeout, false).await?.answer.balance;
         balance.ok_or_else(|| Status::unknown("the answer to a query has no balance"))
     }
 
-    async fn ask(&self, asked: &Asked, traced: bool) -> Result<Answer, Status> {
+    async fn ask(&self, asked: &Asked<'_>, limit: Duration, traced: bool) -> Result<Heard, Status> {
         let Ok(index) = self.branches.binary_search_by_key(&asked.branch, |(id, _)| *id) else {
             return Err(Status::unknown("there is no such branch"));
         };
         let client = &self.branches[index].1;
-        let Asked { customer, number, branch, operation } = *asked;
+        let Asked { customer, number, branch, operation, .. } = *asked;
         let span = if traced {
             CallSpan::customer(
                 client.method(operation),
@@ -172,9 +210,12 @@ impl Bank {
         } else {
             CallSpan::default()
         };
-        let headers = Headers { timeout: &self.timeout_header, span: &span };
+        // Written anew only for what is sent again.
+        let shorter = if limit < self.timeout { timeout_header(limit) } else { None };
+        let header = shorter.as_ref().unwrap_or(&self.timeout_header);
+        let headers = Headers { timeout: header, span: &span };
         // tonic's own deadline ends with the headers of an answer; this one with the answer.
-        let answered = match timeout(self.timeout, client.ask(asked, &headers)).await {
+        let answered = match timeout(limit, client.ask(asked, &headers)).await {
             Ok(answered) => answered,
             Err(_) => Err(Status::deadline_exceeded("no answer in time")),
         };
@@ -185,7 +226,7 @@ impl Bank {
                 Operation::Write(write) => Some(write.amount.minor_units()),
             };
             let outcome =
-                answered.as_ref().map_or_else(|_| outcome_of(code), |answer| answer.outcome);
+                answered.as_ref().map_or_else(|_| outcome_of(code), |heard| heard.answer.outcome);
             span.note(amount, outcome_name(outcome));
         }
         span.end_client(code);

@@ -11,3 +11,4 @@ pub(crate) use client::{connect, inspect, ready, state};
 pub use recorder::{Kind, KindRecord, Live, Recorder};
 pub use session::{Done, Record};
 pub use threads::{AtWork, Crowd, Look, Order, Plan, Ran};
+pub use wires::Terms;

@@ -3,8 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use passbook::bank::{Answer, CustomerId};
+use passbook::bank::{Answer, CustomerId, SessionId};
 use passbook::files::Event;
+use passbook::replicate::passbook::Session;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +59,7 @@ impl Shared {
         mut due: Instant,
     ) -> Record {
         let mut record = Record { customer, done: Vec::new() };
+        let mut session = Session::new(SessionId(rand::random()));
         for (number, event) in events {
             if self.is_over(due) {
                 break;
@@ -70,7 +72,7 @@ impl Shared {
             }
             let sent = Instant::now();
             let traced = self.trace_sample.takes(customer, number);
-            let answer = self.bank.call(customer, number, &event, traced).await;
+            let answer = self.bank.call(&mut session, customer, number, &event, traced).await;
             let ended = Instant::now();
             self.recorder.borrow_mut().record(
                 event.operation,

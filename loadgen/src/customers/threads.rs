@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use passbook::bank::{BranchId, CustomerId};
 use passbook::files::Event;
-use passbook::replicate::Ack;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, interval};
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Bank, ConnectError};
 use super::recorder::{Live, Recorder};
 use super::session::{Record, Shared};
+use super::wires::Terms;
 use crate::scenario::{SampleRate, Stop, Synthetic, Wire};
 
 /// How often a thread says how far it is.
@@ -52,8 +52,8 @@ pub struct Plan {
     pub addresses: Vec<(BranchId, String)>,
     /// By which contract they are asked.
     pub wire: Wire,
-    /// When writes are answered.
-    pub ack: Ack,
+    /// What is asked for with every operation.
+    pub terms: Terms,
     /// When an operation is given up.
     pub timeout: Duration,
     /// Which operations are traced.
@@ -111,7 +111,7 @@ impl Plan {
     }
 
     async fn run(self, looks: watch::Sender<Look>) -> Result<Ran, ConnectError> {
-        let bank = Bank::connect(&self.addresses, self.wire, self.ack, self.timeout).await?;
+        let bank = Bank::connect(&self.addresses, self.wire, self.terms, self.timeout).await?;
         bank.warm_up().await;
         let begun = Instant::now();
         let (until, think, active) = match &self.crowd {

@@ -12,12 +12,12 @@ use std::time::Duration;
 use passbook::bank::Money;
 use passbook::check::Verdict;
 use passbook::files::Output;
-use passbook::replicate::Locking;
+use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
 
 use crate::customers::{Kind, KindRecord, Ran};
 use crate::judge::{Check, verdict};
-use crate::scenario::{ClusterChoice, Scenario, Workload};
+use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 
 use unanswered::Unanswered;
 
@@ -197,21 +197,30 @@ impl Report {
     /// Known only of a cluster that was started for the run.
     fn fanout(&self) -> Option<&'static str> {
         match &self.scenario.cluster {
-            ClusterChoice::Embedded { fanout, .. } | ClusterChoice::Processes { fanout, .. } => {
-                Some(fanout.name())
-            }
-            ClusterChoice::Running { .. } => None,
+            ClusterChoice::Embedded(Scheme::Broadcast { fanout, .. })
+            | ClusterChoice::Processes(Scheme::Broadcast { fanout, .. }) => Some(fanout.name()),
+            ClusterChoice::Embedded(Scheme::Passbook)
+            | ClusterChoice::Processes(Scheme::Passbook)
+            | ClusterChoice::Running { .. } => None,
         }
+    }
+
+    /// What queries were answered from: without tokens to carry all that a branch has is what it knows.
+    fn read(&self) -> Read {
+        let carries = self.scenario.wire == Wire::Passbook
+            && self.cluster.replication == Scheme::Passbook.name();
+        if carries { self.scenario.read } else { Read::Local }
     }
 
     /// Whether the run's own cluster locks.
     fn locks(&self) -> bool {
         let locked = Locking::UntilPropagated;
         match &self.scenario.cluster {
-            ClusterChoice::Embedded { locking, .. } | ClusterChoice::Processes { locking, .. } => {
-                *locking == locked
-            }
-            ClusterChoice::Running { .. } => false,
+            ClusterChoice::Embedded(Scheme::Broadcast { locking, .. })
+            | ClusterChoice::Processes(Scheme::Broadcast { locking, .. }) => *locking == locked,
+            ClusterChoice::Embedded(Scheme::Passbook)
+            | ClusterChoice::Processes(Scheme::Passbook)
+            | ClusterChoice::Running { .. } => false,
         }
     }
 

@@ -156,7 +156,7 @@ impl Report {
                 lock: self.locks(),
                 wire: self.scenario.wire.name(),
                 ack: self.scenario.ack.name(),
-                read: "local",
+                read: self.read().name(),
                 opening_balance: self.cluster.opening.minor_units(),
             },
             workload: self.workload_record(),

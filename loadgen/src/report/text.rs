@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use passbook::check::Verdict;
 use passbook::files::{Entry, ResultName};
+use passbook::replicate::Read;
 
 use super::Report;
 use super::summary::stands_out;
@@ -91,6 +92,9 @@ impl Report {
             self.cluster.replication,
             self.scenario.ack.name(),
         );
+        if self.read() != Read::Local {
+            let _ = write!(text, ", read {}", self.read().name());
+        }
         if self.scenario.wire != Wire::Passbook {
             let _ = write!(text, ", wire {}", self.scenario.wire.name());
         }

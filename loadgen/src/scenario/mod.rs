@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use passbook::files::{Input, Notation, Shape};
-use passbook::replicate::{Ack, Fanout, Locking};
+use passbook::replicate::{Ack, Read, Scheme};
 
 pub use mix::{Mix, MixError};
 pub use sampling::{SampleRate, SampleRateError};
@@ -28,6 +28,8 @@ pub struct Scenario {
     pub wire: Wire,
     /// When writes are answered.
     pub ack: Ack,
+    /// What queries are answered from.
+    pub read: Read,
     /// After this long without an answer an operation's outcome is unknown.
     pub timeout: Duration,
     /// Which operations are traced.
@@ -134,19 +136,9 @@ impl ReplayOrder {
 #[derive(Clone, Debug)]
 pub enum ClusterChoice {
     /// In threads of this process.
-    Embedded {
-        /// In which order fellow branches are told.
-        fanout: Fanout,
-        /// Whether customers wait for writes that are on their way.
-        locking: Locking,
-    },
+    Embedded(Scheme),
     /// In a process each, started for the run.
-    Processes {
-        /// In which order fellow branches are told.
-        fanout: Fanout,
-        /// Whether customers wait for writes that are on their way.
-        locking: Locking,
-    },
+    Processes(Scheme),
     /// They run already, at these addresses, in the order of the branches.
     Running {
         /// `host:port` of each.

@@ -7,10 +7,9 @@ use anyhow::Context;
 use clap::Args;
 use passbook::cluster::{ProcessCluster, ProcessError, ProcessSpec, asked_to_end, port_of};
 use passbook::files::Input;
-use passbook::replicate::{Fanout, Locking};
 use tokio::time::timeout;
 
-use crate::{Failure, fanout_parser, say, say_warning};
+use crate::{Failure, Replication, say, say_warning};
 
 /// Who ends a whole service may send SIGTERM to every process of it: then a branch may end before this
 /// process has heard of it.
@@ -23,12 +22,8 @@ pub(crate) struct Arguments {
     /// Branch N listens on 127.0.0.1 at this port + N; 0 takes free ports
     #[arg(long, value_name = "PORT", default_value_t = 50_050)]
     base_port: u16,
-    /// In which order fellow branches are told
-    #[arg(long, default_value = Fanout::Parallel.name(), value_parser = fanout_parser())]
-    fanout: Fanout,
-    /// The branch's other customers wait from applying a write until the last peer has answered
-    #[arg(long)]
-    lock: bool,
+    #[command(flatten)]
+    replication: Replication,
 }
 
 /// Starts them, says so, and ends them when asked to.
@@ -46,8 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         binary: std::env::current_exe().context("failed to find this program's file")?,
         branches: input.branches,
         opening: input.opening,
-        fanout: arguments.fanout,
-        locking: Locking::asked(arguments.lock),
+        scheme: arguments.replication.scheme().map_err(Failure::Asked)?,
         base_port: arguments.base_port,
     };
     // Best effort, for the pipes to the branches.

@@ -12,7 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use passbook::bank::{BranchId, Money};
 use passbook::branch::{Branch, Peer};
-use passbook::replicate::{Broadcast, Fanout, Locking};
+use passbook::replicate::{Fanout, Scheme};
 use passbook::telemetry::{OtlpEndpoint, SpanCounters, Tracing, serve_metrics};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -55,18 +55,33 @@ struct Serve {
     /// What every branch holds at the start, minor units
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(i64).range(0..))]
     opening_balance: i64,
-    /// How writes reach fellow branches
-    #[arg(long, default_value = "broadcast", value_parser = PossibleValuesParser::new(["broadcast"]))]
-    replication: String,
-    /// In which order fellow branches are told
-    #[arg(long, default_value = Fanout::Parallel.name(), value_parser = fanout_parser())]
-    fanout: Fanout,
-    /// The branch's other customers wait from applying a write until the last peer has answered
-    #[arg(long)]
-    lock: bool,
+    #[command(flatten)]
+    replication: Replication,
     /// Serve /metrics here
     #[arg(long, value_name = "ADDRESS")]
     metrics_listen: Option<SocketAddr>,
+}
+
+/// How branches keep their accounts the same.
+#[derive(Args, Clone, Debug)]
+struct Replication {
+    /// How branches keep their accounts the same, the same for all of a cluster: broadcast as the exercise has it;
+    /// passbook, right under any concurrency, in memory: a branch that ends is not let in again
+    #[arg(long = "replication", default_value = Scheme::NAMES[0],
+        value_parser = PossibleValuesParser::new(Scheme::NAMES))]
+    scheme: String,
+    /// Broadcast: in which order fellow branches are told [default: parallel]
+    #[arg(long, value_parser = fanout_parser())]
+    fanout: Option<Fanout>,
+    /// Broadcast: the branch's other customers wait from applying a write until the last peer has answered
+    #[arg(long)]
+    lock: bool,
+}
+
+impl Replication {
+    fn scheme(&self) -> Result<Scheme, String> {
+        Scheme::asked(&self.scheme, self.fanout, self.lock)
+    }
 }
 
 fn fanout_parser() -> impl TypedValueParser<Value = Fanout> {
@@ -103,7 +118,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve(serve) => validate(&serve)
             .map_err(Failure::Asked)
-            .and_then(|()| run(async |spans| Ok(serve_branch(&serve, spans).await?))),
+            .and_then(|scheme| run(async |spans| Ok(serve_branch(&serve, scheme, spans).await?))),
         Command::Cluster(arguments) => cluster::run(&arguments),
         Command::Member(member) => run(async |_| member::serve(&member).await),
     };
@@ -121,7 +136,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn validate(serve: &Serve) -> Result<(), String> {
+fn validate(serve: &Serve) -> Result<Scheme, String> {
     for (index, peer) in serve.peers.iter().enumerate() {
         if peer.id.0 == serve.id {
             return Err(format!(
@@ -133,7 +148,7 @@ fn validate(serve: &Serve) -> Result<(), String> {
             return Err(format!("--peer {} is given twice; give each fellow branch once", peer.id));
         }
     }
-    Ok(())
+    serve.replication.scheme()
 }
 
 /// Runs `work` between the beginning and the end of tracing.
@@ -162,12 +177,15 @@ fn run(work: impl AsyncFnOnce(Option<SpanCounters>) -> Result<(), Failure>) -> R
     worked
 }
 
-async fn serve_branch(serve: &Serve, spans: Option<SpanCounters>) -> anyhow::Result<()> {
+async fn serve_branch(
+    serve: &Serve,
+    scheme: Scheme,
+    spans: Option<SpanCounters>,
+) -> anyhow::Result<()> {
     let (id, opening) = (BranchId(serve.id), Money::new(serve.opening_balance));
     let peers = serve.peers.iter().map(|peer| peer.id).collect();
-    let replica =
-        Broadcast::new(id, peers, serve.fanout, opening).with_locking(Locking::asked(serve.lock));
-    let branch = Branch::new(id, serve.peers.clone(), opening, Box::new(replica));
+    let replica = scheme.replica(id, peers, opening, rand::random());
+    let branch = Branch::new(id, serve.peers.clone(), opening, replica);
     let listener = TcpListener::bind(serve.listen)
         .await
         .with_context(|| format!("failed to listen at {}; give another --listen", serve.listen))?;

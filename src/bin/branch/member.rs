@@ -8,12 +8,11 @@ use clap::Args;
 use passbook::bank::{BranchId, Money};
 use passbook::branch::Branch;
 use passbook::cluster::{Lifeline, Orders, Said, asked_to_end};
-use passbook::replicate::{Broadcast, Fanout, Locking};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Failure, fanout_parser, say};
+use crate::{Failure, Replication, say};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -24,10 +23,8 @@ pub(crate) struct Arguments {
     port: u16,
     #[arg(long)]
     opening_balance: i64,
-    #[arg(long, value_parser = fanout_parser())]
-    fanout: Fanout,
-    #[arg(long)]
-    lock: bool,
+    #[command(flatten)]
+    replication: Replication,
 }
 
 /// Binds, hears of its peers, and serves until the parent ends or a signal asks for it.
@@ -73,9 +70,9 @@ async fn work(
 ) -> Result<(), Failure> {
     let (id, opening) = (BranchId(arguments.id), Money::new(arguments.opening_balance));
     let peers = orders.peers.iter().map(|peer| peer.id).collect();
-    let replica = Broadcast::new(id, peers, arguments.fanout, opening)
-        .with_locking(Locking::asked(arguments.lock));
-    let branch = Branch::new(id, orders.peers, opening, Box::new(replica));
+    let scheme = arguments.replication.scheme().map_err(Failure::Asked)?;
+    let replica = scheme.replica(id, peers, opening, rand::random());
+    let branch = Branch::new(id, orders.peers, opening, replica);
     let served = branch.serve_and_tell(listener, shutdown, || tell(&Said::Serving)).await;
     Ok(served.context("failed to serve")?)
 }

@@ -28,7 +28,7 @@ impl Bank for Seeds {
                     message.operation
                 ))
             })?;
-            let reply = to_write_reply(self.perform(word, message.amount, caller).await?)?;
+            let reply = to_write_reply(self.perform(word, message.amount, caller).await?, None)?;
             let status = if reply.result() == WriteResult::Success { SUCCESS } else { FAIL };
             let balance = to_int32(Money::new(reply.balance))?;
             Ok(TransactionResponse { status: status.to_owned(), balance })

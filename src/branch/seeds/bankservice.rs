@@ -35,7 +35,7 @@ impl Seeds {
             let Some(word) = word else {
                 return Ok(refused(INVALID_EVENT));
             };
-            let reply = to_write_reply(self.perform(word, amount, caller).await?)?;
+            let reply = to_write_reply(self.perform(word, amount, caller).await?, None)?;
             if reply.result() != WriteResult::Success {
                 return Ok(refused("Insufficient funds."));
             }

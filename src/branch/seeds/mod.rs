@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use tonic::metadata::MetadataMap;
 
-use super::owner::{BranchHandle, BranchInfo};
-use crate::bank::{Answer, BranchId, Money, Operation, WriteKind};
+use super::handle::BranchHandle;
+use super::owner::BranchInfo;
+use crate::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
 use crate::replicate::Ack;
 use crate::telemetry::{CallSpan, SpanContext, extract};
 use crate::wire::seeds::{Word, to_int32};
@@ -49,8 +50,10 @@ impl Seeds {
         match word {
             Word::Query => {
                 let Caller { deadline, trace } = caller;
-                let answer =
-                    self.handle.submit(Operation::Query, Ack::Local, deadline, trace).await?;
+                let answer = self
+                    .handle
+                    .submit_anonymous(Operation::Query, Ack::Local, deadline, trace)
+                    .await?;
                 answer.balance.map(to_int32).transpose()?;
                 Ok(answer)
             }
@@ -65,7 +68,16 @@ impl Seeds {
             self.room_for(write.amount).await?;
         }
         let Caller { deadline, trace } = caller;
-        let answer = self.handle.submit(Operation::Write(write), Ack::All, deadline, trace).await?;
+        let answer = self
+            .handle
+            .submit_anonymous(Operation::Write(write), Ack::All, deadline, trace)
+            .await?;
+        // These contracts can refuse a write only for lack of money.
+        if let Outcome::Rejected(rejection) = answer.outcome
+            && rejection != Rejection::InsufficientFunds
+        {
+            return Err(rejection.into());
+        }
         // Only if others deposited between the look and the write.
         if let Some(balance) = answer.balance.filter(|balance| to_int32(*balance).is_err()) {
             return Err(Failure::MadeBeyondInt32(balance));
@@ -100,6 +112,6 @@ impl Seeds {
         if to_int32(balance).is_err() {
             return Err(Failure::MadeBeyondInt32(balance));
         }
-        Ok(Answer { outcome: crate::bank::Outcome::Ok, balance: Some(balance) })
+        Ok(Answer { outcome: Outcome::Ok, balance: Some(balance) })
     }
 }

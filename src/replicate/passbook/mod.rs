@@ -53,6 +53,7 @@ pub use settings::{Limits, ROUNDS_MAX, Settings, Storage, Timing};
 
 use super::{
     Audit, ClusterId, Effect, Input, Instant, Message as AnyMessage, Replication, Request, Ticket,
+    Transport,
 };
 use crate::bank::{Answer, BranchId, Ledger, Member, Money, Operation, Outcome, Row, Seq, Version};
 use answers::Answers;
@@ -287,7 +288,9 @@ impl Replication for Passbook {
 
     fn audit(&self) -> Audit {
         let money = |total: i128| Money::new(i64::try_from(total).unwrap_or(i64::MAX));
-        let held = self.others().map(|peer| self.peers[peer.index()].acknowledged.of(self.me));
+        let connected = self.others().map(|peer| &self.peers[peer.index()]);
+        let connected = connected.filter(|peer| peer.is_up());
+        let held = connected.map(|peer| peer.acknowledged.of(self.me));
         let least = held.min().unwrap_or(self.own.seq);
         Audit {
             balance: money(self.visible.total()),
@@ -301,5 +304,13 @@ impl Replication for Passbook {
 
     fn name(&self) -> &'static str {
         "passbook"
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::Streams
+    }
+
+    fn is_ready(&self) -> bool {
+        Self::is_ready(self)
     }
 }

@@ -11,7 +11,7 @@ use super::borrow::{Errand, Withdrawals};
 use super::journal::{Chains, Journal};
 use super::peers::Peer;
 use super::sessions::Sessions;
-use super::{Corrupt, Mutant, Passbook, Record, Settings, Step};
+use super::{Corrupt, Mutant, Passbook, Record, Settings, Step, Storage};
 use crate::bank::{Entry, Ledger, Member, Row, Write, WriteKind};
 use crate::replicate::{Effect, Instant};
 
@@ -26,18 +26,31 @@ impl Passbook {
     ) -> Result<Self, Corrupt> {
         let mut replica = Self::new(settings);
         if journal.is_empty() {
-            let record = Record::Founded {
-                incarnation: replica.settings.incarnation,
-                configuration: replica.settings.configuration(),
-            };
-            let mut step = Step { now: Instant::default(), effects };
-            replica.record_life(&mut step, record);
-            replica.journal.founded();
+            replica.found(effects);
         } else {
             replica.replay(journal)?;
         }
         replica.know_cluster();
         Ok(replica)
+    }
+
+    /// Starts a branch that keeps everything in memory.
+    pub fn in_memory(settings: Settings) -> Self {
+        let mut replica = Self::new(Settings { storage: Storage::Memory, ..settings });
+        // There is no journal to write the beginning into.
+        replica.found(&mut Vec::new());
+        replica.know_cluster();
+        replica
+    }
+
+    /// Begins a life.
+    fn found(&mut self, effects: &mut Vec<Effect>) {
+        let record = Record::Founded {
+            incarnation: self.settings.incarnation,
+            configuration: self.settings.configuration(),
+        };
+        self.record_life(&mut Step { now: Instant::default(), effects }, record);
+        self.journal.founded();
     }
 
     fn new(settings: Settings) -> Self {

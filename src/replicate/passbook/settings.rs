@@ -38,6 +38,21 @@ pub struct Timing {
     pub horizon: Duration,
 }
 
+impl Timing {
+    /// On streams that lose nothing while they hold, only what did not fit into the queue of a slow peer
+    /// has to be repeated. Under load an answer may take long, and repeating would add to the load.
+    pub fn on_streams() -> Self {
+        Self {
+            push_repeat: Duration::from_secs(5),
+            push_repeat_max: Duration::from_secs(20),
+            hello_repeat: Duration::from_secs(1),
+            ask_timeout: Duration::from_secs(3),
+            collect_repeat: Duration::from_secs(5),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Timing {
     fn default() -> Self {
         Self {

@@ -19,7 +19,11 @@ impl Client {
         Self(BankClient::new(channel))
     }
 
-    pub(super) async fn ask(&self, asked: &Asked, headers: &Headers<'_>) -> Result<Answer, Status> {
+    pub(super) async fn ask(
+        &self,
+        asked: &Asked<'_>,
+        headers: &Headers<'_>,
+    ) -> Result<Answer, Status> {
         let message = TransactionRequest {
             customer_id: int32_id(asked.customer)?,
             operation: asked.operation.name().to_owned(),

@@ -27,7 +27,11 @@ impl Client {
         Self(BankServiceClient::new(channel))
     }
 
-    pub(super) async fn ask(&self, asked: &Asked, headers: &Headers<'_>) -> Result<Answer, Status> {
+    pub(super) async fn ask(
+        &self,
+        asked: &Asked<'_>,
+        headers: &Headers<'_>,
+    ) -> Result<Answer, Status> {
         let mut client = self.0.clone();
         let reply = match asked.operation {
             Operation::Query => {

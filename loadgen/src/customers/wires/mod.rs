@@ -5,7 +5,7 @@ mod bankservice;
 mod passbook;
 
 use ::passbook::bank::{Answer, BranchId, CustomerId, Operation, Outcome, Rejection, WriteKind};
-use ::passbook::replicate::Ack;
+use ::passbook::replicate::{Ack, Attempt, Read, Receipt, Token};
 use ::passbook::telemetry::CallSpan;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
@@ -13,13 +13,45 @@ use tonic::{Request, Status};
 
 use crate::scenario::Wire;
 
+/// What is asked for with every operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// When a write is answered.
+    pub ack: Ack,
+    /// What a query is answered from.
+    pub read: Read,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { ack: Ack::All, read: Read::default() }
+    }
+}
+
 /// One operation, as whoever asks means it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
     pub(super) customer: CustomerId,
     pub(super) number: u64,
     pub(super) branch: BranchId,
     pub(super) operation: Operation,
+    /// The name of this sending, where there is a session.
+    pub(super) attempt: Option<Attempt>,
+    /// What the customer carries.
+    pub(super) token: Option<&'a Token>,
+}
+
+/// What was answered, and what that was made from.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    pub(super) answer: Answer,
+    pub(super) receipt: Option<Receipt>,
+}
+
+impl From<Answer> for Heard {
+    fn from(answer: Answer) -> Self {
+        Self { answer, receipt: None }
+    }
 }
 
 /// What goes with every request, whatever the contract.
@@ -47,9 +79,9 @@ pub(super) enum WireClient {
 }
 
 impl WireClient {
-    pub(super) fn new(wire: Wire, ack: Ack, channel: Channel) -> Self {
+    pub(super) fn new(wire: Wire, terms: Terms, channel: Channel) -> Self {
         match wire {
-            Wire::Passbook => Self::Passbook(passbook::Client::new(channel, ack)),
+            Wire::Passbook => Self::Passbook(passbook::Client::new(channel, terms)),
             Wire::Bank => Self::Bank(bank::Client::new(channel)),
             Wire::BankService => Self::BankService(bankservice::Client::new(channel)),
         }
@@ -65,11 +97,15 @@ impl WireClient {
     }
 
     /// Asks, without a bound on the time.
-    pub(super) async fn ask(&self, asked: &Asked, headers: &Headers<'_>) -> Result<Answer, Status> {
+    pub(super) async fn ask(
+        &self,
+        asked: &Asked<'_>,
+        headers: &Headers<'_>,
+    ) -> Result<Heard, Status> {
         match self {
             Self::Passbook(client) => client.ask(asked, headers).await,
-            Self::Bank(client) => client.ask(asked, headers).await,
-            Self::BankService(client) => client.ask(asked, headers).await,
+            Self::Bank(client) => client.ask(asked, headers).await.map(Heard::from),
+            Self::BankService(client) => client.ask(asked, headers).await.map(Heard::from),
         }
     }
 }

@@ -1,19 +1,20 @@
 //! Our own contract.
 
 use passbook::bank::{Answer, Money, Operation, Outcome, WriteKind};
-use passbook::replicate::Ack;
 use passbook::wire::v1::bank_client::BankClient;
-use passbook::wire::v1::{QueryRequest, WriteRequest};
-use passbook::wire::{from_ack, to_answer};
+use passbook::wire::v1::{QueryReply, QueryRequest, WriteRequest};
+use passbook::wire::{
+    from_ack, from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt,
+};
 use tonic::Status;
 use tonic::transport::Channel;
 
-use super::{Asked, Headers};
+use super::{Asked, Headers, Heard, Terms};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     client: BankClient<Channel>,
-    ack: Ack,
+    terms: Terms,
 }
 
 pub(super) const fn method(operation: Operation) -> &'static str {
@@ -27,28 +28,41 @@ pub(super) const fn method(operation: Operation) -> &'static str {
 }
 
 impl Client {
-    pub(super) fn new(channel: Channel, ack: Ack) -> Self {
-        Self { client: BankClient::new(channel), ack }
+    pub(super) fn new(channel: Channel, terms: Terms) -> Self {
+        Self { client: BankClient::new(channel), terms }
     }
 
-    pub(super) async fn ask(&self, asked: &Asked, headers: &Headers<'_>) -> Result<Answer, Status> {
+    pub(super) async fn ask(
+        &self,
+        asked: &Asked<'_>,
+        headers: &Headers<'_>,
+    ) -> Result<Heard, Status> {
         let mut client = self.client.clone();
         let (customer, number) = (asked.customer.0, asked.number);
+        let token = asked.token.map(from_token);
         match asked.operation {
             Operation::Query => {
-                let request = headers.request(QueryRequest { customer, number });
-                let balance = client.query(request).await?.get_ref().balance;
-                Ok(Answer { outcome: Outcome::Ok, balance: Some(Money::new(balance)) })
+                let read = from_read(self.terms.read);
+                let request = headers.request(QueryRequest { customer, number, read, token });
+                let QueryReply { balance, token } = client.query(request).await?.into_inner();
+                let answer = Answer { outcome: Outcome::Ok, balance: Some(Money::new(balance)) };
+                Ok(Heard { answer, receipt: token.as_ref().map(receipt_of) })
             }
             Operation::Write(write) => {
-                let amount = write.amount.minor_units();
-                let ack = from_ack(self.ack);
-                let request = headers.request(WriteRequest { customer, number, amount, ack });
+                let request = headers.request(WriteRequest {
+                    customer,
+                    number,
+                    amount: write.amount.minor_units(),
+                    ack: from_ack(self.terms.ack),
+                    attempt: asked.attempt.map(from_attempt),
+                    token,
+                });
                 let reply = match write.kind {
                     WriteKind::Deposit => client.deposit(request).await?,
                     WriteKind::Withdraw => client.withdraw(request).await?,
                 };
-                Ok(to_answer(reply.get_ref()))
+                let reply = reply.into_inner();
+                Ok(Heard { answer: to_answer(&reply), receipt: to_receipt(reply) })
             }
         }
     }

@@ -1,0 +1,150 @@
+//! How the parts of a branch, and others in its process, speak to its owner.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::clock::Clock;
+use super::link::Delivered;
+use super::stream::{Outgoing, StreamId};
+use crate::bank::{Answer, BranchId, Operation, Write};
+use crate::replicate::{self, Ack, Audit, Message, Receipt, Request, WriteId, passbook};
+use crate::telemetry::{Family, SpanContext};
+use crate::wire::Failure;
+
+/// Something for the owner to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    Submit {
+        request: Request,
+        since: Instant,
+        trace: Option<SpanContext>,
+        reply: oneshot::Sender<Told>,
+    },
+    Propagate {
+        from: BranchId,
+        message: Message,
+        reply: oneshot::Sender<bool>,
+    },
+    /// A write to apply here that was given no name.
+    Apply {
+        write: Write,
+        deadline: replicate::Instant,
+        reply: oneshot::Sender<bool>,
+    },
+    Delivered(Delivered),
+    /// A stream to a peer is open.
+    Linked {
+        peer: BranchId,
+        stream: StreamId,
+        outgoing: Outgoing,
+    },
+    /// Something was said on a stream.
+    Heard {
+        peer: BranchId,
+        stream: StreamId,
+        messages: Vec<passbook::Message>,
+    },
+    /// A stream broke.
+    Unlinked {
+        peer: BranchId,
+        stream: StreamId,
+    },
+    Audit(oneshot::Sender<Audit>),
+    Families(oneshot::Sender<Vec<Family>>),
+}
+
+impl From<Delivered> for Command {
+    fn from(delivered: Delivered) -> Self {
+        Self::Delivered(delivered)
+    }
+}
+
+/// What a customer is told, and what that was made from.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) answer: Answer,
+    pub(super) receipt: Option<Receipt>,
+}
+
+/// Speaks to the owner of a branch.
+#[derive(Clone, Debug)]
+pub struct BranchHandle {
+    commands: mpsc::Sender<Command>,
+    pub(super) clock: Clock,
+    streams: Arc<AtomicU64>,
+}
+
+impl BranchHandle {
+    pub(super) fn new(commands: mpsc::Sender<Command>, clock: Clock) -> Self {
+        Self { commands, clock, streams: Arc::default() }
+    }
+
+    /// For customers who have no name and carry nothing.
+    pub(super) async fn submit_anonymous(
+        &self,
+        operation: Operation,
+        ack: Ack,
+        deadline: Instant,
+        trace: Option<SpanContext>,
+    ) -> Result<Answer, Failure> {
+        let request = Request::anonymous(operation, ack, self.clock.at(deadline));
+        self.submit(request, trace).await.map(|told| told.answer)
+    }
+
+    pub(super) async fn submit(
+        &self,
+        request: Request,
+        trace: Option<SpanContext>,
+    ) -> Result<Told, Failure> {
+        let since = Instant::now();
+        self.ask(|reply| Command::Submit { request, since, trace, reply }).await
+    }
+
+    /// A name for a stream that no other has.
+    pub(super) fn next_stream(&self) -> StreamId {
+        StreamId(self.streams.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether the write was applied.
+    pub(super) async fn propagate(
+        &self,
+        id: WriteId,
+        write: Write,
+        deadline: Instant,
+    ) -> Result<bool, Failure> {
+        let message = Message::Propagate { id, write, deadline: self.clock.at(deadline) };
+        self.ask(|reply| Command::Propagate { from: id.origin, message, reply }).await
+    }
+
+    /// Applies a write that a fellow branch of another program made and gave no name; whether it was applied.
+    pub(super) async fn apply(&self, write: Write, deadline: Instant) -> Result<bool, Failure> {
+        let deadline = self.clock.at(deadline);
+        self.ask(|reply| Command::Apply { write, deadline, reply }).await
+    }
+
+    /// What an auditor sees now.
+    pub async fn audit(&self) -> Result<Audit, Failure> {
+        self.ask(Command::Audit).await
+    }
+
+    /// The branch's metrics. Empty if the branch has ended.
+    pub async fn families(&self) -> Vec<Family> {
+        self.ask(Command::Families).await.unwrap_or_default()
+    }
+
+    pub(super) fn reports(&self) -> mpsc::Sender<Command> {
+        self.commands.clone()
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Failure::ShuttingDown)?;
+        answer.await.map_err(|_| Failure::ShuttingDown)
+    }
+}

@@ -1,0 +1,144 @@
+//! The way to one peer as a stream of frames, on a connection of its own.
+//!
+//! Of two branches the one with the smaller number opens it, and opens it again when it breaks. What does not
+//! fit into the queue towards a slow peer is dropped: a scheme on streams repeats what was not answered, so
+//! memory stays bounded and nothing is lost.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+use tonic::transport::Endpoint;
+use tonic::{Request, Streaming};
+
+use super::handle::{BranchHandle, Command};
+use crate::bank::BranchId;
+use crate::replicate::passbook::Message;
+use crate::wire::v1::Frame;
+use crate::wire::v1::peer_client::PeerClient;
+use crate::wire::{CONNECTION_WINDOW_BYTES, to_message};
+
+/// A peer that does not accept a connection within this is taken for unreachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Before a stream is opened again; doubled up to the second after each failure.
+const BACKOFF_MIN: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// A peer that is silent is asked for a sign of life after the first, and given up after the second.
+pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Frames that may wait for a slow peer.
+const FRAMES: usize = 64;
+/// The metadata by which who opens a stream names itself.
+const BRANCH: &str = "passbook-branch";
+
+/// Names one stream of this branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct StreamId(pub(super) u64);
+
+/// A queue of frames towards a peer, and its other end.
+pub(super) fn queue<T>() -> (mpsc::Sender<T>, ReceiverStream<T>) {
+    let (frames, queued) = mpsc::channel(FRAMES);
+    (frames, ReceiverStream::new(queued))
+}
+
+/// The branch that opens a stream, if it says so.
+pub(super) fn opener(metadata: &MetadataMap) -> Option<BranchId> {
+    metadata.get(BRANCH)?.to_str().ok()?.parse().ok().map(BranchId)
+}
+
+/// Opens the stream to one peer, again and again.
+#[derive(Debug)]
+pub(super) struct Dialer {
+    pub(super) from: BranchId,
+    pub(super) to: BranchId,
+    pub(super) address: SocketAddr,
+    pub(super) handle: BranchHandle,
+}
+
+impl Dialer {
+    /// Until `ending`; a stream that is open then is left to end by itself.
+    pub(super) async fn run(self, ending: CancellationToken) {
+        let mut backoff = BACKOFF_MIN;
+        while let Some(dialed) = ending.run_until_cancelled(self.dial()).await {
+            match dialed {
+                Ok((frames, incoming)) => {
+                    listen(&self.handle, self.to, Outgoing::Dialed(frames), incoming).await;
+                    backoff = BACKOFF_MIN;
+                }
+                // It is tried again: that it cannot be reached shows in who acknowledges.
+                Err(_) => backoff = (backoff * 2).min(BACKOFF_MAX),
+            }
+            ending.run_until_cancelled(sleep(backoff)).await;
+        }
+    }
+
+    /// A stream that is open, both its ends.
+    async fn dial(&self) -> Result<(mpsc::Sender<Frame>, Streaming<Frame>), DialError> {
+        let channel = Endpoint::from_shared(format!("http://{}", self.address))?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .connect()
+            .await?;
+        let (frames, queued) = queue();
+        let mut request = Request::new(queued);
+        let name: MetadataValue<Ascii> = MetadataValue::from(self.from.0);
+        request.metadata_mut().insert(BRANCH, name);
+        let incoming = PeerClient::new(channel).link(request).await?.into_inner();
+        Ok((frames, incoming))
+    }
+}
+
+/// A stream could not be opened.
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    #[error(transparent)]
+    Connect(#[from] tonic::transport::Error),
+    #[error(transparent)]
+    Refused(#[from] tonic::Status),
+}
+
+/// The queue of a stream; an accepted one carries answers in gRPC's sense.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    Dialed(mpsc::Sender<Frame>),
+    Accepted(mpsc::Sender<Result<Frame, tonic::Status>>),
+}
+
+impl Outgoing {
+    /// Whether there was room for it.
+    pub(super) fn offer(&self, frame: Frame) -> bool {
+        match self {
+            Self::Dialed(frames) => frames.try_send(frame).is_ok(),
+            Self::Accepted(frames) => frames.try_send(Ok(frame)).is_ok(),
+        }
+    }
+}
+
+/// Announces a stream to the owner and hands on what comes in, until it breaks.
+pub(super) async fn listen(
+    handle: &BranchHandle,
+    peer: BranchId,
+    outgoing: Outgoing,
+    mut incoming: Streaming<Frame>,
+) {
+    let (owner, stream) = (handle.reports(), handle.next_stream());
+    // Nobody is there to hear it if the branch has ended.
+    let _ = owner.send(Command::Linked { peer, stream, outgoing }).await;
+    while let Ok(Some(frame)) = incoming.message().await {
+        let messages: Option<Vec<Message>> = frame.messages.into_iter().map(to_message).collect();
+        let Some(messages) = messages else {
+            break;
+        };
+        if owner.send(Command::Heard { peer, stream, messages }).await.is_err() {
+            break;
+        }
+    }
+    let _ = owner.send(Command::Unlinked { peer, stream }).await;
+}

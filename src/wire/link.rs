@@ -1,0 +1,226 @@
+//! Between frames on a link and what branches say under the passbook scheme.
+
+use super::v1;
+use super::v1::peer_message::Message as Said;
+use crate::bank::{Chain, Grants, Member, Money, Row, Seq, Total, Version};
+use crate::replicate::passbook::{Hello, Incarnation, Message, Priority, Round};
+
+/// What a branch says, as a message of a frame.
+pub fn from_message(message: Message) -> v1::PeerMessage {
+    let said = match message {
+        Message::Hello(hello) => Said::Hello(v1::Hello {
+            configuration: hello.configuration,
+            incarnation: hello.incarnation.0,
+            yours: hello.yours.map(|life| life.0),
+            durable: from_version(&hello.durable),
+            your_seq: hello.your_log.0.0,
+            your_chain: hello.your_log.1.0,
+            heard: hello.heard,
+        }),
+        Message::Push { rows, apart } => Said::Push(v1::Push {
+            rows: rows.iter().map(from_row).collect(),
+            apart: apart.iter().map(|member| member.0.into()).collect(),
+        }),
+        Message::Acknowledge { branch, incarnation, durable } => {
+            Said::Acknowledge(v1::Acknowledge {
+                branch: branch.0.into(),
+                incarnation: incarnation.0,
+                durable: from_version(&durable),
+            })
+        }
+        Message::Borrow { id, priority, need, target } => {
+            let (target, target_high) = halves(target);
+            Said::Borrow(v1::Borrow {
+                id,
+                clock: priority.clock,
+                member: priority.member.0.into(),
+                need: need.minor_units(),
+                target,
+                target_high,
+            })
+        }
+        Message::Decline { id } => Said::Decline(v1::Decline { id }),
+        Message::Collect { id, round } => {
+            Said::Collect(v1::Collect { id, round: from_round(round) })
+        }
+        Message::Collected { id, round, rows } => Said::Collected(v1::Collected {
+            id,
+            round: from_round(round),
+            rows: rows.iter().map(from_row).collect(),
+        }),
+    };
+    v1::PeerMessage { message: Some(said) }
+}
+
+/// What a message of a frame says; nothing if it is none that a branch can have sent.
+pub fn to_message(message: v1::PeerMessage) -> Option<Message> {
+    Some(match message.message? {
+        Said::Hello(hello) => Message::Hello(Hello {
+            configuration: hello.configuration,
+            incarnation: Incarnation(hello.incarnation),
+            yours: hello.yours.map(Incarnation),
+            durable: to_version(&hello.durable),
+            your_log: (Seq(hello.your_seq), Chain(hello.your_chain)),
+            heard: hello.heard,
+        }),
+        Said::Push(push) => Message::Push {
+            rows: to_rows(&push.rows)?,
+            apart: push.apart.iter().map(|place| to_member(*place)).collect::<Option<_>>()?,
+        },
+        Said::Acknowledge(acknowledge) => Message::Acknowledge {
+            branch: to_member(acknowledge.branch)?,
+            incarnation: Incarnation(acknowledge.incarnation),
+            durable: to_version(&acknowledge.durable),
+        },
+        Said::Borrow(borrow) => Message::Borrow {
+            id: borrow.id,
+            priority: Priority { clock: borrow.clock, member: to_member(borrow.member)? },
+            need: Some(Money::new(borrow.need)).filter(|need| !need.is_negative())?,
+            target: whole(borrow.target, borrow.target_high),
+        },
+        Said::Decline(decline) => Message::Decline { id: decline.id },
+        Said::Collect(collect) => {
+            Message::Collect { id: collect.id, round: to_round(collect.round())? }
+        }
+        Said::Collected(collected) => Message::Collected {
+            id: collected.id,
+            round: to_round(collected.round())?,
+            rows: to_rows(&collected.rows)?,
+        },
+    })
+}
+
+pub(super) fn from_version(version: &Version) -> Vec<u64> {
+    version.iter().map(|(_, seq)| seq.0).collect()
+}
+
+pub(super) fn to_version(seqs: &[u64]) -> Version {
+    seqs.iter().copied().map(Seq).collect()
+}
+
+fn to_member(place: u32) -> Option<Member> {
+    u16::try_from(place).ok().map(Member)
+}
+
+fn from_round(round: Round) -> i32 {
+    match round {
+        Round::First => v1::Round::First,
+        Round::Second => v1::Round::Second,
+    }
+    .into()
+}
+
+const fn to_round(round: v1::Round) -> Option<Round> {
+    match round {
+        v1::Round::First => Some(Round::First),
+        v1::Round::Second => Some(Round::Second),
+        v1::Round::Unspecified => None,
+    }
+}
+
+/// The lower and the upper 64 bits.
+fn halves(total: Total) -> (u64, u64) {
+    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
+    (half(total.0), half(total.0 >> 64))
+}
+
+fn whole(low: u64, high: u64) -> Total {
+    Total(u128::from(high) << 64 | u128::from(low))
+}
+
+fn from_row(row: &Row) -> v1::Row {
+    let (deposited, deposited_high) = halves(row.deposited);
+    let (withdrawn, withdrawn_high) = halves(row.withdrawn);
+    let granted = row.granted.totals();
+    let mut granted_high: Vec<u64> = Vec::new();
+    if granted.iter().any(|total| halves(*total).1 != 0) {
+        granted_high.extend(granted.iter().map(|total| halves(*total).1));
+    }
+    v1::Row {
+        origin: row.origin.0.into(),
+        seq: row.seq.0,
+        deposited,
+        withdrawn,
+        chain: row.chain.0,
+        granted: granted.iter().map(|total| halves(*total).0).collect(),
+        deposited_high,
+        withdrawn_high,
+        granted_high,
+    }
+}
+
+fn to_rows(rows: &[v1::Row]) -> Option<Vec<Row>> {
+    rows.iter().map(to_row).collect()
+}
+
+fn to_row(row: &v1::Row) -> Option<Row> {
+    let high = row.granted_high.iter().copied().chain(std::iter::repeat(0));
+    Some(Row {
+        origin: to_member(row.origin)?,
+        seq: Seq(row.seq),
+        deposited: whole(row.deposited, row.deposited_high),
+        withdrawn: whole(row.withdrawn, row.withdrawn_high),
+        granted: row
+            .granted
+            .iter()
+            .zip(high)
+            .map(|(low, high)| whole(*low, high))
+            .collect::<Grants>(),
+        chain: Chain(row.chain),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::Entry;
+
+    fn survives(message: Message) {
+        assert_eq!(to_message(from_message(message.clone())), Some(message));
+    }
+
+    #[test]
+    fn everything_that_is_said_survives_the_wire() {
+        let mut row = Row::empty(Member(3));
+        row.append(&Entry::Deposit(Money::new(i64::MAX)), None);
+        row.append(&Entry::Grant { to: Member(1), amount: Money::new(7) }, None);
+        for _ in 0..3 {
+            row.append(&Entry::Deposit(Money::new(i64::MAX)), None);
+            row.append(&Entry::Grant { to: Member(2), amount: Money::new(i64::MAX) }, None);
+        }
+        assert!(row.deposited.0 > u128::from(u64::MAX), "more than 64 bits");
+        let rows = vec![row, Row::empty(Member(0))];
+        let durable: Version = [4, 0, 9].map(Seq).into_iter().collect();
+        for yours in [None, Some(Incarnation(5))] {
+            survives(Message::Hello(Hello {
+                configuration: 1,
+                incarnation: Incarnation(2),
+                yours,
+                durable: durable.clone(),
+                your_log: (Seq(3), Chain(4)),
+                heard: true,
+            }));
+        }
+        survives(Message::Push { rows: rows.clone(), apart: vec![Member(2)] });
+        let branch = Member(1);
+        survives(Message::Acknowledge { branch, incarnation: Incarnation(8), durable });
+        let priority = Priority { clock: 6, member: Member(2) };
+        let target = Total(u128::MAX);
+        survives(Message::Borrow { id: 5, priority, need: Money::new(12), target });
+        survives(Message::Decline { id: 5 });
+        survives(Message::Collect { id: 7, round: Round::First });
+        survives(Message::Collected { id: 7, round: Round::Second, rows });
+    }
+
+    #[test]
+    fn nonsense_is_nothing() {
+        let nonsense = |said| to_message(v1::PeerMessage { message: said });
+        assert_eq!(nonsense(None), None);
+        assert_eq!(nonsense(Some(Said::Collect(v1::Collect { id: 1, round: 9 }))), None);
+        let row = v1::Row { origin: 70_000, ..v1::Row::default() };
+        let push = v1::Push { rows: vec![row], apart: Vec::new() };
+        assert_eq!(nonsense(Some(Said::Push(push))), None);
+        let borrow = v1::Borrow { need: -1, ..v1::Borrow::default() };
+        assert_eq!(nonsense(Some(Said::Borrow(borrow))), None);
+    }
+}
