@@ -26,15 +26,15 @@ Exit codes:
   0  every property held
   1  the report could not be written
   2  the arguments are wrong
-  3  a property did not hold or a run panicked, or with 10,000 seeds or more of all kinds something that is
-     counted was never seen";
+  3  a property did not hold, or a run panicked; or with 10,000 seeds or more of all kinds
+     something that is counted was never seen";
 
 /// Runs the passbook scheme on a simulated network and simulated disks, and judges it.
 ///
 /// Each seed is a run of its own: branches, customers and what goes wrong are drawn from it. Of the seeds that
 /// fail the first is made smaller and told.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = EXIT_CODES)]
+#[command(name = "simulate", version, after_long_help = EXIT_CODES)]
 struct Arguments {
     /// How many seeds
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]

@@ -323,3 +323,43 @@ pub(super) fn violation(violation: &Violation) -> String {
 pub(super) fn millis(time: std::time::Duration) -> String {
     format!("{:.3} ms", time.as_secs_f64() * 1e3)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::{BranchId, RequestId, Seq, SessionId};
+
+    #[test]
+    fn names_are_the_same_in_stories_and_in_violations() {
+        let request = RequestId { session: SessionId(0xc0ffee), number: 3 };
+        assert_eq!(request.to_string(), "request #3 of session c0ffee");
+        let second = Attempt { request, attempt: 2 };
+        assert_eq!(second.to_string(), "request #3.2 of session c0ffee");
+        assert_eq!(attempt(second), "#3.2");
+        assert_eq!(version(&[9, 0, 6].map(Seq).into_iter().collect()), "[9 0 6]");
+        assert_eq!(branch(Member(0)), "branch 1");
+        let stop = Stop::LostEntries { peer: BranchId(2), theirs: Seq(5), ours: Seq(4) };
+        assert!(stop.to_string().contains("holds 5 entries of this branch's log, which has 4;"));
+    }
+
+    #[test]
+    fn who_stays_dead_is_not_said_to_heal() {
+        assert_eq!(healed(&[]), "everything heals");
+        assert_eq!(healed(&[Member(1)]), "everything heals but branch 2, which stays dead");
+        let two = "everything heals but branch 2, branch 3, which stay dead";
+        assert_eq!(healed(&[Member(1), Member(2)]), two);
+    }
+
+    #[test]
+    fn a_push_without_rows_says_from_whom_its_branch_is_apart() {
+        assert_eq!(pushing(&[], &[Member(2)]), "nothing but from whom it is apart (branch 3)");
+        assert_eq!(pushing(&[], &[]), "nothing but that it is apart from nobody");
+        assert_eq!(pushing(&[Row::empty(Member(0))], &[]), "branch 1 up to 0 (+0 -0)");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let records = |number| counted(number, "record", "records");
+        assert_eq!([0, 1, 2].map(records), ["0 records", "1 record", "2 records"]);
+    }
+}

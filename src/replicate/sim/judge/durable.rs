@@ -2,7 +2,7 @@
 
 use super::disk::Disk;
 use super::truth::Truth;
-use super::{Deed, Property, Violation, name, seqs};
+use super::{Deed, Property, Violation, entries, name, seqs};
 use crate::bank::{Member, Seq, Version};
 
 /// So much of a branch's log may be shown: it was written, and is on that branch's disk.
@@ -14,14 +14,14 @@ pub(super) fn may_be_seen(
 ) -> Result<(), Violation> {
     let written = truth.length(origin);
     Property::OneWriter.unless(seq <= written, || {
-        format!("{deed} {} entries of {}, which wrote {}", seq.0, name(origin), written.0)
+        format!("{deed} {} of {}, which wrote {}", entries(seq), name(origin), written.0)
     })?;
     let durable =
         disks.get(origin.index()).map_or(Seq::ZERO, |disk| disk.ever_durable().of(origin));
     Property::Durable.unless(seq <= durable, || {
         format!(
-            "{deed} {} entries of {}, of which {} are durable there",
-            seq.0,
+            "{deed} {} of {}, of which {} are durable there",
+            entries(seq),
             name(origin),
             durable.0
         )

@@ -44,7 +44,7 @@ mod watch;
 use std::fmt;
 
 use super::words::{self, branch as name, millis, version as seqs};
-use crate::bank::{Member, Operation};
+use crate::bank::{Member, Operation, Seq};
 use crate::replicate::{Ack, Attempt, Read, Token};
 
 pub use watch::Judge;
@@ -142,6 +142,11 @@ impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", name(self.branch), self.verb)
     }
+}
+
+/// So many entries.
+fn entries(seq: Seq) -> String {
+    words::counted(seq.0, "entry", "entries")
 }
 
 /// What is there, or that nothing is.

@@ -129,6 +129,7 @@ impl World<'_> {
     /// A process is ended from outside.
     fn strike(&mut self, branch: Member, fault: Fault) -> Result<(), Violation> {
         if !self.branches[branch.index()].lives() {
+            self.spare(branch, "it does not run");
             return Ok(());
         }
         let journal = self.plan.storage == Storage::Journal;
@@ -226,6 +227,10 @@ impl World<'_> {
         // The copy ends before the last entry that everybody knows.
         let lost = known.and_then(|known| records.iter().position(|r| entry(r) == Some(known)));
         match lost {
+            _ if !branch.lives() => {
+                self.spare(member, "it does not run");
+                Ok(())
+            }
             Some(lost) if branch.lives() && served && !self.journal_taken => {
                 self.journal_taken = true;
                 branch.forgot = true;
