@@ -1,5 +1,6 @@
 //! What one branch has done, as totals that only grow.
 
+use std::fmt;
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
@@ -38,6 +39,12 @@ pub struct RequestId {
     pub session: SessionId,
     /// The how-manieth; a session counts upwards.
     pub number: u64,
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "request #{} of session {:x}", self.number, self.session.0)
+    }
 }
 
 /// What an entry of a branch's log does.

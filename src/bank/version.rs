@@ -1,5 +1,7 @@
 //! Who knows how much of whose log.
 
+use std::fmt;
+
 /// The position of a branch in its cluster: branches are ordered by their numbers, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Member(pub u16);
@@ -23,6 +25,12 @@ impl Seq {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -80,6 +88,13 @@ impl Version {
     /// Whether it knows everything that `other` knows.
     pub fn covers(&self, other: &Self) -> bool {
         self.first_missing(other).is_none()
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<String> = self.0.iter().map(Seq::to_string).collect();
+        write!(f, "[{}]", known.join(" "))
     }
 }
 

@@ -17,6 +17,7 @@ mod scheme;
 mod settings;
 pub mod sim;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,13 @@ pub struct Attempt {
     pub request: RequestId,
     /// The how-manieth sending of it.
     pub attempt: u32,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RequestId { session, number } = self.request;
+        write!(f, "request #{number}.{} of session {:x}", self.attempt, session.0)
+    }
 }
 
 /// Names a cluster: in memory mode one life of it.

@@ -6,10 +6,12 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser};
 use passbook::replicate::passbook::Mutant;
 use passbook::replicate::sim::{Mix, Plan, Seen, shrink, story};
 use seeds::{Failed, Found, Wanted};
@@ -19,11 +21,20 @@ const SEEDS_THAT_SEE_EVERYTHING: u64 = 10_000;
 /// How many runs the search for a smaller plan may take.
 const TRIES_MAX: usize = 3_000;
 
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  every property held
+  1  the report could not be written
+  2  the arguments are wrong
+  3  a property did not hold, or a run panicked; or with 10,000 seeds or more of all kinds
+     something that is counted was never seen";
+
 /// Runs the passbook scheme on a simulated network and simulated disks, and judges it.
 ///
-/// Exit code 3: a property did not hold, or with 10,000 seeds or more something was never seen.
+/// Each seed is a run of its own: branches, customers and what goes wrong are drawn from it. Of the seeds that
+/// fail the first is made smaller and told.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(name = "simulate", version, after_long_help = EXIT_CODES)]
 struct Arguments {
     /// How many seeds
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -38,15 +49,43 @@ struct Arguments {
     #[cfg(feature = "mutants")]
     #[arg(long, value_parser = mutant_parser())]
     mutant: Option<Mutant>,
-    /// How many threads; as many as the machine has cores if not given
-    #[arg(long)]
-    threads: Option<NonZeroUsize>,
+    /// How many threads, 1 to 1024 and never more than seeds; as many as the machine has cores if not given
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// Tell the story of the first seed, whether it fails or not, and of no other
     #[arg(long)]
     story: bool,
 }
 
 impl Arguments {
+    /// What is wrong with them together.
+    fn mistake(&self) -> Option<String> {
+        let last = self.first.checked_add(self.seeds - 1);
+        (last.is_none() && !self.story).then(|| {
+            format!(
+                "{} seeds from {} on go past the last one, {}; give a smaller --first or fewer --seeds",
+                self.seeds,
+                self.first,
+                u64::MAX
+            )
+        })
+    }
+
+    /// What tells the whole of a seed, of those that these arguments run.
+    fn again(&self, seed: u64) -> String {
+        let program = std::env::args().next().unwrap_or_else(|| "simulate".to_owned());
+        let mix = self.mix.map_or(String::new(), |mix| format!(" --mix {}", mix.name()));
+        let mutant = self.mutant().map_or(String::new(), |it| format!(" --mutant {}", it.name()));
+        format!("{program} --first {seed} --story{mix}{mutant}")
+    }
+
+    /// Threads that find nothing to do are not started.
+    fn threads(&self) -> usize {
+        let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = self.threads.map_or_else(cores, usize::from);
+        usize::try_from(self.seeds).map_or(threads, |seeds| threads.min(seeds))
+    }
+
     #[cfg(feature = "mutants")]
     const fn mutant(&self) -> Option<Mutant> {
         self.mutant
@@ -74,9 +113,14 @@ fn mutant_parser() -> impl TypedValueParser<Value = Mutant> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(mistake) = arguments.mistake() {
+        Arguments::command().error(ErrorKind::ValueValidation, mistake).exit();
+    }
     let done = if arguments.story { tell(&arguments) } else { simulate(&arguments) };
     match done {
         Ok(code) => code,
+        // Whoever reads has heard enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed as well; there is nobody to tell then.
             let _ = writeln!(io::stderr(), "error: failed to write: {error}");
@@ -104,16 +148,13 @@ fn simulate(arguments: &Arguments) -> io::Result<ExitCode> {
         seeds: arguments.seeds,
         mix: arguments.mix,
         mutant: arguments.mutant(),
-        threads: arguments
-            .threads
-            .or_else(|| std::thread::available_parallelism().ok())
-            .unwrap_or(NonZeroUsize::MIN),
+        threads: arguments.threads(),
     };
     let found = seeds::run(&wanted);
     let seconds = began.elapsed().as_secs_f64();
     report(&wanted, &found, seconds)?;
     if let Some((seed, failed)) = found.failed.first_key_value() {
-        say(format!("\nseed {seed} fails: {failed}\n"))?;
+        say(format!("\nseed {seed} fails: {failed}\nagain: {}\n", arguments.again(*seed)))?;
         if matches!(failed, Failed::Violated(_)) {
             tell_smaller(&wanted, *seed)?;
         }
@@ -135,13 +176,13 @@ fn report(wanted: &Wanted, found: &Found, seconds: f64) -> io::Result<()> {
     let [withdrawals, contended] =
         [Seen::Withdrawals, Seen::ContendedWithdrawals].map(|seen| found.counters.of(seen));
     // Only for the eye.
-    let per_second = |count: u64| u32::try_from(count).map_or(f64::INFINITY, f64::from) / seconds;
+    let per_second = |count: u64| Duration::from_millis(count).as_secs_f64() * 1e3 / seconds;
     say(format!(
         "{passed} of {} seeds passed in {seconds:.1} s: {:.0} seeds/s, {:.0} steps/s\n\
          contended: {contended} of {withdrawals} withdrawals\n{}",
         wanted.seeds,
         per_second(wanted.seeds),
-        per_second(steps / 1_000) * 1_000.0,
+        per_second(steps),
         found.counters
     ))?;
     for (property, seeds) in found.by_property() {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -17,7 +16,7 @@ pub(crate) struct Wanted {
     pub(crate) seeds: u64,
     pub(crate) mix: Option<Mix>,
     pub(crate) mutant: Option<Mutant>,
-    pub(crate) threads: NonZeroUsize,
+    pub(crate) threads: usize,
 }
 
 /// How a seed failed.
@@ -73,16 +72,17 @@ fn name(property: Property) -> String {
 /// Runs all seeds; a thread that has finished one takes the next.
 pub(crate) fn run(wanted: &Wanted) -> Found {
     let next = AtomicU64::new(0);
-    let mut all = Found::default();
     thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..wanted.threads.get()).map(|_| scope.spawn(|| work(wanted, &next))).collect();
+        // This thread works too, so it does not matter if the machine has no more threads to give.
+        let helper = || thread::Builder::new().spawn_scoped(scope, || work(wanted, &next)).ok();
+        let workers: Vec<_> = (1..wanted.threads).map_while(|_| helper()).collect();
+        let mut all = work(wanted, &next);
         for worker in workers {
             // A run that panics is caught in the worker, so it cannot panic itself.
             all.merge(worker.join().unwrap_or_default());
         }
-    });
-    all
+        all
+    })
 }
 
 fn work(wanted: &Wanted, next: &AtomicU64) -> Found {
@@ -92,7 +92,7 @@ fn work(wanted: &Wanted, next: &AtomicU64) -> Found {
         if number >= wanted.seeds {
             return found;
         }
-        let seed = wanted.first.wrapping_add(number);
+        let seed = wanted.first.saturating_add(number);
         match catch_unwind(|| run_one(seed, wanted)) {
             Ok((counters, violation)) => {
                 found.counters.merge(&counters);

@@ -138,7 +138,7 @@ pub enum Record {
 pub enum Stop {
     /// A peer knows entries of this branch's log that the branch does not.
     #[error(
-        "amnesia: branch {peer} holds {theirs:?} entries of this branch's log, which has {ours:?}; it was restarted without its memory or from an old copy"
+        "amnesia: branch {peer} holds {theirs} entries of this branch's log, which has {ours}; it was restarted without its memory or from an old copy"
     )]
     LostEntries {
         /// Who knows more.

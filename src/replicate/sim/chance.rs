@@ -1,6 +1,7 @@
 //! What is left to chance. Each thing has a source of its own, so that leaving a piece out of a plan
 //! changes the luck of the rest as little as can be.
 
+use std::fmt;
 use std::hash::Hasher as _;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -65,6 +66,12 @@ impl PerMille {
     pub(super) fn of(self, whole: usize) -> usize {
         let share = usize::try_from(self.0.min(1000)).unwrap_or(1000);
         whole.saturating_mul(share) / 1000
+    }
+}
+
+impl fmt::Display for PerMille {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} %", self.0 / 10, self.0 % 10)
     }
 }
 

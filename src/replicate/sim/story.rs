@@ -88,19 +88,19 @@ fn told(plan: &Plan) -> Vec<String> {
     let order = if network.ordered { "in order" } else { "in any order" };
     let mut lines = vec![
         format!(
-            "seed {}, {}: {} branches {storage}, opening balance {}, heals at {}",
+            "seed {}, {}: {} {storage}, opening balance {}, heals at {}",
             plan.seed,
             plan.mix.name(),
-            plan.branches,
+            words::counted(plan.branches.into(), "branch", "branches"),
             plan.opening,
             words::millis(plan.heals.0)
         ),
         format!(
-            "messages take {} to {}, {order}; {} of 1000 are lost, {} come twice",
+            "messages take {} to {}, {order}; {} are lost, {} come twice",
             words::millis(network.delay.min),
             words::millis(network.delay.max),
-            network.loss.0,
-            network.twice.0
+            network.loss,
+            network.twice
         ),
     ];
     for (who, script) in plan.customers.iter().enumerate() {
@@ -108,7 +108,7 @@ fn told(plan: &Plan) -> Vec<String> {
         let session = script.session.0;
         lines.push(format!("customer {} (session {session:x}): {}", who + 1, steps.join("; ")));
     }
-    lines.extend(plan.faults.iter().map(fault));
+    lines.extend(plan.faults.iter().map(|timed| fault(timed, plan.storage)));
     lines
 }
 
@@ -130,7 +130,8 @@ const fn moment(when: Moment) -> &'static str {
     }
 }
 
-fn fault(timed: &Timed) -> String {
+fn fault(timed: &Timed, storage: Storage) -> String {
+    let journal = storage == Storage::Journal;
     let what = match timed.fault {
         Fault::Cut { from, to } => words::cut(from, to),
         Fault::Split { left, right } => {
@@ -142,23 +143,28 @@ fn fault(timed: &Timed) -> String {
         }
         Fault::Reset { left, right } => words::reset(left, right),
         Fault::Kill { branch, when } => {
-            format!("{} is killed{}", words::branch(branch), moment(when))
+            let back =
+                if journal { "" } else { ", and comes back without its memory if it served" };
+            format!("{} is killed{}{back}", words::branch(branch), moment(when))
         }
         Fault::PowerLoss { branch, when, keep, torn } => format!(
-            "{} loses power{}; {} of 1000 unsynced records survive{}",
+            "{} loses power{}; {} of the unsynced records survive{}",
             words::branch(branch),
             moment(when),
-            keep.0,
+            keep,
             if torn { ", and a piece of one" } else { "" }
         ),
         Fault::Death { branch, when } => {
-            format!("{} is killed{} until all heals", words::branch(branch), moment(when))
+            let back = if journal { "is not started before all heals" } else { "stays dead" };
+            format!("{} is killed{}, and {back}", words::branch(branch), moment(when))
         }
         Fault::SyncFails { branch, .. } => {
             format!("the next sync of {} fails", words::branch(branch))
         }
         Fault::Full { branch, free } => {
-            format!("the disk of {} has room for {free} records", words::branch(branch))
+            let room = u64::try_from(free).unwrap_or(u64::MAX);
+            let room = words::counted(room, "record", "records");
+            format!("the disk of {} has room for {room}", words::branch(branch))
         }
         Fault::Pause { branch } => words::paused(branch),
         Fault::OldCopy { branch, .. } => {
@@ -168,5 +174,13 @@ fn fault(timed: &Timed) -> String {
             format!("the journal of {} gets a hole", words::branch(branch))
         }
     };
-    format!("from {} for {}: {what}", words::millis(timed.at.0), words::millis(timed.lasts))
+    let (at, lasts) = (words::millis(timed.at.0), words::millis(timed.lasts));
+    match timed.fault {
+        Fault::Death { when: Moment::Now, .. } | Fault::Reset { .. } => {
+            format!("planned at {at}: {what}")
+        }
+        // It is over when the moment has not come by then, and not when the branch is gone.
+        Fault::Death { .. } => format!("planned within {lasts} from {at}: {what}"),
+        _ => format!("planned from {at} for {lasts}: {what}"),
+    }
 }

@@ -22,25 +22,53 @@ fn attempt(attempt: Attempt) -> String {
     format!("#{}.{}", attempt.request.number, attempt.attempt)
 }
 
-fn version(version: &Version) -> String {
-    let known: Vec<String> = version.iter().map(|(_, seq)| seq.0.to_string()).collect();
-    format!("[{}]", known.join(" "))
+/// A version: "[9 0 6]".
+pub(super) fn version(version: &Version) -> String {
+    version.to_string()
 }
 
 fn token(token: Option<&Token>) -> String {
     token.map_or("nothing".to_owned(), |token| version(&token.version))
 }
 
-fn rows(rows: &[Row]) -> String {
-    let each = rows.iter().map(|row| {
-        let granted = match row.granted.total().0 {
-            0 => String::new(),
-            total => format!(" granted {total}"),
-        };
-        let (paid_in, out) = (row.deposited.0, row.withdrawn.0);
-        format!("{} up to {} (+{paid_in} -{out}{granted})", branch(row.origin), row.seq.0)
-    });
-    each.collect::<Vec<_>>().join(", ")
+/// What a log adds up to: "+5 -2 granted 3".
+pub(super) fn totals(paid_in: u128, out: u128, granted: u128) -> String {
+    match granted {
+        0 => format!("+{paid_in} -{out}"),
+        _ => format!("+{paid_in} -{out} granted {granted}"),
+    }
+}
+
+/// One row, without its chain.
+fn short(row: &Row) -> String {
+    let totals = totals(row.deposited.0, row.withdrawn.0, row.granted.total().0);
+    format!("{} up to {} ({totals})", branch(row.origin), row.seq)
+}
+
+/// One row with its chain.
+pub(super) fn row(row: &Row) -> String {
+    let granted = row.granted.totals().iter().map(|total| total.0).sum();
+    let totals = totals(row.deposited.0, row.withdrawn.0, granted);
+    format!("{totals} with the chain {:x}", row.chain.0)
+}
+
+/// Rows, without their chains.
+pub(super) fn rows(rows: &[Row]) -> String {
+    rows.iter().map(short).collect::<Vec<_>>().join(", ")
+}
+
+/// One of `many`, or several.
+pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}
+
+/// What an entry does.
+pub(super) fn entry(entry: &Entry) -> String {
+    match entry {
+        Entry::Deposit(amount) => format!("deposit {amount}"),
+        Entry::Withdraw(amount) => format!("withdraw {amount}"),
+        Entry::Grant { to, amount } => format!("grant {amount} to {}", branch(*to)),
+    }
 }
 
 /// What a customer does.
@@ -56,7 +84,12 @@ pub(super) fn said(who: usize, said: &Said) -> String {
             asked.read.name(),
             token(asked.token.as_ref())
         ),
-        Said::Retries(next) => format!("{who} waits no longer and asks again: {}", attempt(*next)),
+        Said::Retries { next, told: false } => {
+            format!("{who} waits no longer and asks again: {}", attempt(*next))
+        }
+        Said::Retries { next, told: true } => {
+            format!("{who} was told \"unknown\" and asks again: {}", attempt(*next))
+        }
         Said::Takes { attempt: taken, answer: given, receipt, .. } => {
             format!("{who} {} takes {}", attempt(*taken), answer(given, receipt.as_ref()))
         }
@@ -99,15 +132,8 @@ pub(super) fn recorded(who: Member, record: &Record) -> String {
             format!("{who} writes down that {} lives life {:x}", branch(*peer), incarnation.0)
         }
         Record::Own { seq, entry, request, .. } => {
-            let what = match entry {
-                Entry::Deposit(amount) => format!("deposit {amount}"),
-                Entry::Withdraw(amount) => format!("withdraw {amount}"),
-                Entry::Grant { to, amount } => format!("grant {amount} to {}", branch(*to)),
-            };
-            let for_whom = request.map_or(String::new(), |request| {
-                format!(" for request {} of session {:x}", request.number, request.session.0)
-            });
-            format!("{who} writes entry {}: {what}{for_whom}", seq.0)
+            let for_whom = request.map_or(String::new(), |request| format!(" for {request}"));
+            format!("{who} writes entry {seq}: {}{for_whom}", self::entry(entry))
         }
         Record::Received { rows: taken } => format!("{who} writes down {}", rows(taken)),
     }
@@ -128,8 +154,8 @@ pub(super) fn sent(from: Member, to: Member, message: &Message) -> String {
     };
     match message {
         passbook::Message::Hello(hello) => format!("{from} greets {to}: {}", greeting(hello)),
-        passbook::Message::Push { rows: pushed, .. } => {
-            format!("{from} pushes to {to}: {}", rows(pushed))
+        passbook::Message::Push { rows: pushed, apart } => {
+            format!("{from} pushes to {to}: {}", pushing(pushed, apart))
         }
         passbook::Message::Acknowledge { branch: holder, durable, .. } => {
             format!("{from} tells {to} that {} holds {}", branch(*holder), version(durable))
@@ -150,6 +176,16 @@ pub(super) fn sent(from: Member, to: Member, message: &Message) -> String {
     }
 }
 
+fn pushing(pushed: &[Row], apart: &[Member]) -> String {
+    let apart: Vec<String> = apart.iter().copied().map(branch).collect();
+    match (pushed, apart.is_empty()) {
+        ([], true) => "nothing but that it is apart from nobody".to_owned(),
+        ([], false) => format!("nothing but from whom it is apart ({})", apart.join(", ")),
+        (_, true) => rows(pushed),
+        (_, false) => format!("{}; it is apart from {}", rows(pushed), apart.join(", ")),
+    }
+}
+
 fn greeting(hello: &Hello) -> String {
     format!(
         "life {:x}, yours {}, holds {}, your log up to {}{}",
@@ -167,11 +203,10 @@ pub(super) fn input(to: Member, input: &Input) -> Option<String> {
     let peer = |peer| member(peer).map_or("nobody".to_owned(), branch);
     match input {
         Input::Submit { ticket, request } => {
-            let asked = request.attempt.map(attempt).unwrap_or_default();
+            let asked = request.attempt.map_or("a request".to_owned(), |asked| asked.to_string());
             let deadline = millis(request.deadline.0);
-            let session = request.attempt.map_or(0, |attempt| attempt.request.session.0);
             Some(format!(
-                "{to} gets request {asked} of session {session:x}: {} (ticket {}, until {deadline})",
+                "{to} gets {asked}: {} (ticket {}, until {deadline})",
                 request.operation, ticket.0
             ))
         }
@@ -186,7 +221,9 @@ pub(super) fn input(to: Member, input: &Input) -> Option<String> {
             };
             Some(format!("{to} hears {what} of {}", peer(*from)))
         }
-        Input::Persisted { upto } => Some(format!("{to} has {upto} records on disk")),
+        Input::Persisted { upto } => {
+            Some(format!("{to} has {} on disk", counted(*upto, "record", "records")))
+        }
         Input::Room(Room::Full) => Some(format!("{to} learns that its disk is full")),
         Input::Room(Room::Enough) => Some(format!("{to} learns that its disk has room")),
         Input::Abandon { ticket } => {
@@ -209,8 +246,8 @@ const fn kind(message: &passbook::Message) -> &'static str {
 }
 
 /// A branch begins.
-pub(super) fn started(who: Member, records: usize) -> String {
-    format!("{} starts from {records} records", branch(who))
+pub(super) fn started(who: Member, records: u64) -> String {
+    format!("{} starts from {}", branch(who), counted(records, "record", "records"))
 }
 
 /// A journal is refused.
@@ -221,7 +258,30 @@ pub(super) fn refused(who: Member, why: Corrupt) -> String {
 /// A branch ends.
 pub(super) fn crashed(who: Member, how: &str, left: Left) -> String {
     let torn = if left.torn { ", after cutting a torn one" } else { "" };
-    format!("{} {how}; {} records are left{torn}", branch(who), left.surviving)
+    let are = if left.surviving == 1 { "is" } else { "are" };
+    let records = counted(left.surviving, "record", "records");
+    format!("{} {how}; {records} {are} left{torn}", branch(who))
+}
+
+/// A branch in memory ends.
+pub(super) fn forgot(who: Member, how: &str, for_good: bool) -> String {
+    let back = if for_good { "; it stays dead" } else { "" };
+    format!("{} {how}, and its memory with it{back}", branch(who))
+}
+
+/// A fault that was planned does not strike.
+pub(super) fn spared(who: Member, why: &str) -> String {
+    format!("{} is spared: {why}", branch(who))
+}
+
+/// Everything that can heal does.
+pub(super) fn healed(dead: &[Member]) -> String {
+    let dead: Vec<String> = dead.iter().copied().map(branch).collect();
+    match dead.as_slice() {
+        [] => "everything heals".to_owned(),
+        [one] => format!("everything heals but {one}, which stays dead"),
+        _ => format!("everything heals but {}, which stay dead", dead.join(", ")),
+    }
 }
 
 /// A branch has to stop.
@@ -262,4 +322,44 @@ pub(super) fn violation(violation: &Violation) -> String {
 /// A time, in milliseconds.
 pub(super) fn millis(time: std::time::Duration) -> String {
     format!("{:.3} ms", time.as_secs_f64() * 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::{BranchId, RequestId, Seq, SessionId};
+
+    #[test]
+    fn names_are_the_same_in_stories_and_in_violations() {
+        let request = RequestId { session: SessionId(0xc0ffee), number: 3 };
+        assert_eq!(request.to_string(), "request #3 of session c0ffee");
+        let second = Attempt { request, attempt: 2 };
+        assert_eq!(second.to_string(), "request #3.2 of session c0ffee");
+        assert_eq!(attempt(second), "#3.2");
+        assert_eq!(version(&[9, 0, 6].map(Seq).into_iter().collect()), "[9 0 6]");
+        assert_eq!(branch(Member(0)), "branch 1");
+        let stop = Stop::LostEntries { peer: BranchId(2), theirs: Seq(5), ours: Seq(4) };
+        assert!(stop.to_string().contains("holds 5 entries of this branch's log, which has 4;"));
+    }
+
+    #[test]
+    fn who_stays_dead_is_not_said_to_heal() {
+        assert_eq!(healed(&[]), "everything heals");
+        assert_eq!(healed(&[Member(1)]), "everything heals but branch 2, which stays dead");
+        let two = "everything heals but branch 2, branch 3, which stay dead";
+        assert_eq!(healed(&[Member(1), Member(2)]), two);
+    }
+
+    #[test]
+    fn a_push_without_rows_says_from_whom_its_branch_is_apart() {
+        assert_eq!(pushing(&[], &[Member(2)]), "nothing but from whom it is apart (branch 3)");
+        assert_eq!(pushing(&[], &[]), "nothing but that it is apart from nobody");
+        assert_eq!(pushing(&[Row::empty(Member(0))], &[]), "branch 1 up to 0 (+0 -0)");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let records = |number| counted(number, "record", "records");
+        assert_eq!([0, 1, 2].map(records), ["0 records", "1 record", "2 records"]);
+    }
 }

@@ -46,8 +46,13 @@ pub(super) struct Sending {
 pub(super) enum Said {
     /// An operation begins.
     Asks(Asked),
-    /// The same attempt is not waited for any more; there is another.
-    Retries(Attempt),
+    /// An attempt is not waited for any more; there is another.
+    Retries {
+        /// Which.
+        next: Attempt,
+        /// The one before was answered with "unknown"; otherwise no answer came in time.
+        told: bool,
+    },
     /// An answer is taken for final.
     Takes {
         /// Of which attempt.
@@ -136,14 +141,14 @@ impl Customers {
                     return None;
                 }
                 if attempt.attempt < current.step.attempts {
-                    return Some(self.retry(who, agenda));
+                    return Some(self.retry(who, false, agenda));
                 }
                 let answer = Answer { outcome: Outcome::Unknown, balance: None };
                 self.take(who, attempt, answer, None, agenda)
             }
             Wake::AskAgain(attempt) => {
                 let current = self.all[who].current.as_ref()?;
-                (current.attempt == attempt).then(|| self.retry(who, agenda))
+                (current.attempt == attempt).then(|| self.retry(who, true, agenda))
             }
         }
     }
@@ -251,7 +256,7 @@ impl Customers {
         None
     }
 
-    fn retry(&mut self, who: usize, agenda: &mut Agenda) -> Said {
+    fn retry(&mut self, who: usize, told: bool, agenda: &mut Agenda) -> Said {
         let customer = &mut self.all[who];
         let attempt = customer.session.retry();
         if let Some(current) = &mut customer.current {
@@ -259,7 +264,7 @@ impl Customers {
             current.resting = false;
         }
         self.send(who, agenda);
-        Said::Retries(attempt)
+        Said::Retries { next: attempt, told }
     }
 
     fn take(

@@ -53,7 +53,7 @@ fn who_is_not_answered_retries_and_at_last_does_not_know() {
         attempts.extend(arrived.iter().map(|sending| sending.attempt.attempt));
         match said.expect("not done") {
             Said::Asks(asked) => assert_eq!(asked.attempt.attempt, 1),
-            Said::Retries(_) => {}
+            Said::Retries { .. } => {}
             Said::Takes { attempt, answer, .. } => {
                 assert_eq!((attempt.attempt, answer.outcome), (3, Outcome::Unknown));
                 break;
@@ -73,7 +73,7 @@ fn an_answer_to_an_earlier_attempt_is_not_taken() {
         other => panic!("{other:?}"),
     };
     let second = match until_said(&mut customers, &mut agenda).0 {
-        Some(Said::Retries(attempt)) => attempt,
+        Some(Said::Retries { next, told: false }) => next,
         other => panic!("{other:?}"),
     };
     let ok = answer(Outcome::Ok);
@@ -93,7 +93,7 @@ fn unknown_is_asked_again_and_only_a_passing_rejection_is_done_anew() {
     };
     assert_eq!(customers.hear(0, attempt, answer(Outcome::Unknown), None, &mut agenda), None);
     let second = match until_said(&mut customers, &mut agenda).0 {
-        Some(Said::Retries(attempt)) => attempt,
+        Some(Said::Retries { next, told: true }) => next,
         other => panic!("{other:?}"),
     };
     let passing = answer(Outcome::Rejected(Rejection::Contended));

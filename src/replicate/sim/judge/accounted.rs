@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::timeline::Moment;
 use super::truth::Truth;
-use super::{Asked, Property, Violation};
+use super::{Asked, Property, Violation, name, or_nothing, words};
 use crate::bank::{Entry, Member, Operation, RequestId, Seq, Version, WriteKind};
 use crate::replicate::Instant;
 
@@ -54,7 +54,7 @@ impl Requests {
         entry: &Entry,
         request: Option<RequestId>,
     ) -> Result<(), Violation> {
-        let who = || format!("entry {} of branch {}, {entry:?}", seq.0, branch.0);
+        let who = || format!("entry {seq} of {}, {}", name(branch), words::entry(entry));
         let (Entry::Deposit(amount) | Entry::Withdraw(amount) | Entry::Grant { amount, .. }) =
             *entry;
         Property::Accounted.unless(!amount.is_negative(), || format!("{}, is negative", who()))?;
@@ -63,7 +63,7 @@ impl Requests {
             return Property::Accounted.unless(grant, || format!("{}, was asked by nobody", who()));
         };
         let Some(known) = self.0.get_mut(&request) else {
-            let detail = format!("{}, carries out {request:?}, which nobody asked", who());
+            let detail = format!("{}, carries out {request}, which nobody asked", who());
             return Err(Property::Accounted.violated(detail));
         };
         let asked = &known.asked;
@@ -71,18 +71,22 @@ impl Requests {
             asked.branch == branch && is_it(entry, asked.operation),
             || {
                 format!(
-                    "{}, carries out {request:?}, which asked branch {} for: {}",
+                    "{}, carries out {request}, which asked {} for: {}",
                     who(),
-                    asked.branch.0,
+                    name(asked.branch),
                     asked.operation
                 )
             },
         )?;
         Property::Accounted.unless(!known.refused, || {
-            format!("{}, carries out {request:?}, which was told that it was rejected", who())
+            format!("{}, carries out {request}, which was told that it was rejected", who())
         })?;
         Property::Accounted.unless(known.logged.is_none(), || {
-            format!("{}, carries out {request:?} again, after entry {:?}", who(), known.logged)
+            format!(
+                "{}, carries out {request} again, after entry {}",
+                who(),
+                or_nothing(known.logged)
+            )
         })?;
         known.logged = Some(seq);
         Ok(())
@@ -103,8 +107,9 @@ impl Requests {
         known.refused = true;
         Property::Accounted.unless(known.logged.is_none(), || {
             format!(
-                "{request:?} is told that it was rejected, and is entry {:?} of branch {}",
-                known.logged, known.asked.branch.0
+                "{request} is told that it was rejected, and is entry {} of {}",
+                or_nothing(known.logged),
+                name(known.asked.branch)
             )
         })
     }
@@ -137,8 +142,11 @@ impl Acknowledged {
         let logged = truth.entry(self.branch, self.seq).and_then(|logged| logged.request);
         Property::Accounted.unless(logged == Some(self.request), || {
             format!(
-                "{:?} is told that it is entry {} of branch {}, which carries out {logged:?}",
-                self.request, self.seq.0, self.branch.0
+                "{} is told that it is entry {} of {}, which carries out {}",
+                self.request,
+                self.seq,
+                name(self.branch),
+                or_nothing(logged)
             )
         })
     }
@@ -148,10 +156,10 @@ impl Acknowledged {
         let kept = self.achieved <= dead || last.of(self.branch) >= self.seq;
         Property::Accounted.unless(kept, || {
             format!(
-                "{:?} was told that entry {} of branch {} is on {} branches; {dead} are gone, and the others know {} entries",
+                "{} was told that entry {} of {} is on {} branches; {dead} are gone, and the others know {} entries",
                 self.request,
                 self.seq.0,
-                self.branch.0,
+                name(self.branch),
                 self.achieved,
                 last.of(self.branch).0
             )

@@ -2,7 +2,7 @@
 
 use super::accounted::Acknowledged;
 use super::disk::Disk;
-use super::{Deed, Property, Violation, seqs};
+use super::{Deed, Property, Violation, name, seqs};
 use crate::bank::{Member, Version};
 
 /// An answer came no sooner than it was asked for, and is true.
@@ -13,13 +13,13 @@ pub(super) fn is_durable(
 ) -> Result<(), Violation> {
     let Acknowledged { request, branch, seq, achieved } = *answer;
     Property::Acknowledged.unless(achieved >= needed, || {
-        format!("{request:?} is answered when {achieved} branches hold it, and asked for {needed}")
+        format!("{request} is answered when {achieved} branches hold it, and asked for {needed}")
     })?;
     let holders = disks.iter().filter(|disk| disk.ever_durable().of(branch) >= seq).count();
     Property::Acknowledged.unless(holders >= achieved, || {
         format!(
-            "{request:?} is told that {achieved} branches hold entry {} of branch {}; it is durable on {holders}",
-            seq.0, branch.0
+            "{request} is told that {achieved} branches hold entry {} of {}; it is durable on {holders}",
+            seq.0, name(branch)
         )
     })
 }
@@ -38,9 +38,9 @@ pub(super) fn is_true(
     let missing = durable.and_then(|durable| durable.first_missing(said));
     Property::Acknowledged.unless(durable.is_some() && missing.is_none(), || {
         format!(
-            "{deed} {} durable on branch {}; that is {}",
+            "{deed} {} durable on {}; that is {}",
             seqs(said),
-            at.0,
+            name(at),
             durable.map(seqs).unwrap_or_default()
         )
     })

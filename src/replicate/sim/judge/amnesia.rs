@@ -2,7 +2,7 @@
 
 use super::disk::Disk;
 use super::truth::Truth;
-use super::{Property, Violation};
+use super::{Property, Violation, name};
 use crate::bank::Member;
 use crate::replicate::passbook::{Stop, Storage};
 
@@ -15,18 +15,18 @@ pub(super) fn has_forgotten(truth: &Truth, disk: &Disk, branch: Member) -> bool 
 /// A branch stops itself only if it was lost, and nothing ever makes two logs of one branch.
 pub(super) fn may_stop(disk: &Disk, branch: Member, why: &Stop) -> Result<(), Violation> {
     if let Stop::Fork { .. } = why {
-        return Err(Property::OneWriter.violated(format!("branch {} stops: {why}", branch.0)));
+        return Err(Property::OneWriter.violated(format!("{} stops: {why}", name(branch))));
     }
     Property::Amnesia
-        .unless(disk.is_lost(), || format!("branch {} stops and has lost nothing: {why}", branch.0))
+        .unless(disk.is_lost(), || format!("{} stops and has lost nothing: {why}", name(branch)))
 }
 
 /// A branch writes to its log, and knows all of it.
 pub(super) fn may_write(truth: &Truth, disk: &Disk, branch: Member) -> Result<(), Violation> {
     Property::Amnesia.unless(!has_forgotten(truth, disk, branch), || {
         format!(
-            "branch {} came back without all {} entries of its log, and writes to it",
-            branch.0,
+            "{} came back without all {} entries of its log, and writes to it",
+            name(branch),
             truth.length(branch).0
         )
     })
@@ -46,8 +46,8 @@ pub(super) fn may_serve(
     let forgot = has_forgotten(truth, disk, branch) || forgot_others;
     Property::Amnesia.unless(!(in_memory && forgot), || {
         format!(
-            "branch {} serves, and came back with {:?} where it had acknowledged {:?}",
-            branch.0,
+            "{} serves, and came back with {} where it had acknowledged {}",
+            name(branch),
             disk.staged(),
             disk.ever_durable()
         )
@@ -58,8 +58,8 @@ pub(super) fn may_serve(
 pub(super) fn may_stay(truth: &Truth, disk: &Disk, branch: Member) -> Result<(), Violation> {
     Property::Amnesia.unless(!has_forgotten(truth, disk, branch), || {
         format!(
-            "in the end branch {} is not stopped, and came back without all {} entries of its log",
-            branch.0,
+            "in the end {} is not stopped, and came back without all {} entries of its log",
+            name(branch),
             truth.length(branch).0
         )
     })

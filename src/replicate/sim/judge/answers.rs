@@ -54,7 +54,7 @@ impl Judge {
             (Outcome::Ok, _) => {
                 amnesia::may_serve(&self.truth, &self.disks[branch.index()], self.storage, branch)?;
                 let Some(receipt) = receipt else {
-                    let detail = format!("{request:?} is answered without what it was made from");
+                    let detail = format!("{request} is answered without what it was made from");
                     return Err(Property::Value.violated(detail));
                 };
                 if matches!(operation, Operation::Write(_)) {
@@ -103,7 +103,7 @@ impl Judge {
         receipt: &Receipt,
     ) -> Result<(), Violation> {
         let Some(seq) = receipt.seq else {
-            let detail = format!("{request:?}, a write, is answered without its place in the log");
+            let detail = format!("{request}, a write, is answered without its place in the log");
             return Err(Property::Accounted.violated(detail));
         };
         let achieved = usize::try_from(receipt.achieved).unwrap_or(usize::MAX);
@@ -124,11 +124,11 @@ impl Judge {
     ) -> Result<(), Violation> {
         let request = attempt.request;
         let Some(known) = self.requests.get_mut(request) else {
-            let detail = format!("an answer is taken to {request:?}, which nobody asked");
+            let detail = format!("an answer is taken to {request}, which nobody asked");
             return Err(Property::Answered.violated(detail));
         };
         Property::Answered
-            .unless(!known.taken, || format!("a second answer is taken to {request:?}"))?;
+            .unless(!known.taken, || format!("a second answer is taken to {request}"))?;
         known.taken = true;
         let branch = known.asked.branch;
         match answer.outcome {
@@ -149,7 +149,7 @@ impl Judge {
     /// A customer's answer keeps what was promised to them.
     fn guaranteed(&self, request: RequestId, receipt: Option<&Receipt>) -> Result<(), Violation> {
         let (Some(known), Some(receipt)) = (self.requests.get(request), receipt) else {
-            let detail = format!("{request:?} is taken for done without what that was made from");
+            let detail = format!("{request} is taken for done without what that was made from");
             return Err(Property::Value.violated(detail));
         };
         let branch = known.asked.branch;

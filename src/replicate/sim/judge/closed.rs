@@ -1,7 +1,7 @@
 //! I2: who knows an entry knows everything that its branch knew when it wrote it.
 
 use super::truth::Truth;
-use super::{Deed, Property, Violation, seqs};
+use super::{Deed, Property, Violation, name, seqs, words};
 use crate::bank::{Row, Version};
 
 /// A version is causally closed. What a log depends on only grows along it, so its last entry suffices.
@@ -12,12 +12,12 @@ pub(super) fn is_closed(truth: &Truth, deed: Deed, version: &Version) -> Result<
         };
         if let Some(missing) = version.first_missing(&logged.dependencies) {
             return Err(Property::Closed.violated(format!(
-                "{deed} {}, and entry {} of branch {} was written where entry {} of branch {} was known",
+                "{deed} {}, and entry {} of {} was written where entry {} of {} was known",
                 seqs(version),
                 seq.0,
-                origin.0,
+                name(origin),
                 logged.dependencies.of(missing).0,
-                missing.0
+                name(missing)
             )));
         }
     }
@@ -28,7 +28,10 @@ pub(super) fn is_closed(truth: &Truth, deed: Deed, version: &Version) -> Result<
 pub(super) fn whole(truth: &Truth, deed: Deed, rows: &[Row]) -> Result<Version, Violation> {
     let in_order = rows.iter().enumerate().all(|(place, row)| row.origin.index() == place);
     Property::Closed.unless(in_order && rows.len() == truth.members(), || {
-        format!("{deed} a ledger without the rows of all branches in their order: {rows:?}")
+        format!(
+            "{deed} a ledger without the rows of all branches in their order: {}",
+            words::rows(rows)
+        )
     })?;
     Ok(rows.iter().map(|row| row.seq).collect())
 }

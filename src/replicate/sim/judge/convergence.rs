@@ -2,7 +2,7 @@
 
 use super::steps::View;
 use super::truth::Truth;
-use super::{Property, Violation, seqs};
+use super::{Property, Violation, name, or_nothing, seqs};
 use crate::bank::{Chain, Member};
 
 /// All branches that serve show the same ledger, have no more written down, and have it on disk.
@@ -17,27 +17,30 @@ pub(super) fn is_reached(truth: &Truth, alive: &[(Member, View<'_>)]) -> Result<
             && view.visible.total() == model.visible.total();
         Property::Convergence.unless(same, || {
             format!(
-                "in the end branch {} shows {} and branch {} shows {}",
-                first.0,
+                "in the end {} shows {} and {} shows {}",
+                name(*first),
                 contents(model),
-                branch.0,
+                name(*branch),
                 contents(view)
             )
         })?;
         let all = truth.length(*branch);
-        Property::Convergence.unless(view.staged.seq == all && version.of(*branch) == all, || {
-            format!(
-                "in the end branch {} shows {} entries of its own, has {} written down, and wrote {}",
-                branch.0,
-                version.of(*branch).0,
-                view.staged.seq.0,
-                all.0
-            )
-        })?;
+        Property::Convergence.unless(
+            view.staged.seq == all && version.of(*branch) == all,
+            || {
+                format!(
+                    "in the end {} shows {} entries of its own, has {} written down, and wrote {}",
+                    name(*branch),
+                    version.of(*branch).0,
+                    view.staged.seq.0,
+                    all.0
+                )
+            },
+        )?;
         Property::Convergence.unless(view.durable == &**version, || {
             format!(
-                "in the end branch {} shows {} and has {} on disk",
-                branch.0,
+                "in the end {} shows {} and has {} on disk",
+                name(*branch),
                 seqs(version),
                 seqs(view.durable)
             )
@@ -46,9 +49,10 @@ pub(super) fn is_reached(truth: &Truth, alive: &[(Member, View<'_>)]) -> Result<
     let expected = truth.balance(model.visible.version());
     Property::Accounted.unless(expected == Some(model.visible.total()), || {
         format!(
-            "in the end branch {} shows {}; the logs say {expected:?}",
-            first.0,
-            contents(model)
+            "in the end {} shows {}; the logs say {}",
+            name(*first),
+            contents(model),
+            or_nothing(expected)
         )
     })
 }
@@ -57,7 +61,7 @@ pub(super) fn is_reached(truth: &Truth, alive: &[(Member, View<'_>)]) -> Result<
 /// others met it, and those then wait for it forever.
 pub(super) fn serves(branch: Member, view: &View<'_>) -> Result<(), Violation> {
     Property::Convergence
-        .unless(view.is_ready, || format!("in the end branch {} does not serve", branch.0))
+        .unless(view.is_ready, || format!("in the end {} does not serve", name(branch)))
 }
 
 fn chains(view: &View<'_>) -> impl Iterator<Item = Chain> {

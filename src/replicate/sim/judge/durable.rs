@@ -2,7 +2,7 @@
 
 use super::disk::Disk;
 use super::truth::Truth;
-use super::{Deed, Property, Violation, seqs};
+use super::{Deed, Property, Violation, entries, name, seqs};
 use crate::bank::{Member, Seq, Version};
 
 /// So much of a branch's log may be shown: it was written, and is on that branch's disk.
@@ -14,14 +14,16 @@ pub(super) fn may_be_seen(
 ) -> Result<(), Violation> {
     let written = truth.length(origin);
     Property::OneWriter.unless(seq <= written, || {
-        format!("{deed} {} entries of branch {}, which wrote {}", seq.0, origin.0, written.0)
+        format!("{deed} {} of {}, which wrote {}", entries(seq), name(origin), written.0)
     })?;
     let durable =
         disks.get(origin.index()).map_or(Seq::ZERO, |disk| disk.ever_durable().of(origin));
     Property::Durable.unless(seq <= durable, || {
         format!(
-            "{deed} {} entries of branch {}, of which {} are durable there",
-            seq.0, origin.0, durable.0
+            "{deed} {} of {}, of which {} are durable there",
+            entries(seq),
+            name(origin),
+            durable.0
         )
     })
 }
@@ -30,8 +32,8 @@ pub(super) fn may_be_seen(
 pub(super) fn is_true(disk: &Disk, branch: Member, said: &Version) -> Result<(), Violation> {
     Property::Durable.unless(disk.durable().covers(said), || {
         format!(
-            "branch {} takes {} for durable; {} is on its disk",
-            branch.0,
+            "{} takes {} for durable; {} is on its disk",
+            name(branch),
             seqs(said),
             seqs(disk.durable())
         )
@@ -49,8 +51,10 @@ pub(super) fn is_written_down(disk: &Disk, deed: Deed, version: &Version) -> Res
 pub(super) fn nothing_seen_is_lost(branch: Member, left: Seq, seen: Seq) -> Result<(), Violation> {
     Property::Durable.unless(seen <= left, || {
         format!(
-            "a crash leaves branch {} with {} entries, and {} were seen by others or by customers",
-            branch.0, left.0, seen.0
+            "a crash leaves {} with {} entries, and {} were seen by others or by customers",
+            name(branch),
+            left.0,
+            seen.0
         )
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Property, Violation};
+use super::{Property, Violation, millis, name, or_nothing};
 use crate::bank::{Member, RequestId};
 use crate::replicate::{Attempt, Instant, Ticket};
 
@@ -37,7 +37,8 @@ impl Tickets {
     /// A branch answers: which attempt that is for.
     pub(super) fn answer(&mut self, branch: Member, ticket: Ticket) -> Result<Attempt, Violation> {
         let Some((attempt, state)) = self.0.get_mut(&(branch, ticket)) else {
-            let detail = format!("branch {} answers {ticket:?}, which it never had", branch.0);
+            let detail =
+                format!("{} answers ticket {}, which it never had", name(branch), ticket.0);
             return Err(Property::Answered.violated(detail));
         };
         let reason = match state {
@@ -48,7 +49,7 @@ impl Tickets {
             State::Answered => "for the second time",
             State::Gone => "which it had in an earlier life",
         };
-        let detail = format!("branch {} answers {ticket:?} of {attempt:?} {reason}", branch.0);
+        let detail = format!("{} answers ticket {} of {attempt} {reason}", name(branch), ticket.0);
         Err(Property::Answered.violated(detail))
     }
 
@@ -67,7 +68,8 @@ impl Tickets {
     pub(super) fn are_answered(&self) -> Result<(), Violation> {
         let open = self.0.iter().find(|(_, (_, state))| *state == State::Open);
         open.map_or(Ok(()), |((branch, ticket), (attempt, _))| {
-            let detail = format!("branch {} never answers {ticket:?} of {attempt:?}", branch.0);
+            let detail =
+                format!("{} never answers ticket {} of {attempt}", name(*branch), ticket.0);
             Err(Property::Answered.violated(detail))
         })
     }
@@ -76,7 +78,7 @@ impl Tickets {
 /// A branch says itself that it has answered everything.
 pub(super) fn none_is_open(branch: Member, open: usize) -> Result<(), Violation> {
     Property::Answered.unless(open == 0, || {
-        format!("in the end branch {} holds {open} requests that it has not answered", branch.0)
+        format!("in the end {} holds {open} requests that it has not answered", name(branch))
     })
 }
 
@@ -87,7 +89,9 @@ pub(super) fn is_in_time(
     deadline: Option<Instant>,
 ) -> Result<(), Violation> {
     Property::Deadline.unless(deadline.is_some_and(|deadline| now <= deadline), || {
-        format!("{request:?} is written down at {now:?}; its deadline is {deadline:?}")
+        let deadline = deadline.map(|deadline| millis(deadline.0));
+        let now = millis(now.0);
+        format!("{request} is written down at {now}; its deadline is {}", or_nothing(deadline))
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The judge believes nothing that a branch says of itself. It keeps its own logs, totals, hashes and
 //! disks, made from the records that it is shown, and compares them with every message, every answer and
-//! every ledger. Branches are named by their positions, from 0.
+//! every ledger. Branches are named as in stories, by numbers from 1.
 //!
 //! | file | what it judges |
 //! |---|---|
@@ -43,7 +43,8 @@ mod watch;
 
 use std::fmt;
 
-use crate::bank::{Member, Operation, Version};
+use super::words::{self, branch as name, millis, version as seqs};
+use crate::bank::{Member, Operation, Seq};
 use crate::replicate::{Ack, Attempt, Read, Token};
 
 pub use watch::Judge;
@@ -139,12 +140,16 @@ impl Deed {
 
 impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "branch {} {}", self.branch.0, self.verb)
+        write!(f, "{} {}", name(self.branch), self.verb)
     }
 }
 
-/// A version as `[3, 0, 5]`.
-fn seqs(version: &Version) -> String {
-    let seqs: Vec<String> = version.iter().map(|(_, seq)| seq.0.to_string()).collect();
-    format!("[{}]", seqs.join(", "))
+/// So many entries.
+fn entries(seq: Seq) -> String {
+    words::counted(seq.0, "entry", "entries")
+}
+
+/// What is there, or that nothing is.
+fn or_nothing(what: Option<impl fmt::Display>) -> String {
+    what.map_or("nothing".to_owned(), |what| what.to_string())
 }

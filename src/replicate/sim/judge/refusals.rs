@@ -2,7 +2,7 @@
 
 use super::timeline::{Moment, Timeline};
 use super::truth::Truth;
-use super::{Property, Violation, seqs};
+use super::{Property, Violation, name, seqs};
 use crate::bank::{Operation, RequestId, Version, WriteKind};
 
 /// There was a moment with too little money for a withdrawal that is refused.
@@ -15,14 +15,14 @@ pub(super) fn is_due(
     let amount = match operation {
         Operation::Write(write) if write.kind == WriteKind::Withdraw => write.amount,
         Operation::Write(_) | Operation::Query => {
-            let detail = format!("{request:?}, a {operation}, is refused for insufficient funds");
+            let detail = format!("{request}, a {operation}, is refused for insufficient funds");
             return Err(Property::Refusal.violated(detail));
         }
     };
     let lowest = timeline.lowest(since);
     Property::Refusal.unless(lowest < i128::from(amount.minor_units()), || {
         format!(
-            "{request:?}, a {operation}, is refused for insufficient funds; the balance was never below {lowest} since it was asked"
+            "{request}, a {operation}, is refused for insufficient funds; the balance was never below {lowest} since it was asked"
         )
     })
 }
@@ -44,9 +44,9 @@ pub(super) fn was_true(
         end = end.min(last);
         Property::Snapshot.unless(span.is_some() && begin <= end, || {
             format!(
-                "{request:?} is shown the snapshot {}; with branches 0 to {} it was not true at any moment since it was asked",
+                "{request} is shown the snapshot {}; with branch 1 to {} it was not true at any moment since it was asked",
                 seqs(version),
-                branch.0
+                name(branch)
             )
         })?;
     }

@@ -1,7 +1,7 @@
 //! I3: no rights and no visible balance is below zero.
 
 use super::truth::{Truth, signed};
-use super::{Deed, Property, Violation, seqs};
+use super::{Deed, Property, Violation, name, seqs};
 use crate::bank::{Member, Money, Version};
 
 /// At a closed cut, nobody has paid out or granted what they had no right to, and there is no debt.
@@ -16,7 +16,7 @@ pub(super) fn are_kept(truth: &Truth, deed: Deed, version: &Version) -> Result<(
         let rights =
             share(truth, member) + totals.net() - granted + received(truth, version, member);
         Property::Rights.unless(rights >= 0, || {
-            format!("{deed} {}, where branch {} has rights of {rights}", seqs(version), member.0)
+            format!("{deed} {}, where {} has rights of {rights}", seqs(version), name(member))
         })?;
     }
     Property::Rights.unless(balance >= 0, || {
@@ -27,7 +27,7 @@ pub(super) fn are_kept(truth: &Truth, deed: Deed, version: &Version) -> Result<(
 /// What a branch tells auditors of its past is of cuts that were closed.
 pub(super) fn no_debt_is_told(branch: Member, lowest: Money) -> Result<(), Violation> {
     Property::Rights.unless(!lowest.is_negative(), || {
-        format!("branch {} says that its balance was {lowest} at its lowest", branch.0)
+        format!("{} says that its balance was {lowest} at its lowest", name(branch))
     })
 }
 

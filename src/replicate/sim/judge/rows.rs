@@ -1,7 +1,7 @@
 //! I1: a row has one writer, only grows, and its chain is that of its log.
 
 use super::truth::Truth;
-use super::{Deed, Property, Violation};
+use super::{Deed, Property, Violation, entries, name, or_nothing, words};
 use crate::bank::{Chain, Member, Row, Seq, Total};
 
 /// A row that somebody shows is what its branch has written, up to its length.
@@ -9,9 +9,9 @@ pub(super) fn is_true(truth: &Truth, deed: Deed, row: &Row) -> Result<(), Violat
     let (origin, seq) = (row.origin, row.seq);
     let (Some(totals), Some(chain)) = (truth.totals(origin, seq), truth.chain(origin, seq)) else {
         return Err(Property::OneWriter.violated(format!(
-            "{deed} {} entries of branch {}, which has written {}",
-            seq.0,
-            origin.0,
+            "{deed} {} of {}, which has written {}",
+            entries(seq),
+            name(origin),
             truth.length(origin).0
         )));
     };
@@ -23,8 +23,11 @@ pub(super) fn is_true(truth: &Truth, deed: Deed, row: &Row) -> Result<(), Violat
         && granted.into_iter().all(|(member, total)| row.granted.to(member) == Total(*total));
     Property::OneWriter.unless(same, || {
         format!(
-            "{deed} {} entries of branch {} as {row:?}; what was written is {totals:?} with {chain:?}",
-            seq.0, origin.0
+            "{deed} {} of {} as {}; what was written is {totals} with the chain {:x}",
+            entries(seq),
+            name(origin),
+            words::row(row),
+            chain.0
         )
     })
 }
@@ -39,8 +42,11 @@ pub(super) fn is_true_chain(
     let expected = truth.chain(origin, seq);
     Property::OneWriter.unless(expected == Some(chain), || {
         format!(
-            "{deed} {} entries of branch {} with {chain:?}; what was written has {expected:?}",
-            seq.0, origin.0
+            "{deed} {} of {} with the chain {:x}; what was written has {}",
+            entries(seq),
+            name(origin),
+            chain.0,
+            or_nothing(expected.map(|chain| format!("{:x}", chain.0)))
         )
     })
 }
@@ -53,7 +59,7 @@ pub(super) fn has_not_shrunk(
     now: Seq,
 ) -> Result<(), Violation> {
     Property::OneWriter.unless(before <= now, || {
-        format!("{deed} {} entries of branch {} after it showed {}", now.0, origin.0, before.0)
+        format!("{deed} {} of {} after it showed {}", entries(now), name(origin), before.0)
     })
 }
 

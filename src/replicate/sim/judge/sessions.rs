@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::accounted::Known;
-use super::{Property, Violation, seqs};
+use super::{Property, Violation, name, seqs};
 use crate::bank::{Member, Operation, Seq, SessionId, Version};
 use crate::replicate::Read;
 
@@ -43,10 +43,10 @@ pub(super) fn is_written_in_order(
 ) -> Result<(), Violation> {
     let write = || {
         format!(
-            "{:?} is entry {} of branch {}, written where {} was known",
+            "{} is entry {} of {}, written where {} was known",
             known.asked.attempt.request,
             seq.0,
-            branch.0,
+            name(branch),
             seqs(dependencies)
         )
     };
@@ -68,14 +68,14 @@ pub(super) fn is_no_less(known: &Known, shown: &Version) -> Result<(), Violation
     let request = known.asked.attempt.request;
     Property::ReadYourWrites.unless(shown.covers(&known.written), || {
         format!(
-            "{request:?} is shown {}, and its customer had written {} before",
+            "{request} is shown {}, and its customer had written {} before",
             seqs(shown),
             seqs(&known.written)
         )
     })?;
     Property::MonotonicReads.unless(shown.covers(&known.read), || {
         format!(
-            "{request:?} is shown {}, and its customer had seen {} before",
+            "{request} is shown {}, and its customer had seen {} before",
             seqs(shown),
             seqs(&known.read)
         )
@@ -85,7 +85,7 @@ pub(super) fn is_no_less(known: &Known, shown: &Version) -> Result<(), Violation
 /// The answer to a write shows that write.
 pub(super) fn shows_itself(branch: Member, seq: Seq, shown: &Version) -> Result<(), Violation> {
     Property::ReadYourWrites.unless(shown.of(branch) >= seq, || {
-        format!("entry {} of branch {} is answered with {}", seq.0, branch.0, seqs(shown))
+        format!("entry {} of {} is answered with {}", seq.0, name(branch), seqs(shown))
     })
 }
 

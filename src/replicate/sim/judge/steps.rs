@@ -6,8 +6,8 @@ use super::accounted::Acknowledged;
 use super::timeline::Moment;
 use super::watch::Judge;
 use super::{
-    Deed, Property, Violation, amnesia, closed, convergence, durable, endings, refusals, rights,
-    rows, value,
+    Deed, Property, Violation, amnesia, closed, convergence, durable, endings, entries, name,
+    refusals, rights, rows, value,
 };
 use crate::bank::{Chain, Ledger, Member, Money, Operation, RequestId, Row, Seq, Version};
 use crate::replicate::passbook::Storage;
@@ -119,8 +119,10 @@ impl Judge {
         let (length, staged) = (self.truth.length(branch), view.staged);
         Property::OneWriter.unless(staged.origin == branch && staged.seq == length, || {
             format!(
-                "{stages} {} entries of branch {}, and wrote {} of its own",
-                staged.seq.0, staged.origin.0, length.0
+                "{stages} {} of {}, and wrote {} of its own",
+                entries(staged.seq),
+                name(staged.origin),
+                length.0
             )
         })?;
         if staged.seq != version.of(branch) {

@@ -1,8 +1,9 @@
 //! What every branch has really written down, with totals and hashes of the judge's own making.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::{Property, Violation};
+use super::{Property, Violation, name, words};
 use crate::bank::{Chain, Entry, Member, Money, RequestId, Seq, Version};
 
 /// What a log adds up to.
@@ -43,6 +44,13 @@ impl Totals {
     /// Deposits minus withdrawals.
     pub(super) fn net(&self) -> i128 {
         signed(self.deposited) - signed(self.withdrawn)
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let granted: u128 = self.granted.iter().sum();
+        f.write_str(&words::totals(self.deposited, self.withdrawn, granted))
     }
 }
 
@@ -135,17 +143,17 @@ impl Truth {
     ) -> Result<(), Violation> {
         let length = self.length(branch);
         Property::OneWriter.unless(seq == length.next(), || {
-            format!(
-                "branch {} writes entry {}, and its log has {} entries",
-                branch.0, seq.0, length.0
-            )
+            format!("{} writes entry {}, and its log has {} entries", name(branch), seq.0, length.0)
         })?;
         let before = self.chain(branch, length).unwrap_or_default();
         let expected = before.after(seq, entry, request);
         Property::OneWriter.unless(chain == expected, || {
             format!(
-                "branch {} writes entry {} with the chain {:x} instead of {:x}",
-                branch.0, seq.0, chain.0, expected.0
+                "{} writes entry {} with the chain {:x} instead of {:x}",
+                name(branch),
+                seq.0,
+                chain.0,
+                expected.0
             )
         })?;
         let totals = self.totals(branch, length).unwrap_or(&self.nothing).after(entry);

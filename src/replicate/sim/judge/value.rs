@@ -1,7 +1,7 @@
 //! The balance of an answer is that of the entries it shows.
 
 use super::truth::Truth;
-use super::{Deed, Property, Violation, seqs};
+use super::{Deed, Property, Violation, or_nothing, seqs};
 use crate::bank::{Answer, Ledger, Money, Outcome, Version};
 
 /// An answer's balance is that of its version. Only a balance beyond 64 bits may be left out, and that of
@@ -17,9 +17,10 @@ pub(super) fn is_true(
     let left_out = answer.balance.is_none() && answer.outcome != Outcome::Ok;
     Property::Value.unless(left_out || answer.balance == expected, || {
         format!(
-            "{deed} {} and a balance of {:?}; the logs say {exact:?}",
+            "{deed} {} and a balance of {}; the logs say {}",
             seqs(version),
-            answer.balance
+            or_nothing(answer.balance),
+            or_nothing(exact)
         )
     })
 }
@@ -29,9 +30,10 @@ pub(super) fn adds_up(truth: &Truth, deed: Deed, ledger: &Ledger) -> Result<(), 
     let expected = truth.balance(ledger.version());
     Property::Value.unless(expected == Some(ledger.total()), || {
         format!(
-            "{deed} {} with a balance of {}; the logs say {expected:?}",
+            "{deed} {} with a balance of {}; the logs say {}",
             seqs(ledger.version()),
-            ledger.total()
+            ledger.total(),
+            or_nothing(expected)
         )
     })
 }

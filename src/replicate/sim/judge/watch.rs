@@ -7,7 +7,7 @@ use super::sessions::Sessions;
 use super::steps::{Claim, Seen, View};
 use super::timeline::Timeline;
 use super::truth::Truth;
-use super::{Deed, Property, Violation, amnesia, closed, endings};
+use super::{Deed, Property, Violation, amnesia, closed, endings, name};
 use crate::bank::{Entry, Member, Money, Row, Seq, Version};
 use crate::replicate::Instant;
 use crate::replicate::passbook::{Passbook, Record, Stop, Storage};
@@ -95,7 +95,7 @@ impl Judge {
         let takes = Deed::of(branch, "takes in");
         for row in rows {
             Property::OneWriter.unless(row.origin != branch, || {
-                format!("branch {} takes in {} entries of its own log", branch.0, row.seq.0)
+                format!("{} takes in {} entries of its own log", name(branch), row.seq.0)
             })?;
             self.row(takes, row)?;
         }

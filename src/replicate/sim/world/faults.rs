@@ -88,7 +88,9 @@ impl World<'_> {
     /// Everything that can heal does.
     pub(super) fn heals(&mut self) -> Result<(), Violation> {
         self.healed = true;
-        self.teller.tell(self.agenda.now(), || "everything heals".to_owned());
+        let dead = self.branches.iter().filter(|branch| branch.next == Next::Nothing);
+        let dead: Vec<Member> = dead.map(|branch| branch.member).collect();
+        self.teller.tell(self.agenda.now(), || words::healed(&dead));
         self.network.heal(&mut self.agenda);
         self.customers.heal();
         for member in self.plan.members() {
@@ -127,6 +129,7 @@ impl World<'_> {
     /// A process is ended from outside.
     fn strike(&mut self, branch: Member, fault: Fault) -> Result<(), Violation> {
         if !self.branches[branch.index()].lives() {
+            self.spare(branch, "it does not run");
             return Ok(());
         }
         let journal = self.plan.storage == Storage::Journal;
@@ -172,6 +175,10 @@ impl World<'_> {
         self.start(member)
     }
 
+    fn spare(&mut self, member: Member, why: &str) {
+        self.teller.tell(self.agenda.now(), || words::spared(member, why));
+    }
+
     /// In memory mode a process takes everything with it: somebody must be left who knows it, and the
     /// cluster as it was.
     fn end_in_memory(&mut self, member: Member, comes_back: bool) -> Result<(), Violation> {
@@ -182,8 +189,12 @@ impl World<'_> {
         let known = self.plan.members().any(|other| other != member && remembers(other));
         // Before it was ready, perhaps nobody has heard of it, and it lost nothing.
         let comes_back = comes_back && remembers(member);
+        if !known {
+            self.spare(member, "nobody else would remember the cluster");
+            return Ok(());
+        }
         let branch = &mut self.branches[member.index()];
-        if !known || !branch.lives() {
+        if !branch.lives() {
             return Ok(());
         }
         branch.forgot = true;
@@ -216,13 +227,20 @@ impl World<'_> {
         // The copy ends before the last entry that everybody knows.
         let lost = known.and_then(|known| records.iter().position(|r| entry(r) == Some(known)));
         match lost {
+            _ if !branch.lives() => {
+                self.spare(member, "it does not run");
+                Ok(())
+            }
             Some(lost) if branch.lives() && served && !self.journal_taken => {
                 self.journal_taken = true;
                 branch.forgot = true;
                 self.counters.add(Seen::OldCopies);
                 self.crash(member, Crash::Copied { records: keep.of(lost) })
             }
-            _ => Ok(()),
+            _ => {
+                self.spare(member, "the others could not tell that its journal is old");
+                Ok(())
+            }
         }
     }
 
@@ -233,9 +251,11 @@ impl World<'_> {
         let entries = records.filter(|(_, record)| matches!(record, Record::Own { .. }));
         let places: Vec<usize> = entries.map(|(place, _)| place).collect();
         let Some(missed) = places.len().checked_sub(2) else {
+            self.spare(member, "its journal has no entry that another follows");
             return Ok(());
         };
         if !branch.lives() || self.journal_taken || !self.others_serve(member) {
+            self.spare(member, "not all serve, or a journal was taken away before");
             return Ok(());
         }
         self.journal_taken = true;

@@ -58,7 +58,8 @@ impl World<'_> {
             Storage::Memory => Vec::new(),
             Storage::Journal => branch.disk.records().to_vec(),
         };
-        let (records, damaged) = (journal.len(), branch.damaged);
+        let damaged = branch.damaged;
+        let records = u64::try_from(journal.len()).unwrap_or(u64::MAX);
         self.counters.add_many(Seen::Restarts, u64::from(records > 0));
         self.teller.tell(self.agenda.now(), || words::started(member, records));
         self.hash_time(member);
@@ -141,7 +142,12 @@ impl World<'_> {
         };
         self.counters.add(seen);
         self.counters.add_many(Seen::TornTails, u64::from(torn));
-        self.teller.tell(self.agenda.now(), || words::crashed(member, crash_name(crash), left));
+        let for_good = branch.next == Next::Nothing;
+        let storage = self.plan.storage;
+        self.teller.tell(self.agenda.now(), || match storage {
+            Storage::Memory => words::forgot(member, crash_name(crash), for_good),
+            Storage::Journal => words::crashed(member, crash_name(crash), left),
+        });
         self.network.ended(member, ending, &mut self.agenda);
         match crash {
             Crash::Stopped(why) => self.judge.stopped(member, &why),

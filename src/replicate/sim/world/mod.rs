@@ -222,7 +222,7 @@ impl<'a> World<'a> {
         self.teller.tell(self.agenda.now(), || words::said(who, &said));
         match said {
             Said::Asks(asked) => self.judge.asked(asked),
-            Said::Retries(_) => self.counters.add(Seen::Retries),
+            Said::Retries { .. } => self.counters.add(Seen::Retries),
             Said::Takes { attempt, operation, answer, receipt } => {
                 self.count_taken(operation, answer.outcome);
                 self.judge.took(attempt, &answer, receipt.as_ref())?;
