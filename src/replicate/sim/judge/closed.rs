@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(found.property, Property::Closed);
         assert_eq!(
             found.detail,
-            "branch 2 shows [0, 2, 0], and entry 2 of branch 1 was written where entry 1 of branch 0 was known"
+            "branch 3 shows [0 2 0], and entry 2 of branch 2 was written where entry 1 of branch 1 was known"
         );
     }
 
