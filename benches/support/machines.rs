@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use passbook::bank::{BranchId, Money, Operation, Outcome, RequestId, SessionId};
+use passbook::bank::{BranchId, Money, Operation, Outcome, RequestId, SessionId, Version};
 use passbook::replicate::passbook::Settings;
 use passbook::replicate::{
     Ack, Attempt, Effect, Input, Instant, Message, Passbook, Read, Replication, Request, Ticket,
+    Token,
 };
 
 /// A cluster in one thread.
@@ -17,6 +18,8 @@ pub(crate) struct Machines {
     effects: Vec<Effect>,
     now: Instant,
     tickets: u64,
+    /// What customers carry: what the first of them was shown.
+    token: Option<Token>,
     /// Writes that were answered with success.
     pub(crate) acknowledged: u64,
     /// Messages between branches since they met.
@@ -36,8 +39,17 @@ impl Machines {
         effects.clear();
         let wire = VecDeque::new();
         let now = Instant::default();
-        let mut machines =
-            Self { ids, replicas, wire, effects, now, tickets: 0, acknowledged: 0, messages: 0 };
+        let mut machines = Self {
+            ids,
+            replicas,
+            wire,
+            effects,
+            now,
+            tickets: 0,
+            token: None,
+            acknowledged: 0,
+            messages: 0,
+        };
         for place in 0..machines.ids.len() {
             for peer in machines.ids.clone() {
                 machines.replicas[place].on(now, Input::PeerUp { peer }, &mut machines.effects);
@@ -50,27 +62,40 @@ impl Machines {
         machines
     }
 
-    /// `writes` deposits at the first branch, which all arrive before it gets to say anything; until
-    /// all branches have acknowledged them.
-    pub(crate) fn deposit(&mut self, writes: u64) {
-        self.now = self.now.after(Duration::from_millis(1));
-        for session in 0..writes {
+    /// What customers ask who together make `writes` deposits, each with the token that they carry.
+    pub(crate) fn requests(&mut self, writes: u64) -> Vec<(Ticket, Request)> {
+        let request = |session| {
             self.tickets += 1;
-            let ticket = Ticket(self.tickets);
             let request = RequestId { session: SessionId(session), number: self.tickets };
             let request = Request {
                 attempt: Some(Attempt { request, attempt: 1 }),
                 operation: Operation::deposit(1),
-                token: None,
+                token: self.token.clone(),
                 ack: Ack::All,
                 read: Read::Session,
                 deadline: self.now.after(Duration::from_secs(10)),
             };
+            (Ticket(self.tickets), request)
+        };
+        (0..writes).map(request).collect()
+    }
+
+    /// All of them at the first branch, where they arrive before it gets to say anything; until all
+    /// branches have acknowledged them.
+    pub(crate) fn submit(&mut self, requests: Vec<(Ticket, Request)>) {
+        self.now = self.now.after(Duration::from_millis(1));
+        for (ticket, request) in requests {
             let input = Input::Submit { ticket, request };
             self.replicas[0].on(self.now, input, &mut self.effects);
         }
         self.settle(0);
         self.deliver();
+    }
+
+    /// `writes` deposits that arrive together.
+    pub(crate) fn deposit(&mut self, writes: u64) {
+        let requests = self.requests(writes);
+        self.submit(requests);
     }
 
     fn settle(&mut self, place: usize) {
@@ -83,9 +108,14 @@ impl Machines {
                     self.wire.push_back((to, from, message));
                     self.messages += 1;
                 }
-                Effect::Reply { answer, .. } => {
+                Effect::Reply { answer, receipt, .. } => {
                     assert_eq!(answer.outcome, Outcome::Ok);
                     self.acknowledged += 1;
+                    if self.token.is_none() {
+                        let receipt = receipt.expect("a branch that serves");
+                        let version = Version::clone(&receipt.version);
+                        self.token = Some(Token { cluster: receipt.cluster, version });
+                    }
                 }
                 Effect::Stop(stop) => panic!("branch {from} stopped: {stop}"),
                 Effect::Persist { .. } | Effect::WakeAt(_) => {}

@@ -29,7 +29,7 @@ impl Passbook {
         write: Write,
         request: Request,
     ) {
-        let Request { attempt, token, ack, deadline, .. } = request;
+        let Request { attempt, mut token, ack, deadline, .. } = request;
         let name = attempt.map(|attempt| attempt.request);
         let pending = Pending { ticket, request: name, write, ack, deadline };
         if !self.is_ready() {
@@ -39,7 +39,7 @@ impl Passbook {
         }
         if let Some(attempt) = attempt {
             let admission = self.sessions.admit(step.now, attempt, write, ticket);
-            if !self.is_to_be_made(step, &pending, admission, token.clone()) {
+            if !self.is_to_be_made(step, &pending, admission, &mut token) {
                 return;
             }
         }
@@ -52,13 +52,13 @@ impl Passbook {
         }
     }
 
-    /// Exactly once: whether the request is to be carried out now. If not, it is seen to here.
+    /// Exactly once: whether the request is to be carried out now. If not, it is seen to here, with its token.
     fn is_to_be_made(
         &mut self,
         step: &mut Step<'_>,
         pending: &Pending,
         admission: Admission,
-        token: Option<Token>,
+        token: &mut Option<Token>,
     ) -> bool {
         let Pending { ticket, ack, deadline, .. } = *pending;
         match admission {
@@ -84,7 +84,7 @@ impl Passbook {
             // What is in the journal is not thereby acknowledged.
             Admission::Staged(seq) => {
                 let awaiting = Awaiting { seq, ticket, deadline };
-                self.guard(step, token, Wanted::Acknowledgement(ack, awaiting));
+                self.guard(step, token.take(), Wanted::Acknowledgement(ack, awaiting));
             }
             Admission::Rejected(_) if self.has(Mutant::RejectionsNotRemembered) => return true,
             Admission::Rejected(rejection) => {
