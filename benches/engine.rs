@@ -1,7 +1,8 @@
 //! The passbook scheme by itself: a write through N state machines, acknowledged by all, no sockets.
 //!
 //! `alone`: one write, then its pushes and acknowledgements. `batch`: 100 writes that arrive together and
-//! share them; the time is for all 100, and `thrpt` counts single writes. Each bench asserts that every branch holds
+//! share them; the time is for all 100, and `thrpt` counts single writes. Making the requests, with the token that
+//! a customer carries, is in it. Each bench asserts that every branch holds
 //! every deposit, and that a push to each peer and its acknowledgement were all that it took.
 
 #[path = "support/machines.rs"]
