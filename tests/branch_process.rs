@@ -36,11 +36,12 @@ fn branch(arguments: &[&str]) -> Command {
     command
 }
 
-/// Starts branch 1 on a free port with a peer 2 at `peer`; where it listens.
+/// Starts branch 1, which broadcasts, on a free port with a peer 2 at `peer`; where it listens.
 fn start_branch_1(peer: SocketAddr) -> (Process, SocketAddr) {
     let peer = format!("2={peer}");
     let arguments = ["--id", "1", "--listen", "127.0.0.1:0", "--peer", &peer];
-    let mut command = branch(&[&arguments[..], &["--opening-balance", "100"]].concat());
+    let broadcast = ["--opening-balance", "100", "--replication", "broadcast"];
+    let mut command = branch(&[&arguments[..], &broadcast].concat());
     let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("piped");
@@ -166,7 +167,13 @@ async fn nonsense_from_the_network_is_refused() {
 
 #[test]
 fn bad_arguments_are_refused_and_a_taken_port_is_said() {
-    let bad: [(&[&str], i32, &str); 5] = [
+    let bad: [(&[&str], i32, &str); 7] = [
+        (&["--id", "1", "--listen", "127.0.0.1:0", "--lock"], 2, "add --replication broadcast"),
+        (
+            &["--id", "1", "--listen", "127.0.0.1:0", "--replication", "broadcast,passbook"],
+            2,
+            "--replication names several schemes",
+        ),
         (&["--id", "1"], 2, "--listen"),
         (&["--id", "one", "--listen", "127.0.0.1:0"], 2, "invalid value"),
         (&["--id", "1", "--listen", "127.0.0.1:0", "--peer", "2"], 2, "ID=HOST:PORT"),

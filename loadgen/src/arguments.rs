@@ -128,8 +128,8 @@ struct SyntheticArguments {
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are truth values")]
 struct CommonArguments {
-    /// How the branches of a cluster that is started for the run keep their accounts the same: broadcast as the
-    /// exercise has it; passbook, right under any concurrency, in memory [default: broadcast]
+    /// How the branches of a cluster that is started for the run keep their accounts the same: passbook, right under
+    /// any concurrency, in memory; broadcast as the exercise has it [default: passbook]
     #[arg(long, value_parser = PossibleValuesParser::new(Scheme::NAMES))]
     replication: Option<String>,
     /// Broadcast: in which order branches tell each other [default: parallel]
@@ -299,8 +299,8 @@ fn local_targets(base: u16, workload: &Workload) -> Result<Vec<String>, String> 
 impl CommonArguments {
     /// How a cluster that is started for the run keeps its accounts the same.
     fn scheme(&self) -> Result<Scheme, String> {
-        let name = self.replication.as_deref().unwrap_or(Scheme::NAMES[0]);
-        Scheme::asked(name, self.fanout, self.lock)
+        let schemes = Scheme::asked(self.replication.as_slice(), self.fanout, self.lock)?;
+        Ok(schemes[0])
     }
 
     /// Running branches were told at their start how they keep their accounts the same.

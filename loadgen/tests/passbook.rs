@@ -1,4 +1,4 @@
-//! Runs under the passbook scheme: right also where broadcast is not, near zero and at once.
+//! Runs under the passbook scheme, which is the default: right also where broadcast is not, near zero and at once.
 
 mod support;
 
@@ -13,7 +13,7 @@ use support::{EXERCISE, ROAMING, code, folder, json, run, stderr, stdout, write}
 /// The summary of a run that must pass, and what it printed.
 fn passes(arguments: &[&str]) -> (Value, String) {
     let home = folder();
-    let ran = run(&home, &[&["--replication", "passbook"], arguments].concat());
+    let ran = run(&home, arguments);
     assert_eq!(code(&ran), 0, "{arguments:?}: {}{}", stdout(&ran), stderr(&ran));
     let summary = json(&home.path().join("passbook-run/summary.json"));
     assert_eq!(summary["verdict"], "pass");
@@ -98,12 +98,12 @@ fn running_branches_say_themselves_how_they_replicate() {
 
 #[test]
 fn what_belongs_to_the_other_scheme_is_refused() {
-    let passbook = ["--replication", "passbook"];
-    let refused: [(&[&str], &str); 7] = [
+    let refused: [(&[&str], &str); 8] = [
+        (&["--lock"], "--lock is for --replication broadcast; add --replication broadcast"),
+        (&["--fanout", "parallel"], "--fanout is for --replication broadcast; add --replication"),
         (&["--replication", "passbook", "--lock"], "--lock is for --replication broadcast"),
         (&["--replication", "passbook", "--fanout", "parallel"], "--fanout is for --replication"),
         (&["--replication", "broadcast", "--read", "snapshot"], "--read snapshot is for"),
-        (&["--read", "session"], "--read session is for --replication passbook"),
         (&["--wire", "bank", "--replication", "passbook", "--read", "local"], "over --wire bank"),
         (
             &["--target", "127.0.0.1:1", "--replication", "passbook"],
@@ -121,8 +121,7 @@ fn what_belongs_to_the_other_scheme_is_refused() {
     }
     let home = folder();
     write(&home, "input.json", EXERCISE);
-    let replay = ["replay", "input.json", "--lock"];
-    assert_eq!(code(&run(&home, &[&replay[..], &passbook].concat())), 2);
+    assert_eq!(code(&run(&home, &["replay", "input.json", "--lock"])), 2);
 }
 
 #[test]

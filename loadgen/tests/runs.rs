@@ -42,8 +42,9 @@ fn a_synthetic_run_passes_and_leaves_its_artifacts() {
 fn the_lock_holds_up_customers_and_deadlocks_nobody() {
     let home = folder();
     for ack in ["all", "majority", "local"] {
-        let arguments = ["--customers", "60", "--events", "10", "--lock", "--roam", "0.5"];
-        let ran = run(&home, &[&arguments[..], &["--ack", ack, "--trace-sample", "100%"]].concat());
+        let arguments = ["--customers", "60", "--events", "10", "--roam", "0.5", "--ack", ack];
+        let locked = ["--replication", "broadcast", "--lock", "--trace-sample", "100%"];
+        let ran = run(&home, &[&arguments[..], &locked].concat());
         assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
         assert!(stdout(&ran).contains("parallel fan-out, locked, ack"), "{}", stdout(&ran));
     }
@@ -53,7 +54,8 @@ fn the_lock_holds_up_customers_and_deadlocks_nobody() {
 fn reading_ones_own_writes_is_promised_only_when_every_branch_acknowledges() {
     let home = folder();
     for (ack, promised) in [("all", true), ("majority", false), ("local", false)] {
-        let ran = run(&home, &["--customers", "1", "--events", "10", "--ack", ack]);
+        let broadcast = ["--replication", "broadcast", "--ack", ack];
+        let ran = run(&home, &[&["--customers", "1", "--events", "10"][..], &broadcast].concat());
         assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
         let summary = json(&home.path().join("passbook-run/summary.json"));
         assert_eq!(summary["cluster"]["ack"], ack);
@@ -87,7 +89,8 @@ fn a_synthetic_runs_input_can_be_replayed() {
 fn replay_of_the_exercises_example_is_grouped_by_customer() {
     let home = folder();
     write(&home, "input.json", EXERCISE);
-    let ran = run(&home, &["replay", "input.json", "--verbose", "--trace-sample", "100%"]);
+    let broadcast = ["--replication", "broadcast", "--trace-sample", "100%"];
+    let ran = run(&home, &[&["replay", "input.json", "--verbose"][..], &broadcast].concat());
     assert_eq!(code(&ran), 0, "{}", stderr(&ran));
     let expected = json!([
         {"id": 1, "recv": [{"interface": "query", "balance": 400}]},
@@ -127,8 +130,9 @@ fn replay_of_a_roaming_customer_is_written_per_event_for_every_fanout_and_ack_al
     for fanout in ["sequential", "parallel"] {
         let home = folder();
         write(&home, "input.json", ROAMING);
-        let arguments = ["replay", "input.json", "--out", "run", "--fanout", fanout];
-        let ran = run(&home, &arguments);
+        let broadcast = ["--replication", "broadcast", "--fanout", fanout];
+        let arguments = ["replay", "input.json", "--out", "run"];
+        let ran = run(&home, &[&arguments[..], &broadcast].concat());
         assert_eq!(code(&ran), 0, "{}", stderr(&ran));
         let expected = json!([
             {"id": 5, "recv": [{"interface": "deposit", "branch": 1, "result": "success"}]},
@@ -141,10 +145,10 @@ fn replay_of_a_roaming_customer_is_written_per_event_for_every_fanout_and_ack_al
 }
 
 #[test]
-fn concurrency_near_zero_fails_the_gate_and_one_customer_does_not() {
+fn concurrency_near_zero_fails_broadcast_at_the_gate_and_one_customer_does_not() {
     let home = folder();
-    let near_zero =
-        ["--events", "10", "--opening-balance", "100", "--mix", "10:90:0", "--customers"];
+    let near_zero = ["--events", "10", "--opening-balance", "100", "--mix", "10:90:0"];
+    let near_zero = [&near_zero[..], &["--replication", "broadcast", "--customers"]].concat();
     let ran = run(&home, &[&near_zero[..], &["500"]].concat());
     assert_eq!(code(&ran), 3, "{}", stderr(&ran));
     assert!(stdout(&ran).contains("FAIL    overdraft"), "{}", stdout(&ran));
