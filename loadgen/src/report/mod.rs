@@ -108,6 +108,9 @@ pub struct ClusterFacts {
     pub opening: Money,
     /// The name of the replication scheme.
     pub replication: String,
+    /// How many messages they sent each other for the run, from the first operation until all had settled. Not
+    /// known of branches that do not tell.
+    pub frames_sent: Option<u64>,
 }
 
 /// Everything a run brought home.
@@ -192,6 +195,15 @@ impl Report {
         let seconds = self.measured.as_secs_f64();
         let completed = self.rows.last().map_or(0, |all| all.record.live.completed());
         if seconds > 0.0 { count_as_f64(completed) / seconds } else { 0.0 }
+    }
+
+    /// Messages between branches for each accepted write. Not known where branches do not tell, or nothing was
+    /// written.
+    pub fn frames_per_write(&self) -> Option<f64> {
+        let writes = self.rows.iter().filter(|row| ["deposit", "withdraw"].contains(&row.name));
+        let accepted = writes.map(|row| row.record.live.ok).sum();
+        let sent = self.cluster.frames_sent.filter(|_| accepted > 0)?;
+        Some(count_as_f64(sent) / count_as_f64(accepted))
     }
 
     /// Known only of a cluster that was started for the run.

@@ -100,6 +100,8 @@ struct ClusterRecord {
     ack: &'static str,
     read: &'static str,
     opening_balance: i64,
+    frames_sent: Option<u64>,
+    frames_per_write: Option<f64>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -158,6 +160,8 @@ impl Report {
                 ack: self.scenario.ack.name(),
                 read: self.read().name(),
                 opening_balance: self.cluster.opening.minor_units(),
+                frames_sent: self.cluster.frames_sent,
+                frames_per_write: self.frames_per_write(),
             },
             workload: self.workload_record(),
             traces: TracesRecord {

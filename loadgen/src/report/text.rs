@@ -159,6 +159,12 @@ impl Report {
         text.push_str(
             "response: from the instant an operation was due; service: from the instant it was sent\n",
         );
+        if let Some(frames) = self.cluster.frames_sent {
+            let _ = write!(text, "frames: {} between branches", grouped(frames));
+            let each = self.frames_per_write();
+            let each = each.map(|each| format!(", {each:.2} for each accepted write"));
+            let _ = writeln!(text, "{}", each.unwrap_or_default());
+        }
     }
 
     fn checks_text(&self, text: &mut String) {
