@@ -46,6 +46,8 @@ pub enum Phase {
 /// How far a run is.
 #[derive(Clone, Debug)]
 pub struct Progress {
+    /// Which of several schemes is at work; none where there is one run only.
+    pub scheme: Option<&'static str>,
     /// What it is doing.
     pub phase: Phase,
     /// Where its metrics are served, as soon as they are.
@@ -84,6 +86,14 @@ pub enum RunError {
     /// Customers could not be started.
     #[error("failed to start a thread for customers: {0}")]
     Thread(#[source] io::Error),
+    /// It was one of several.
+    #[error("under {scheme}: {source}")]
+    Under {
+        /// The name of the scheme.
+        scheme: &'static str,
+        /// Why.
+        source: Box<RunError>,
+    },
     /// Somebody ended the run before customers began.
     #[error("interrupted before customers began")]
     Interrupted,
@@ -213,7 +223,7 @@ async fn perform(
     replica: Option<MakeReplica>,
 ) -> Result<Performed, RunError> {
     let look = Look::default();
-    progress(&Progress { phase: Phase::WarmUp, metrics: None, look: look.clone() });
+    progress(&Progress { scheme: None, phase: Phase::WarmUp, metrics: None, look: look.clone() });
     // Before anything is started or moved: a taken port must not cost a run.
     let listener = match scenario.metrics_listen {
         Some(address) => Some(bind_metrics(address).await?),
@@ -237,7 +247,7 @@ async fn perform(
         };
         serving.spawn(serve_metrics(listener, CancellationToken::new(), scrape));
     }
-    let mut tell = |phase, look| progress(&Progress { phase, metrics, look });
+    let mut tell = |phase, look| progress(&Progress { scheme: None, phase, metrics, look });
     let mut all = Ran { records: Vec::new(), recorder: Recorder::new(), measured: Duration::ZERO };
     let mut states = Vec::new();
     let frames_before = branches.frames_sent().await;

@@ -1,6 +1,7 @@
 //! What a run came to: for people, for programs, and as an exit code.
 
 mod metrics;
+mod sides;
 mod summary;
 mod text;
 mod unanswered;
@@ -22,6 +23,7 @@ use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 use unanswered::Unanswered;
 
 pub use metrics::families;
+pub use sides::{SideBySide, SideBySideFigures};
 pub use summary::Summary;
 pub use waterfall::{TraceOf, Waterfall};
 
