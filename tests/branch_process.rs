@@ -95,6 +95,8 @@ async fn a_process_and_a_library_branch_replicate_to_each_other() {
     let (at_1, at_2) = (state(&one).await, state(&two).await);
     assert_eq!((at_1.balance, at_1.lowest_balance, at_1.accepted, at_1.applied), (0, 0, 1, 1));
     assert_eq!((at_2.balance, at_2.outstanding, at_2.undelivered), (0, 0, 0));
+    // One write each, accepted: a request to the other branch and its answer.
+    assert_eq!((at_1.frames_sent, at_2.frames_sent), (Some(2), Some(2)));
     assert_eq!((at_1.branch, at_1.peers, at_1.opening_balance), (1, vec![2], 100));
     drop((one, two));
 
@@ -120,6 +122,7 @@ async fn a_write_that_a_peer_does_not_acknowledge_is_unknown_and_stays() {
     assert!(status.message().contains("may or may not"), "{status}");
     let state = state(&one).await;
     assert_eq!((state.balance, state.undelivered, state.outstanding), (105, 1, 0));
+    assert_eq!(state.frames_sent, Some(1), "a request without an answer");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ const IMPURE: [&str; 9] = [
 ];
 
 /// The parts of `loadgen`, and what each may use of the others.
-const LOADGEN: [(&str, &[&str]); 11] = [
+const LOADGEN: [(&str, &[&str]); 12] = [
     ("scenario", &[]),
     ("artifacts", &[]),
     ("customers", &["scenario"]),

@@ -73,6 +73,20 @@ fn each_ack_and_each_read_runs_and_is_reported() {
 }
 
 #[test]
+fn alone_a_write_costs_a_frame_to_each_peer_and_one_back_and_with_others_less() {
+    let frames = |customers: &str| {
+        let size = ["--customers", customers, "--events", "10", "--mix", "100:0:0"];
+        let (summary, _) = passes(&size);
+        summary["cluster"]["frames_per_write"].as_f64().expect("told")
+    };
+    // Two peers, and nobody is answered before both have acknowledged.
+    let alone = frames("1");
+    assert!(alone >= 4.0, "{alone}");
+    let together = frames("200");
+    assert!(together < 4.0, "{together}: what is written at once shares frames");
+}
+
+#[test]
 fn branches_in_processes_replicate_by_it_as_well() {
     let size = ["--customers", "30", "--events", "8", "--opening-balance", "100", "--process"];
     let (_, report) = passes(&size);

@@ -17,15 +17,23 @@ fn a_synthetic_run_passes_and_leaves_its_artifacts() {
     let ran = run(&home, &["--customers", "30", "--events", "10", "--seed", "7"]);
     assert_eq!(code(&ran), 0, "{}", stderr(&ran));
     let report = stdout(&ran);
-    for expected in
-        ["PASS  300 operations", "conservation", "convergence", "read your writes", "seed 7"]
-    {
+    for expected in [
+        "PASS  300 operations",
+        "conservation",
+        "convergence",
+        "read your writes",
+        "seed 7",
+        "frames: ",
+    ] {
         assert!(report.contains(expected), "{expected} is not in\n{report}");
     }
     let out = home.path().join("passbook-run");
     let summary = json(&out.join("summary.json"));
     assert_eq!(summary["schema"], 1);
     assert_eq!(summary["verdict"], "pass");
+    let cluster = &summary["cluster"];
+    let (sent, each) = (cluster["frames_sent"].as_u64(), cluster["frames_per_write"].as_f64());
+    assert!(sent > Some(0) && each > Some(0.0), "{cluster}");
     assert_eq!(summary["latency"]["all"]["response"]["count"], 300);
     let kinds = ["deposit", "withdraw", "query"];
     let ok = kinds.map(|kind| summary["operations"][kind]["ok"].as_u64().expect("a count"));
