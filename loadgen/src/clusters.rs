@@ -200,16 +200,30 @@ impl Branches {
         }
     }
 
+    /// How many messages branches have sent each other since their start. Not known where a branch does not
+    /// tell.
+    pub async fn frames_sent(&self) -> Option<u64> {
+        let replies = self.replies().await;
+        let all = !replies.is_empty() && replies.len() == self.channels.len();
+        let frames = replies.iter().map(|reply| reply.frames_sent);
+        frames.sum::<Option<u64>>().filter(|_| all)
+    }
+
     /// Asks all at once: one that does not answer must not hold up the others.
-    async fn states(&self) -> Vec<BranchState> {
+    async fn replies(&self) -> Vec<StateReply> {
         let mut asked = JoinSet::new();
         for (_, channel) in &self.channels {
             asked.spawn(inspect(channel.clone(), CONTROL_LIMIT));
         }
-        let mut states = Vec::new();
+        let mut replies = Vec::new();
         while let Some(answered) = asked.join_next().await {
-            states.extend(answered.ok().and_then(Result::ok).map(|reply| state(&reply)));
+            replies.extend(answered.ok().and_then(Result::ok));
         }
+        replies
+    }
+
+    async fn states(&self) -> Vec<BranchState> {
+        let mut states: Vec<BranchState> = self.replies().await.iter().map(state).collect();
         let place =
             |state: &BranchState| self.addresses.iter().position(|(id, _)| *id == state.branch);
         states.sort_by_key(place);

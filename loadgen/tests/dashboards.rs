@@ -209,6 +209,8 @@ fn a_prometheus_that_scrapes_a_run_answers_every_query_of_the_dashboard() {
         command.env("OTEL_SDK_DISABLED", "true");
         // Longer than all waiting below; it is ended as soon as every query is answered.
         command.args("--customers 20 --duration 5m --think 2ms --trace-sample 10%".split(' '));
+        // Fan-outs are broadcast's.
+        command.args(["--replication", "broadcast"]);
         command.args(["--metrics-listen", &format!("127.0.0.1:{port}"), "--out"]);
         command.arg(folder.path().join("run"));
         command

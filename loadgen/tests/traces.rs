@@ -167,6 +167,7 @@ fn every_write_is_a_whole_trace_in_the_file_and_at_the_collector() {
     let arguments = ["--trace-sample", "100%", "--customers", "20", "--events", "20"];
     let ran = loadgen(&home)
         .args(arguments)
+        .args(["--replication", "broadcast"])
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
         .output()
         .expect("ran");

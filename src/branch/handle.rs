@@ -53,6 +53,7 @@ pub(super) enum Command {
         stream: StreamId,
     },
     Audit(oneshot::Sender<Audit>),
+    FramesSent(oneshot::Sender<u64>),
     Families(oneshot::Sender<Vec<Family>>),
 }
 
@@ -128,6 +129,11 @@ impl BranchHandle {
     /// What an auditor sees now.
     pub async fn audit(&self) -> Result<Audit, Failure> {
         self.ask(Command::Audit).await
+    }
+
+    /// How many messages between branches this one accounts for: an answered call counts at its caller.
+    pub(super) async fn frames_sent(&self) -> Result<u64, Failure> {
+        self.ask(Command::FramesSent).await
     }
 
     /// The branch's metrics. Empty if the branch has ended.

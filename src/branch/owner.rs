@@ -103,6 +103,8 @@ pub(super) struct Owner {
     asking: HashMap<WriteId, oneshot::Sender<bool>>,
     fanouts: Fanouts,
     statistics: Statistics,
+    /// Requests to peers and their answers.
+    call_frames: u64,
     id: BranchId,
     next_ticket: u64,
     wakes: Wakes,
@@ -137,6 +139,7 @@ impl Owner {
             asking: HashMap::new(),
             fanouts: Fanouts::new(info.id, info.peers.len()),
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
+            call_frames: 0,
             id: info.id,
             next_ticket: 1,
             wakes: Wakes::default(),
@@ -242,6 +245,9 @@ impl Owner {
                 // The asker may be gone.
                 let _ = reply.send(self.replica.audit());
             }
+            Command::FramesSent(reply) => {
+                let _ = reply.send(self.call_frames + self.streams.sent);
+            }
             Command::Families(reply) => {
                 let _ = reply.send(self.statistics.families(self.id, &self.replica.audit()));
             }
@@ -271,6 +277,7 @@ impl Owner {
         let applied = delivery == Delivery::Applied;
         self.statistics.propagated(to, applied, took);
         self.fanouts.ended(id.ticket, to, applied);
+        self.call_frames += if delivery == Delivery::Lost { 1 } else { 2 };
         self.inputs.push_back(match delivery {
             Delivery::Applied | Delivery::Refused => {
                 Input::Peer { from: to, message: Message::Propagated { id, applied } }

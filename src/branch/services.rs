@@ -186,6 +186,8 @@ impl Inspect for Services {
         let audit = self.handle.audit().await?;
         let peers: Vec<BranchId> = self.info.peers.iter().map(|peer| peer.id).collect();
         let BranchInfo { id, opening, replication, .. } = self.info;
-        Ok(Response::new(from_state(id, &peers, replication, opening, &audit)))
+        let mut state = from_state(id, &peers, replication, opening, &audit);
+        state.frames_sent = Some(self.handle.frames_sent().await?);
+        Ok(Response::new(state))
     }
 }

@@ -197,6 +197,8 @@ pub fn from_state(
         applied: audit.applied,
         outstanding: audit.outstanding,
         undelivered: audit.undelivered,
+        // Not the scheme's to know.
+        frames_sent: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a run came to: for people, for programs, and as an exit code.
 
 mod metrics;
+mod sides;
 mod summary;
 mod text;
 mod unanswered;
@@ -22,6 +23,7 @@ use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 use unanswered::Unanswered;
 
 pub use metrics::families;
+pub use sides::{SideBySide, SideBySideFigures};
 pub use summary::Summary;
 pub use waterfall::{TraceOf, Waterfall};
 
@@ -108,6 +110,9 @@ pub struct ClusterFacts {
     pub opening: Money,
     /// The name of the replication scheme.
     pub replication: String,
+    /// How many messages they sent each other for the run, from the first operation until all had settled. Not
+    /// known of branches that do not tell.
+    pub frames_sent: Option<u64>,
 }
 
 /// Everything a run brought home.
@@ -192,6 +197,15 @@ impl Report {
         let seconds = self.measured.as_secs_f64();
         let completed = self.rows.last().map_or(0, |all| all.record.live.completed());
         if seconds > 0.0 { count_as_f64(completed) / seconds } else { 0.0 }
+    }
+
+    /// Messages between branches for each accepted write. Not known where branches do not tell, or nothing was
+    /// written.
+    pub fn frames_per_write(&self) -> Option<f64> {
+        let writes = self.rows.iter().filter(|row| ["deposit", "withdraw"].contains(&row.name));
+        let accepted = writes.map(|row| row.record.live.ok).sum();
+        let sent = self.cluster.frames_sent.filter(|_| accepted > 0)?;
+        Some(count_as_f64(sent) / count_as_f64(accepted))
     }
 
     /// Known only of a cluster that was started for the run.

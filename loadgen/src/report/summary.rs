@@ -43,18 +43,18 @@ struct Latency {
     service: Percentiles,
 }
 
-#[derive(Debug, Serialize)]
-struct Percentiles {
-    p50_us: f64,
-    p90_us: f64,
-    p99_us: f64,
-    p999_us: f64,
-    max_us: f64,
-    count: u64,
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Percentiles {
+    pub(super) p50_us: f64,
+    pub(super) p90_us: f64,
+    pub(super) p99_us: f64,
+    pub(super) p999_us: f64,
+    pub(super) max_us: f64,
+    pub(super) count: u64,
 }
 
 impl Percentiles {
-    fn of(nanoseconds: &Histogram<u64>) -> Self {
+    pub(super) fn of(nanoseconds: &Histogram<u64>) -> Self {
         let micros = |value: u64| super::count_as_f64(value) / 1_000.0;
         let at = |quantile: f64| micros(nanoseconds.value_at_quantile(quantile));
         Self {
@@ -100,6 +100,8 @@ struct ClusterRecord {
     ack: &'static str,
     read: &'static str,
     opening_balance: i64,
+    frames_sent: Option<u64>,
+    frames_per_write: Option<f64>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -158,6 +160,8 @@ impl Report {
                 ack: self.scenario.ack.name(),
                 read: self.read().name(),
                 opening_balance: self.cluster.opening.minor_units(),
+                frames_sent: self.cluster.frames_sent,
+                frames_per_write: self.frames_per_write(),
             },
             workload: self.workload_record(),
             traces: TracesRecord {
