@@ -40,8 +40,8 @@ pub fn from_message(message: Message) -> v1::PeerMessage {
             })
         }
         Message::Decline { id } => Said::Decline(v1::Decline { id }),
-        Message::Collect { id, round } => {
-            Said::Collect(v1::Collect { id, round: from_round(round) })
+        Message::Collect { id, round, known } => {
+            Said::Collect(v1::Collect { id, round: from_round(round), known: from_version(&known) })
         }
         Message::Collected { id, round, rows } => Said::Collected(v1::Collected {
             id,
@@ -79,9 +79,11 @@ pub fn to_message(message: v1::PeerMessage) -> Option<Message> {
             target: whole(borrow.target, borrow.target_high),
         },
         Said::Decline(decline) => Message::Decline { id: decline.id },
-        Said::Collect(collect) => {
-            Message::Collect { id: collect.id, round: to_round(collect.round())? }
-        }
+        Said::Collect(collect) => Message::Collect {
+            id: collect.id,
+            round: to_round(collect.round())?,
+            known: to_version(&collect.known),
+        },
         Said::Collected(collected) => Message::Collected {
             id: collected.id,
             round: to_round(collected.round())?,
@@ -203,12 +205,13 @@ mod tests {
         }
         survives(Message::Push { rows: rows.clone(), apart: vec![Member(2)] });
         let branch = Member(1);
+        let known = durable.clone();
         survives(Message::Acknowledge { branch, incarnation: Incarnation(8), durable });
         let priority = Priority { clock: 6, member: Member(2) };
         let target = Total(u128::MAX);
         survives(Message::Borrow { id: 5, priority, need: Money::new(12), target });
         survives(Message::Decline { id: 5 });
-        survives(Message::Collect { id: 7, round: Round::First });
+        survives(Message::Collect { id: 7, round: Round::First, known });
         survives(Message::Collected { id: 7, round: Round::Second, rows });
     }
 
@@ -216,7 +219,10 @@ mod tests {
     fn nonsense_is_nothing() {
         let nonsense = |said| to_message(v1::PeerMessage { message: said });
         assert_eq!(nonsense(None), None);
-        assert_eq!(nonsense(Some(Said::Collect(v1::Collect { id: 1, round: 9 }))), None);
+        assert_eq!(
+            nonsense(Some(Said::Collect(v1::Collect { id: 1, round: 9, known: Vec::new() }))),
+            None
+        );
         let row = v1::Row { origin: 70_000, ..v1::Row::default() };
         let push = v1::Push { rows: vec![row], apart: Vec::new() };
         assert_eq!(nonsense(Some(Said::Push(push))), None);

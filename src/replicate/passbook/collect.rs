@@ -45,6 +45,17 @@ impl Collect {
     }
 }
 
+/// Takes in those rows that are newer.
+fn join<'a>(known: &mut [Row], shown: impl IntoIterator<Item = &'a Row>) {
+    for row in shown {
+        if let Some(known) = known.get_mut(row.origin.index())
+            && row.seq > known.seq
+        {
+            known.clone_from(row);
+        }
+    }
+}
+
 impl Passbook {
     /// The withdrawals that wait need a proof.
     pub(super) fn prove(&mut self, step: &mut Step<'_>) {
@@ -137,7 +148,8 @@ impl Passbook {
         collect.repeat_at = step.now.after(self.settings.timing.collect_repeat);
         let (id, round) = (collect.id, collect.round);
         for to in collect.missing.clone() {
-            self.send(step, to, Message::Collect { id, round });
+            let known = self.visible.version().as_ref().clone();
+            self.send(step, to, Message::Collect { id, round, known });
         }
     }
 
@@ -147,21 +159,24 @@ impl Passbook {
         }
     }
 
-    /// A branch asks for the ledger: the visible one.
+    /// A branch asks for the ledger: the visible one, as far as that branch does not see it already.
     pub(super) fn show_ledger(
         &mut self,
         step: &mut Step<'_>,
         to: Member,
         (id, round): (u64, Round),
+        known: &Version,
     ) {
-        let mut rows = self.visible.rows().to_vec();
+        let lacking = self.visible.rows().iter().filter(|row| row.seq > known.of(row.origin));
+        let mut rows: Vec<Row> = lacking.cloned().collect();
         if self.has(Mutant::CollectShowsStaged) {
-            rows[self.me.index()] = self.own.clone();
+            rows.retain(|row| row.origin != self.me);
+            rows.push(self.own.clone());
         }
         self.send(step, to, Message::Collected { id, round, rows });
     }
 
-    /// A branch shows its ledger. What it shows is news as in a push.
+    /// A branch shows its ledger. What it shows is news as in a push; what it leaves out is visible here.
     pub(super) fn collected(
         &mut self,
         step: &mut Step<'_>,
@@ -172,19 +187,15 @@ impl Passbook {
         let tied = !self.has(Mutant::CollectNotTiedToRound);
         if let Some(collect) = &mut self.collect
             && (!tied || (collect.id == id && collect.round == round))
-            && rows.len() == collect.first.len()
-            && rows.iter().zip(&collect.first).all(|(shown, row)| shown.origin == row.origin)
             && let Some(place) = collect.missing.iter().position(|missing| *missing == from)
         {
             collect.missing.swap_remove(place);
             if collect.round == Round::First {
-                for (known, shown) in collect.first.iter_mut().zip(&rows) {
-                    if shown.seq > known.seq {
-                        known.clone_from(shown);
-                    }
-                }
+                join(&mut collect.first, &rows);
             }
-            collect.second[from.index()].clone_from(&rows[from.index()]);
+            let shown = rows.iter().find(|row| row.origin == from);
+            let row = shown.unwrap_or(&self.visible.rows()[from.index()]);
+            collect.second[from.index()].clone_from(row);
         }
         if self.has_no_room() || self.receive(step, from, rows).is_some() {
             self.next_round(step);
@@ -193,9 +204,15 @@ impl Passbook {
 
     /// Goes on when everybody has replied.
     fn next_round(&mut self, step: &mut Step<'_>) {
-        let Some(collect) = self.collect.take_if(|collect| collect.missing.is_empty()) else {
+        let Some(mut collect) = self.collect.take_if(|collect| collect.missing.is_empty()) else {
             return;
         };
+        if collect.round == Round::First {
+            // What others were asked to leave out.
+            let without = self.has(Mutant::CollectWithoutOwnRow).then_some(self.me);
+            let here = self.visible.rows().iter().filter(|row| Some(row.origin) != without);
+            join(&mut collect.first, here);
+        }
         if collect.round == Round::First && !self.has(Mutant::OneCollect) {
             self.collect = Some(collect);
             self.ask_round(step, Round::Second);

@@ -86,14 +86,16 @@ pub enum Message {
         id: u64,
         /// Which round of it.
         round: Round,
+        /// What is visible at the sender and need not be shown.
+        known: Version,
     },
-    /// My ledger, all of it, as customers may see it.
+    /// My ledger, as customers may see it.
     Collected {
         /// Which collect.
         id: u64,
         /// Which round of it.
         round: Round,
-        /// All rows, by member.
+        /// Its rows, without those that the receiver has asked to leave out.
         rows: Vec<Row>,
     },
 }

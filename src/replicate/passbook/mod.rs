@@ -229,7 +229,9 @@ impl Passbook {
                 self.lend(step, from, (id, priority, target));
             }
             Message::Decline { id } => self.declined(step, from, id),
-            Message::Collect { id, round } => self.show_ledger(step, from, (id, round)),
+            Message::Collect { id, round, known } => {
+                self.show_ledger(step, from, (id, round), &known);
+            }
             Message::Collected { id, round, rows } => {
                 self.collected(step, from, (id, round), rows);
             }

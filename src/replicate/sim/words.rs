@@ -167,7 +167,7 @@ pub(super) fn sent(from: Member, to: Member, message: &Message) -> String {
             target.0
         ),
         passbook::Message::Decline { id } => format!("{from} declines question {id:x} of {to}"),
-        passbook::Message::Collect { id, round: which } => {
+        passbook::Message::Collect { id, round: which, .. } => {
             format!("{from} collects from {to} (collect {id:x}, {} round)", round(*which))
         }
         passbook::Message::Collected { id, round: which, rows: shown } => {

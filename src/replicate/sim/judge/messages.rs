@@ -2,7 +2,7 @@
 
 use super::watch::Judge;
 use super::{Deed, Violation, acknowledged, closed, durable, rows};
-use crate::bank::{Member, Row};
+use crate::bank::{Member, Row, Version};
 use crate::replicate::Message;
 use crate::replicate::passbook::{Hello, Message as Said};
 
@@ -21,13 +21,20 @@ impl Judge {
                 let says = Deed::of(from, "acknowledges");
                 acknowledged::is_true(&self.disks, says, *branch, durable)
             }
-            Said::Collected { rows, .. } => {
-                let shows = Deed::of(from, "lets its peers collect");
-                let version = closed::whole(&self.truth, shows, rows)?;
-                rows.iter().try_for_each(|row| self.row(shows, row))?;
-                closed::is_closed(&self.truth, shows, &version)
+            Said::Collect { id, round, known } => {
+                self.asked.insert((from, *id, *round), known.clone());
+                Ok(())
             }
-            Said::Borrow { .. } | Said::Decline { .. } | Said::Collect { .. } => Ok(()),
+            Said::Collected { id, round, rows } => {
+                let shows = Deed::of(from, "lets its peers collect");
+                rows.iter().try_for_each(|row| self.row(shows, row))?;
+                let zero = || Version::zero(self.truth.members());
+                let known = self.asked.get(&(to, *id, *round));
+                let mut together = known.cloned().unwrap_or_else(zero);
+                rows.iter().for_each(|row| together.raise(row.origin, row.seq));
+                closed::is_closed(&self.truth, shows, &together)
+            }
+            Said::Borrow { .. } | Said::Decline { .. } => Ok(()),
         }
     }
 

@@ -104,10 +104,18 @@ fn what_is_not_durable_is_neither_shown_nor_pushed() {
     assert_eq!(broken(found), Some(Property::Durable));
     scene.sync(0);
     scene.judge.sent(Member(0), Member(1), &collected).expect("durable");
-    let rows = rows[..1].to_vec();
-    let part = Message::Passbook(Said::Collected { id: 1, round: Round::First, rows });
-    let found = scene.judge.sent(Member(0), Member(1), &part);
-    assert_eq!(broken(found), Some(Property::Closed));
+    scene.push(0, 1, 0).expect("durable");
+    scene.write(1, request(2, 1), Operation::deposit(7));
+    scene.sync(1);
+    scene.branches[1].publish();
+    let (id, round, rows) = (2, Round::First, vec![scene.branches[1].own().clone()]);
+    let part = Message::Passbook(Said::Collected { id, round, rows });
+    let found = scene.judge.sent(Member(1), Member(0), &part);
+    assert_eq!(broken(found), Some(Property::Closed), "it was paid in upon what branch 0 had");
+    let known = [1, 0].map(Seq).into_iter().collect();
+    let asked = Message::Passbook(Said::Collect { id, round, known });
+    scene.judge.sent(Member(0), Member(1), &asked).expect("a question");
+    scene.judge.sent(Member(1), Member(0), &part).expect("the rest is there");
 }
 
 #[test]
