@@ -325,7 +325,7 @@ impl Owner {
                 self.streams.say(to, message);
             }
             // In memory nothing is kept on disk.
-            Effect::Persist { .. } => {}
+            Effect::Persist { .. } | Effect::Note(_) => {}
             Effect::WakeAt(at) => self.wakes.add(at),
             Effect::Stop(stop) => return Err(stop),
         }

@@ -152,7 +152,7 @@ impl Cluster {
     fn perform(&mut self, at: Member, effect: Effect) {
         let branch = &mut self.branches[at.index()];
         match effect {
-            Effect::Persist { record } => branch.journal.push(record),
+            Effect::Persist { record, .. } => branch.journal.push(record),
             Effect::Send { to, message: AnyMessage::Passbook(message) } => {
                 let to = branch.settings.member(to).expect("a branch");
                 self.wire.push((at, to, message));
@@ -163,7 +163,7 @@ impl Cluster {
                 assert!(self.told.insert(ticket, told).is_none(), "{ticket:?} is answered twice");
             }
             Effect::Stop(reason) => branch.stopped = Some(reason),
-            Effect::Send { .. } | Effect::WakeAt(_) => {}
+            Effect::Send { .. } | Effect::WakeAt(_) | Effect::Note(_) => {}
         }
     }
 
@@ -322,7 +322,7 @@ fn start(settings: &Settings, journal: Vec<Record>) -> Result<(Passbook, Vec<Rec
     let mut effects = Vec::new();
     let replica = Passbook::start(settings.clone(), journal.clone(), &mut effects)?;
     let added = effects.into_iter().filter_map(|effect| match effect {
-        Effect::Persist { record } => Some(record),
+        Effect::Persist { record, .. } => Some(record),
         _ => None,
     });
     Ok((replica, journal.into_iter().chain(added).collect()))
