@@ -9,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::Latencies;
+use super::{Latencies, Sizes};
 
 /// What a number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum MetricKind {
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Latencies by bucket.
+    /// Latencies or sizes by bucket.
     Histogram,
 }
 
@@ -42,6 +42,8 @@ pub enum Value {
     Gauge(i64),
     /// Of a [`MetricKind::Histogram`].
     Histogram(Box<Latencies>),
+    /// Of a [`MetricKind::Histogram`] that is no time.
+    Sizes(Box<Sizes>),
 }
 
 /// One line of a metric: its labels and value.
@@ -113,6 +115,12 @@ fn encode_value(mut encoder: MetricEncoder<'_>, value: &Value) -> fmt::Result {
             latencies.sum_seconds(),
             latencies.count(),
             &latencies.buckets(),
+            None,
+        ),
+        Value::Sizes(sizes) => encoder.encode_histogram::<NoLabelSet>(
+            sizes.sum(),
+            sizes.count(),
+            &sizes.buckets(),
             None,
         ),
     }

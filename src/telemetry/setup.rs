@@ -26,6 +26,8 @@ use super::{Family, Kept, KeptTraces, Value, names};
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Spans that wait for export at most. At 20 bytes of name and a dozen attributes each, some 50 MiB.
 const EXPORT_QUEUE: usize = 65_536;
+/// Links of a span at most: a push has one for each traced write that it carries.
+const LINKS_MAX: u32 = 65_536;
 
 /// Tracing could not be set up.
 #[derive(Debug, Error)]
@@ -109,6 +111,7 @@ impl Tracing {
         let mut builder = SdkTracerProvider::builder()
             .with_resource(Resource::builder_empty().build())
             .with_sampler(Sampler::AlwaysOn)
+            .with_max_links_per_span(LINKS_MAX)
             .with_span_processor(CountEnded(Arc::clone(&ended)));
         if keep_spans > 0 {
             builder = builder.with_span_processor(kept.clone());
