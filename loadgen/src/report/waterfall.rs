@@ -64,11 +64,11 @@ fn root(trace: &KeptTrace) -> Option<&SpanData> {
     root.filter(|span| operation(span).is_some())
 }
 
-/// The pushes that carried writes of a trace, each with the span that it is linked to and how long the write
-/// waited for it.
-fn pushes(traces: &[KeptTrace], of: TraceId) -> impl Iterator<Item = (SpanId, Shown<'_>)> {
+/// What other traces have that is linked to this one, each with the span that it is linked to: pushes that
+/// carried the write, with how long that waited for them, and collects that began for another request too.
+fn linked(traces: &[KeptTrace], of: TraceId) -> impl Iterator<Item = (SpanId, Shown<'_>)> {
     let spans = traces.iter().flat_map(|trace| &trace.spans);
-    spans.filter(|span| span.name == names::span::PUSH).flat_map(move |span| {
+    spans.flat_map(move |span| {
         let links = span.links.iter().filter(move |link| link.span_context.trace_id() == of);
         links.map(move |link| {
             let waited = integer(&link.attributes, names::attribute::WAIT_US);
@@ -79,7 +79,7 @@ fn pushes(traces: &[KeptTrace], of: TraceId) -> impl Iterator<Item = (SpanId, Sh
     })
 }
 
-/// A span where it is shown.
+/// A span as it is shown.
 #[derive(Clone, Copy)]
 struct Shown<'a> {
     span: &'a SpanData,
@@ -98,7 +98,7 @@ impl Waterfall {
         let mut children: HashMap<SpanId, Vec<Shown<'_>>> = HashMap::new();
         let own =
             trace.spans.iter().map(|span| (span.parent_span_id, Shown { span, waited: None }));
-        for (parent, shown) in own.chain(pushes(traces, trace.id)) {
+        for (parent, shown) in own.chain(linked(traces, trace.id)) {
             children.entry(parent).or_default().push(shown);
         }
         for siblings in children.values_mut() {
