@@ -277,3 +277,6 @@ impl Pushes {
 fn since(begun: Instant, now: Instant) -> Duration {
     now.0.saturating_sub(begun.0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ pub use latencies::Latencies;
 pub use metrics::{Family, MetricKind, MetricName, Series, Value, encode};
 pub use opentelemetry_sdk::trace::SpanData;
 pub use otlp::{OtlpEndpoint, OtlpEndpointError};
+#[cfg(test)]
+pub(crate) use setup::spans_of;
 pub use setup::{Counts, SetupError, SpanCounters, Tracing};
 pub use sizes::Sizes;
 pub use spans::{BorrowSpan, CallSpan, CollectSpan, FanoutSpan, PushSpan, SpanContext};
