@@ -311,7 +311,9 @@ fn under_passbook_a_push_to_each_peer_is_linked_to_every_write() {
     let counted = u64::try_from(writes.len()).expect("few");
     assert_eq!(counted, accepted("deposit") + accepted("withdraw"));
     assert_eq!(pushes.len(), writes.len(), "nothing else is linked");
-    writes.into_iter().for_each(|trace| assert_pushed_to_all(trace, &pushes));
+    for trace in writes {
+        assert_pushed_to_all(trace, &pushes);
+    }
 
     let links = |(_, span): &(String, Span)| (span.span_id.clone(), span.links.len());
     let in_file: BTreeSet<_> = spans.iter().map(links).collect();

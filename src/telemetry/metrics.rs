@@ -146,12 +146,15 @@ mod tests {
     fn a_scrape_is_open_metrics_text() {
         let mut latencies = Latencies::default();
         latencies.record(Duration::from_millis(3));
+        let mut sizes = Sizes::default();
+        sizes.record(3);
         let labels = |branch: &str| vec![("branch", branch.to_owned())];
         let families = vec![
             Family::new(names::BALANCE, [(labels("1"), Value::Gauge(-5))]),
             Family::new(names::BRANCH_REQUESTS, [(labels("1"), Value::Counter(7))]),
             Family::new(names::FANOUT, [(labels("1"), Value::Histogram(Box::new(latencies)))]),
             Family::new(names::BALANCE, [(labels("2"), Value::Gauge(6))]),
+            Family::new(names::PUSH_ROWS, [(labels("1"), Value::Sizes(Box::new(sizes)))]),
         ];
         let text = encode(families).expect("encoded");
         for line in [
@@ -162,6 +165,9 @@ mod tests {
             "passbook_branch_fanout_seconds_bucket{le=\"0.004\",branch=\"1\"} 1",
             "passbook_branch_fanout_seconds_bucket{le=\"+Inf\",branch=\"1\"} 1",
             "passbook_branch_fanout_seconds_count{branch=\"1\"} 1",
+            "passbook_branch_push_rows_sum{branch=\"1\"} 3.0",
+            "passbook_branch_push_rows_bucket{le=\"2.0\",branch=\"1\"} 0",
+            "passbook_branch_push_rows_bucket{le=\"4.0\",branch=\"1\"} 1",
             "# EOF",
         ] {
             assert!(text.lines().any(|other| other == line), "no line {line} in\n{text}");

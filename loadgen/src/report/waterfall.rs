@@ -34,6 +34,7 @@ struct Bar {
     from: Duration,
     took: Duration,
     waited: Option<Duration>,
+    is_straggler: bool,
 }
 
 fn integer(attributes: &[KeyValue], name: &str) -> Option<i64> {
@@ -110,7 +111,12 @@ impl Waterfall {
         let root_shown = Shown { span: root, waited: None };
         add_rows(root_shown, &children, root.start_time, straggler, 0, &mut rows);
         let hidden = rows.len().saturating_sub(ROWS_MAX);
-        rows.truncate(ROWS_MAX);
+        // The last ones, but never the one that the write waited for.
+        while rows.len() > ROWS_MAX
+            && let Some(place) = rows.iter().rposition(|bar| !bar.is_straggler)
+        {
+            rows.remove(place);
+        }
         let kind = operation(root).unwrap_or_default();
         let number = |name| integer(&root.attributes, name).unwrap_or_default();
         let title = format!(
@@ -170,11 +176,13 @@ fn add_rows(
 ) {
     let number = |name| integer(&span.attributes, name);
     let branch = number("bank.branch").unwrap_or_default();
-    let what = match (&span.span_kind, number("bank.peer")) {
+    let peer = number("bank.peer");
+    let is_straggler = peer.is_some() && peer == straggler;
+    let what = match (&span.span_kind, peer) {
         (SpanKind::Client, None) => format!("customer calls branch {branch}"),
         (SpanKind::Client, Some(peer)) => {
             let pushed = if span.name == names::span::PUSH { "push " } else { "" };
-            let last = if Some(peer) == straggler { " (straggler)" } else { "" };
+            let last = if is_straggler { " (straggler)" } else { "" };
             format!("{pushed}to branch {peer}{last}")
         }
         (SpanKind::Internal, _) if span.name == names::span::BORROW => {
@@ -196,6 +204,7 @@ fn add_rows(
         from: span.start_time.duration_since(begun).unwrap_or_default(),
         took: took(span),
         waited,
+        is_straggler,
     });
     for child in children.get(&span.span_context.span_id()).into_iter().flatten() {
         add_rows(*child, children, begun, straggler, depth + 1, rows);

@@ -7,7 +7,7 @@ use crate::bank::{
     BranchId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, SessionId, Version,
 };
 use crate::replicate::passbook::{
-    Corrupt, Message, Passbook, Record, Row, Seq, Settings, Stop, Storage,
+    Corrupt, Message, Note, Passbook, Record, Row, Seq, Settings, Stop, Storage,
 };
 use crate::replicate::{
     Ack, Attempt, Effect, Input, Instant, Message as AnyMessage, Read, Receipt, Replication as _,
@@ -47,6 +47,7 @@ pub(super) struct Cluster {
     branches: Vec<Branch>,
     wire: Vec<(Member, Member, Message)>,
     told: HashMap<Ticket, Told>,
+    pub(super) notes: Vec<(Member, Note)>,
     now: Instant,
     last_ticket: u64,
 }
@@ -89,6 +90,7 @@ impl Cluster {
             branches: ids.iter().map(start).collect(),
             wire: Vec::new(),
             told: HashMap::new(),
+            notes: Vec::new(),
             now: Instant::default(),
             last_ticket: 0,
         }
@@ -163,7 +165,8 @@ impl Cluster {
                 assert!(self.told.insert(ticket, told).is_none(), "{ticket:?} is answered twice");
             }
             Effect::Stop(reason) => branch.stopped = Some(reason),
-            Effect::Send { .. } | Effect::WakeAt(_) | Effect::Note(_) => {}
+            Effect::Note(note) => self.notes.push((at, note)),
+            Effect::Send { .. } | Effect::WakeAt(_) => {}
         }
     }
 
