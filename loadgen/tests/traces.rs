@@ -264,7 +264,7 @@ fn served<'a>(trace: &Trace<'a>) -> Vec<&'a str> {
 }
 
 /// Walks an accepted write's trace under passbook, at three branches: a push to each peer is linked to its
-/// fan-out, which ends with the last of them.
+/// fan-out, which ends with the last of them. It may be that a peer heard of the write from the other one first.
 fn assert_pushed_to_all(trace: &Trace<'_>, pushes: &HashMap<&[u8], Vec<&Span>>) {
     let (_, serving) = trace.only_child(&trace.root().1.span_id);
     let within = trace.children_of(&serving.span_id);
@@ -274,17 +274,25 @@ fn assert_pushed_to_all(trace: &Trace<'_>, pushes: &HashMap<&[u8], Vec<&Span>>) 
     let told = ["bank.fanout.width", "bank.fanout.acked"].map(|name| integer(fanout, name));
     assert_eq!(told, [2, 2]);
     let branch = integer(fanout, "bank.branch");
-    let linked = pushes.get(&fanout.span_id[..]).expect("pushes");
+    let linked = pushes.get(&fanout.span_id[..]).map_or(&[][..], Vec::as_slice);
     let peers: BTreeSet<i64> = linked.iter().map(|push| integer(push, "bank.peer")).collect();
     let fellows: BTreeSet<i64> = (1..=3).filter(|id| *id != branch).collect();
-    assert_eq!((linked.len(), peers), (2, fellows), "a push to each peer, once");
+    assert!(peers.is_subset(&fellows) && linked.len() == peers.len(), "to each peer once");
+    let relayed = usize::try_from(integer(fanout, "bank.fanout.relayed")).expect("a count");
+    assert_eq!(linked.len() + relayed, 2, "a push to each peer");
     for push in linked {
         assert_eq!(integer(push, "bank.branch"), branch);
         assert!(push.start_time_unix_nano >= fanout.start_time_unix_nano);
-        assert!(push.end_time_unix_nano <= fanout.end_time_unix_nano);
     }
-    let last = linked.iter().max_by_key(|push| push.end_time_unix_nano).expect("two");
-    assert_eq!(integer(fanout, "bank.fanout.straggler"), integer(last, "bank.peer"));
+    // Others' rows that ride along may be acknowledged later than the write.
+    let alone = linked.iter().all(|push| integer(push, "passbook.push.rows") == 1);
+    let ends = || linked.iter().map(|push| push.end_time_unix_nano);
+    assert!(!alone || ends().all(|end| end <= fanout.end_time_unix_nano));
+    let straggler = integer(fanout, "bank.fanout.straggler");
+    let last = linked.iter().max_by_key(|push| push.end_time_unix_nano);
+    assert!(fellows.contains(&straggler));
+    let is_last = last.is_some_and(|push| integer(push, "bank.peer") == straggler);
+    assert!(!alone || relayed > 0 || is_last, "{straggler} is not the last of {linked:?}");
 }
 
 #[test]
@@ -310,7 +318,7 @@ fn under_passbook_a_push_to_each_peer_is_linked_to_every_write() {
     let writes: Vec<_> = operations.iter().filter(|trace| !served(trace).is_empty()).collect();
     let counted = u64::try_from(writes.len()).expect("few");
     assert_eq!(counted, accepted("deposit") + accepted("withdraw"));
-    assert_eq!(pushes.len(), writes.len(), "nothing else is linked");
+    assert!(pushes.len() <= writes.len(), "nothing else is linked");
     for trace in writes {
         assert_pushed_to_all(trace, &pushes);
     }

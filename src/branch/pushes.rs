@@ -38,6 +38,8 @@ struct Written {
     /// How many peers have to acknowledge it before that, and how many have.
     needed: usize,
     acked: usize,
+    /// How many of them heard of it from another branch first: it rode along with that one's push.
+    relayed: usize,
     straggler: Option<BranchId>,
 }
 
@@ -51,7 +53,7 @@ struct UnderWay {
 #[derive(Debug)]
 struct Peer {
     id: BranchId,
-    /// How much of the own log was pushed to it on this stream.
+    /// How much of the own log was pushed to it on this stream, or need not be.
     pushed: Seq,
     /// How much of it the peer ever acknowledged.
     acked: Seq,
@@ -122,6 +124,7 @@ impl Pushes {
             fanout: Some(fanout),
             needed: asked.ack.needed(self.peers.len() + 1) - 1,
             acked: 0,
+            relayed: 0,
             straggler: None,
         });
     }
@@ -142,6 +145,7 @@ impl Pushes {
         };
         if let Some(fanout) = written.fanout.take() {
             let complete = receipt.is_some_and(|receipt| receipt.seq.is_some());
+            fanout.note_relayed(written.relayed);
             fanout.end(written.acked, complete, written.straggler);
         }
         self.forget();
@@ -250,8 +254,9 @@ impl Pushes {
         if !peer.under_way.is_empty() {
             peer.under_way.extract_if(.., covered).for_each(|push| push.span.end());
         }
-        let before = peer.acked;
+        let (before, pushed) = (peer.acked, peer.pushed);
         peer.acked = held.max(before);
+        peer.pushed = held.max(pushed);
         if self.writes.is_empty() {
             return;
         }
@@ -259,6 +264,7 @@ impl Pushes {
         let until = self.writes.partition_point(|written| written.seq <= held);
         for written in self.writes.range_mut(first..until.max(first)) {
             written.acked += 1;
+            written.relayed += usize::from(written.seq > pushed);
             if written.acked == written.needed {
                 written.straggler = Some(from);
             }

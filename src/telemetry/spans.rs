@@ -182,6 +182,7 @@ impl FanoutSpan {
             "bank.fanout.width" = integer(width),
             "bank.fanout.acked" = Empty,
             "bank.fanout.straggler" = Empty,
+            "bank.fanout.relayed" = Empty,
         );
         let span = adopt(span, parent);
         let context = span.context();
@@ -191,6 +192,11 @@ impl FanoutSpan {
     /// What the calls to peers are given.
     pub fn context(&self) -> SpanContext {
         self.context.clone()
+    }
+
+    /// So many of the peers that hold the write have it from another branch.
+    pub fn note_relayed(&self, relayed: usize) {
+        self.span.record("bank.fanout.relayed", integer(relayed));
     }
 
     /// Ends it: how many peers hold the write, and whose answer was the last one that was waited for, if any

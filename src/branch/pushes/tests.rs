@@ -139,6 +139,31 @@ fn a_push_on_a_stream_that_breaks_is_unfinished_and_the_next_stream_carries_the_
     assert_eq!(integer(&fanout.attributes, "bank.fanout.straggler"), None, "nobody was awaited");
 }
 
+/// A push of another branch may bring the write to a peer while that peer's own push is still to come.
+#[test]
+fn a_write_that_a_peer_has_from_another_branch_is_relayed_and_in_no_later_push() {
+    let spans = spans_of(|| {
+        let mut bench = Bench::new();
+        for seq in [1, 2] {
+            bench.asked(seq, Ack::All);
+            bench.written(seq);
+        }
+        bench.push(OTHERS[1], 1);
+        bench.acknowledge(OTHERS[0], 1);
+        bench.push(OTHERS[0], 2);
+        for peer in OTHERS {
+            bench.acknowledge(peer, 2);
+        }
+        bench.answered(1);
+        bench.answered(2);
+    });
+    let relayed = |span: &SpanData| integer(&span.attributes, "bank.fanout.relayed");
+    let of: Vec<_> = named(&spans, "fanout").into_iter().map(relayed).collect();
+    assert_eq!(of, [Some(1), Some(1)], "the first to branch 1, the second to branch 3");
+    let links: Vec<_> = named(&spans, "push").into_iter().map(|push| push.links.len()).collect();
+    assert_eq!(links, [1, 1]);
+}
+
 #[test]
 fn a_write_without_an_answer_has_an_incomplete_fan_out() {
     let spans = spans_of(|| {
