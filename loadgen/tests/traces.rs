@@ -329,9 +329,6 @@ fn under_passbook_a_push_to_each_peer_is_linked_to_every_write() {
     assert!(in_file == at_collector, "{} and {}", in_file.len(), at_collector.len());
     let said = stdout(&ran);
     assert!(said.contains("traces kept, none dropped"), "{said}");
-    for row in ["fan-out, 2 of 2 acknowledged", "push to branch ", " (straggler)"] {
-        assert!(said.contains(row), "no {row:?} in {said}");
-    }
 }
 
 #[test]

@@ -194,7 +194,11 @@ fn add_rows(
         (SpanKind::Internal, _) => {
             let number = |name| number(name).unwrap_or_default();
             let (acked, width) = (number("bank.fanout.acked"), number("bank.fanout.width"));
-            format!("fan-out, {acked} of {width} acknowledged")
+            let relayed = match number("bank.fanout.relayed") {
+                0 => String::new(),
+                relayed => format!(", {relayed} by way of others"),
+            };
+            format!("fan-out, {acked} of {width} acknowledged{relayed}")
         }
         _ if depth > 1 => format!("branch {branch} applies"),
         _ => format!("branch {branch} serves"),
