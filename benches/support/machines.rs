@@ -118,7 +118,7 @@ impl Machines {
                     }
                 }
                 Effect::Stop(stop) => panic!("branch {from} stopped: {stop}"),
-                Effect::Persist { .. } | Effect::WakeAt(_) => {}
+                Effect::Persist { .. } | Effect::WakeAt(_) | Effect::Note(_) => {}
             }
         }
     }

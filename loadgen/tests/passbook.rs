@@ -87,6 +87,32 @@ fn alone_a_write_costs_a_frame_to_each_peer_and_one_back_and_with_others_less() 
 }
 
 #[test]
+fn the_slowest_write_is_shown_with_the_pushes_that_carried_it_and_the_one_that_it_waited_for() {
+    let home = folder();
+    let input = r#"[
+      {"id": 1, "type": "customer", "events": [
+        {"id": 1, "interface": "deposit", "money": 5, "branch": 2}]},
+      {"id": 1, "type": "branch", "balance": 0},
+      {"id": 2, "type": "branch", "balance": 0},
+      {"id": 3, "type": "branch", "balance": 0}
+    ]"#;
+    write(&home, "input.json", input);
+    let arguments = ["replay", "input.json", "--replication", "passbook", "--trace-sample", "100%"];
+    let ran = run(&home, &[&arguments[..], &["--out", "run"]].concat());
+    let said = stdout(&ran);
+    assert_eq!(code(&ran), 0, "{said}{}", stderr(&ran));
+    let row = |label: &str| {
+        let found = said.lines().find(|line| line.trim_start().starts_with(label));
+        found.unwrap_or_else(|| panic!("no {label:?} in {said}"))
+    };
+    row("fan-out, 2 of 2 acknowledged ");
+    let pushes = ["push to branch 1 ", "push to branch 3 "].map(row);
+    assert!(pushes.iter().all(|push| push.contains(" ms, after ")), "{said}");
+    let stragglers = pushes.iter().filter(|push| push.contains(" (straggler) "));
+    assert_eq!(stragglers.count(), 1, "{said}");
+}
+
+#[test]
 fn branches_in_processes_replicate_by_it_as_well() {
     let size = ["--customers", "30", "--events", "8", "--opening-balance", "100", "--process"];
     let (_, report) = passes(&size);

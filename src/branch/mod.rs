@@ -10,10 +10,12 @@
 //! nothing is locked.
 
 mod clock;
+mod errands;
 mod fanouts;
 mod handle;
 mod link;
 mod owner;
+mod pushes;
 mod seeds;
 mod server;
 mod services;

@@ -11,12 +11,14 @@ use super::clock::Clock;
 use super::fanouts::Fanouts;
 use super::handle::{BranchHandle, Command, Told};
 use super::link::{Delivered, Delivery, Propagation};
-use super::statistics::Statistics;
+use super::pushes::Pushes;
+use super::statistics::{Queues, Statistics};
 use super::streams::Streams;
 use super::wakes::Wakes;
 use crate::bank::{BranchId, Money, Operation};
 use crate::replicate::passbook::Stop;
 use crate::replicate::{self, Effect, Input, Message, Replication, Ticket, Transport, WriteId};
+use crate::telemetry::Family;
 
 /// Requests that may wait for the owner. It never waits itself, so this fills only if it is starved.
 const QUEUE: usize = 16_384;
@@ -102,6 +104,7 @@ pub(super) struct Owner {
     waiting: HashMap<Ticket, Waiting>,
     asking: HashMap<WriteId, oneshot::Sender<bool>>,
     fanouts: Fanouts,
+    pushes: Pushes,
     statistics: Statistics,
     /// Requests to peers and their answers.
     call_frames: u64,
@@ -138,6 +141,7 @@ impl Owner {
             waiting: HashMap::new(),
             asking: HashMap::new(),
             fanouts: Fanouts::new(info.id, info.peers.len()),
+            pushes: Pushes::new(info.id, info.peers.iter().map(|peer| peer.id)),
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
             call_frames: 0,
             id: info.id,
@@ -207,8 +211,12 @@ impl Owner {
                 let ticket = self.next_ticket();
                 let waiting = Waiting { operation: request.operation, since, reply };
                 self.waiting.insert(ticket, waiting);
-                if let Some(parent) = trace {
-                    self.fanouts.expect(ticket, parent);
+                match (trace, self.replica.transport()) {
+                    (None, _) => {}
+                    (Some(parent), Transport::Calls) => self.fanouts.expect(ticket, parent),
+                    (Some(parent), Transport::Streams) => {
+                        self.pushes.expect(ticket, parent, request.ack);
+                    }
                 }
                 self.inputs.push_back(Input::Submit { ticket, request });
             }
@@ -228,16 +236,21 @@ impl Owner {
             Command::Delivered(delivered) => self.delivered(&delivered),
             Command::Linked { peer, stream, outgoing } => {
                 self.streams.opened(peer, stream, outgoing);
+                self.pushes.cut(peer);
                 self.inputs.push_back(Input::PeerUp { peer });
             }
             Command::Heard { peer, stream, messages } => {
                 if self.streams.is_newest(peer, stream) {
+                    for message in &messages {
+                        self.pushes.hears(now, peer, message, &mut self.statistics);
+                    }
                     let inputs = messages.into_iter().map(Message::Passbook);
                     self.inputs.extend(inputs.map(|message| Input::Peer { from: peer, message }));
                 }
             }
             Command::Unlinked { peer, stream } => {
                 if self.streams.broke(peer, stream) {
+                    self.pushes.cut(peer);
                     self.inputs.push_back(Input::PeerDown { peer });
                 }
             }
@@ -249,7 +262,7 @@ impl Owner {
                 let _ = reply.send(self.call_frames + self.streams.sent);
             }
             Command::Families(reply) => {
-                let _ = reply.send(self.statistics.families(self.id, &self.replica.audit()));
+                let _ = reply.send(self.families());
             }
         }
         self.perform_all(now)
@@ -272,6 +285,17 @@ impl Owner {
         ticket
     }
 
+    fn families(&self) -> Vec<Family> {
+        let links = self.links.iter().map(|(peer, l)| (*peer, l.max_capacity() - l.capacity()));
+        let queues = Queues {
+            commands: self.queue.len(),
+            requests: self.waiting.len(),
+            messages: links.chain(self.streams.queued()).collect(),
+            frames: [("sent", self.streams.sent), ("dropped", self.streams.dropped)],
+        };
+        self.statistics.families(self.id, &self.replica.audit(), &queues)
+    }
+
     fn delivered(&mut self, delivered: &Delivered) {
         let Delivered { to, id, delivery, took } = *delivered;
         let applied = delivery == Delivery::Applied;
@@ -292,7 +316,7 @@ impl Owner {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             for effect in effects.drain(..) {
-                self.perform(effect)?;
+                self.perform(now, effect)?;
             }
             // Keeps its room for the next time.
             self.effects = effects;
@@ -303,10 +327,11 @@ impl Owner {
         }
     }
 
-    fn perform(&mut self, effect: Effect) -> Result<(), Stop> {
+    fn perform(&mut self, now: replicate::Instant, effect: Effect) -> Result<(), Stop> {
         match effect {
             Effect::Reply { ticket, answer, receipt } => {
                 self.fanouts.answered(ticket);
+                self.pushes.answered(ticket, receipt.as_ref());
                 if let Some(Waiting { operation, since, reply }) = self.waiting.remove(&ticket) {
                     self.statistics.answered(operation, answer.outcome, since.elapsed());
                     // A customer who stopped waiting knows no outcome; the write stays.
@@ -329,10 +354,12 @@ impl Owner {
                 }
             }
             Effect::Send { to, message: Message::Passbook(message) } => {
+                self.pushes.says(now, to, &message, &mut self.statistics);
                 self.streams.say(to, message);
             }
             // In memory nothing is kept on disk.
-            Effect::Persist { .. } => {}
+            Effect::Persist { record, ticket } => self.pushes.written(now, ticket, &record),
+            Effect::Note(note) => self.pushes.noted(&note, &mut self.statistics),
             Effect::WakeAt(at) => self.wakes.add(at),
             Effect::Stop(stop) => return Err(stop),
         }

@@ -119,6 +119,14 @@ impl Outgoing {
             Self::Accepted(frames) => frames.try_send(Ok(frame)).is_ok(),
         }
     }
+
+    /// How many frames wait in it.
+    pub(super) fn queued(&self) -> usize {
+        match self {
+            Self::Dialed(frames) => frames.max_capacity() - frames.capacity(),
+            Self::Accepted(frames) => frames.max_capacity() - frames.capacity(),
+        }
+    }
 }
 
 /// Announces a stream to the owner and hands on what comes in, until it breaks.

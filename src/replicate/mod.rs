@@ -198,6 +198,8 @@ pub enum Effect {
     Persist {
         /// What to write down.
         record: passbook::Record,
+        /// Whose request that carries out. It is no part of the journal.
+        ticket: Option<Ticket>,
     },
     /// Say something to a peer.
     Send {
@@ -219,6 +221,8 @@ pub enum Effect {
     WakeAt(Instant),
     /// End the branch: it must not serve any more.
     Stop(passbook::Stop),
+    /// There is nothing to do: it says to whoever watches why a request takes its time.
+    Note(passbook::Note),
 }
 
 /// What an answer was made from.

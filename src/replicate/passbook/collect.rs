@@ -10,7 +10,7 @@
 //!   instant (the double collect of Afek et al., 1993).
 
 use super::queries::Snapshot;
-use super::{Message, Mutant, Passbook, ROUNDS_MAX, Round, Step};
+use super::{Message, Mutant, Note, Passbook, ROUNDS_MAX, Round, Step};
 use crate::bank::{Answer, Member, Money, Outcome, Rejection, Row, Version};
 use crate::replicate::{Effect, Instant, Receipt, Ticket};
 
@@ -108,6 +108,10 @@ impl Passbook {
             }
             return;
         }
+        let withdrawals = self.withdrawals.values().filter(|_| proves);
+        let waiting = withdrawals.map(|queued| queued.pending.ticket);
+        let waiting = waiting.chain(now.iter().map(|snapshot| snapshot.ticket)).collect();
+        step.effects.push(Effect::Note(Note::CollectBegins { waiting }));
         let mut first = self.visible.rows().to_vec();
         if self.has(Mutant::CollectWithoutOwnRow) {
             first[self.me.index()] = Row::empty(self.me);
@@ -218,6 +222,7 @@ impl Passbook {
             self.ask_round(step, Round::Second);
             return;
         }
+        step.effects.push(Effect::Note(Note::CollectEnds { complete: true }));
         self.judge_withdrawals(step, &collect);
         self.judge_snapshots(step, &collect);
         self.start_collect(step);
@@ -296,6 +301,7 @@ impl Passbook {
     /// A branch was lost: nothing can be proved without it.
     pub(super) fn abort_collect(&mut self, step: &mut Step<'_>) {
         if let Some(collect) = self.collect.take() {
+            step.effects.push(Effect::Note(Note::CollectEnds { complete: false }));
             for Snapshot { ticket, .. } in collect.snapshots {
                 let outcome = Outcome::Rejected(Rejection::RightsUnavailable);
                 self.reply(step, ticket, outcome, None);

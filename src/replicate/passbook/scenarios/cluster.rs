@@ -7,7 +7,7 @@ use crate::bank::{
     BranchId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, SessionId, Version,
 };
 use crate::replicate::passbook::{
-    Corrupt, Message, Passbook, Record, Row, Seq, Settings, Stop, Storage,
+    Corrupt, Message, Note, Passbook, Record, Row, Seq, Settings, Stop, Storage,
 };
 use crate::replicate::{
     Ack, Attempt, Effect, Input, Instant, Message as AnyMessage, Read, Receipt, Replication as _,
@@ -47,6 +47,7 @@ pub(super) struct Cluster {
     branches: Vec<Branch>,
     wire: Vec<(Member, Member, Message)>,
     told: HashMap<Ticket, Told>,
+    pub(super) notes: Vec<(Member, Note)>,
     now: Instant,
     last_ticket: u64,
 }
@@ -89,6 +90,7 @@ impl Cluster {
             branches: ids.iter().map(start).collect(),
             wire: Vec::new(),
             told: HashMap::new(),
+            notes: Vec::new(),
             now: Instant::default(),
             last_ticket: 0,
         }
@@ -152,7 +154,7 @@ impl Cluster {
     fn perform(&mut self, at: Member, effect: Effect) {
         let branch = &mut self.branches[at.index()];
         match effect {
-            Effect::Persist { record } => branch.journal.push(record),
+            Effect::Persist { record, .. } => branch.journal.push(record),
             Effect::Send { to, message: AnyMessage::Passbook(message) } => {
                 let to = branch.settings.member(to).expect("a branch");
                 self.wire.push((at, to, message));
@@ -163,6 +165,7 @@ impl Cluster {
                 assert!(self.told.insert(ticket, told).is_none(), "{ticket:?} is answered twice");
             }
             Effect::Stop(reason) => branch.stopped = Some(reason),
+            Effect::Note(note) => self.notes.push((at, note)),
             Effect::Send { .. } | Effect::WakeAt(_) => {}
         }
     }
@@ -322,7 +325,7 @@ fn start(settings: &Settings, journal: Vec<Record>) -> Result<(Passbook, Vec<Rec
     let mut effects = Vec::new();
     let replica = Passbook::start(settings.clone(), journal.clone(), &mut effects)?;
     let added = effects.into_iter().filter_map(|effect| match effect {
-        Effect::Persist { record } => Some(record),
+        Effect::Persist { record, .. } => Some(record),
         _ => None,
     });
     Ok((replica, journal.into_iter().chain(added).collect()))

@@ -209,6 +209,7 @@ impl<R: Replication> Sim<'_, R> {
                     self.next_operation(customer);
                 }
             }
+            Effect::Note(_) => {}
             Effect::WakeAt(at) => self.arrange(at.max(self.now), from, Input::Tick),
             Effect::Stop(stop) => panic!("branch {from} stopped: {stop}"),
         }
