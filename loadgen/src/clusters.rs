@@ -17,6 +17,7 @@ use tonic::transport::Channel;
 
 use crate::customers::{ConnectError, connect, inspect, ready, state};
 use crate::queried::{Queried, QueriedError};
+use crate::report::Lost;
 use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 
 /// How long a branch may take to be connected, to become ready and to tell its state. Apart from the
@@ -216,11 +217,34 @@ impl Branches {
         states
     }
 
-    /// Ends what was started for the run in order. Blocks.
-    pub fn end(self) -> Result<(), ClustersError> {
-        drop((self.channels, self.queried));
-        self.embedded.map_or(Ok(()), Cluster::end)?;
-        Ok(self.processes.map_or(Ok(()), ProcessCluster::end)?)
+    /// Ends what was started for the run in order, and names the branches that were not there to the end:
+    /// those that ended by themselves, and those that are not among `states`. Blocks.
+    pub fn end(self, states: &[BranchState]) -> Result<Vec<Lost>, ClustersError> {
+        let Self { embedded, processes, channels, queried, addresses, .. } = self;
+        drop((channels, queried));
+        let mut lost: Vec<Lost> = processes.map_or_else(Vec::new, |processes| {
+            let ended = processes.end_all().into_iter();
+            ended.map(|(branch, error)| Lost { branch, how: error.to_string() }).collect()
+        });
+        match embedded.map_or(Ok(()), Cluster::end) {
+            Err(ClusterError::Serve { branch, source }) => {
+                let how = format!("branch {branch} ended by itself: {source}");
+                lost.push(Lost { branch, how });
+            }
+            ended => ended?,
+        }
+        for (branch, address) in addresses {
+            let known = states.iter().any(|state| state.branch == branch)
+                || lost.iter().any(|lost| lost.branch == branch);
+            if !known {
+                let how = format!(
+                    "branch {branch} at {address} did not answer at the end: what it holds is unknown"
+                );
+                lost.push(Lost { branch, how });
+            }
+        }
+        lost.sort_by_key(|lost| lost.branch);
+        Ok(lost)
     }
 }
 

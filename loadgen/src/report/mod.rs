@@ -1,6 +1,7 @@
 //! What a run came to: for people, for programs, and as an exit code.
 
 mod metrics;
+mod rejected;
 mod summary;
 mod text;
 mod unanswered;
@@ -9,7 +10,7 @@ mod waterfall;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use passbook::bank::Money;
+use passbook::bank::{BranchId, Money};
 use passbook::check::Verdict;
 use passbook::files::Output;
 use passbook::replicate::{Locking, Read, Scheme};
@@ -19,6 +20,7 @@ use crate::customers::{Kind, KindRecord, Ran};
 use crate::judge::{Check, verdict};
 use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 
+use rejected::Rejected;
 use unanswered::Unanswered;
 
 pub use metrics::families;
@@ -89,6 +91,7 @@ pub struct Report {
     /// By kind, then all together.
     rows: Vec<Row>,
     unanswered: Unanswered,
+    rejected: Rejected,
     checks: Vec<Check>,
     waterfall: Option<Waterfall>,
     traces_of_operations: TraceOf,
@@ -108,6 +111,17 @@ pub struct ClusterFacts {
     pub opening: Money,
     /// The name of the replication scheme.
     pub replication: String,
+    /// Those that were not there to the end.
+    pub lost: Vec<Lost>,
+}
+
+/// A branch that died, or that did not answer any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Which branch.
+    pub branch: BranchId,
+    /// What is known of it, in a sentence that names the branch.
+    pub how: String,
 }
 
 /// Everything a run brought home.
@@ -140,6 +154,7 @@ impl Report {
             measured: ran.measured,
             rows,
             unanswered: Unanswered::of(&ran.records),
+            rejected: Rejected::of(&ran.records),
             checks,
             waterfall: Waterfall::slowest_write(&kept.traces),
             traces_of_operations: TraceOf::new(&kept.traces),
@@ -162,9 +177,10 @@ impl Report {
         self
     }
 
-    /// The worst verdict on what was promised.
+    /// The worst verdict on what was promised; of a bank that has lost a branch not everything is known.
     pub fn verdict(&self) -> Verdict {
-        verdict(&self.checks)
+        let at_best = if self.cluster.lost.is_empty() { Verdict::Pass } else { Verdict::Unknown };
+        verdict(&self.checks).max(at_best)
     }
 
     /// What the process is to end with.

@@ -23,6 +23,8 @@ pub struct Summary {
     throughput_per_s: f64,
     measured_s: f64,
     operations: BTreeMap<&'static str, Outcomes>,
+    /// Counts by reason.
+    rejections: BTreeMap<&'static str, u64>,
     latency: BTreeMap<&'static str, Latency>,
     checks: Vec<CheckRecord>,
     cluster: ClusterRecord,
@@ -100,6 +102,14 @@ struct ClusterRecord {
     ack: &'static str,
     read: &'static str,
     opening_balance: i64,
+    /// Branches that were not there to the end.
+    lost: Vec<LostRecord>,
+}
+
+#[derive(Debug, Serialize)]
+struct LostRecord {
+    branch: u32,
+    how: String,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -147,6 +157,7 @@ impl Report {
             throughput_per_s: self.throughput_per_s(),
             measured_s: self.measured.as_secs_f64(),
             operations: kinds.map(outcomes).collect(),
+            rejections: self.rejected.by_key(),
             latency: self.rows.iter().map(latency).collect(),
             checks: self.check_records(),
             cluster: ClusterRecord {
@@ -158,6 +169,7 @@ impl Report {
                 ack: self.scenario.ack.name(),
                 read: self.read().name(),
                 opening_balance: self.cluster.opening.minor_units(),
+                lost: self.lost_records(),
             },
             workload: self.workload_record(),
             traces: TracesRecord {
@@ -167,6 +179,12 @@ impl Report {
                 beyond_bound_spans: self.traces.beyond_bound,
             },
         }
+    }
+
+    fn lost_records(&self) -> Vec<LostRecord> {
+        let record =
+            |lost: &super::Lost| LostRecord { branch: lost.branch.0, how: lost.how.clone() };
+        self.cluster.lost.iter().map(record).collect()
     }
 
     fn check_records(&self) -> Vec<CheckRecord> {
