@@ -4,18 +4,16 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{Ack, StateRequest, WriteReply, WriteRequest, WriteResult};
 use serde_json::Value;
+use support::branches::Addresses;
 use support::processes::{Process, children, ports, signal, until};
 use support::{folder, json, loadgen};
 use tempfile::TempDir;
-use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
@@ -29,9 +27,7 @@ const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// Three branches as processes, of which each can be killed and started again where it was.
 struct Branches {
-    addresses: Vec<SocketAddr>,
-    /// They keep the ports while nobody listens there: bound for reuse, they are in no branch's way.
-    _reserved: Vec<TcpSocket>,
+    addresses: Addresses,
     /// Those that run, by place.
     processes: Vec<Option<Process>>,
     calls: Runtime,
@@ -39,33 +35,24 @@ struct Branches {
 
 impl Branches {
     fn start() -> Self {
-        let reserve = |_| {
-            let socket = TcpSocket::new_v4().expect("a socket");
-            socket.set_reuseaddr(true).expect("a socket option");
-            socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
-            socket
-        };
-        let reserved: Vec<TcpSocket> = (1..=3).map(reserve).collect();
-        let address = |socket: &TcpSocket| socket.local_addr().expect("bound");
-        let addresses = reserved.iter().map(address).collect();
-        let calls = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let calls = calls.expect("a runtime");
-        let mut branches = Self { addresses, _reserved: reserved, processes: Vec::new(), calls };
+        let addresses = Addresses::reserve(3);
+        let mut branches = Self { addresses, processes: Vec::new(), calls: runtime() };
         branches.processes = (1..=3).map(|id| Some(branches.serve(id))).collect();
         branches
     }
 
-    /// `branch serve`, always with the same arguments.
+    /// Always with the same arguments.
     fn serve(&self, id: usize) -> Process {
-        let mut command = Command::new(branch());
-        command.args(["serve", "--replication", "passbook", "--id", &id.to_string()]);
-        for (peer, address) in (1..).zip(&self.addresses) {
-            match peer == id {
-                true => command.args(["--listen", &address.to_string()]),
-                false => command.args(["--peer", &format!("{peer}={address}")]),
-            };
-        }
-        Process::start(&mut command)
+        let peers: Vec<usize> = (1..=3).filter(|peer| *peer != id).collect();
+        self.addresses.serve(id, &peers, &["--replication", "passbook"])
+    }
+
+    /// Waits until customers have written at branch 1.
+    fn begin(&self) {
+        until("customers are served", || {
+            let count = accepted(&self.calls, self.addresses.of(1));
+            count.filter(|count| *count >= PROGRESS)
+        });
     }
 
     fn pid(&self, id: usize) -> u32 {
@@ -80,7 +67,7 @@ impl Branches {
 
     /// How many writes each of these has accepted from customers.
     fn accepted<const N: usize>(&self, ids: [usize; N]) -> [u64; N] {
-        ids.map(|id| accepted(&self.calls, self.addresses[id - 1]).expect("it answers"))
+        ids.map(|id| accepted(&self.calls, self.addresses.of(id)).expect("it answers"))
     }
 
     /// Waits until customers have written more at each of these.
@@ -93,24 +80,23 @@ impl Branches {
     }
 
     fn deposit(&self, id: usize, ack: Ack, limit: Duration) -> Result<WriteReply, Status> {
-        deposit(&self.calls, self.addresses[id - 1], ack, limit)
+        deposit(&self.calls, self.addresses.of(id), ack, limit)
     }
 
     /// Customers who come until they are told to stop.
     fn load(&self, home: &TempDir, ack: &str) -> Process {
-        let target = self.addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
+        let target =
+            self.addresses.all.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
         let mut command = loadgen(home);
         command.args(["--target", &target, "--customers", "30", "--roam", "0.2"]);
         command.args(["--duration", "1h", "--timeout", TIMEOUT, "--ack", ack]);
-        Process::start(&mut command)
+        Process::start(command.args(["--metrics-listen", "127.0.0.1:0"]))
     }
 }
 
-/// The `branch` binary, which belongs to the other package.
-fn branch() -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_BIN_EXE_loadgen")).with_file_name("branch");
-    assert!(path.is_file(), "there is no {}: cargo build --bin branch", path.display());
-    path
+fn runtime() -> Runtime {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime")
 }
 
 fn channel(address: SocketAddr) -> Channel {
@@ -134,6 +120,22 @@ fn deposit(
     request.set_timeout(limit);
     let made = async { BankClient::new(channel(address)).deposit(request).await };
     calls.block_on(made).map(tonic::Response::into_inner)
+}
+
+/// How many operations of a run's customers have ended so, by its metrics.
+fn ended(run: &Process, outcome: &str) -> u64 {
+    let address = until("the run is on", || {
+        let said = run.said();
+        let address = said.lines().find_map(|line| line.strip_prefix("metrics at "));
+        address.map(str::to_owned)
+    });
+    let text = ureq::get(&address).call().expect("served").body_mut().read_to_string();
+    let text = text.expect("text");
+    let counts = text.lines().filter(|line| line.starts_with("passbook_customer_operations_total"));
+    let counts = counts.filter(|line| line.contains(&format!("outcome=\"{outcome}\"")));
+    counts
+        .map(|line| line.rsplit(' ').next().expect("a value").parse::<u64>().expect("a count"))
+        .sum()
 }
 
 /// Ends a run: its report, which must not find anything wrong, and what it printed.
@@ -165,10 +167,7 @@ fn a_killed_branch_is_named_the_others_go_on_and_it_is_not_let_in_again() {
     let home = folder();
     let mut branches = Branches::start();
     let run = branches.load(&home, "majority");
-    until("customers are served", || {
-        let accepted = accepted(&branches.calls, branches.addresses[0]);
-        accepted.filter(|count| *count >= PROGRESS)
-    });
+    branches.begin();
     branches.kill(2);
     branches.go_on([1, 3]);
 
@@ -181,7 +180,7 @@ fn a_killed_branch_is_named_the_others_go_on_and_it_is_not_let_in_again() {
     let (summary, report) = unknown(&home, run);
     let lost = &summary["cluster"]["lost"];
     assert_eq!((lost[0]["branch"].as_u64(), lost[1].is_null()), (Some(2), true), "{lost}");
-    let told = format!("branch 2 at {} did not answer at the end", branches.addresses[1]);
+    let told = format!("branch 2 at {} did not answer at the end", branches.addresses.of(2));
     assert!(report.contains(&told), "{report}");
     for property in ["conservation", "convergence", "overdraft"] {
         assert_eq!(verdict(&summary, property), "unknown", "a dead branch's state: {report}");
@@ -194,17 +193,14 @@ fn without_a_branch_nothing_is_acknowledged_by_all() {
     let home = folder();
     let mut branches = Branches::start();
     let run = branches.load(&home, "all");
-    until("customers are served", || {
-        let accepted = accepted(&branches.calls, branches.addresses[0]);
-        accepted.filter(|count| *count >= PROGRESS)
-    });
+    branches.begin();
     branches.kill(3);
     let refused = until("writes are refused before they are staged", || {
         let reply = branches.deposit(1, Ack::All, Duration::from_secs(1)).ok()?;
         (reply.result() != WriteResult::Success).then_some(reply)
     });
     assert_eq!(refused.result(), WriteResult::TooFewBranches);
-    // So are those of customers who come from now on: they are at each branch, and none waits for long.
+    until("customers are refused as well", || (ended(&run, "rejected") > 0).then_some(()));
     let majority = branches.deposit(2, Ack::Majority, Duration::from_mins(1)).expect("answered");
     assert_eq!((majority.result(), majority.achieved), (WriteResult::Success, 2));
 
@@ -220,10 +216,7 @@ fn a_branch_that_stands_still_for_a_while_is_caught_up_with_when_it_goes_on() {
     let home = folder();
     let branches = Branches::start();
     let run = branches.load(&home, "majority");
-    until("customers are served", || {
-        let accepted = accepted(&branches.calls, branches.addresses[0]);
-        accepted.filter(|count| *count >= PROGRESS)
-    });
+    branches.begin();
     signal(branches.pid(3), "-STOP");
     let begun = Instant::now();
     let late = branches.deposit(1, Ack::All, Duration::from_millis(500)).expect_err("not by all");
@@ -235,9 +228,8 @@ fn a_branch_that_stands_still_for_a_while_is_caught_up_with_when_it_goes_on() {
         assert_eq!(reply.result(), WriteResult::Success);
     }
     signal(branches.pid(3), "-CONT");
-    let all = until("it has caught up", || {
-        branches.deposit(1, Ack::All, Duration::from_secs(1)).ok()
-    });
+    let all =
+        until("it has caught up", || branches.deposit(1, Ack::All, Duration::from_secs(1)).ok());
     assert_eq!((all.result(), all.achieved), (WriteResult::Success, 3));
     branches.go_on([1, 2, 3]);
 
@@ -251,14 +243,12 @@ fn a_branch_that_stands_still_for_a_while_is_caught_up_with_when_it_goes_on() {
 #[test]
 fn a_branch_of_process_that_is_killed_is_named_in_the_report() {
     let home = folder();
-    let calls = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let calls = calls.expect("a runtime");
+    let calls = runtime();
     let mut command = loadgen(&home);
     command.args(["--process", "--replication", "passbook", "--ack", "majority"]);
     command.args(["--customers", "9", "--duration", "1h", "--timeout", TIMEOUT]);
     let run = Process::start(command.args(["--metrics-listen", "127.0.0.1:0"]));
-    // Metrics are served when all branches are ready.
-    until("the run is on", || run.said().contains("metrics at").then_some(()));
+    until("the run is on", || (ended(&run, "ok") > 0).then_some(()));
     let pids = children(run.pid());
     let address = |pid: u32| SocketAddr::from(([127, 0, 0, 1], ports(&[pid])[0]));
     let (lost, rest) = (pids[0], [address(pids[1]), address(pids[2])]);
@@ -280,4 +270,70 @@ fn a_branch_of_process_that_is_killed_is_named_in_the_report() {
     assert!(how.contains(&format!("(process {lost}) ended by itself: signal: 9")), "{how}");
     assert!(report.contains(how), "{report}");
     assert_eq!(verdict(&summary, "convergence"), "unknown");
+}
+
+/// Waits until a branch has said `expected` on standard error; all that it has said.
+fn says(branch: &Process, expected: &str) -> String {
+    until("it says why", || {
+        let said = branch.said();
+        said.contains(expected).then_some(said)
+    })
+}
+
+#[test]
+fn branches_of_different_opening_balances_say_so_on_both_sides_and_can_be_mended() {
+    let addresses = Addresses::reserve(2);
+    let with = |balance| ["--replication", "passbook", "--opening-balance", balance];
+    let one = addresses.serve(1, &[2], &with("1000"));
+    let two = addresses.serve(2, &[1], &with("500"));
+    let said = says(&one, "start all with the same");
+    let expected = format!(
+        "warning: branch 2 at {} runs with opening balance 500, this one with 1000: ",
+        addresses.of(2)
+    );
+    assert!(said.starts_with(&expected) && said.lines().count() == 1, "{said}");
+    let said = says(&two, "start all with the same");
+    assert!(said.contains("runs with opening balance 1000, this one with 500"), "{said}");
+    signal(two.pid(), "-TERM");
+    assert_eq!(two.ended().0.code(), Some(0));
+
+    // The one that was started rightly goes on.
+    let _two = addresses.serve(2, &[1], &with("1000"));
+    let made = until("both serve", || {
+        deposit(&runtime(), addresses.of(1), Ack::All, Duration::from_secs(1)).ok()
+    });
+    assert_eq!((made.result(), made.balance), (WriteResult::Success, 1000));
+    assert_eq!(one.said().lines().count(), 1, "once: {}", one.said());
+}
+
+#[test]
+fn branches_that_do_not_mean_the_same_cluster_say_so() {
+    let addresses = Addresses::reserve(3);
+    let passbook = ["--replication", "passbook"];
+    let one = addresses.serve(1, &[2, 3], &passbook);
+    let two = addresses.serve(2, &[1, 3], &passbook);
+    let three = addresses.serve(3, &[1], &passbook);
+    let said = says(&one, "start all");
+    let fellow = format!("branch 3 at {}", addresses.of(3));
+    let expected = format!("{fellow} is in a cluster of branches 1, 3, this one of 1, 2, 3: ");
+    assert!(said.contains(&expected), "{said}");
+    let said = says(&two, "does not let this one in");
+    assert!(
+        said.contains(&format!("{fellow} does not let this one in: branch 2 is not a")),
+        "{said}"
+    );
+    says(&three, "is in a cluster of branches 1, 2, 3, this one of 1, 3: ");
+    says(&three, "branch 2 is none of this one's peers and connects");
+}
+
+#[test]
+fn branches_of_different_schemes_say_so() {
+    let addresses = Addresses::reserve(2);
+    let one = addresses.serve(1, &[2], &["--replication", "passbook"]);
+    let two = addresses.serve(2, &[1], &["--replication", "broadcast"]);
+    says(
+        &one,
+        "does not let this one in: this call between branches is not one of replication broadcast",
+    );
+    says(&two, "branch 1 replicates by another scheme than broadcast, which is this one's");
 }

@@ -13,6 +13,7 @@ mod clock;
 mod fanouts;
 mod handle;
 mod link;
+mod notices;
 mod owner;
 mod seeds;
 mod server;
@@ -23,5 +24,6 @@ mod streams;
 mod wakes;
 
 pub use handle::BranchHandle;
+pub use notices::Notice;
 pub use owner::{Branch, BranchInfo, Peer};
 pub use server::ServeError;

@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::fanouts::Fanouts;
 use super::handle::{BranchHandle, Command, Told};
 use super::link::{Delivered, Delivery, Propagation};
+use super::notices::{Notice, Notices};
 use super::statistics::Statistics;
 use super::streams::Streams;
 use super::wakes::Wakes;
@@ -77,6 +78,13 @@ impl Branch {
         self.info.id
     }
 
+    /// `tell` hears of what keeps the branch from getting together with others, each thing once.
+    #[must_use]
+    pub fn telling(mut self, tell: impl Fn(&Notice) + Send + 'static) -> Self {
+        self.owner.notices.tell_by(Box::new(tell));
+        self
+    }
+
     /// A way to speak to the branch from within the process.
     pub fn handle(&self) -> BranchHandle {
         self.handle.clone()
@@ -103,6 +111,7 @@ pub(super) struct Owner {
     asking: HashMap<WriteId, oneshot::Sender<bool>>,
     fanouts: Fanouts,
     statistics: Statistics,
+    notices: Notices,
     id: BranchId,
     next_ticket: u64,
     wakes: Wakes,
@@ -137,6 +146,7 @@ impl Owner {
             asking: HashMap::new(),
             fanouts: Fanouts::new(info.id, info.peers.len()),
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
+            notices: Notices::new(info.peers.clone()),
             id: info.id,
             next_ticket: 1,
             wakes: Wakes::default(),
@@ -238,6 +248,7 @@ impl Owner {
                     self.inputs.push_back(Input::PeerDown { peer });
                 }
             }
+            Command::Noticed(notice) => self.notices.tell(notice),
             Command::Audit(reply) => {
                 // The asker may be gone.
                 let _ = reply.send(self.replica.audit());
@@ -327,6 +338,7 @@ impl Owner {
             // In memory nothing is kept on disk.
             Effect::Persist { .. } => {}
             Effect::WakeAt(at) => self.wakes.add(at),
+            Effect::Refuse { peer, why } => self.notices.refused(peer, why),
             Effect::Stop(stop) => return Err(stop),
         }
         Ok(())

@@ -257,8 +257,7 @@ impl Bank {
                 Operation::Query => None,
                 Operation::Write(write) => Some(write.amount.minor_units()),
             };
-            let outcome =
-                answered.as_ref().map_or_else(outcome_of, |heard| heard.answer.outcome);
+            let outcome = answered.as_ref().map_or_else(outcome_of, |heard| heard.answer.outcome);
             span.note(amount, outcome_name(outcome));
         }
         span.end_client(code);

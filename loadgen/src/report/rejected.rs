@@ -31,9 +31,8 @@ impl Rejected {
 
     /// Those that say nothing of the balance.
     pub(super) fn for_other_reasons(&self) -> impl Iterator<Item = (Rejection, u64)> {
-        let of_balance = |reason| {
-            matches!(reason, Rejection::InsufficientFunds | Rejection::OutOfRange)
-        };
+        let of_balance =
+            |reason| matches!(reason, Rejection::InsufficientFunds | Rejection::OutOfRange);
         self.0.iter().copied().filter(move |(reason, _)| !of_balance(*reason))
     }
 }

@@ -210,6 +210,7 @@ impl<R: Replication> Sim<'_, R> {
                 }
             }
             Effect::WakeAt(at) => self.arrange(at.max(self.now), from, Input::Tick),
+            Effect::Refuse { peer, why } => panic!("branch {from} refuses: branch {peer} {why}"),
             Effect::Stop(stop) => panic!("branch {from} stopped: {stop}"),
         }
     }

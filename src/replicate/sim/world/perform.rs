@@ -57,6 +57,7 @@ impl World<'_> {
                 self.wake_at(branch, instant);
                 Ok(())
             }
+            Effect::Refuse { peer, why } => self.judge.refused(branch, peer, &why),
             Effect::Stop(why) => {
                 self.teller.tell(self.agenda.now(), || words::stopped(branch, &why));
                 self.branches[branch.index()].next = Next::Nothing;
