@@ -17,7 +17,6 @@ use tonic::transport::Channel;
 
 use crate::customers::{ConnectError, connect, inspect, ready, state};
 use crate::queried::{Queried, QueriedError};
-use crate::report::Lost;
 use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 
 /// How long a branch may take to be connected, to become ready and to tell its state. Apart from the
@@ -72,6 +71,15 @@ pub struct Branches {
     pub opening: Money,
     /// The name of the replication scheme.
     pub replication: String,
+}
+
+/// A branch that died, or that did not answer any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Which branch.
+    pub branch: BranchId,
+    /// What is known of it, in a sentence that names the branch.
+    pub how: String,
 }
 
 /// The ids and the opening balance the branches are to have.

@@ -278,3 +278,28 @@ const fn outcome_name(outcome: Outcome) -> &'static str {
 pub(crate) fn state(reply: &StateReply) -> BranchState {
     to_state(reply)
 }
+
+#[cfg(test)]
+mod tests {
+    use passbook::bank::SessionId;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_branch_that_has_died_since_costs_answers_and_not_the_run() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = nobody.local_addr().expect("bound").to_string();
+        drop(nobody);
+        let branch = BranchId(1);
+        let addresses = [(branch, address)];
+        let (terms, timeout) = (Terms::default(), Duration::from_secs(1));
+        let first = Bank::connect(&addresses, Wire::Passbook, terms, timeout).await;
+        assert!(matches!(first, Err(ConnectError::Unreachable { .. })), "{first:?}");
+        let known = Bank::connect_to_known(&addresses, Wire::Passbook, terms, timeout).await;
+        let bank = known.expect("nobody need be there");
+        let mut session = Session::new(SessionId(7));
+        let event = Event { operation: Operation::deposit(1), branch, names_branch: true };
+        let answer = bank.call(&mut session, CustomerId(1), 1, &event, false).await;
+        assert_eq!(answer.outcome, Outcome::Unknown);
+    }
+}

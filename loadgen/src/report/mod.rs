@@ -10,12 +10,13 @@ mod waterfall;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use passbook::bank::{BranchId, Money};
+use passbook::bank::Money;
 use passbook::check::Verdict;
 use passbook::files::Output;
 use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
 
+use crate::clusters::Lost;
 use crate::customers::{Kind, KindRecord, Ran};
 use crate::judge::{Check, verdict};
 use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
@@ -113,15 +114,6 @@ pub struct ClusterFacts {
     pub replication: String,
     /// Those that were not there to the end.
     pub lost: Vec<Lost>,
-}
-
-/// A branch that died, or that did not answer any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// Which branch.
-    pub branch: BranchId,
-    /// What is known of it, in a sentence that names the branch.
-    pub how: String,
 }
 
 /// Everything a run brought home.

@@ -7,6 +7,7 @@ use passbook::check::Verdict;
 use serde::Serialize;
 
 use super::{Report, Row};
+use crate::clusters::Lost;
 use crate::scenario::{Stop, Workload};
 
 /// Raised when a name or a meaning changes.
@@ -182,8 +183,7 @@ impl Report {
     }
 
     fn lost_records(&self) -> Vec<LostRecord> {
-        let record =
-            |lost: &super::Lost| LostRecord { branch: lost.branch.0, how: lost.how.clone() };
+        let record = |lost: &Lost| LostRecord { branch: lost.branch.0, how: lost.how.clone() };
         self.cluster.lost.iter().map(record).collect()
     }
 
