@@ -89,6 +89,7 @@ impl Branches {
             self.addresses.all.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
         let mut command = loadgen(home);
         command.args(["--target", &target, "--customers", "30", "--roam", "0.2"]);
+        command.args(["--think", "10ms"]);
         command.args(["--duration", "1h", "--timeout", TIMEOUT, "--ack", ack]);
         Process::start(command.args(["--metrics-listen", "127.0.0.1:0"]))
     }
@@ -208,6 +209,7 @@ fn without_a_branch_nothing_is_acknowledged_by_all() {
     assert_eq!(summary["cluster"]["lost"][0]["branch"], 3);
     let rejected = summary["rejections"]["too_few_branches"].as_u64();
     assert!(rejected > Some(0), "{report}");
+    assert!(sum(&summary, "unknown") > 0, "what was on its way is not known: {report}");
     assert!(report.contains("fewer branches are connected than shall acknowledge"), "{report}");
 }
 
@@ -246,7 +248,16 @@ fn a_branch_of_process_that_is_killed_is_named_in_the_report() {
     let calls = runtime();
     let mut command = loadgen(&home);
     command.args(["--process", "--replication", "passbook", "--ack", "majority"]);
-    command.args(["--customers", "9", "--duration", "1h", "--timeout", TIMEOUT]);
+    command.args([
+        "--customers",
+        "30",
+        "--think",
+        "10ms",
+        "--duration",
+        "1h",
+        "--timeout",
+        TIMEOUT,
+    ]);
     let run = Process::start(command.args(["--metrics-listen", "127.0.0.1:0"]));
     until("the run is on", || (ended(&run, "ok") > 0).then_some(()));
     let pids = children(run.pid());
