@@ -38,7 +38,7 @@ const LOADGEN: [(&str, &[&str]); 12] = [
     ("clusters", &["scenario", "customers", "queried"]),
     ("judge", &["customers"]),
     ("stages", &["scenario", "customers"]),
-    ("report", &["scenario", "customers", "judge", "artifacts"]),
+    ("report", &["scenario", "customers", "clusters", "judge", "artifacts"]),
     ("foreign", &["report"]),
     ("run", &["scenario", "customers", "clusters", "judge", "stages", "report", "artifacts"]),
     ("sides", &["scenario", "report", "artifacts", "run"]),

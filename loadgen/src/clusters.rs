@@ -73,6 +73,15 @@ pub struct Branches {
     pub replication: String,
 }
 
+/// A branch that died, or that did not answer any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Which branch.
+    pub branch: BranchId,
+    /// What is known of it, in a sentence that names the branch.
+    pub how: String,
+}
+
 /// The ids and the opening balance the branches are to have.
 fn wanted(workload: &Workload) -> (Vec<BranchId>, Option<Money>) {
     match workload {
@@ -230,11 +239,34 @@ impl Branches {
         states
     }
 
-    /// Ends what was started for the run in order. Blocks.
-    pub fn end(self) -> Result<(), ClustersError> {
-        drop((self.channels, self.queried));
-        self.embedded.map_or(Ok(()), Cluster::end)?;
-        Ok(self.processes.map_or(Ok(()), ProcessCluster::end)?)
+    /// Ends what was started for the run in order, and names the branches that were not there to the end:
+    /// those that ended by themselves, and those that are not among `states`. Blocks.
+    pub fn end(self, states: &[BranchState]) -> Result<Vec<Lost>, ClustersError> {
+        let Self { embedded, processes, channels, queried, addresses, .. } = self;
+        drop((channels, queried));
+        let mut lost: Vec<Lost> = processes.map_or_else(Vec::new, |processes| {
+            let ended = processes.end_all().into_iter();
+            ended.map(|(branch, error)| Lost { branch, how: error.to_string() }).collect()
+        });
+        match embedded.map_or(Ok(()), Cluster::end) {
+            Err(ClusterError::Serve { branch, source }) => {
+                let how = format!("branch {branch} ended by itself: {source}");
+                lost.push(Lost { branch, how });
+            }
+            ended => ended?,
+        }
+        for (branch, address) in addresses {
+            let known = states.iter().any(|state| state.branch == branch)
+                || lost.iter().any(|lost| lost.branch == branch);
+            if !known {
+                let how = format!(
+                    "branch {branch} at {address} did not answer at the end: what it holds is unknown"
+                );
+                lost.push(Lost { branch, how });
+            }
+        }
+        lost.sort_by_key(|lost| lost.branch);
+        Ok(lost)
     }
 }
 

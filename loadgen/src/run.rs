@@ -148,8 +148,8 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     drop(runtime);
     let (ids, opening) = (branches.ids(), branches.opening);
     let replication = branches.replication.clone();
-    let cluster = ClusterFacts { branches: ids.len(), opening, replication, frames_sent };
-    branches.end()?;
+    let lost = branches.end(&states)?;
+    let cluster = ClusterFacts { branches: ids.len(), opening, replication, frames_sent, lost };
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
 
     let done = performed(&ran.records, ids, opening);

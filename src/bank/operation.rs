@@ -126,6 +126,41 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::InsufficientFunds,
+        Self::OutOfRange,
+        Self::BadRequest,
+        Self::RightsUnavailable,
+        Self::Contended,
+        Self::TooFewBranches,
+        Self::Overloaded,
+        Self::NotReady,
+        Self::Stale,
+        Self::ForeignPassbook,
+    ];
+
+    /// The reason as programs know it, on the wire and in reports.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::InsufficientFunds => "insufficient_funds",
+            Self::OutOfRange => "out_of_range",
+            Self::BadRequest => "bad_request",
+            Self::RightsUnavailable => "rights_unavailable",
+            Self::Contended => "contended",
+            Self::TooFewBranches => "too_few_branches",
+            Self::Overloaded => "overloaded",
+            Self::NotReady => "not_ready",
+            Self::Stale => "stale",
+            Self::ForeignPassbook => "foreign_passbook",
+        }
+    }
+
+    /// The reason of this key.
+    pub fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rejection| rejection.key() == key)
+    }
+
     /// Whether the same may succeed later, asked anew.
     pub const fn is_passing(self) -> bool {
         match self {

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::link::Delivered;
+use super::notices::Notice;
 use super::stream::{Outgoing, StreamId};
 use crate::bank::{Answer, BranchId, Operation, Write};
 use crate::replicate::{self, Ack, Audit, Message, Receipt, Request, WriteId, passbook};
@@ -52,6 +53,8 @@ pub(super) enum Command {
         peer: BranchId,
         stream: StreamId,
     },
+    /// To be told to whoever runs the branch.
+    Noticed(Notice),
     Audit(oneshot::Sender<Audit>),
     FramesSent(oneshot::Sender<u64>),
     Families(oneshot::Sender<Vec<Family>>),

@@ -14,6 +14,7 @@ mod errands;
 mod fanouts;
 mod handle;
 mod link;
+mod notices;
 mod owner;
 mod pushes;
 mod seeds;
@@ -25,5 +26,6 @@ mod streams;
 mod wakes;
 
 pub use handle::BranchHandle;
+pub use notices::Notice;
 pub use owner::{Branch, BranchInfo, Peer};
 pub use server::ServeError;

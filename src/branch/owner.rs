@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::fanouts::Fanouts;
 use super::handle::{BranchHandle, Command, Told};
 use super::link::{Delivered, Delivery, Propagation};
+use super::notices::{Notice, Notices};
 use super::pushes::Pushes;
 use super::statistics::{Queues, Statistics};
 use super::streams::Streams;
@@ -79,6 +80,13 @@ impl Branch {
         self.info.id
     }
 
+    /// `tell` hears of what keeps the branch from getting together with others, each thing once.
+    #[must_use]
+    pub fn telling(mut self, tell: impl Fn(&Notice) + Send + 'static) -> Self {
+        self.owner.notices.tell_by(Box::new(tell));
+        self
+    }
+
     /// A way to speak to the branch from within the process.
     pub fn handle(&self) -> BranchHandle {
         self.handle.clone()
@@ -108,6 +116,7 @@ pub(super) struct Owner {
     statistics: Statistics,
     /// Requests to peers and their answers.
     call_frames: u64,
+    notices: Notices,
     id: BranchId,
     next_ticket: u64,
     wakes: Wakes,
@@ -144,6 +153,7 @@ impl Owner {
             pushes: Pushes::new(info.id, info.peers.iter().map(|peer| peer.id)),
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
             call_frames: 0,
+            notices: Notices::new(info.peers.clone()),
             id: info.id,
             next_ticket: 1,
             wakes: Wakes::default(),
@@ -254,6 +264,7 @@ impl Owner {
                     self.inputs.push_back(Input::PeerDown { peer });
                 }
             }
+            Command::Noticed(notice) => self.notices.tell(notice),
             Command::Audit(reply) => {
                 // The asker may be gone.
                 let _ = reply.send(self.replica.audit());
@@ -361,6 +372,7 @@ impl Owner {
             Effect::Persist { record, ticket } => self.pushes.written(now, ticket, &record),
             Effect::Note(note) => self.pushes.noted(&note, &mut self.statistics),
             Effect::WakeAt(at) => self.wakes.add(at),
+            Effect::Refuse { peer, why } => self.notices.refused(peer, why),
             Effect::Stop(stop) => return Err(stop),
         }
         Ok(())

@@ -219,6 +219,14 @@ pub enum Effect {
     },
     /// Say [`Input::Tick`] at this instant, or soon after. A later call replaces none before it.
     WakeAt(Instant),
+    /// Tell whoever runs this branch that it does not speak with a peer: one of them was started wrongly. It
+    /// is said again with each attempt of the peer's.
+    Refuse {
+        /// Whom.
+        peer: BranchId,
+        /// How they differ.
+        why: passbook::Mismatch,
+    },
     /// End the branch: it must not serve any more.
     Stop(passbook::Stop),
     /// There is nothing to do: it says to whoever watches why a request takes its time.

@@ -2,14 +2,14 @@
 
 use super::v1;
 use super::v1::peer_message::Message as Said;
-use crate::bank::{Chain, Grants, Member, Money, Row, Seq, Total, Version};
-use crate::replicate::passbook::{Hello, Incarnation, Message, Priority, Round};
+use crate::bank::{BranchId, Chain, Grants, Member, Money, Row, Seq, Total, Version};
+use crate::replicate::passbook::{Configuration, Hello, Incarnation, Message, Priority, Round};
 
 /// What a branch says, as a message of a frame.
 pub fn from_message(message: Message) -> v1::PeerMessage {
     let said = match message {
         Message::Hello(hello) => Said::Hello(v1::Hello {
-            configuration: hello.configuration,
+            configuration: Some(from_configuration(&hello.configuration)),
             incarnation: hello.incarnation.0,
             yours: hello.yours.map(|life| life.0),
             durable: from_version(&hello.durable),
@@ -56,7 +56,7 @@ pub fn from_message(message: Message) -> v1::PeerMessage {
 pub fn to_message(message: v1::PeerMessage) -> Option<Message> {
     Some(match message.message? {
         Said::Hello(hello) => Message::Hello(Hello {
-            configuration: hello.configuration,
+            configuration: to_configuration(hello.configuration?).into(),
             incarnation: Incarnation(hello.incarnation),
             yours: hello.yours.map(Incarnation),
             durable: to_version(&hello.durable),
@@ -90,6 +90,18 @@ pub fn to_message(message: v1::PeerMessage) -> Option<Message> {
             rows: to_rows(&collected.rows)?,
         },
     })
+}
+
+fn from_configuration(configuration: &Configuration) -> v1::Configuration {
+    let Configuration { branches, opening } = configuration;
+    let branches = branches.iter().map(|branch| branch.0).collect();
+    v1::Configuration { branches, opening_balance: opening.minor_units() }
+}
+
+fn to_configuration(configuration: v1::Configuration) -> Configuration {
+    let v1::Configuration { branches, opening_balance } = configuration;
+    let branches = branches.into_iter().map(BranchId).collect();
+    Configuration { branches, opening: Money::new(opening_balance) }
 }
 
 pub(super) fn from_version(version: &Version) -> Vec<u64> {
@@ -174,6 +186,8 @@ fn to_row(row: &v1::Row) -> Option<Row> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::bank::Entry;
 
@@ -193,9 +207,11 @@ mod tests {
         assert!(row.deposited.0 > u128::from(u64::MAX), "more than 64 bits");
         let rows = vec![row, Row::empty(Member(0))];
         let durable: Version = [4, 0, 9].map(Seq).into_iter().collect();
+        let branches = vec![BranchId(3), BranchId(u32::MAX)];
+        let configuration = Arc::new(Configuration { branches, opening: Money::new(i64::MAX) });
         for yours in [None, Some(Incarnation(5))] {
             survives(Message::Hello(Hello {
-                configuration: 1,
+                configuration: Arc::clone(&configuration),
                 incarnation: Incarnation(2),
                 yours,
                 durable: durable.clone(),
@@ -219,6 +235,8 @@ mod tests {
     fn nonsense_is_nothing() {
         let nonsense = |said| to_message(v1::PeerMessage { message: said });
         assert_eq!(nonsense(None), None);
+        let hello = v1::Hello::default();
+        assert_eq!(nonsense(Some(Said::Hello(hello))), None, "of no configuration");
         assert_eq!(
             nonsense(Some(Said::Collect(v1::Collect { id: 1, round: 9, known: Vec::new() }))),
             None

@@ -1,6 +1,7 @@
 //! What a run came to: for people, for programs, and as an exit code.
 
 mod metrics;
+mod rejected;
 mod sides;
 mod summary;
 mod text;
@@ -16,10 +17,12 @@ use passbook::files::Output;
 use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
 
+use crate::clusters::Lost;
 use crate::customers::{Kind, KindRecord, Ran};
 use crate::judge::{Check, verdict};
 use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 
+use rejected::Rejected;
 use unanswered::Unanswered;
 
 pub use metrics::families;
@@ -91,6 +94,7 @@ pub struct Report {
     /// By kind, then all together.
     rows: Vec<Row>,
     unanswered: Unanswered,
+    rejected: Rejected,
     checks: Vec<Check>,
     waterfall: Option<Waterfall>,
     traces_of_operations: TraceOf,
@@ -113,6 +117,8 @@ pub struct ClusterFacts {
     /// How many messages they sent each other for the run, from the first operation until all had settled. Not
     /// known of branches that do not tell.
     pub frames_sent: Option<u64>,
+    /// Those that were not there to the end.
+    pub lost: Vec<Lost>,
 }
 
 /// Everything a run brought home.
@@ -145,6 +151,7 @@ impl Report {
             measured: ran.measured,
             rows,
             unanswered: Unanswered::of(&ran.records),
+            rejected: Rejected::of(&ran.records),
             checks,
             waterfall: Waterfall::slowest_write(&kept.traces),
             traces_of_operations: TraceOf::new(&kept.traces),
@@ -167,9 +174,10 @@ impl Report {
         self
     }
 
-    /// The worst verdict on what was promised.
+    /// The worst verdict on what was promised; of a bank that has lost a branch not everything is known.
     pub fn verdict(&self) -> Verdict {
-        verdict(&self.checks)
+        let at_best = if self.cluster.lost.is_empty() { Verdict::Pass } else { Verdict::Unknown };
+        verdict(&self.checks).max(at_best)
     }
 
     /// What the process is to end with.

@@ -49,6 +49,7 @@ impl Report {
     pub fn render(&self) -> String {
         let mut text = String::new();
         self.head(&mut text);
+        self.rejections(&mut text);
         self.operations(&mut text);
         self.checks_text(&mut text);
         self.slowest(&mut text);
@@ -141,6 +142,9 @@ impl Report {
             self.measured.as_secs_f64(),
             self.throughput_per_s(),
         );
+        for lost in &self.cluster.lost {
+            let _ = writeln!(text, "      {}", lost.how);
+        }
         if unknown > 0 {
             let were = if unknown == 1 { "operation was" } else { "operations were" };
             let _ = writeln!(
@@ -157,6 +161,23 @@ impl Report {
             if more > 0 {
                 let _ = writeln!(text, "        … and {more} more");
             }
+        }
+    }
+
+    /// What the table counts as rejected says nothing of the reasons.
+    fn rejections(&self, text: &mut String) {
+        let others: Vec<_> = self.rejected.for_other_reasons().collect();
+        let total: u64 = others.iter().map(|(_, count)| count).sum();
+        if total > 0 {
+            let were = if total == 1 { "operation was" } else { "operations were" };
+            let _ = writeln!(
+                text,
+                "      {} {were} rejected for a reason that is not the balance",
+                grouped(total)
+            );
+        }
+        for (reason, count) in others {
+            let _ = writeln!(text, "        {} {}", grouped(count), reason.name());
         }
     }
 

@@ -194,7 +194,8 @@ async fn serve_branch(
     let (id, opening) = (BranchId(serve.id), Money::new(serve.opening_balance));
     let peers = serve.peers.iter().map(|peer| peer.id).collect();
     let replica = scheme.replica(id, peers, opening, rand::random());
-    let branch = Branch::new(id, serve.peers.clone(), opening, replica);
+    let branch = Branch::new(id, serve.peers.clone(), opening, replica)
+        .telling(|notice| say_warning(&notice.to_string()));
     let listener = TcpListener::bind(serve.listen)
         .await
         .with_context(|| format!("failed to listen at {}; give another --listen", serve.listen))?;

@@ -1,8 +1,11 @@
 //! What branches say to each other, and what they write down.
 
+use std::fmt;
+use std::sync::Arc;
+
 use thiserror::Error;
 
-use crate::bank::{Chain, Entry, Member, Money, RequestId, Row, Seq, Total, Version};
+use crate::bank::{BranchId, Chain, Entry, Member, Money, RequestId, Row, Seq, Total, Version};
 use crate::replicate::Ticket;
 
 /// One life of a branch's memory. Random: a branch that lost its memory comes back with another.
@@ -27,11 +30,77 @@ pub enum Round {
     Second,
 }
 
+/// What must be the same at all branches of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Configuration {
+    /// All branches, in ascending order.
+    pub branches: Vec<BranchId>,
+    /// What they hold together at the start.
+    pub opening: Money,
+}
+
+impl Configuration {
+    /// How a fellow branch that was started with `theirs` differs from this one, if it does.
+    pub fn mismatch(&self, theirs: &Self) -> Option<Mismatch> {
+        if self.branches != theirs.branches {
+            let (ours, theirs) = (self.branches.clone(), theirs.branches.clone());
+            Some(Mismatch::Branches { theirs: Branches(theirs), ours: Branches(ours) })
+        } else if self.opening != theirs.opening {
+            Some(Mismatch::Opening { theirs: theirs.opening, ours: self.opening })
+        } else {
+            None
+        }
+    }
+}
+
+/// Branches, for a message to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Branches(pub Vec<BranchId>);
+
+impl Branches {
+    /// Those beyond are counted only: the list may be a peer's.
+    const NAMED: usize = 32;
+}
+
+impl fmt::Display for Branches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, branch) in self.0.iter().take(Self::NAMED).enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{branch}")?;
+        }
+        match self.0.len().saturating_sub(Self::NAMED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// Why a branch cannot be in one cluster with another. In words that fit after the other one's name.
+#[derive(Clone, Debug, Error, PartialEq, Eq, Hash)]
+pub enum Mismatch {
+    /// The shares, and so the rights, would not add up to the balance.
+    #[error("runs with opening balance {theirs}, this one with {ours}: start all with the same")]
+    Opening {
+        /// What it was started with.
+        theirs: Money,
+        /// What this one was started with.
+        ours: Money,
+    },
+    /// They do not mean the same cluster.
+    #[error("is in a cluster of branches {theirs}, this one of {ours}: start all with the same")]
+    Branches {
+        /// What it was started with.
+        theirs: Branches,
+        /// What this one was started with.
+        ours: Branches,
+    },
+}
+
 /// The first message both ways on each new stream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Hello {
-    /// A hash of what must be the same everywhere: the branches and the opening balance.
-    pub configuration: u64,
+    /// What must be the same everywhere.
+    pub configuration: Arc<Configuration>,
     /// The sender's life.
     pub incarnation: Incarnation,
     /// The receiver's life, if the sender knows one.
@@ -165,7 +234,7 @@ pub enum Stop {
     )]
     LostEntries {
         /// Who knows more.
-        peer: crate::bank::BranchId,
+        peer: BranchId,
         /// How many entries the peer holds.
         theirs: Seq,
         /// How many there are here.
@@ -175,7 +244,7 @@ pub enum Stop {
     #[error("amnesia: branch {peer} holds another log of this branch")]
     OtherLog {
         /// Who.
-        peer: crate::bank::BranchId,
+        peer: BranchId,
     },
     /// A peer knows this branch by another life.
     #[error(
@@ -183,13 +252,13 @@ pub enum Stop {
     )]
     OtherLife {
         /// Who.
-        peer: crate::bank::BranchId,
+        peer: BranchId,
     },
     /// There are two logs of one branch.
     #[error("two logs of branch {origin} with the same length and other entries are about")]
     Fork {
         /// Whose log.
-        origin: crate::bank::BranchId,
+        origin: BranchId,
     },
 }
 

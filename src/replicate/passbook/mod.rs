@@ -46,7 +46,10 @@ use std::fmt;
 
 use rand_pcg::Pcg64Mcg;
 
-pub use message::{Corrupt, Hello, Incarnation, Message, Note, Priority, Record, Round, Stop};
+pub use message::{
+    Branches, Configuration, Corrupt, Hello, Incarnation, Message, Mismatch, Note, Priority,
+    Record, Round, Stop,
+};
 pub use mutant::Mutant;
 pub use session::Session;
 pub use settings::{Limits, ROUNDS_MAX, Settings, Storage, Timing};

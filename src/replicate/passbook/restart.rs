@@ -47,7 +47,7 @@ impl Passbook {
     fn found(&mut self, effects: &mut Vec<Effect>) {
         let record = Record::Founded {
             incarnation: self.settings.incarnation,
-            configuration: self.settings.configuration(),
+            configuration: self.settings.configuration_hash(),
         };
         self.record_life(&mut Step { now: Instant::default(), effects }, record);
         self.journal.founded();
@@ -123,7 +123,7 @@ impl Passbook {
                 if number != 1 {
                     return Err(Corrupt::Misplaced { record: number });
                 }
-                if configuration != self.settings.configuration() {
+                if configuration != self.settings.configuration_hash() {
                     return Err(Corrupt::OtherConfiguration);
                 }
                 self.settings.incarnation = incarnation;

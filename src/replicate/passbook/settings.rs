@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
-use super::{Incarnation, Mutant};
+use super::{Configuration, Incarnation, Mutant};
 use crate::bank::{BranchId, Member, Money};
 
 /// Where a branch keeps what it knows.
@@ -149,8 +149,13 @@ impl Settings {
         u16::try_from(place).ok().map(Member)
     }
 
-    /// A hash of what must be the same everywhere.
-    pub fn configuration(&self) -> u64 {
+    /// What must be the same everywhere.
+    pub fn configuration(&self) -> Configuration {
+        Configuration { branches: self.branches.clone(), opening: self.opening }
+    }
+
+    /// A hash over it.
+    pub fn configuration_hash(&self) -> u64 {
         let mut hasher = SipHasher13::new();
         for branch in &self.branches {
             hasher.write_u32(branch.0);

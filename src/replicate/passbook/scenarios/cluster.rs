@@ -7,7 +7,7 @@ use crate::bank::{
     BranchId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, SessionId, Version,
 };
 use crate::replicate::passbook::{
-    Corrupt, Message, Note, Passbook, Record, Row, Seq, Settings, Stop, Storage,
+    Corrupt, Message, Mismatch, Note, Passbook, Record, Row, Seq, Settings, Stop, Storage,
 };
 use crate::replicate::{
     Ack, Attempt, Effect, Input, Instant, Message as AnyMessage, Read, Receipt, Replication as _,
@@ -39,6 +39,7 @@ struct Branch {
     replica: Passbook,
     journal: Vec<Record>,
     stopped: Option<Stop>,
+    refused: Vec<Mismatch>,
 }
 
 /// Branches with journals, and what is on its way between them.
@@ -84,7 +85,7 @@ impl Cluster {
             let memory = Settings::in_memory(*id, &ids, Money::new(opening), id.0.into());
             let settings = Settings { storage: Storage::Journal, ..memory };
             let (replica, journal) = start(&settings, Vec::new()).expect("an empty journal");
-            Branch { settings, replica, journal, stopped: None }
+            Branch { settings, replica, journal, stopped: None, refused: Vec::new() }
         };
         Self {
             branches: ids.iter().map(start).collect(),
@@ -132,6 +133,11 @@ impl Cluster {
         self.branches[branch.index()].stopped
     }
 
+    /// For what reasons it has refused others.
+    pub(super) fn refused(&self, branch: Member) -> &[Mismatch] {
+        &self.branches[branch.index()].refused
+    }
+
     fn members(&self) -> impl Iterator<Item = Member> + use<> {
         (0..).map(Member).take(self.branches.len())
     }
@@ -164,6 +170,7 @@ impl Cluster {
                 let told = Told { outcome: answer.outcome, balance, receipt };
                 assert!(self.told.insert(ticket, told).is_none(), "{ticket:?} is answered twice");
             }
+            Effect::Refuse { why, .. } => branch.refused.push(why),
             Effect::Stop(reason) => branch.stopped = Some(reason),
             Effect::Note(note) => self.notes.push((at, note)),
             Effect::Send { .. } | Effect::WakeAt(_) => {}

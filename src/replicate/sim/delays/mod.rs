@@ -211,6 +211,7 @@ impl<R: Replication> Sim<'_, R> {
             }
             Effect::Note(_) => {}
             Effect::WakeAt(at) => self.arrange(at.max(self.now), from, Input::Tick),
+            Effect::Refuse { peer, why } => panic!("branch {from} refuses: branch {peer} {why}"),
             Effect::Stop(stop) => panic!("branch {from} stopped: {stop}"),
         }
     }

@@ -1,10 +1,10 @@
 //! What branches say to each other.
 
 use super::watch::Judge;
-use super::{Deed, Violation, acknowledged, closed, durable, rows};
-use crate::bank::{Member, Row, Version};
+use super::{Deed, Property, Violation, acknowledged, closed, durable, name, rows};
+use crate::bank::{BranchId, Member, Row, Version};
 use crate::replicate::Message;
-use crate::replicate::passbook::{Hello, Message as Said};
+use crate::replicate::passbook::{Hello, Message as Said, Mismatch};
 
 impl Judge {
     /// A branch has sent a message.
@@ -31,11 +31,23 @@ impl Judge {
                 let zero = || Version::zero(self.truth.members());
                 let known = self.asked.get(&(to, *id, *round));
                 let mut together = known.cloned().unwrap_or_else(zero);
-                rows.iter().for_each(|row| together.raise(row.origin, row.seq));
+                for row in rows {
+                    together.raise(row.origin, row.seq);
+                }
                 closed::is_closed(&self.truth, shows, &together)
             }
             Said::Borrow { .. } | Said::Decline { .. } => Ok(()),
         }
+    }
+
+    /// A branch does not take another's hello. All are started alike.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn refused(&self, by: Member, peer: BranchId, why: &Mismatch) -> Result<(), Violation> {
+        let found = format!("{} refuses branch {peer}, which {why}", name(by));
+        Err(Property::Amnesia.violated(found))
     }
 
     fn greeted(&self, from: Member, to: Member, hello: &Hello) -> Result<(), Violation> {
@@ -55,10 +67,9 @@ impl Judge {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Property;
     use super::super::scene::{NOW, Scene, broken, request};
     use super::*;
-    use crate::bank::{Chain, Operation};
+    use crate::bank::{Chain, Money, Operation};
     use crate::replicate::passbook::{Record, Storage};
 
     /// Branch 0 has paid in 5, and it is durable if `synced`.
@@ -92,5 +103,13 @@ mod tests {
         assert_eq!(taken_in(&mut scene, other), Some(Property::OneWriter));
         assert_eq!(pushed(&mut scene, row.clone()), None);
         assert_eq!(taken_in(&mut scene, row), None);
+    }
+
+    #[test]
+    fn a_branch_that_refuses_one_that_was_started_like_it_is_found() {
+        let (scene, _) = scene(true);
+        let why = Mismatch::Opening { theirs: Money::new(5), ours: Money::new(6) };
+        let found = scene.judge.refused(Member(0), BranchId(2), &why);
+        assert_eq!(broken(found), Some(Property::Amnesia));
     }
 }

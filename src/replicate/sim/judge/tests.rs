@@ -1,5 +1,6 @@
 //! Histories made by hand: right ones that are let pass, and wrong ones that are each found by name.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::scene::{DEADLINE, Double, NOW, Scene, broken, question, request};
@@ -8,7 +9,7 @@ use crate::bank::{
     Answer, BranchId, Chain, Entry, Member, Money, Operation, Outcome, Rejection, Row, Seq, Version,
 };
 use crate::replicate::passbook::{
-    Hello, Incarnation, Message as Said, Record, Round, Stop, Storage,
+    Configuration, Hello, Incarnation, Message as Said, Record, Round, Stop, Storage,
 };
 use crate::replicate::{Ack, Attempt, Instant, Message, Read, Ticket};
 
@@ -179,7 +180,9 @@ fn acknowledgements_and_hellos_that_claim_too_much_are_found() {
     assert_eq!(sent(acknowledge(seqs([1, 0]))), None);
     assert_eq!(sent(acknowledge(seqs([2, 0]))), Some(Property::Acknowledged));
     let hello = |durable, chain| {
-        let (configuration, yours, heard) = (0, None, false);
+        let branches = vec![BranchId(1), BranchId(2)];
+        let configuration = Arc::new(Configuration { branches, opening: Money::ZERO });
+        let (yours, heard) = (None, false);
         let your_log = (Seq(0), chain);
         Said::Hello(Hello { configuration, incarnation, yours, durable, your_log, heard })
     };

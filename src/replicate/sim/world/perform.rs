@@ -58,6 +58,7 @@ impl World<'_> {
                 Ok(())
             }
             Effect::Note(_) => Ok(()),
+            Effect::Refuse { peer, why } => self.judge.refused(branch, peer, &why),
             Effect::Stop(why) => {
                 self.teller.tell(self.agenda.now(), || words::stopped(branch, &why));
                 self.branches[branch.index()].next = Next::Nothing;
