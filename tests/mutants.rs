@@ -27,6 +27,7 @@ fn caught_by(mutant: Mutant) -> (&'static [Property], Option<Mix>) {
         // A reply of the first round has to be late or doubled.
         Mutant::CollectNotTiedToRound => (&[P::Snapshot, P::Refusal], Some(Mix::Lossy)),
         Mutant::DeclinedByAllIsProof => (&[P::Refusal], None),
+        Mutant::AskerJoinsCollect => (&[P::Snapshot, P::Refusal], None),
         Mutant::CollectShowsStaged | Mutant::NoSyncAfterReplay | Mutant::VisibleBeforeDurable => {
             (&[P::Durable], None)
         }

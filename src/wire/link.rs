@@ -43,6 +43,13 @@ pub fn from_message(message: Message) -> v1::PeerMessage {
         Message::Collect { id, round, known } => {
             Said::Collect(v1::Collect { id, round: from_round(round), known: from_version(&known) })
         }
+        Message::Prove { id, known } => Said::Prove(v1::Prove { id, known: from_version(&known) }),
+        Message::Proved { id, first, second } => Said::Proved(v1::Proved {
+            id,
+            first: first.iter().map(from_row).collect(),
+            second: second.iter().map(from_row).collect(),
+        }),
+        Message::Unproved { id } => Said::Unproved(v1::Unproved { id }),
         Message::Collected { id, round, rows } => Said::Collected(v1::Collected {
             id,
             round: from_round(round),
@@ -84,6 +91,13 @@ pub fn to_message(message: v1::PeerMessage) -> Option<Message> {
             round: to_round(collect.round())?,
             known: to_version(&collect.known),
         },
+        Said::Prove(prove) => Message::Prove { id: prove.id, known: to_version(&prove.known) },
+        Said::Proved(proved) => Message::Proved {
+            id: proved.id,
+            first: to_rows(&proved.first)?,
+            second: to_rows(&proved.second)?,
+        },
+        Said::Unproved(unproved) => Message::Unproved { id: unproved.id },
         Said::Collected(collected) => Message::Collected {
             id: collected.id,
             round: to_round(collected.round())?,
@@ -228,6 +242,9 @@ mod tests {
         survives(Message::Borrow { id: 5, priority, need: Money::new(12), target });
         survives(Message::Decline { id: 5 });
         survives(Message::Collect { id: 7, round: Round::First, known });
+        survives(Message::Prove { id: 9, known: [1, 0].map(Seq).into_iter().collect() });
+        survives(Message::Proved { id: 9, first: rows.clone(), second: rows[..1].to_vec() });
+        survives(Message::Unproved { id: 9 });
         survives(Message::Collected { id: 7, round: Round::Second, rows });
     }
 

@@ -9,6 +9,7 @@
 //! - If the deposits and withdrawals of all branches are the same in both rounds, they were so at that
 //!   instant (the double collect of Afek et al., 1993).
 
+use super::prover::Asker;
 use super::queries::Snapshot;
 use super::{Message, Mutant, Note, Passbook, ROUNDS_MAX, Round, Step};
 use crate::bank::{Answer, Member, Money, Outcome, Rejection, Row, Version};
@@ -16,17 +17,29 @@ use crate::replicate::{Effect, Instant, Receipt, Ticket};
 
 use super::borrow::Errand;
 
+/// Who asks all branches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// This one.
+    Alone,
+    /// Another does it for this one ([`super::prover`]).
+    Through(Member),
+}
+
 /// A collect on its way. One serves all that wait when it starts.
 #[derive(Debug)]
 pub(super) struct Collect {
-    id: u64,
+    pub(super) id: u64,
+    pub(super) way: Way,
     round: Round,
     /// Who has not replied in this round.
     missing: Vec<Member>,
     /// The join of the first round's ledgers.
-    first: Vec<Row>,
+    pub(super) first: Vec<Row>,
     /// The own row of each branch in the second.
-    second: Vec<Row>,
+    pub(super) second: Vec<Row>,
+    /// Other branches that wait for it.
+    pub(super) askers: Vec<Asker>,
     repeat_at: Instant,
     /// Withdrawals that waited when it began: their clocks are no higher.
     withdrawals_upto: u64,
@@ -46,7 +59,7 @@ impl Collect {
 }
 
 /// Takes in those rows that are newer.
-fn join<'a>(known: &mut [Row], shown: impl IntoIterator<Item = &'a Row>) {
+pub(super) fn join<'a>(known: &mut [Row], shown: impl IntoIterator<Item = &'a Row>) {
     for row in shown {
         if let Some(known) = known.get_mut(row.origin.index())
             && row.seq > known.seq
@@ -69,7 +82,7 @@ impl Passbook {
     }
 
     /// A branch that may hold the money cannot be reached: that is not the same as too little money.
-    fn give_up_on_rights(&mut self, step: &mut Step<'_>) {
+    pub(super) fn give_up_on_rights(&mut self, step: &mut Step<'_>) {
         self.errand = Errand::Idle;
         while let Some((_, queued)) = self.withdrawals.pop_first() {
             self.reject(step, &queued.pending, Rejection::RightsUnavailable);
@@ -98,10 +111,12 @@ impl Passbook {
             if snapshot.not_before <= step.now { &mut now } else { &mut later }.push(snapshot);
         }
         self.snapshots = later;
-        if !proves && now.is_empty() {
+        let askers = std::mem::take(&mut self.askers);
+        if !proves && now.is_empty() && askers.is_empty() {
             return;
         }
         if !self.all_up() {
+            self.disappoint(step, askers);
             for Snapshot { ticket, .. } in now {
                 let outcome = Outcome::Rejected(Rejection::RightsUnavailable);
                 self.reply(step, ticket, outcome, None);
@@ -116,10 +131,14 @@ impl Passbook {
         if self.has(Mutant::CollectWithoutOwnRow) {
             first[self.me.index()] = Row::empty(self.me);
         }
+        // Who collects for others serves itself with it.
+        let way = if askers.is_empty() { self.way() } else { Way::Alone };
         let collect = Collect {
             id: self.next_id(),
+            way,
             round: Round::First,
             missing: Vec::new(),
+            askers,
             second: first.clone(),
             first,
             repeat_at: step.now,
@@ -131,12 +150,15 @@ impl Passbook {
     }
 
     fn ask_round(&mut self, step: &mut Step<'_>, round: Round) {
-        let others: Vec<Member> = self.others().collect();
         let own = self.visible.rows()[self.me.index()].clone();
         let without_own = self.has(Mutant::CollectWithoutOwnRow);
+        let others = self.others();
         if let Some(collect) = &mut self.collect {
             collect.round = round;
-            collect.missing = others;
+            collect.missing = match collect.way {
+                Way::Alone => others.collect(),
+                Way::Through(prover) => vec![prover],
+            };
             if round == Round::Second && !without_own {
                 collect.second[self.me.index()] = own;
             }
@@ -151,6 +173,18 @@ impl Passbook {
         };
         collect.repeat_at = step.now.after(self.settings.timing.collect_repeat);
         let (id, round) = (collect.id, collect.round);
+        let proof_from = match collect.way {
+            Way::Alone => None,
+            Way::Through(prover) => {
+                // What the proof is added to.
+                let known = collect.first.iter().map(|row| row.seq).collect();
+                Some((prover, Message::Prove { id, known }))
+            }
+        };
+        if let Some((prover, prove)) = proof_from {
+            self.send(step, prover, prove);
+            return;
+        }
         for to in collect.missing.clone() {
             let known = self.visible.version().as_ref().clone();
             self.send(step, to, Message::Collect { id, round, known });
@@ -190,6 +224,7 @@ impl Passbook {
     ) {
         let tied = !self.has(Mutant::CollectNotTiedToRound);
         if let Some(collect) = &mut self.collect
+            && collect.way == Way::Alone
             && (!tied || (collect.id == id && collect.round == round))
             && let Some(place) = collect.missing.iter().position(|missing| *missing == from)
         {
@@ -201,6 +236,7 @@ impl Passbook {
             let row = shown.unwrap_or(&self.visible.rows()[from.index()]);
             collect.second[from.index()].clone_from(row);
         }
+        self.peers[from.index()].shows(&rows);
         if self.has_no_room() || self.receive(step, from, rows).is_some() {
             self.next_round(step);
         }
@@ -222,9 +258,15 @@ impl Passbook {
             self.ask_round(step, Round::Second);
             return;
         }
+        self.tell_askers(step, &collect);
+        self.judge(step, &collect);
+    }
+
+    /// Both rounds are known.
+    pub(super) fn judge(&mut self, step: &mut Step<'_>, collect: &Collect) {
         step.effects.push(Effect::Note(Note::CollectEnds { complete: true }));
-        self.judge_withdrawals(step, &collect);
-        self.judge_snapshots(step, &collect);
+        self.judge_withdrawals(step, collect);
+        self.judge_snapshots(step, collect);
         self.start_collect(step);
     }
 
@@ -302,13 +344,18 @@ impl Passbook {
     pub(super) fn abort_collect(&mut self, step: &mut Step<'_>) {
         if let Some(collect) = self.collect.take() {
             step.effects.push(Effect::Note(Note::CollectEnds { complete: false }));
-            for Snapshot { ticket, .. } in collect.snapshots {
-                let outcome = Outcome::Rejected(Rejection::RightsUnavailable);
-                self.reply(step, ticket, outcome, None);
-            }
+            self.reject_snapshots(step, &collect);
+            self.disappoint(step, collect.askers);
         }
         if matches!(self.errand, Errand::Proving) {
             self.prove(step);
+        }
+    }
+
+    pub(super) fn reject_snapshots(&mut self, step: &mut Step<'_>, collect: &Collect) {
+        for Snapshot { ticket, .. } in &collect.snapshots {
+            let outcome = Outcome::Rejected(Rejection::RightsUnavailable);
+            self.reply(step, *ticket, outcome, None);
         }
     }
 }

@@ -35,6 +35,7 @@ impl Passbook {
         self.peers[peer.index()].reset(Stream::Down);
         if was_up {
             self.comes_apart();
+            self.askers.retain(|asker| asker.member != peer);
             self.abort_collect(step);
             self.end_ask_of(step, peer);
         }

@@ -168,6 +168,27 @@ pub enum Message {
         /// Its rows, without those that the receiver has asked to leave out.
         rows: Vec<Row>,
     },
+    /// Collect for me.
+    Prove {
+        /// Names the question.
+        id: u64,
+        /// What the sender sees and need not be shown.
+        known: Version,
+    },
+    /// A collect that began after the question was heard.
+    Proved {
+        /// Which question.
+        id: u64,
+        /// The join of the first round's ledgers, without what the receiver sees.
+        first: Vec<Row>,
+        /// Those own rows of the second round that differ from the first.
+        second: Vec<Row>,
+    },
+    /// There is no proof: not everybody can be reached.
+    Unproved {
+        /// Which question.
+        id: u64,
+    },
 }
 
 /// One record of a branch's journal. A record follows everything that it depends on.

@@ -30,6 +30,7 @@ mod message;
 mod mutant;
 mod overlay;
 mod peers;
+mod prover;
 mod push;
 mod queries;
 mod restart;
@@ -64,6 +65,7 @@ use borrow::{Errand, Withdrawals};
 use collect::Collect;
 use journal::{Chains, Journal};
 use peers::Peer;
+use prover::Asker;
 use queries::Snapshot;
 use sessions::Sessions;
 use waiting::Waiter;
@@ -98,6 +100,8 @@ pub struct Passbook {
     /// Room for those that may be asked.
     richest: Vec<(i128, Member)>,
     collect: Option<Collect>,
+    /// Branches that wait for the next collect.
+    askers: Vec<Asker>,
     snapshots: Vec<Snapshot>,
     /// Lamport's clock.
     clock: u64,
@@ -235,6 +239,11 @@ impl Passbook {
             Message::Collect { id, round, known } => {
                 self.show_ledger(step, from, (id, round), &known);
             }
+            Message::Prove { id, known } => self.asked_for_proof(step, from, (id, known)),
+            Message::Proved { id, first, second } => {
+                self.proved(step, from, (id, first, &second));
+            }
+            Message::Unproved { id } => self.unproved(step, from, id),
             Message::Collected { id, round, rows } => {
                 self.collected(step, from, (id, round), rows);
             }

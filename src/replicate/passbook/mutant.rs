@@ -62,11 +62,13 @@ pub enum Mutant {
     GrantCountedTwice,
     /// Counts connected branches as those that hold a write.
     CountConnected,
+    /// Serves those who ask for a proof with the collect on its way.
+    AskerJoinsCollect,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::AcknowledgeBeforePersisting,
         Self::DropPush,
         Self::ApplyRetryTwice,
@@ -96,6 +98,7 @@ impl Mutant {
         Self::PayOutOfBalance,
         Self::GrantCountedTwice,
         Self::CountConnected,
+        Self::AskerJoinsCollect,
     ];
 
     /// The name used in arguments.
@@ -130,6 +133,7 @@ impl Mutant {
             Self::PayOutOfBalance => "pay-out-of-balance",
             Self::GrantCountedTwice => "grant-counted-twice",
             Self::CountConnected => "count-connected",
+            Self::AskerJoinsCollect => "asker-joins-collect",
         }
     }
 }

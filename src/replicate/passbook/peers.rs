@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Incarnation;
-use crate::bank::{BranchId, Member, Seq, Version};
+use crate::bank::{BranchId, Member, Row, Version};
 use crate::replicate::Instant;
 
 /// How far the stream to a peer is.
@@ -71,9 +71,11 @@ impl Peer {
         self.stream == Stream::Up
     }
 
-    /// It has shown that it knows so much of a log.
-    pub(super) fn shows(&mut self, origin: Member, seq: Seq) {
-        self.known.raise(origin, seq);
+    /// It has shown that it holds these rows.
+    pub(super) fn shows(&mut self, rows: &[Row]) {
+        for row in rows {
+            self.known.raise(row.origin, row.seq);
+        }
     }
 
     /// It said what is durable there. A push is complete when that covers it.

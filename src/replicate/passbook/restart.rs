@@ -81,6 +81,7 @@ impl Passbook {
             asked: vec![false; members],
             richest: Vec::with_capacity(members),
             collect: None,
+            askers: Vec::new(),
             snapshots: Vec::new(),
             clock: 0,
             // Questions of an earlier life have other numbers.

@@ -88,6 +88,9 @@ impl Default for Limits {
 /// How many proofs of a withdrawal may come to nothing before it is rejected as contended.
 pub const ROUNDS_MAX: u32 = 8;
 
+/// Where a collect of one's own is cheaper than the way to the prover and back.
+const PROVER_FROM: usize = 8;
+
 /// What a branch is told at its start.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -101,6 +104,8 @@ pub struct Settings {
     pub storage: Storage,
     /// The life to begin, if the journal is empty.
     pub incarnation: Incarnation,
+    /// With so many branches or more the first proves for all.
+    pub prover_from: usize,
     /// Decides what is left to chance: how long withdrawals rest, and the first numbers of questions.
     pub seed: u64,
     /// How long it waits.
@@ -123,6 +128,7 @@ impl Settings {
             opening,
             storage: Storage::Memory,
             incarnation: Incarnation(seed),
+            prover_from: PROVER_FROM,
             seed,
             timing: Timing::default(),
             limits: Limits::default(),

@@ -38,6 +38,8 @@ pub enum Seen {
     TooFewBranches,
     /// Requests of the first or second round of a collect.
     Collects,
+    /// Proofs that a branch made for another.
+    Proofs,
     /// Snapshots that were answered.
     Snapshots,
     /// Pushes of rows.
@@ -76,7 +78,7 @@ pub enum Seen {
 
 impl Seen {
     /// All of it.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Steps,
         Self::Done,
         Self::Withdrawals,
@@ -93,6 +95,7 @@ impl Seen {
         Self::RightsUnavailable,
         Self::TooFewBranches,
         Self::Collects,
+        Self::Proofs,
         Self::Snapshots,
         Self::Pushes,
         Self::Streams,
@@ -131,6 +134,7 @@ impl Seen {
             Self::RightsUnavailable => "rights unavailable",
             Self::TooFewBranches => "too few branches",
             Self::Collects => "collect requests",
+            Self::Proofs => "proofs made for others",
             Self::Snapshots => "snapshots answered",
             Self::Pushes => "pushes",
             Self::Streams => "streams",

@@ -170,6 +170,17 @@ pub(super) fn sent(from: Member, to: Member, message: &Message) -> String {
         passbook::Message::Collect { id, round: which, .. } => {
             format!("{from} collects from {to} (collect {id:x}, {} round)", round(*which))
         }
+        passbook::Message::Prove { id, .. } => {
+            format!("{from} asks {to} for a proof (question {id:x})")
+        }
+        passbook::Message::Proved { id, first, second } => format!(
+            "{from} has a proof for {to} (question {id:x}): {}; then {}",
+            rows(first),
+            rows(second)
+        ),
+        passbook::Message::Unproved { id } => {
+            format!("{from} has no proof for {to} (question {id:x})")
+        }
         passbook::Message::Collected { id, round: which, rows: shown } => {
             format!("{from} shows {to} (collect {id:x}, {} round): {}", round(*which), rows(shown))
         }
@@ -242,6 +253,9 @@ const fn kind(message: &passbook::Message) -> &'static str {
         passbook::Message::Decline { .. } => "a decline",
         passbook::Message::Collect { .. } => "a collect",
         passbook::Message::Collected { .. } => "an answer to a collect",
+        passbook::Message::Prove { .. } => "a question for a proof",
+        passbook::Message::Proved { .. } => "a proof",
+        passbook::Message::Unproved { .. } => "that there is no proof",
     }
 }
 

@@ -4,7 +4,7 @@ use super::watch::Judge;
 use super::{Deed, Property, Violation, acknowledged, closed, durable, name, rows};
 use crate::bank::{BranchId, Member, Row, Version};
 use crate::replicate::Message;
-use crate::replicate::passbook::{Hello, Message as Said, Mismatch};
+use crate::replicate::passbook::{Hello, Message as Said, Mismatch, Round};
 
 impl Judge {
     /// A branch has sent a message.
@@ -26,17 +26,17 @@ impl Judge {
                 Ok(())
             }
             Said::Collected { id, round, rows } => {
-                let shows = Deed::of(from, "lets its peers collect");
-                rows.iter().try_for_each(|row| self.row(shows, row))?;
-                let zero = || Version::zero(self.truth.members());
-                let known = self.asked.get(&(to, *id, *round));
-                let mut together = known.cloned().unwrap_or_else(zero);
-                for row in rows {
-                    together.raise(row.origin, row.seq);
-                }
-                closed::is_closed(&self.truth, shows, &together)
+                self.lets_see(Deed::of(from, "lets its peers collect"), (to, *id, *round), rows)
             }
-            Said::Borrow { .. } | Said::Decline { .. } => Ok(()),
+            Said::Prove { id, known } => {
+                self.asked.insert((from, *id, Round::First), known.clone());
+                Ok(())
+            }
+            Said::Proved { id, first, second } => {
+                second.iter().try_for_each(|row| self.row(Deed::of(from, "proves with"), row))?;
+                self.lets_see(Deed::of(from, "shows in a proof"), (to, *id, Round::First), first)
+            }
+            Said::Borrow { .. } | Said::Decline { .. } | Said::Unproved { .. } => Ok(()),
         }
     }
 
@@ -48,6 +48,22 @@ impl Judge {
     pub fn refused(&self, by: Member, peer: BranchId, why: &Mismatch) -> Result<(), Violation> {
         let found = format!("{} refuses branch {peer}, which {why}", name(by));
         Err(Property::Amnesia.violated(found))
+    }
+
+    /// A ledger without what the one who asked for it sees already: together they are closed.
+    fn lets_see(
+        &mut self,
+        deed: Deed,
+        asked: (Member, u64, Round),
+        rows: &[Row],
+    ) -> Result<(), Violation> {
+        rows.iter().try_for_each(|row| self.row(deed, row))?;
+        let known = self.asked.get(&asked).cloned();
+        let mut together = known.unwrap_or_else(|| Version::zero(self.truth.members()));
+        for row in rows {
+            together.raise(row.origin, row.seq);
+        }
+        closed::is_closed(&self.truth, deed, &together)
     }
 
     fn greeted(&self, from: Member, to: Member, hello: &Hello) -> Result<(), Violation> {

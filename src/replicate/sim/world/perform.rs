@@ -130,7 +130,13 @@ impl World<'_> {
                 self.counters.add(Seen::Collects);
                 Moment::Now
             }
+            passbook::Message::Proved { .. } => {
+                self.counters.add(Seen::Proofs);
+                Moment::Now
+            }
             passbook::Message::Hello(_)
+            | passbook::Message::Prove { .. }
+            | passbook::Message::Unproved { .. }
             | passbook::Message::Decline { .. }
             | passbook::Message::Collected { .. } => Moment::Now,
         }
