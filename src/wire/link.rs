@@ -3,6 +3,7 @@
 use super::v1;
 use super::v1::peer_message::Message as Said;
 use crate::bank::{BranchId, Chain, Grants, Member, Money, Row, Seq, Total, Version};
+use crate::replicate::ClusterId;
 use crate::replicate::passbook::{Configuration, Hello, Incarnation, Message, Priority, Round};
 
 /// What a branch says, as a message of a frame.
@@ -42,6 +43,9 @@ pub fn from_message(message: Message) -> v1::PeerMessage {
         Message::Decline { id } => Said::Decline(v1::Decline { id }),
         Message::Collect { id, round, known } => {
             Said::Collect(v1::Collect { id, round: from_round(round), known: from_version(&known) })
+        }
+        Message::Held { cluster, held } => {
+            Said::Held(v1::Held { cluster: cluster.0, held: from_version(&held) })
         }
         Message::Prove { id, known } => Said::Prove(v1::Prove { id, known: from_version(&known) }),
         Message::Proved { id, first, second } => Said::Proved(v1::Proved {
@@ -91,6 +95,9 @@ pub fn to_message(message: v1::PeerMessage) -> Option<Message> {
             round: to_round(collect.round())?,
             known: to_version(&collect.known),
         },
+        Said::Held(held) => {
+            Message::Held { cluster: ClusterId(held.cluster), held: to_version(&held.held) }
+        }
         Said::Prove(prove) => Message::Prove { id: prove.id, known: to_version(&prove.known) },
         Said::Proved(proved) => Message::Proved {
             id: proved.id,
@@ -242,6 +249,8 @@ mod tests {
         survives(Message::Borrow { id: 5, priority, need: Money::new(12), target });
         survives(Message::Decline { id: 5 });
         survives(Message::Collect { id: 7, round: Round::First, known });
+        let held: Version = [2, 7].map(Seq).into_iter().collect();
+        survives(Message::Held { cluster: ClusterId(u64::MAX), held });
         survives(Message::Prove { id: 9, known: [1, 0].map(Seq).into_iter().collect() });
         survives(Message::Proved { id: 9, first: rows.clone(), second: rows[..1].to_vec() });
         survives(Message::Unproved { id: 9 });

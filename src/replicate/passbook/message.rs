@@ -6,7 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::bank::{BranchId, Chain, Entry, Member, Money, RequestId, Row, Seq, Total, Version};
-use crate::replicate::Ticket;
+use crate::replicate::{ClusterId, Ticket};
 
 /// One life of a branch's memory. Random: a branch that lost its memory comes back with another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,6 +133,13 @@ pub enum Message {
         incarnation: Incarnation,
         /// What.
         durable: Version,
+    },
+    /// The hub says who holds your log.
+    Held {
+        /// Whose lives are meant.
+        cluster: ClusterId,
+        /// How many of its entries are durable at each branch, as far as the hub knows.
+        held: Version,
     },
     /// Grant me rights.
     Borrow {

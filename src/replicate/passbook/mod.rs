@@ -25,6 +25,7 @@ mod answers;
 mod borrow;
 mod collect;
 mod hello;
+mod hub;
 mod journal;
 mod message;
 mod mutant;
@@ -63,6 +64,7 @@ use crate::bank::{Answer, BranchId, Ledger, Member, Money, Operation, Outcome, R
 use answers::Answers;
 use borrow::{Errand, Withdrawals};
 use collect::Collect;
+use hub::Passing;
 use journal::{Chains, Journal};
 use peers::Peer;
 use prover::Asker;
@@ -107,6 +109,11 @@ pub struct Passbook {
     clock: u64,
     last_id: u64,
     random: Pcg64Mcg,
+    /// Who passes on and proves for all, if somebody does.
+    hub: Option<Member>,
+    passing: Passing,
+    /// Somebody is known to hold more than when branches were last told of it.
+    heard_holders: bool,
     /// There may be others' rows to pass on.
     relays: bool,
     /// Something has become visible that nobody who waits was asked about.
@@ -239,6 +246,7 @@ impl Passbook {
             Message::Collect { id, round, known } => {
                 self.show_ledger(step, from, (id, round), &known);
             }
+            Message::Held { cluster, held } => self.held(cluster, &held),
             Message::Prove { id, known } => self.asked_for_proof(step, from, (id, known)),
             Message::Proved { id, first, second } => {
                 self.proved(step, from, (id, first, &second));
@@ -296,6 +304,7 @@ impl Replication for Passbook {
         }
         self.answer_held(step);
         self.acknowledge_all(step);
+        self.tell_holders(step);
         self.push_all(step);
         self.arm(step);
     }

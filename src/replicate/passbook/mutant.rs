@@ -64,11 +64,13 @@ pub enum Mutant {
     CountConnected,
     /// Serves those who ask for a proof with the collect on its way.
     AskerJoinsCollect,
+    /// Says as the hub that a branch holds what was pushed to it.
+    HubTellsPushed,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::AcknowledgeBeforePersisting,
         Self::DropPush,
         Self::ApplyRetryTwice,
@@ -99,6 +101,7 @@ impl Mutant {
         Self::GrantCountedTwice,
         Self::CountConnected,
         Self::AskerJoinsCollect,
+        Self::HubTellsPushed,
     ];
 
     /// The name used in arguments.
@@ -134,6 +137,7 @@ impl Mutant {
             Self::GrantCountedTwice => "grant-counted-twice",
             Self::CountConnected => "count-connected",
             Self::AskerJoinsCollect => "asker-joins-collect",
+            Self::HubTellsPushed => "hub-tells-pushed",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One branch proves for all: where there are many branches, each that needs a proof asks the first of them.
+//! One branch proves for all: where there are many branches, each that needs a proof asks the hub.
 //!
 //! A collect costs four messages for every other branch. Near zero every branch needs one at every moment, and
 //! while they crowd each other out, money moves: the slower a collect, the less it proves. The prover's
@@ -23,11 +23,9 @@ pub(super) struct Asker {
 impl Passbook {
     /// How this branch comes to a proof.
     pub(super) fn way(&self) -> Way {
-        let prover = Member(0);
-        if self.me == prover || self.peers.len() < self.settings.prover_from {
-            Way::Alone
-        } else {
-            Way::Through(prover)
+        match self.hub {
+            Some(hub) if hub != self.me => Way::Through(hub),
+            _ => Way::Alone,
         }
     }
 

@@ -87,6 +87,9 @@ impl Passbook {
             // Questions of an earlier life have other numbers.
             last_id: u64::from(rand::Rng::next_u32(&mut random)) << 32,
             random,
+            hub: (members >= settings.hub_from).then_some(Member(0)),
+            passing: super::hub::Passing::default(),
+            heard_holders: false,
             relays: false,
             news: false,
             armed: false,

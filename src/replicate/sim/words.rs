@@ -170,6 +170,9 @@ pub(super) fn sent(from: Member, to: Member, message: &Message) -> String {
         passbook::Message::Collect { id, round: which, .. } => {
             format!("{from} collects from {to} (collect {id:x}, {} round)", round(*which))
         }
+        passbook::Message::Held { held, .. } => {
+            format!("{from} tells {to} that its log is held by each: {held}")
+        }
         passbook::Message::Prove { id, .. } => {
             format!("{from} asks {to} for a proof (question {id:x})")
         }
@@ -253,6 +256,7 @@ const fn kind(message: &passbook::Message) -> &'static str {
         passbook::Message::Decline { .. } => "a decline",
         passbook::Message::Collect { .. } => "a collect",
         passbook::Message::Collected { .. } => "an answer to a collect",
+        passbook::Message::Held { .. } => "who holds its log",
         passbook::Message::Prove { .. } => "a question for a proof",
         passbook::Message::Proved { .. } => "a proof",
         passbook::Message::Unproved { .. } => "that there is no proof",

@@ -28,6 +28,14 @@ impl Judge {
             Said::Collected { id, round, rows } => {
                 self.lets_see(Deed::of(from, "lets its peers collect"), (to, *id, *round), rows)
             }
+            Said::Held { held, .. } => {
+                let says = Deed::of(from, "says who holds a log:");
+                held.iter().try_for_each(|(member, seq)| {
+                    let mut of_one = Version::zero(self.truth.members());
+                    of_one.raise(to, seq);
+                    acknowledged::is_true(&self.disks, says, member, &of_one)
+                })
+            }
             Said::Prove { id, known } => {
                 self.asked.insert((from, *id, Round::First), known.clone());
                 Ok(())

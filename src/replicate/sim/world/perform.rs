@@ -135,6 +135,7 @@ impl World<'_> {
                 Moment::Now
             }
             passbook::Message::Hello(_)
+            | passbook::Message::Held { .. }
             | passbook::Message::Prove { .. }
             | passbook::Message::Unproved { .. }
             | passbook::Message::Decline { .. }
