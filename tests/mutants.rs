@@ -25,11 +25,12 @@ fn caught_by(mutant: Mutant) -> (&'static [Property], Option<Mix>) {
         Mutant::PushWithoutClosure | Mutant::PushRowByRow | Mutant::ProofOfOwnRows => {
             (&[P::Closed], None)
         }
-        Mutant::OneCollect | Mutant::CollectWithoutOwnRow => (&[P::Snapshot, P::Refusal], None),
+        Mutant::OneCollect | Mutant::CollectWithoutOwnRow | Mutant::AskerJoinsCollect => {
+            (&[P::Snapshot, P::Refusal], None)
+        }
         // A reply of the first round has to be late or doubled.
         Mutant::CollectNotTiedToRound => (&[P::Snapshot, P::Refusal], Some(Mix::Lossy)),
         Mutant::DeclinedByAllIsProof => (&[P::Refusal], None),
-        Mutant::AskerJoinsCollect => (&[P::Snapshot, P::Refusal], None),
         Mutant::CollectShowsStaged | Mutant::NoSyncAfterReplay | Mutant::VisibleBeforeDurable => {
             (&[P::Durable], None)
         }

@@ -35,7 +35,7 @@ impl Passbook {
         self.peers[peer.index()].reset(Stream::Down);
         if was_up {
             self.comes_apart();
-            self.heard_holders = true;
+            self.hub.heard = true;
             self.askers.retain(|asker| asker.member != peer);
             self.abort_collect(step);
             self.end_ask_of(step, peer);
@@ -86,7 +86,7 @@ impl Passbook {
         let answer = !hello.heard;
         if !self.peers[from.index()].is_up() {
             self.peers[from.index()].is_heard(hello.durable);
-            self.heard_holders = true;
+            self.hub.heard = true;
         }
         if answer {
             self.say_hello(step, from);

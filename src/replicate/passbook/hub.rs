@@ -18,7 +18,7 @@ pub(super) type Told = [Seq; 2];
 
 /// Whether the hub passes on what this branch pushes to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Passing {
+enum Passing {
     /// Nothing is known to be late.
     #[default]
     Fine,
@@ -28,17 +28,34 @@ pub(super) enum Passing {
     Late,
 }
 
+/// What a branch knows of the hub.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hub {
+    /// Which branch it is, if there is one.
+    pub(super) at: Option<Member>,
+    passing: Passing,
+    /// As the hub: somebody may hold more than when branches were last told of it.
+    pub(super) heard: bool,
+}
+
+impl Hub {
+    /// Nothing is on its way.
+    pub(super) fn new(at: Option<Member>) -> Self {
+        Self { at, passing: Passing::default(), heard: false }
+    }
+}
+
 impl Passbook {
     /// The hub, if what is pushed goes through another branch.
     fn relay(&self) -> Option<Member> {
         let in_memory = self.settings.storage == Storage::Memory;
-        let hub = self.hub.filter(|hub| in_memory && *hub != self.me)?;
-        (self.peers[hub.index()].is_up() && self.passing != Passing::Late).then_some(hub)
+        let hub = self.hub.at.filter(|hub| in_memory && *hub != self.me)?;
+        (self.peers[hub.index()].is_up() && self.hub.passing != Passing::Late).then_some(hub)
     }
 
     /// Whether this branch passes on what the others push.
     pub(super) fn is_relay(&self) -> bool {
-        self.hub == Some(self.me) && self.settings.storage == Storage::Memory
+        self.hub.at == Some(self.me) && self.settings.storage == Storage::Memory
     }
 
     /// Whether `to` gets what is news here from the hub.
@@ -64,12 +81,12 @@ impl Passbook {
             return;
         };
         let all = self.visible.version().of(self.me);
-        self.passing = match self.passing {
+        self.hub.passing = match self.hub.passing {
             Passing::Watched(seq, since) if passed < seq => {
                 if since.after(self.settings.timing.hub_patience) <= step.now {
                     Passing::Late
                 } else {
-                    self.passing
+                    self.hub.passing
                 }
             }
             _ if passed < all => Passing::Watched(all, step.now),
@@ -79,7 +96,7 @@ impl Passbook {
 
     /// The hub tells each branch who holds its log, as soon as a level of acknowledgement has risen by that.
     pub(super) fn tell_holders(&mut self, step: &mut Step<'_>) {
-        let news = std::mem::take(&mut self.heard_holders);
+        let news = std::mem::take(&mut self.hub.heard);
         let Some(cluster) = self.cluster.filter(|_| news && self.is_relay()) else {
             return;
         };
@@ -132,7 +149,7 @@ impl Passbook {
         if self.cluster != Some(cluster) || self.settings.storage != Storage::Memory {
             return;
         }
-        self.passing = Passing::Fine;
+        self.hub.passing = Passing::Fine;
         for member in self.others() {
             let seq = held.of(member);
             if seq <= self.own.seq {

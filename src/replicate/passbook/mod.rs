@@ -64,7 +64,7 @@ use crate::bank::{Answer, BranchId, Ledger, Member, Money, Operation, Outcome, R
 use answers::Answers;
 use borrow::{Errand, Withdrawals};
 use collect::Collect;
-use hub::Passing;
+use hub::Hub;
 use journal::{Chains, Journal};
 use peers::Peer;
 use prover::Asker;
@@ -109,11 +109,7 @@ pub struct Passbook {
     clock: u64,
     last_id: u64,
     random: Pcg64Mcg,
-    /// Who passes on and proves for all, if somebody does.
-    hub: Option<Member>,
-    passing: Passing,
-    /// Somebody is known to hold more than when branches were last told of it.
-    heard_holders: bool,
+    hub: Hub,
     /// There may be others' rows to pass on.
     relays: bool,
     /// Something has become visible that nobody who waits was asked about.

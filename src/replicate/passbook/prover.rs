@@ -23,7 +23,7 @@ pub(super) struct Asker {
 impl Passbook {
     /// How this branch comes to a proof.
     pub(super) fn way(&self) -> Way {
-        match self.hub {
+        match self.hub.at {
             Some(hub) if hub != self.me => Way::Through(hub),
             _ => Way::Alone,
         }

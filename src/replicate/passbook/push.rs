@@ -108,7 +108,7 @@ impl Passbook {
         };
         if branch != self.me && peer.incarnation == Some(incarnation) {
             peer.acknowledges(durable);
-            self.heard_holders = true;
+            self.hub.heard = true;
         }
     }
 

@@ -8,6 +8,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::answers::Answers;
 use super::borrow::{Errand, Withdrawals};
+use super::hub::Hub;
 use super::journal::{Chains, Journal};
 use super::peers::Peer;
 use super::sessions::Sessions;
@@ -87,9 +88,7 @@ impl Passbook {
             // Questions of an earlier life have other numbers.
             last_id: u64::from(rand::Rng::next_u32(&mut random)) << 32,
             random,
-            hub: (members >= settings.hub_from).then_some(Member(0)),
-            passing: super::hub::Passing::default(),
-            heard_holders: false,
+            hub: Hub::new((members >= settings.hub_from).then_some(Member(0))),
             relays: false,
             news: false,
             armed: false,
