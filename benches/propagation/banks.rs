@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use loadgen::clusters::Branches;
 use loadgen::customers::{Bank, Crowd, Plan, Recorder, Terms};
-use loadgen::run::branch_threads;
 use loadgen::scenario::{
     ClusterChoice, Mix, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
 };
@@ -77,7 +76,7 @@ impl Deposits {
     pub(crate) fn start(scheme: Scheme, branches: u32) -> Self {
         let runtime = runtime();
         let scenario = scenario(scheme, branches, 0, SampleRate::NONE, None);
-        let started = Branches::start(&scenario, branch_threads(), None);
+        let started = Branches::start(&scenario, None);
         let branches = runtime.block_on(started).expect("ready");
         Self { runtime, branches, scenario, deposited: 0 }
     }

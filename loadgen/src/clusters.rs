@@ -93,12 +93,22 @@ fn wanted(workload: &Workload) -> (Vec<BranchId>, Option<Money>) {
     }
 }
 
+/// Up to so many branches are less work for a core than their customers are.
+const BRANCHES_A_CORE: usize = 8;
+
+/// Threads for the branches of an embedded cluster. The customers have one of their own: a core each, unless there
+/// are so many branches that they are most of the work.
+fn branch_threads(branches: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let left = cores.saturating_sub(1).max(1);
+    if branches > left * BRANCHES_A_CORE { cores } else { left }
+}
+
 impl Branches {
     /// Starts or finds the branches of `scenario` and waits until all are ready. `replica`, if given,
     /// makes the replicas of an embedded cluster instead of the scheme.
     pub async fn start(
         scenario: &Scenario,
-        threads: usize,
         replica: Option<MakeReplica>,
     ) -> Result<Self, ClustersError> {
         let (ids, opening) = wanted(&scenario.workload);
@@ -108,7 +118,7 @@ impl Branches {
             ClusterChoice::Embedded(scheme) => {
                 enough_sockets(ids.len())?;
                 let mut spec = ClusterSpec::new(ids.clone(), started_with, *scheme);
-                spec.threads = threads;
+                spec.threads = branch_threads(ids.len());
                 if let Some(replica) = replica {
                     spec.replica = replica;
                 }

@@ -230,7 +230,7 @@ async fn perform(
         None => None,
     };
     let branches = tokio::select! {
-        branches = Branches::start(scenario, branch_threads(), replica) => branches?,
+        branches = Branches::start(scenario, replica) => branches?,
         () = interrupted.cancelled() => return Err(RunError::Interrupted),
     };
     let (looks, looking) = tokio::sync::watch::channel(look);
@@ -312,9 +312,4 @@ async fn watch(
             () = &mut give_up => return Err(RunError::Died),
         }
     }
-}
-
-/// Threads for the branches of an embedded cluster; the customers have one of their own.
-pub fn branch_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
