@@ -138,6 +138,7 @@ fn who_is_apart_from_the_hub_is_pushed_to_directly() {
     cluster.flow();
     assert_eq!(cluster.row(C, A).seq, Seq(1), "through others");
     cluster.connect(A, C);
+    cluster.flow();
     cluster.ask(A, deposit(Ack::Local));
     cluster.flow();
     cluster.ask(B, deposit(Ack::All));
