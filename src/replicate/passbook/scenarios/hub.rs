@@ -35,7 +35,7 @@ fn pushed_to(cluster: &Cluster, origin: Member) -> Vec<Member> {
 /// What the hub would say to B if all had so much of B's log.
 fn held_by_all(cluster: &Cluster, seq: u64) -> Message {
     let cluster = cluster.token(&[]).cluster;
-    Message::Held { cluster, held: version(&[seq; N as usize]) }
+    Message::Held { cluster, held: version(&vec![seq; usize::from(N)]) }
 }
 
 /// Everything on its way arrives, at each branch as one batch, until there is nothing more; how many
