@@ -48,27 +48,28 @@ fn one_collect_serves_all_that_asked_before_it_began() {
     assert_eq!(cluster.outcome(own), Some(INSUFFICIENT));
 }
 
-/// What is on its way may have been asked before the withdrawals that the next asker is to hear of.
+/// D has shown its ledger and goes on. Who asks after that must be shown it, and the collect on its way does not.
 #[test]
 fn who_asks_while_a_collect_is_on_its_way_waits_for_the_next() {
-    let mut cluster = proved_for(3, 30);
+    let mut cluster = proved_for(4, 40);
     cluster.withdraw(B, 1_000);
     cluster.deliver(B, A);
-    for branch in [B, C] {
+    for branch in [B, C, D] {
         cluster.deliver(A, branch);
         cluster.deliver(branch, A);
     }
-    // C has shown its ledger twice, B once.
-    cluster.deliver(A, C);
-    cluster.deliver(C, A);
-    cluster.deposit(C, 5);
-    cluster.sync(C);
-    cluster.take(C, A);
-    cluster.take(C, B);
+    cluster.deliver(A, D);
+    cluster.deliver(D, A);
+    let deposit = cluster.deposit(D, 5);
+    cluster.sync(D);
+    assert_eq!(cluster.outcome(deposit), Some(Outcome::Ok));
+    for to in [A, B, C] {
+        cluster.take(D, to);
+    }
     let snapshot = cluster.query(C, Read::Snapshot);
     cluster.flow();
     assert_eq!(cluster.outcome(snapshot), Some(Outcome::Ok));
-    assert_eq!(cluster.told(snapshot).and_then(|told| told.balance), Some(35), "its own deposit");
+    assert_eq!(cluster.told(snapshot).and_then(|told| told.balance), Some(45));
 }
 
 /// Without it the customer could ask elsewhere, and be paid out from a balance from before the refusal.
