@@ -15,8 +15,10 @@
 //! | hello | `hello` |
 //! | push and acknowledgement | `push`, `peers` |
 //! | to whom | `overlay` |
+//! | passing on where there are many | `hub` |
 //! | borrowing by priority | `borrow` |
 //! | two-round collect | `collect` |
+//! | one collect for many | `prover` |
 //! | restart | `restart` |
 //! | repetition and deadlines | `timers` |
 //! | a customer's side | `session` |

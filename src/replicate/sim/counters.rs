@@ -40,6 +40,8 @@ pub enum Seen {
     Collects,
     /// Proofs that a branch made for another.
     Proofs,
+    /// Times that a hub told a branch who holds its log.
+    HoldersTold,
     /// Snapshots that were answered.
     Snapshots,
     /// Pushes of rows.
@@ -78,7 +80,7 @@ pub enum Seen {
 
 impl Seen {
     /// All of it.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Steps,
         Self::Done,
         Self::Withdrawals,
@@ -96,6 +98,7 @@ impl Seen {
         Self::TooFewBranches,
         Self::Collects,
         Self::Proofs,
+        Self::HoldersTold,
         Self::Snapshots,
         Self::Pushes,
         Self::Streams,
@@ -135,6 +138,7 @@ impl Seen {
             Self::TooFewBranches => "too few branches",
             Self::Collects => "collect requests",
             Self::Proofs => "proofs made for others",
+            Self::HoldersTold => "told who holds a log",
             Self::Snapshots => "snapshots answered",
             Self::Pushes => "pushes",
             Self::Streams => "streams",

@@ -42,7 +42,7 @@ struct Branch {
     refused: Vec<Mismatch>,
 }
 
-/// Branches with journals, and what is on its way between them.
+/// Branches, and what is on its way between them.
 #[derive(Debug)]
 pub(super) struct Cluster {
     branches: Vec<Branch>,
@@ -78,12 +78,16 @@ pub(super) fn entries(journal: &[Record]) -> Vec<Entry> {
 }
 
 impl Cluster {
-    /// Branches that have not heard of each other, and whose lives are not on disk.
+    /// Branches with journals that have not heard of each other, and whose lives are not on disk.
     pub(super) fn unborn(branches: u16, opening: i64) -> Self {
+        Self::told_to(branches, opening, |settings| settings.storage = Storage::Journal)
+    }
+
+    fn told_to(branches: u16, opening: i64, tell: impl Fn(&mut Settings)) -> Self {
         let ids: Vec<BranchId> = (1..=u32::from(branches)).map(BranchId).collect();
         let start = |id: &BranchId| {
-            let memory = Settings::in_memory(*id, &ids, Money::new(opening), id.0.into());
-            let settings = Settings { storage: Storage::Journal, ..memory };
+            let mut settings = Settings::in_memory(*id, &ids, Money::new(opening), id.0.into());
+            tell(&mut settings);
             let (replica, journal) = start(&settings, Vec::new()).expect("an empty journal");
             Branch { settings, replica, journal, stopped: None, refused: Vec::new() }
         };
@@ -97,18 +101,33 @@ impl Cluster {
         }
     }
 
-    /// Branches that know each other and serve.
+    /// Branches with journals that know each other and serve.
     pub(super) fn met(branches: u16, opening: i64) -> Self {
-        let mut cluster = Self::unborn(branches, opening);
-        for one in (0..branches).map(Member) {
-            cluster.sync(one);
+        Self::unborn(branches, opening).meet()
+    }
+
+    /// Branches of which A is the hub if there are so many. With journals it proves and passes nothing on.
+    pub(super) fn with_hub_from(
+        hub_from: usize,
+        storage: Storage,
+        (branches, opening): (u16, i64),
+    ) -> Self {
+        let tell = |settings: &mut Settings| {
+            (settings.hub_from, settings.storage) = (hub_from, storage);
+        };
+        Self::told_to(branches, opening, tell).meet()
+    }
+
+    fn meet(mut self) -> Self {
+        for one in self.members() {
+            self.sync(one);
             for other in (0..one.0).map(Member) {
-                cluster.connect(one, other);
+                self.connect(one, other);
             }
         }
-        cluster.flow();
-        assert!(cluster.branches.iter().all(|branch| branch.replica.is_ready()));
-        cluster
+        self.flow();
+        assert!(self.branches.iter().all(|branch| branch.replica.is_ready()));
+        self
     }
 
     pub(super) fn at(&self, branch: Member) -> &Passbook {
@@ -138,7 +157,7 @@ impl Cluster {
         &self.branches[branch.index()].refused
     }
 
-    fn members(&self) -> impl Iterator<Item = Member> + use<> {
+    pub(super) fn members(&self) -> impl Iterator<Item = Member> + use<> {
         (0..).map(Member).take(self.branches.len())
     }
 
@@ -148,9 +167,16 @@ impl Cluster {
 
     /// Something happens at a branch.
     pub(super) fn on(&mut self, at: Member, input: Input) {
+        self.batch(at, [input]);
+    }
+
+    /// Things happen at a branch before it looks at what to say to whom.
+    fn batch(&mut self, at: Member, inputs: impl IntoIterator<Item = Input>) {
         let mut effects = Vec::new();
         let replica = &mut self.branches[at.index()].replica;
-        replica.on(self.now, input, &mut effects);
+        for input in inputs {
+            replica.on(self.now, input, &mut effects);
+        }
         replica.settle(self.now, &mut effects);
         for effect in effects {
             self.perform(at, effect);
@@ -179,9 +205,21 @@ impl Cluster {
 
     /// A customer asks.
     pub(super) fn ask(&mut self, at: Member, request: Request) -> Ticket {
+        self.ask_beside(at, request, Vec::new())
+    }
+
+    /// A customer asks while these messages arrive: a branch is as busy as it may be.
+    pub(super) fn ask_beside(
+        &mut self,
+        at: Member,
+        request: Request,
+        arriving: Vec<(Member, Message)>,
+    ) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
-        self.on(at, Input::Submit { ticket, request });
+        let said = arriving.into_iter().map(|(from, message)| self.said(from, message));
+        let inputs: Vec<Input> = said.chain([Input::Submit { ticket, request }]).collect();
+        self.batch(at, inputs);
         ticket
     }
 
@@ -246,10 +284,32 @@ impl Cluster {
         self.wire.extract_if(.., is_it).map(|(_, _, message)| message).collect()
     }
 
+    /// Takes everything that is on its way to a branch.
+    pub(super) fn take_all(&mut self, to: Member) -> Vec<(Member, Message)> {
+        let arriving = self.wire.extract_if(.., |(_, at, _)| *at == to);
+        arriving.map(|(from, _, message)| (from, message)).collect()
+    }
+
+    /// Between whom messages are on their way.
+    pub(super) fn ways(&self) -> Vec<(Member, Member)> {
+        self.wire.iter().map(|(from, to, _)| (*from, *to)).collect()
+    }
+
+    fn said(&self, from: Member, message: Message) -> Input {
+        Input::Peer { from: self.id(from), message: AnyMessage::Passbook(message) }
+    }
+
     /// A message arrives.
     pub(super) fn hand(&mut self, from: Member, to: Member, message: Message) {
-        let input = Input::Peer { from: self.id(from), message: AnyMessage::Passbook(message) };
+        let input = self.said(from, message);
         self.on(to, input);
+    }
+
+    /// Messages arrive together.
+    pub(super) fn hand_all(&mut self, to: Member, arriving: Vec<(Member, Message)>) {
+        let inputs: Vec<Input> =
+            arriving.into_iter().map(|(from, message)| self.said(from, message)).collect();
+        self.batch(to, inputs);
     }
 
     /// What is on its way arrives; what is said to that is on its way then.

@@ -89,6 +89,31 @@ fn a_collect_counts_the_branch_that_asks() {
     assert_eq!(cluster.told(snapshot).and_then(|told| told.balance), Some(105));
 }
 
+/// Fifty rows a reply would be most of what a collect says, and known already.
+#[test]
+fn replies_leave_out_what_the_asker_sees() {
+    let mut cluster = Cluster::met(3, 30);
+    cluster.deposit(B, 5);
+    cluster.flow();
+    cluster.deposit(C, 7);
+    cluster.sync(C);
+    cluster.take(C, A);
+    cluster.deliver(C, B);
+    let snapshot = cluster.query(A, Read::Snapshot);
+    // Both are asked before either has replied; in the second round nothing is left to be shown.
+    for (from, shown) in [(B, &[C][..]), (C, &[C]), (B, &[]), (C, &[])] {
+        cluster.deliver(A, from);
+        let reply = cluster.take(from, A).pop().expect("a reply");
+        let Message::Collected { rows, .. } = &reply else {
+            panic!("{reply:?}");
+        };
+        let origins: Vec<_> = rows.iter().map(|row| row.origin).collect();
+        assert_eq!(origins, shown, "{from:?}");
+        cluster.hand(from, A, reply);
+    }
+    assert_eq!(cluster.told(snapshot).and_then(|told| told.balance), Some(42));
+}
+
 /// C's reply is from before it grants to B, B's from after it has paid that out. The two own rows together
 /// would show the customer a withdrawal without what it was paid from.
 #[test]

@@ -134,8 +134,11 @@ impl World<'_> {
                 self.counters.add(Seen::Proofs);
                 Moment::Now
             }
+            passbook::Message::Held { .. } => {
+                self.counters.add(Seen::HoldersTold);
+                Moment::Now
+            }
             passbook::Message::Hello(_)
-            | passbook::Message::Held { .. }
             | passbook::Message::Prove { .. }
             | passbook::Message::Unproved { .. }
             | passbook::Message::Decline { .. }
