@@ -20,7 +20,7 @@ use tonic::{Request, Status};
 
 /// When an operation is given up.
 const TIMEOUT: &str = "1s";
-/// So many writes show that branches go on.
+/// So many writes, a fair part of them at each, show that branches go on.
 const PROGRESS: u64 = 300;
 /// How long a branch stands still. The pause is the fault itself: nothing is waited for by it.
 const STANDSTILL: Duration = Duration::from_secs(5);
@@ -76,7 +76,8 @@ impl Branches {
         let before = self.accepted(ids);
         until("the others go on", || {
             let now = self.accepted(ids);
-            now.iter().zip(before).all(|(now, before)| *now >= before + PROGRESS).then_some(())
+            let part = PROGRESS / u64::try_from(N).expect("few");
+            now.iter().zip(before).all(|(now, before)| *now >= before + part).then_some(())
         });
     }
 
