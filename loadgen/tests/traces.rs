@@ -261,6 +261,8 @@ fn at_ten_branches_the_hub_passes_writes_on_and_tells_who_holds_them() {
     for trace in writes {
         assert_passed_on_by_the_hub(trace, &pushes);
     }
+    let report = stdout(&ran);
+    assert!(report.contains("fan-out, 9 of 9 acknowledged"), "{report}");
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn add_rows(
                 relayed => format!(", {relayed} by way of others"),
             };
             let told = match optional("bank.fanout.via") {
-                Some(via) => format!(", as branch {via} told at last"),
+                Some(via) => format!(", told by branch {via}"),
                 None => String::new(),
             };
             format!("fan-out, {acked} of {width} acknowledged{relayed}{told}")
