@@ -49,8 +49,10 @@ impl Branches {
     }
 
     /// Waits until customers have written at branch 1.
-    fn begin(&self) {
+    fn begin(&self, run: &Process) {
         until("customers are served", || {
+            let said = run.said();
+            assert!(!said.contains("error: "), "{said}");
             let count = accepted(&self.calls, self.addresses.of(1));
             count.filter(|count| *count >= PROGRESS)
         });
@@ -170,7 +172,7 @@ fn a_killed_branch_is_named_the_others_go_on_and_it_is_not_let_in_again() {
     let home = folder();
     let mut branches = Branches::start(3);
     let run = branches.load(&home, "majority");
-    branches.begin();
+    branches.begin(&run);
     branches.kill(2);
     branches.go_on([1, 3]);
 
@@ -197,7 +199,7 @@ fn when_the_hub_is_killed_the_others_go_on_without_one() {
     let home = folder();
     let mut branches = Branches::start(9);
     let run = branches.load(&home, "majority");
-    branches.begin();
+    branches.begin(&run);
     branches.kill(1);
     let others = [2, 3, 4, 5, 6, 7, 8, 9];
     branches.go_on(others);
@@ -219,7 +221,7 @@ fn without_a_branch_nothing_is_acknowledged_by_all() {
     let home = folder();
     let mut branches = Branches::start(3);
     let run = branches.load(&home, "all");
-    branches.begin();
+    branches.begin(&run);
     branches.kill(3);
     let refused = until("writes are refused before they are staged", || {
         let reply = branches.deposit(1, Ack::All, Duration::from_secs(1)).ok()?;
@@ -243,7 +245,7 @@ fn a_branch_that_stands_still_for_a_while_is_caught_up_with_when_it_goes_on() {
     let home = folder();
     let branches = Branches::start(3);
     let run = branches.load(&home, "majority");
-    branches.begin();
+    branches.begin(&run);
     signal(branches.pid(3), "-STOP");
     let begun = Instant::now();
     let late = branches.deposit(1, Ack::All, Duration::from_millis(500)).expect_err("not by all");
