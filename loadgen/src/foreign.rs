@@ -77,11 +77,16 @@ fn judge(asked: &Input, received: &Received, warnings: Vec<String>) -> ForeignRe
     // The edition that holds, or that fewer answers contradict.
     let rank = |finding: &Finding| (finding.verdict, finding.violations_total);
     let sequential_only = !may_be_concurrent(asked);
-    let (edition, finding) = if sequential_only || rank(&one_after_another) <= rank(&all_at_once) {
-        (Edition::Sequential, one_after_another)
-    } else {
-        (Edition::FinalBalance, all_at_once)
-    };
+    let (edition, mut finding) =
+        if sequential_only || rank(&one_after_another) <= rank(&all_at_once) {
+            (Edition::Sequential, one_after_another)
+        } else {
+            (Edition::FinalBalance, all_at_once)
+        };
+    if finding.verdict == Verdict::Pass && !observations.is_empty() && paired.judged() == 0 {
+        finding.verdict = Verdict::Unknown;
+        "the file holds no answer that could be judged".clone_into(&mut finding.note);
+    }
     let verdict = if paired.mismatches.is_empty() { finding.verdict } else { Verdict::Fail };
     ForeignReport { verdict, edition, finding, paired, warnings }
 }
@@ -117,7 +122,7 @@ impl ForeignReport {
     /// cannot fail, so results are ignored here.
     pub fn render(&self) -> String {
         let mut text = String::new();
-        let answers = self.paired.observations.len();
+        let answers = self.paired.judged();
         let edition = self.edition.told();
         let _ = match self.verdict {
             Verdict::Pass => writeln!(text, "PASS  {answers} answers are right ({edition})"),

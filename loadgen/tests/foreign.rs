@@ -79,6 +79,15 @@ fn balances_alone_are_judged_and_the_rest_is_said_to_be_unjudged() {
 }
 
 #[test]
+fn a_file_that_answers_nothing_is_not_right() {
+    let writes = r#"[{"id":1,"type":"customer","events":[{"id":1,"interface":"deposit","money":5}]},
+        {"id":1,"type":"branch","balance":400}]"#;
+    let (code, said, _) = check(writes, "[]");
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("the file holds no answer that could be judged"), "{said}");
+}
+
+#[test]
 fn unknown_answers_make_the_verdict_unknown() {
     let unknown = RIGHT.replace(
         r#""interface":"deposit","result":"success""#,

@@ -20,6 +20,14 @@ pub struct Paired {
     pub unjudged_writes: u64,
 }
 
+impl Paired {
+    /// How many answers the output gives that can be judged.
+    pub fn judged(&self) -> u64 {
+        let answers = u64::try_from(self.observations.len()).unwrap_or(u64::MAX);
+        answers.saturating_sub(self.unjudged_writes)
+    }
+}
+
 /// Pairs `received` with the events of `input`: the k-th answer of a customer is that to their k-th
 /// event, whatever elements it stands in. Where an output shows balances of queries only, it is that
 /// to their k-th query.
