@@ -182,10 +182,10 @@ impl Report {
                 .iter()
                 .map(|violation| ViolationRecord {
                     story: violation.story.clone(),
-                    customer: violation.operation.map(|(customer, _)| customer.0),
-                    number: violation.operation.map(|(_, number)| number),
+                    customer: violation.operation().map(|(customer, _)| customer.0),
+                    number: violation.operation().map(|(_, number)| number),
                     trace_id: violation
-                        .operation
+                        .operation()
                         .and_then(|name| self.traces_of_operations.get(name)),
                 })
                 .collect(),

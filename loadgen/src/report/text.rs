@@ -176,7 +176,7 @@ impl Report {
             for violation in finding.violations.iter().take(3) {
                 let _ = write!(text, "            {}", violation.story);
                 let trace =
-                    violation.operation.and_then(|name| self.traces_of_operations.get(name));
+                    violation.operation().and_then(|name| self.traces_of_operations.get(name));
                 let _ = match trace {
                     Some(trace) => writeln!(text, ", trace {trace}"),
                     None => writeln!(text),
