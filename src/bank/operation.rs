@@ -142,6 +142,36 @@ impl Rejection {
         }
     }
 
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::InsufficientFunds,
+        Self::OutOfRange,
+        Self::BadRequest,
+        Self::RightsUnavailable,
+        Self::Contended,
+        Self::TooFewBranches,
+        Self::Overloaded,
+        Self::NotReady,
+        Self::Stale,
+        Self::ForeignPassbook,
+    ];
+
+    /// The reason as files have it.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::InsufficientFunds => "insufficient-funds",
+            Self::OutOfRange => "out-of-range",
+            Self::BadRequest => "bad-request",
+            Self::RightsUnavailable => "rights-unavailable",
+            Self::Contended => "contended",
+            Self::TooFewBranches => "too-few-branches",
+            Self::Overloaded => "overloaded",
+            Self::NotReady => "not-ready",
+            Self::Stale => "stale",
+            Self::ForeignPassbook => "foreign-passbook",
+        }
+    }
+
     /// The reason in words that fit after "rejected:".
     pub const fn name(self) -> &'static str {
         match self {

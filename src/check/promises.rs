@@ -110,19 +110,33 @@ impl Settings {
 
     fn of_passbook(&self, property: Property) -> Option<(bool, &'static str)> {
         Some(match (property, self.read, self.ack) {
-            (Property::Value, ..) => (YES, "an answer's balance is computed from the rows that its version names"),
-            (Property::Conservation, ..) => (YES, "each request is in one log, once, and balances are the sums of the logs"),
+            (Property::Value, ..) => {
+                (YES, "an answer's balance is computed from the rows that its version names")
+            }
+            (Property::Conservation, ..) => {
+                (YES, "each request is in one log, once, and balances are the sums of the logs")
+            }
             (Property::Overdraft, ..) => (YES, "a branch pays out only what it has the rights to"),
-            (Property::Convergence, ..) => (YES, "a longer row replaces a shorter one, so all end with the same rows"),
-            (Property::Durability, _, Ack::All) => (YES, "every branch held the write before the answer"),
-            (Property::Durability, _, Ack::Majority) => (YES, "more than half of the branches held the write before the answer"),
-            (Property::Durability, _, Ack::Local) => (YES, "the branch that was asked held the write before the answer, and only it"),
+            (Property::Convergence, ..) => {
+                (YES, "a longer row replaces a shorter one, so all end with the same rows")
+            }
+            (Property::Durability, _, Ack::All) => {
+                (YES, "every branch held the write before the answer")
+            }
+            (Property::Durability, _, Ack::Majority) => {
+                (YES, "more than half of the branches held the write before the answer")
+            }
+            (Property::Durability, _, Ack::Local) => {
+                (YES, "the branch that was asked held the write before the answer, and only it")
+            }
             (Property::ReadYourWrites | Property::MonotonicReads, Read::Local, _) => {
                 (NO, "a local read does not wait for what the customer knows")
             }
-            (Property::ReadYourWrites | Property::MonotonicReads, Read::Session | Read::Snapshot, _) => {
-                (YES, "a read waits until the branch knows what the customer's passbook names")
-            }
+            (
+                Property::ReadYourWrites | Property::MonotonicReads,
+                Read::Session | Read::Snapshot,
+                _,
+            ) => (YES, "a read waits until the branch knows what the customer's passbook names"),
             (Property::MonotonicWrites | Property::WritesFollowReads, ..) => {
                 (YES, "a write waits until the branch knows what the customer's passbook names")
             }
@@ -130,9 +144,10 @@ impl Settings {
             (Property::Linearizable, Read::Snapshot, _) => {
                 (YES, "a snapshot was true of all branches at one instant of the query")
             }
-            (Property::Linearizable, Read::Session | Read::Local, _) => {
-                (NO, "a read shows what one branch knows, which may be less than what others were told")
-            }
+            (Property::Linearizable, Read::Session | Read::Local, _) => (
+                NO,
+                "a read shows what one branch knows, which may be less than what others were told",
+            ),
             (Property::Sequential | Property::FinalBalance, ..) => return None,
         })
     }
@@ -154,9 +169,13 @@ impl Settings {
             }
             (Property::Value, ..) => (NO, "a balance does not say which writes it is made from"),
             (Property::Durability, ..) => (NO, "there is no log to find a write in"),
-            (Property::MonotonicReads | Property::MonotonicWrites | Property::WritesFollowReads | Property::Causal, ..) => {
-                (NO, "nothing keeps writes in an order, and a balance does not show it")
-            }
+            (
+                Property::MonotonicReads
+                | Property::MonotonicWrites
+                | Property::WritesFollowReads
+                | Property::Causal,
+                ..,
+            ) => (NO, "nothing keeps writes in an order, and a balance does not show it"),
             (Property::Linearizable, ..) => (NO, "branches apply a write at different instants"),
             (Property::Sequential | Property::FinalBalance, ..) => return None,
         })

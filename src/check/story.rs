@@ -71,6 +71,43 @@ fn answer(call: &Call<'_>) -> String {
     said
 }
 
-fn millis(nanoseconds: u64) -> String {
+/// An instant in words.
+pub(super) fn millis(nanoseconds: u64) -> String {
     format!("{}.{:03} ms", nanoseconds / 1_000_000, nanoseconds / 1_000 % 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Property;
+    use crate::check::recorded::scene::Scene;
+
+    #[test]
+    fn a_counterexample_tells_who_did_what_when_and_why_that_cannot_be() {
+        let mut scene = Scene::healthy();
+        scene.calls[1] = scene.calls[1].shows(&[0, 0], 100);
+        scene.calls[1].trace = Some(0xabc);
+        let finding = scene.judge(Property::ReadYourWrites);
+        let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
+        assert_eq!(
+            told,
+            [
+                "read your writes does not hold:",
+                "at 0.000 ms customer 1 asks branch 1 to deposit 50 (request 1), and is answered at 2.000 ms: ok, entry 1 of its log, balance 150, showing [1 0]",
+                "at 3.000 ms customer 1 asks branch 2 for the balance (request 2), and is answered at 4.000 ms: ok, balance 100, showing [0 0] (trace 00000000000000000000000000000abc)",
+                "that cannot be: operation 2 of customer 1 (query at branch 2) was shown 0 entries of branch 1; 1 had to be known there since operation 1 of customer 1 (deposit 50 at branch 1)",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_no_operation_shows_is_told_as_well() {
+        let mut scene = Scene::healthy();
+        let mut finals = scene.with(|case| case.finals.to_vec());
+        finals[1].state.balance = crate::bank::Money::new(1);
+        scene.finals = Some(finals);
+        let finding = scene.judge(Property::Convergence);
+        let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
+        assert_eq!(told.len(), 3, "{told:?}");
+    }
 }

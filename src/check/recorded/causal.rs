@@ -1,9 +1,9 @@
 //! What is shown contains everything that it depends on.
 
+use super::Facts;
 use super::facts::Place;
 use super::session::first_missing;
 use super::value::words;
-use super::Facts;
 use crate::check::{Finding, Named, Property};
 
 /// A version that is shown with an entry is shown with everything that the entry was made upon: nobody sees
@@ -40,8 +40,14 @@ pub(super) fn causal(facts: &Facts<'_>) -> Finding {
             if let Closure::Lacks(lack) = closure(&dependencies, &upon) {
                 finding.violate_with(|| {
                     let branch = facts.branch(member);
-                    let who = format!("entry {} of branch {branch} was made upon {}", from + 1, words(&upon));
-                    let place = usize::try_from(*from).ok().and_then(|entry| facts.call_of(Place { member, entry }));
+                    let who = format!(
+                        "entry {} of branch {branch} was made upon {}",
+                        from + 1,
+                        words(&upon)
+                    );
+                    let place = usize::try_from(*from)
+                        .ok()
+                        .and_then(|entry| facts.call_of(Place { member, entry }));
                     lack.tell(facts, place, &who)
                 });
             }
@@ -182,5 +188,45 @@ impl Cache {
             self.closed.extend_from_slice(version);
         }
         judged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::Scene;
+    use crate::check::{Property, Verdict};
+
+    const CAUSAL: Property = Property::Causal;
+
+    #[test]
+    fn an_entry_shown_without_what_it_was_made_upon_is_found() {
+        let mut scene = Scene::healthy();
+        scene.calls[4] = scene.calls[4].shows(&[0, 1], 80);
+        scene.fails(
+            CAUSAL,
+            (2, 3),
+            "entry 1 of branch 2, which was made upon 1 entries of branch 1",
+        );
+        // The other way round nothing depends on it.
+        let mut fine = Scene::healthy();
+        fine.calls[4] = fine.calls[4].shows(&[1, 0], 150);
+        assert_eq!(fine.verdict(CAUSAL), Verdict::Pass);
+    }
+
+    #[test]
+    fn an_entry_made_upon_what_is_not_closed_is_found() {
+        let mut scene = Scene::healthy();
+        scene.logs[0].push(super::super::scene::granted(2, 1, 1, &[1, 1]));
+        assert_eq!(scene.verdict(CAUSAL), Verdict::Pass);
+        scene.logs[1][0].version = Some(&[2, 0]);
+        let finding = scene.judge(CAUSAL);
+        assert_eq!(finding.verdict, Verdict::Fail, "each is made upon the other");
+    }
+
+    #[test]
+    fn without_what_entries_were_made_upon_nothing_is_proved() {
+        let mut scene = Scene::healthy();
+        scene.logs[1][0].version = None;
+        scene.is_unknown(CAUSAL, "logs and answers do not say it");
     }
 }

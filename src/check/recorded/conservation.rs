@@ -66,7 +66,9 @@ fn calls(facts: &Facts<'_>, finding: &mut Finding) {
         let member = facts.case.history.member_of(place);
         let branch = call.branch;
         let mut wrong = |story: String| {
-            finding.violate_with(|| (vec![facts.name(place)], format!("{} {story}", facts.words(place))));
+            finding.violate_with(|| {
+                (vec![facts.name(place)], format!("{} {story}", facts.words(place)))
+            });
         };
         let Some(entry) = facts.entry_of(place) else {
             // An entry of that number is there, and it is another: then even a log that is cut lacks it.
@@ -102,10 +104,15 @@ fn calls(facts: &Facts<'_>, finding: &mut Finding) {
         finding.violate_with(|| {
             let call = facts.call_of(*first);
             let at = |place: &Place| {
-                format!("entry {} of branch {}", facts.logged(*place).seq, facts.branch(place.member))
+                format!(
+                    "entry {} of branch {}",
+                    facts.logged(*place).seq,
+                    facts.branch(place.member)
+                )
             };
             let who = call.map_or_else(String::new, |call| facts.words(call));
-            let story = format!("{who} was carried out twice: as {} and as {}", at(first), at(second));
+            let story =
+                format!("{who} was carried out twice: as {} and as {}", at(first), at(second));
             (call.map(|call| facts.name(call)).into_iter().collect(), story)
         });
     }
@@ -169,12 +176,7 @@ fn evidence<'a>(
     observations: &'a [Observation],
     branches: &'a [BranchState],
 ) -> Evidence<'a> {
-    Evidence {
-        opening: facts.case.opening,
-        observations,
-        branches,
-        branches_total: facts.width,
-    }
+    Evidence { opening: facts.case.opening, observations, branches, branches_total: facts.width }
 }
 
 /// Without logs: every branch must hold what some fate of the unanswered writes makes.
@@ -188,4 +190,101 @@ fn by_sums(facts: &Facts<'_>) -> Finding {
     let mut finding = Finding::new(Property::Conservation);
     facts.close(&mut finding);
     finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{Scene, granted, logged, ok, paid_in, paid_out, unanswered};
+    use crate::bank::{Operation, Seq};
+    use crate::check::{Property, Verdict};
+
+    const CONSERVATION: Property = Property::Conservation;
+
+    #[test]
+    fn a_lost_write_a_changed_one_and_one_at_another_place_are_found() {
+        let mut lost = Scene::healthy();
+        lost.logs[1].clear();
+        lost.fails(
+            CONSERVATION,
+            (2, 2),
+            "was acknowledged, but the log of branch 2 does not have it",
+        );
+        let mut changed = Scene::healthy();
+        changed.logs[1][0].entry = paid_out(21);
+        changed.fails(CONSERVATION, (2, 2), "is logged at branch 2 as withdraw 21");
+        let mut moved = Scene::healthy();
+        moved.calls[3].seq = Some(Seq(2));
+        moved.fails(CONSERVATION, (2, 2), "was told that it is entry 2, but it is entry 1");
+        let mut elsewhere = Scene::healthy();
+        let entry = elsewhere.logs[1].remove(0);
+        elsewhere.logs[0].push(super::super::Logged { seq: Seq(2), ..entry });
+        elsewhere.fails(CONSERVATION, (2, 2), "but is in the log of branch 1");
+    }
+
+    #[test]
+    fn a_retry_applied_twice_and_a_refused_write_that_counts_are_found() {
+        let mut twice = Scene::healthy();
+        twice.logs[1].push(logged(2, paid_out(20), (2, 2), &[1, 1]));
+        twice.fails(
+            CONSERVATION,
+            (2, 2),
+            "carried out twice: as entry 1 of branch 2 and as entry 2",
+        );
+        let mut counts = Scene::healthy();
+        counts.logs[0].push(logged(2, paid_out(500), (1, 3), &[1, 1]));
+        counts.fails(CONSERVATION, (1, 3), "was refused (insufficient funds), but is entry 2");
+    }
+
+    #[test]
+    fn entries_that_nobody_asked_for_and_numbers_out_of_order_are_found() {
+        let mut phantom = Scene::healthy();
+        phantom.logs[0].push(logged(2, paid_in(5), (9, 1), &[1, 1]));
+        let finding = phantom.judge(CONSERVATION);
+        assert!(finding.violations[0].story.contains("which nobody made"), "{finding:?}");
+        // With gaps in the history somebody may have.
+        phantom.complete = false;
+        assert_eq!(phantom.verdict(CONSERVATION), Verdict::Unknown);
+        let mut reused = Scene::healthy();
+        reused.logs[0].push(granted(1, 1, 3, &[1, 1]));
+        let finding = reused.judge(CONSERVATION);
+        let story = "the log of branch 1 has entry 1 where entry 2 belongs";
+        assert_eq!(finding.violations[0].story, story);
+    }
+
+    #[test]
+    fn an_unanswered_write_is_decided_by_the_log() {
+        let mut scene = Scene::healthy();
+        scene.calls.push(unanswered(3, Operation::deposit(7), 1, 13));
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass, "it did not happen");
+        scene.logs[0].push(logged(2, paid_in(7), (3, 1), &[1, 1]));
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass, "it happened");
+    }
+
+    #[test]
+    fn branches_must_hold_what_the_logs_make_and_a_lost_one_tells_nothing() {
+        let mut scene = Scene::healthy();
+        let mut finals = scene.with(|case| case.finals.to_vec());
+        finals[1].state.balance = crate::bank::Money::new(131);
+        scene.finals = Some(finals.clone());
+        let finding = scene.judge(CONSERVATION);
+        assert_eq!(
+            finding.violations[0].story,
+            "branch 2 holds 131, but opening balance and logs make 130"
+        );
+        finals.pop();
+        scene.finals = Some(finals);
+        scene.is_unknown(CONSERVATION, "could not be asked");
+        let cut = Scene { cut: vec![1], ..Scene::healthy() };
+        cut.is_unknown(CONSERVATION, "the ledger of branch 2 may lack its end");
+    }
+
+    #[test]
+    fn without_logs_the_sums_must_fit() {
+        let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass);
+        scene.calls.push(ok(3, Operation::deposit(7), 1, (13, 14)));
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Fail);
+        scene.complete = false;
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Unknown);
+    }
 }

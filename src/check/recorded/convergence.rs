@@ -31,3 +31,26 @@ pub(super) fn convergence(facts: &Facts<'_>) -> Finding {
     }
     finding
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::Scene;
+    use crate::bank::Seq;
+    use crate::check::{Property, Verdict};
+
+    #[test]
+    fn equal_balances_of_other_entries_are_found_and_a_branch_that_is_late_proves_nothing() {
+        let mut scene = Scene::healthy();
+        assert_eq!(scene.verdict(Property::Convergence), Verdict::Pass);
+        let healthy = scene.with(|case| case.finals.to_vec());
+        let mut other = healthy.clone();
+        other[1].version = Some([1, 0].map(Seq).into_iter().collect());
+        scene.finals = Some(other);
+        let finding = scene.judge(Property::Convergence);
+        assert_eq!(finding.violations[0].story, "branch 1 has come to [1 1], branch 2 to [1 0]");
+        let mut late = healthy;
+        late[1].state.settled = false;
+        scene.finals = Some(late);
+        scene.is_unknown(Property::Convergence, "still propagating");
+    }
+}

@@ -27,13 +27,15 @@ pub(super) fn durability(facts: &Facts<'_>) -> Finding {
             Extent::Whole => finding.violate_with(|| {
                 gone(format!("the log of branch {} does not have it", call.branch))
             }),
-            Extent::Cut | Extent::Missing => match call.seq.and_then(|seq| survivors[member].hold(seq)) {
-                Some(true) => held += 1,
-                Some(false) => finding.violate_with(|| {
-                    gone(format!("branch {} is lost, and too few others have it", call.branch))
-                }),
-                None => untold += 1,
-            },
+            Extent::Cut | Extent::Missing => {
+                match call.seq.and_then(|seq| survivors[member].hold(seq)) {
+                    Some(true) => held += 1,
+                    Some(false) => finding.violate_with(|| {
+                        gone(format!("branch {} is lost, and too few others have it", call.branch))
+                    }),
+                    None => untold += 1,
+                }
+            }
         }
     }
     finding.note = match finding.violations_total {
@@ -81,5 +83,36 @@ impl Survivors {
             let holders = self.held.len() - self.held.partition_point(|held| *held < seq);
             holders >= self.needed
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::Scene;
+    use crate::bank::Seq;
+    use crate::check::{Property, Verdict};
+    use crate::replicate::Ack;
+
+    const DURABILITY: Property = Property::Durability;
+
+    #[test]
+    fn a_write_that_is_gone_from_its_log_is_found() {
+        let mut scene = Scene::healthy();
+        scene.logs[1].clear();
+        scene.fails(DURABILITY, (2, 2), "the log of branch 2 does not have it");
+    }
+
+    #[test]
+    fn of_a_lost_branch_the_others_must_have_what_was_acknowledged() {
+        let mut scene = Scene { lost: vec![1], ..Scene::healthy() };
+        let mut finals = scene.with(|case| case.finals.to_vec());
+        finals.pop();
+        scene.finals = Some(finals.clone());
+        assert_eq!(scene.verdict(DURABILITY), Verdict::Pass);
+        finals[0].version = Some([1, 0].map(Seq).into_iter().collect());
+        scene.finals = Some(finals);
+        scene.fails(DURABILITY, (2, 2), "branch 2 is lost, and too few others have it");
+        scene.settings.ack = Ack::Local;
+        scene.is_unknown(DURABILITY, "of 1 acknowledged writes nothing is known");
     }
 }

@@ -194,8 +194,7 @@ mod tests {
         let mut ledgers = Ledgers::missing(2);
         let entry = Entry::Deposit(Money::new(1));
         for (seq, version) in [(1, [4, 0]), (2, [4, 1]), (3, [5, 2]), (4, [5, 9])] {
-            let logged =
-                Logged { seq: Seq(seq), entry, request: None, version: Some(&version) };
+            let logged = Logged { seq: Seq(seq), entry, request: None, version: Some(&version) };
             assert_eq!(ledgers.push(Member(1), &logged), Some(Ok(())));
         }
         let log = &ledgers.logs()[1];

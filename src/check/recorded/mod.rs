@@ -17,7 +17,7 @@ mod monotonic_writes;
 mod overdraft;
 mod read_your_writes;
 #[cfg(test)]
-mod scene;
+pub(super) mod scene;
 mod session;
 mod value;
 mod writes_follow_reads;
@@ -91,4 +91,60 @@ pub fn judge(case: &Case<'_>) -> Vec<Judged> {
         Judged { finding, promised: case.settings.promises(property) }
     };
     CHECKS.into_iter().map(judged).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scene::Scene;
+    use super::*;
+    use crate::check::Verdict;
+
+    #[test]
+    fn a_healthy_run_holds_in_every_property() {
+        let judged = Scene::healthy().with(judge);
+        assert_eq!(judged.len(), CHECKS.len());
+        for Judged { finding, promised } in judged {
+            assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
+            assert_eq!(promised, finding.property != Property::Linearizable);
+        }
+    }
+
+    #[test]
+    fn a_history_with_gaps_proves_nothing() {
+        let gaps = Scene { complete: false, ..Scene::healthy() };
+        for Judged { finding, .. } in gaps.with(judge) {
+            // What branches hold at the end does not depend on it.
+            let expected = match finding.property {
+                Property::Convergence => Verdict::Pass,
+                _ => Verdict::Unknown,
+            };
+            assert_eq!(finding.verdict, expected, "{finding:?}");
+        }
+    }
+
+    #[test]
+    fn a_lost_ledger_hides_what_it_could_tell() {
+        let lost = Scene { lost: vec![1], ..Scene::healthy() };
+        for Judged { finding, .. } in lost.with(judge) {
+            let expected = match finding.property {
+                // The others have what the lost one acknowledged, versions speak for themselves, and
+                // who wrote there had written nothing before.
+                Property::Durability
+                | Property::Convergence
+                | Property::ReadYourWrites
+                | Property::MonotonicReads
+                | Property::MonotonicWrites => Verdict::Pass,
+                _ => Verdict::Unknown,
+            };
+            assert_eq!(finding.verdict, expected, "{finding:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_stays_wrong_where_something_is_missing() {
+        let mut scene = Scene { complete: false, lost: vec![0], ..Scene::healthy() };
+        scene.calls[4].version = Some(&[0, 1]);
+        assert_eq!(scene.verdict(Property::MonotonicReads), Verdict::Fail);
+        assert_eq!(scene.verdict(Property::ReadYourWrites), Verdict::Unknown);
+    }
 }

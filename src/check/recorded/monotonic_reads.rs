@@ -1,7 +1,7 @@
 //! A customer is never shown less than before.
 
-use super::session::{earlier, first_missing, is_guarded, shown, tell, walk};
 use super::Facts;
+use super::session::{earlier, first_missing, is_guarded, shown, tell, walk};
 use crate::check::{Finding, Property};
 
 /// What I was shown at one branch I am shown at every other from then on: money that I have seen arrive does not
@@ -38,4 +38,21 @@ pub(super) fn monotonic_reads(facts: &Facts<'_>) -> Finding {
     }
     facts.close(&mut finding);
     finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::Scene;
+    use crate::check::{Property, Verdict};
+
+    #[test]
+    fn an_answer_with_less_than_one_before_is_found_and_one_without_a_version_proves_nothing() {
+        let mut scene = Scene::healthy();
+        scene.calls[4] = scene.calls[4].shows(&[0, 1], 80);
+        scene.fails(Property::MonotonicReads, (2, 3), "was shown 0 entries of branch 1; 1 had to");
+        assert_eq!(scene.verdict(Property::ReadYourWrites), Verdict::Pass, "it was not their own");
+        let mut bare = Scene::healthy();
+        bare.calls[4].version = None;
+        bare.is_unknown(Property::MonotonicReads, "1 answers do not say");
+    }
 }

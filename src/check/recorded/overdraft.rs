@@ -1,7 +1,7 @@
 //! No balance is ever below zero, and no branch spends rights that it has not.
 
-use super::facts::Place;
 use super::Facts;
+use super::facts::Place;
 use crate::bank::{Entry, Ledger, Member};
 use crate::check::{BranchState, Evidence, Finding, Observation, Server};
 
@@ -142,4 +142,58 @@ fn replay(
         own -= spent;
     }
     vague
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{Scene, granted, logged, ok, paid_out};
+    use crate::bank::{Money, Operation};
+    use crate::check::{Property, Server, Verdict};
+
+    const OVERDRAFT: Property = Property::Overdraft;
+
+    /// Branch 2 has 50 of its own and is granted 30.
+    fn borrowed(upon: &'static [u64]) -> Scene {
+        let mut scene = Scene::new(100, 2);
+        scene.calls = vec![ok(1, Operation::withdraw(70), 2, (0, 2)).entry(1).shows(&[1, 1], 30)];
+        scene.logs[0] = vec![granted(1, 1, 30, &[0, 0])];
+        scene.logs[1] = vec![logged(1, paid_out(70), (1, 1), upon)];
+        scene
+    }
+
+    #[test]
+    fn rights_that_had_arrived_count_and_others_do_not() {
+        assert_eq!(borrowed(&[1, 0]).verdict(OVERDRAFT), Verdict::Pass);
+        borrowed(&[0, 0]).fails(OVERDRAFT, (1, 1), "paid out 70 as entry 1 with rights to 50 only");
+    }
+
+    #[test]
+    fn a_grant_needs_rights_as_well() {
+        let mut scene = borrowed(&[1, 0]);
+        scene.logs[0] = vec![granted(1, 1, 51, &[0, 0])];
+        let finding = scene.judge(OVERDRAFT);
+        assert!(
+            finding.violations[0].story.contains("branch 1 granted 51 to branch 2"),
+            "{finding:?}"
+        );
+    }
+
+    #[test]
+    fn without_what_it_was_made_upon_only_too_much_at_all_is_proved() {
+        let mut scene = borrowed(&[1, 0]);
+        scene.logs[1][0].version = None;
+        scene.is_unknown(OVERDRAFT, "do not say what they were made upon");
+        scene.logs[1][0].entry = paid_out(81);
+        assert_eq!(scene.verdict(OVERDRAFT), Verdict::Fail);
+    }
+
+    #[test]
+    fn a_balance_below_zero_is_found_in_answers_and_at_branches() {
+        let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
+        scene.settings.server = Server::Broadcast;
+        assert_eq!(scene.verdict(OVERDRAFT), Verdict::Pass);
+        scene.calls[4].balance = Some(Money::new(-1));
+        scene.fails(OVERDRAFT, (2, 3), "was shown a balance of -1");
+        assert!(scene.judge(OVERDRAFT).violations[0].operations[0].place.is_some());
+    }
 }

@@ -101,3 +101,51 @@ impl Money {
         self.judgement.judge(facts, finding, place, shown.minor_units().into(), (least, most));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{Scene, ok};
+    use crate::bank::{Money, Operation};
+    use crate::check::{Property, Verdict};
+
+    const READ_YOUR_WRITES: Property = Property::ReadYourWrites;
+
+    #[test]
+    fn an_answer_without_the_customers_own_write_is_found() {
+        let mut scene = Scene::healthy();
+        scene.calls[1] = scene.calls[1].shows(&[0, 0], 100);
+        let why = "was shown 0 entries of branch 1; 1 had to be known there since operation 1";
+        scene.fails(READ_YOUR_WRITES, (1, 2), why);
+        assert_eq!(scene.judge(READ_YOUR_WRITES).violations[0].operations.len(), 2);
+        // Somebody else's may be missing.
+        let mut others = Scene::healthy();
+        others.calls[2] = others.calls[2].shows(&[0, 0], 100);
+        assert_eq!(others.verdict(READ_YOUR_WRITES), Verdict::Pass);
+    }
+
+    #[test]
+    fn the_answer_to_a_write_shows_that_write() {
+        let mut scene = Scene::healthy();
+        scene.calls[0] = scene.calls[0].shows(&[0, 0], 100);
+        assert_eq!(scene.verdict(READ_YOUR_WRITES), Verdict::Fail);
+    }
+
+    #[test]
+    fn a_bare_balance_of_a_lone_customer_is_exact_and_others_widen_it() {
+        let shown = |balance, others| {
+            let mut scene = Scene::new(100, 1);
+            scene.calls =
+                vec![ok(1, Operation::deposit(10), 1, (0, 1)), ok(1, Operation::Query, 1, (2, 3))];
+            scene.calls[1].balance = Some(Money::new(balance));
+            if others {
+                scene.calls.push(ok(2, Operation::withdraw(5), 1, (3, 4)));
+            }
+            // What begins after the answer does not count.
+            scene.calls.push(ok(3, Operation::deposit(90), 1, (8, 9)));
+            scene.verdict(READ_YOUR_WRITES)
+        };
+        assert_eq!([shown(110, false), shown(100, false)], [Verdict::Pass, Verdict::Fail]);
+        assert_eq!([shown(105, true), shown(110, true)], [Verdict::Unknown; 2]);
+        assert_eq!([shown(104, true), shown(111, true)], [Verdict::Fail; 2]);
+    }
+}

@@ -1,7 +1,6 @@
 //! What each session had written and been shown, call by call: the ground of the four session guarantees
 //! (Terry et al., 1994).
 
-use super::value::words;
 use super::{Call, Facts};
 use crate::bank::{Outcome, Rejection};
 use crate::check::{Finding, Named, Property};
@@ -21,10 +20,7 @@ pub(super) const fn is_guarded(call: &Call<'_>) -> bool {
 }
 
 /// Goes through all calls, with what the session of each knew when it was made. nN.
-pub(super) fn walk<'a>(
-    facts: &Facts<'a>,
-    mut each: impl FnMut(usize, &Call<'a>, Known<'_>),
-) {
+pub(super) fn walk<'a>(facts: &Facts<'a>, mut each: impl FnMut(usize, &Call<'a>, Known<'_>)) {
     let width = facts.width;
     let history = facts.case.history;
     let mut written = vec![0_u64; history.sessions() * width];
@@ -131,8 +127,16 @@ pub(super) fn writes_upon(
     let mut finding = Finding::new(property);
     let (mut exact, mut vague) = (0_u64, 0_u64);
     walk(facts, |place, call, known| {
-        let made = call.outcome == Outcome::Ok || facts.entry_of(place).is_some();
-        if call.write().is_none() || matches!(call.outcome, Outcome::Rejected(_)) || !made {
+        // An unanswered write may be in what is missing of a log.
+        let may_be = match call.outcome {
+            Outcome::Ok => true,
+            Outcome::Rejected(_) => false,
+            Outcome::Unknown => {
+                facts.entry_of(place).is_some()
+                    || !facts.is_whole(facts.case.history.member_of(place))
+            }
+        };
+        if call.write().is_none() || !may_be {
             return;
         }
         let known = of(known);
@@ -174,9 +178,4 @@ pub(super) fn wrote(facts: &Facts<'_>, place: usize, call: &Call<'_>, member: us
         Some((own, seq)) if own == member => seq,
         _ => 0,
     }
-}
-
-/// A version in the words of a story.
-pub(super) fn with_version(call: &Call<'_>) -> String {
-    call.version.map_or_else(String::new, |version| format!("with version {}, ", words(version)))
 }

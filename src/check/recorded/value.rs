@@ -1,7 +1,7 @@
 //! The balance of an answer is that of the writes it is made from.
 
-use super::bounds::{Bounds, Judgement};
 use super::Facts;
+use super::bounds::{Bounds, Judgement};
 use crate::check::{Finding, Property};
 
 /// A balance that a customer is shown must be the opening balance plus exactly the deposits, minus exactly the
@@ -29,7 +29,8 @@ pub(super) fn value(facts: &Facts<'_>) -> Finding {
         for (member, seq) in version.iter().enumerate() {
             let sum = facts.sum(member, *seq);
             if sum.is_none() && facts.is_whole(member) {
-                finding.violate_with(|| (vec![facts.name(place)], beyond(facts, place, member, *seq)));
+                finding
+                    .violate_with(|| (vec![facts.name(place)], beyond(facts, place, member, *seq)));
             }
             expected = expected.zip(sum).map(|(all, sum)| all + sum);
         }
@@ -74,4 +75,46 @@ fn beyond(facts: &Facts<'_>, place: usize, member: usize, seq: u64) -> String {
         facts.branch(member),
         facts.case.ledgers.logs()[member].len()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{Scene, ok};
+    use crate::bank::{Money, Operation};
+    use crate::check::{Property, Verdict};
+
+    const VALUE: Property = Property::Value;
+
+    #[test]
+    fn a_balance_that_is_not_that_of_its_version_is_found() {
+        let mut scene = Scene::healthy();
+        scene.calls[4].balance = Some(Money::new(170));
+        scene.fails(VALUE, (2, 3), "was shown 170; the writes of its version [1 1] make 130");
+    }
+
+    #[test]
+    fn a_version_beyond_the_log_is_found_and_one_beyond_a_lost_log_is_unknown() {
+        let mut scene = Scene::healthy();
+        scene.calls[4].version = Some(&[1, 2]);
+        scene.fails(VALUE, (2, 3), "entry 2 of branch 2, whose log has 1");
+        scene.lost = vec![1];
+        scene.is_unknown(VALUE, "the ledger of branch 2 is missing");
+    }
+
+    #[test]
+    fn a_bare_balance_is_bounded_by_what_had_begun() {
+        let shown = |balance| {
+            let mut scene = Scene::new(100, 1);
+            let bare =
+                |call, balance| super::super::Call { balance: Some(Money::new(balance)), ..call };
+            scene.calls = vec![
+                ok(1, Operation::deposit(10), 1, (0, 5)),
+                bare(ok(2, Operation::Query, 1, (3, 4)), balance),
+                ok(1, Operation::deposit(70), 1, (6, 7)),
+            ];
+            scene.verdict(VALUE)
+        };
+        assert_eq!([shown(100), shown(110)], [Verdict::Unknown; 2]);
+        assert_eq!([shown(99), shown(111), shown(170)], [Verdict::Fail; 3]);
+    }
 }

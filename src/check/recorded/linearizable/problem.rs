@@ -1,8 +1,8 @@
 //! What has to be put in one order: entries, reads and refusals, each with the time in which it happened.
 
+use super::super::Facts;
 use super::super::causal::Dependencies;
 use super::super::facts::{Place, change};
-use super::super::Facts;
 use super::chain::Level;
 use crate::bank::{Outcome, Rejection, WriteKind};
 
@@ -52,9 +52,11 @@ impl<'a> Problem<'a> {
         }
         let before = levels.len();
         levels.retain(|level| {
-            level.version.iter().zip(logs).all(|(seq, log)| {
-                usize::try_from(*seq).is_ok_and(|seq| seq <= log.len())
-            })
+            level
+                .version
+                .iter()
+                .zip(logs)
+                .all(|(seq, log)| usize::try_from(*seq).is_ok_and(|seq| seq <= log.len()))
         });
         let mut untold = u64::try_from(before - levels.len()).unwrap_or(u64::MAX);
         let mut refusals = Vec::new();

@@ -57,9 +57,10 @@ pub(super) fn witness(problem: &Problem<'_>) -> Result<Witness, Late> {
         balance
     }));
     let is_solvent = balances.len() == problem.items.len() + 1
-        && order.iter().zip(&balances[1..]).all(|(entry, after)| {
-            problem.items[*entry].change >= 0 || *after >= 0
-        });
+        && order
+            .iter()
+            .zip(&balances[1..])
+            .all(|(entry, after)| problem.items[*entry].change >= 0 || *after >= 0);
     Ok(Witness { instants, balances, is_solvent, earliest: early.instants, latest: late })
 }
 
@@ -105,9 +106,10 @@ fn order(problem: &Problem<'_>, mut upon: bool) -> Order {
                     moved = true;
                 }
             }
-            let done = known.iter().zip(version).all(|(known, upto)| {
-                usize::try_from(*upto).is_ok_and(|upto| *known >= upto)
-            });
+            let done = known
+                .iter()
+                .zip(version)
+                .all(|(known, upto)| usize::try_from(*upto).is_ok_and(|upto| *known >= upto));
             if !moved && !done {
                 // Not closed: an order that keeps it does not exist.
                 upon = false;
@@ -165,7 +167,8 @@ fn forward(problem: &Problem<'_>, order: &Order, wanted: impl Fn(usize) -> u64) 
                 after(entry - 1);
             }
             if let Some(upon) = problem.upon(member, place).filter(|_| order.upon) {
-                for (other, needs) in upon.iter().enumerate().filter(|(other, _)| *other != member) {
+                for (other, needs) in upon.iter().enumerate().filter(|(other, _)| *other != member)
+                {
                     let needs = usize::try_from(*needs).unwrap_or(usize::MAX);
                     if let Some(last) = needs.checked_sub(1) {
                         after(problem.offsets[other] + last);
@@ -210,7 +213,8 @@ fn backward(problem: &Problem<'_>, order: &Order) -> Vec<u64> {
                 latest[entry - 1] = latest[entry - 1].min(at);
             }
             if let Some(upon) = problem.upon(member, place).filter(|_| order.upon) {
-                for (other, needs) in upon.iter().enumerate().filter(|(other, _)| *other != member) {
+                for (other, needs) in upon.iter().enumerate().filter(|(other, _)| *other != member)
+                {
                     let needs = usize::try_from(*needs).unwrap_or(usize::MAX);
                     if let Some(last) = needs.checked_sub(1) {
                         let last = problem.offsets[other] + last;
