@@ -64,6 +64,11 @@ fn memory_mib_max() -> Option<u64> {
     Some(kib / 1024)
 }
 
+#[expect(clippy::print_stderr, reason = "a bench tells what it measured")]
+fn tell(operations: usize, memory_mib: u64) {
+    eprintln!("checker: {operations} operations, at most {memory_mib} MiB up to here");
+}
+
 fn assert_healthy(judged: &[Judged]) {
     for Judged { finding, promised } in judged {
         assert!(!promised || finding.verdict == Verdict::Pass, "{finding:?}");
@@ -103,7 +108,7 @@ fn checker(criterion: &mut Criterion) {
         });
         if let Some(memory) = memory_mib_max() {
             let lines = history.len();
-            eprintln!("checker: {lines} operations, at most {memory} MiB up to here");
+            tell(lines, memory);
         }
     }
     group.finish();

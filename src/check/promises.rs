@@ -88,7 +88,7 @@ const NO: bool = false;
 
 impl Settings {
     /// What is said of each property of a recorded run, in the order of reports.
-    pub fn guarantees(&self) -> Vec<Guarantee> {
+    pub fn guarantees(self) -> Vec<Guarantee> {
         let said = |property| {
             let (promised, reason) = self.say(property)?;
             Some(Guarantee { property, promised, reason })
@@ -97,18 +97,18 @@ impl Settings {
     }
 
     /// Whether a property is promised.
-    pub fn promises(&self, property: Property) -> bool {
+    pub fn promises(self, property: Property) -> bool {
         self.say(property).is_some_and(|(promised, _)| promised)
     }
 
-    fn say(&self, property: Property) -> Option<(bool, &'static str)> {
+    fn say(self, property: Property) -> Option<(bool, &'static str)> {
         match self.server {
             Server::Passbook => self.of_passbook(property),
             Server::Broadcast | Server::Foreign => self.of_balances(property),
         }
     }
 
-    fn of_passbook(&self, property: Property) -> Option<(bool, &'static str)> {
+    fn of_passbook(self, property: Property) -> Option<(bool, &'static str)> {
         Some(match (property, self.read, self.ack) {
             (Property::Value, ..) => {
                 (YES, "an answer's balance is computed from the rows that its version names")
@@ -153,10 +153,11 @@ impl Settings {
     }
 
     /// Of a scheme whose answers carry a balance and nothing else.
-    fn of_balances(&self, property: Property) -> Option<(bool, &'static str)> {
+    fn of_balances(self, property: Property) -> Option<(bool, &'static str)> {
         Some(match (property, self.customers, self.ack) {
-            (Property::Conservation, ..) => (YES, "every branch applies every accepted write"),
-            (Property::Convergence, ..) => (YES, "every branch applies every accepted write"),
+            (Property::Conservation | Property::Convergence, ..) => {
+                (YES, "every branch applies every accepted write")
+            }
             (Property::Overdraft, ..) => (YES, "a withdrawal beyond the balance must be refused"),
             (Property::ReadYourWrites, Customers::One, Ack::All) => {
                 (YES, "every branch has applied a write before its customer goes on")

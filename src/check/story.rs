@@ -50,25 +50,23 @@ fn asked(call: &Call<'_>) -> String {
 }
 
 fn answer(call: &Call<'_>) -> String {
-    let mut said = match call.outcome {
+    let outcome = match call.outcome {
         Outcome::Ok => "ok".to_owned(),
         Outcome::Rejected(reason) => format!("refused, {}", reason.name()),
         Outcome::Unknown => "that nothing is known".to_owned(),
     };
-    if let Some(seq) = call.seq {
-        said.push_str(&format!(", entry {seq} of its log"));
-    }
-    if let Some(balance) = call.balance {
-        said.push_str(&format!(", balance {balance}"));
-    }
-    if let Some(version) = call.version {
+    let seqs = |version: &[u64]| {
         let seqs: Vec<String> = version.iter().map(ToString::to_string).collect();
-        said.push_str(&format!(", showing [{}]", seqs.join(" ")));
-    }
-    if let Some(trace) = call.trace {
-        said.push_str(&format!(" (trace {trace:032x})"));
-    }
-    said
+        format!(", showing [{}]", seqs.join(" "))
+    };
+    let said = [
+        Some(outcome),
+        call.seq.map(|seq| format!(", entry {seq} of its log")),
+        call.balance.map(|balance| format!(", balance {balance}")),
+        call.version.map(seqs),
+        call.trace.map(|trace| format!(" (trace {trace:032x})")),
+    ];
+    said.into_iter().flatten().collect()
 }
 
 /// An instant in words.

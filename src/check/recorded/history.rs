@@ -206,14 +206,13 @@ impl History {
 
     fn enter(&mut self, call: &Call<'_>) -> Result<u32, Unfit> {
         let Call { session: id, customer, number, .. } = *call;
-        let place = match self.places.get(&id) {
-            Some(place) => *place,
-            None => {
-                let place = index(self.sessions.len())?;
-                self.places.insert(id, place);
-                self.sessions.push(Session { id, customer, last: 0 });
-                place
-            }
+        let place = if let Some(place) = self.places.get(&id) {
+            *place
+        } else {
+            let place = index(self.sessions.len())?;
+            self.places.insert(id, place);
+            self.sessions.push(Session { id, customer, last: 0 });
+            place
         };
         let session = &mut self.sessions[at(place)];
         if session.customer != customer {

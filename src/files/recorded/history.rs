@@ -181,10 +181,8 @@ pub fn read_history(path: &Path, from: impl BufRead) -> Result<(Header, History)
             if end.dropped > 0 {
                 history.cut();
             }
-            return match lines.advance()? {
-                false => Ok((header, history)),
-                true => Err(lines.wrong("expected nothing after the end")),
-            };
+            lines.nothing_more()?;
+            return Ok((header, history));
         }
         let line = lines.parse::<CallLine<Vec<u64>>>("an operation")?;
         let call = line.call().map_err(|message| lines.wrong(message))?;

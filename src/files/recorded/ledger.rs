@@ -166,10 +166,8 @@ pub fn read_ledger(
             for branch in end.whole {
                 ledgers.whole(member(branch).map_err(|message| lines.wrong(message))?);
             }
-            return match lines.advance()? {
-                false => Ok((header, ledgers, finals)),
-                true => Err(lines.wrong("expected nothing after the end")),
-            };
+            lines.nothing_more()?;
+            return Ok((header, ledgers, finals));
         }
         count += 1;
         if lines.begins(STATE) {

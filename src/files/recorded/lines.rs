@@ -82,6 +82,12 @@ impl<'a, R: BufRead> Lines<'a, R> {
         self.line.starts_with(with.as_bytes())
     }
 
+    /// The end was the last line.
+    pub(super) fn nothing_more(&mut self) -> Result<(), RecordedError> {
+        let more = self.advance()? || !self.line.is_empty();
+        if more { Err(self.wrong("expected nothing after the end")) } else { Ok(()) }
+    }
+
     pub(super) fn wrong(&self, message: impl Into<String>) -> RecordedError {
         RecordedError::at(self.path, self.number, message)
     }

@@ -37,7 +37,7 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
             finding.violate_with(|| {
                 (vec![facts.name(one), facts.name(other)], chain::fork(facts, one, other))
             });
-            finding.note = "two reads disagree on what came first".to_owned();
+            "two reads disagree on what came first".clone_into(&mut finding.note);
             return finding;
         }
     };
@@ -49,7 +49,7 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
         decide(facts, &problem, &mut finding);
     }
     if finding.violations_total > 0 {
-        finding.note = "no order of the operations explains the answers".to_owned();
+        "no order of the operations explains the answers".clone_into(&mut finding.note);
     } else if finding.note.is_empty() {
         finding.note =
             format!("{reads} reads are in one order with everything else{}", bare.note());
