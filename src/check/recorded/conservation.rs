@@ -244,6 +244,9 @@ mod tests {
         // With gaps in the history somebody may have.
         phantom.complete = false;
         assert_eq!(phantom.verdict(CONSERVATION), Verdict::Unknown);
+        let mut of_a_query = Scene::healthy();
+        of_a_query.logs[0].push(logged(2, paid_in(5), (2, 1), &[1, 1]));
+        assert_eq!(of_a_query.verdict(CONSERVATION), Verdict::Fail);
         let mut reused = Scene::healthy();
         reused.logs[0].push(granted(1, 1, 3, &[1, 1]));
         let finding = reused.judge(CONSERVATION);

@@ -81,7 +81,10 @@ impl<'a> Facts<'a> {
                 let Some(session) = self.case.history.session_named(request.session) else {
                     continue;
                 };
-                let Some(call) = self.in_session(session, request.number) else { continue };
+                let call = self.in_session(session, request.number);
+                let Some(call) = call.filter(|call| self.call(*call).write().is_some()) else {
+                    continue;
+                };
                 let there = self.entry_of[call];
                 if there == NONE {
                     self.link(call, Place { member, entry });
