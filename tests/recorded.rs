@@ -266,5 +266,5 @@ fn most_snapshots_with_refusals_are_explained() {
     let passed = (0..50)
         .filter(|seed| verdict(&record(shape, *seed), Property::Linearizable) == Verdict::Pass);
     let passed = passed.count();
-    assert!(passed > 25, "{passed} of 50");
+    assert!(passed > 30, "{passed} of 50");
 }

@@ -60,31 +60,39 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
 }
 
 fn decide(facts: &Facts<'_>, problem: &Problem<'_>, finding: &mut Finding) {
-    match schedule::witness(problem) {
-        Err(Late { call, by }) => finding.violate_with(|| {
-            let named = [call, by].map(|call| facts.name(call)).to_vec();
-            (named, late(facts, call, by))
-        }),
-        Ok(witness) => {
-            let explained = refusals::explain(problem, &witness);
-            let open = match explained {
-                Explained::All => 0,
-                Explained::Impossible { call, least } => {
-                    finding.violate_with(|| {
-                        let who = facts.words(call);
-                        let story = format!(
-                            "{who} was refused, but there was {least} or more at every instant of it"
-                        );
-                        (vec![facts.name(call)], story)
-                    });
-                    return;
-                }
-                Explained::Open(open) => open,
-            };
-            if open > 0 || !witness.is_solvent {
-                undecided(problem, finding, open);
+    let mut fewest = usize::MAX;
+    for way in 0..schedule::WAYS {
+        let witness = match schedule::witness(problem, way) {
+            Ok(witness) => witness,
+            Err(Late { call, by }) => {
+                finding.violate_with(|| {
+                    let named = [call, by].map(|call| facts.name(call)).to_vec();
+                    (named, late(facts, call, by))
+                });
+                return;
             }
+        };
+        let open = match refusals::explain(problem, &witness) {
+            Explained::All => 0,
+            Explained::Open(open) => open,
+            Explained::Impossible { call, least } => {
+                finding.violate_with(|| {
+                    let who = facts.words(call);
+                    let story = format!(
+                        "{who} was refused, but there was {least} or more at every instant of it"
+                    );
+                    (vec![facts.name(call)], story)
+                });
+                return;
+            }
+        };
+        fewest = fewest.min(if witness.is_solvent { open } else { open.max(1) });
+        if fewest == 0 {
+            break;
         }
+    }
+    if fewest > 0 {
+        undecided(problem, finding, fewest);
     }
     if problem.untold > 0 {
         let untold = problem.untold;
@@ -100,7 +108,7 @@ fn undecided(problem: &Problem<'_>, finding: &mut Finding, open: usize) {
         }),
         None => finding.cannot_tell(format!(
             "an order was found for all but {} refusals, and there are too many operations to try every order",
-            open.max(1)
+            open
         )),
     }
 }

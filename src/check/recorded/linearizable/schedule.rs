@@ -35,8 +35,12 @@ struct Order {
     upon: bool,
 }
 
-/// Finds an order or shows that there is none.
-pub(super) fn witness(problem: &Problem<'_>) -> Result<Witness, Late> {
+/// How many ways there are to choose instants. The first has withdrawals early and deposits late; each of the
+/// others has everything at the same part of its window, from early to late.
+pub(super) const WAYS: u64 = 6;
+
+/// Finds an order, its instants chosen in one of the [`WAYS`], or shows that there is none.
+pub(super) fn witness(problem: &Problem<'_>, way: u64) -> Result<Witness, Late> {
     let plain = order(problem, false);
     let early = forward(problem, &plain, |entry| problem.items[entry].invoked);
     if let Some(late) = early.late {
@@ -45,10 +49,10 @@ pub(super) fn witness(problem: &Problem<'_>) -> Result<Witness, Late> {
     let late = backward(problem, &plain);
     // With what entries were made upon no balance is below zero, if no rights were overspent.
     let causal = Some(order(problem, true)).filter(|order| order.upon);
-    let causal = causal.and_then(|order| low(problem, &order));
+    let causal = causal.and_then(|order| chosen(problem, &order, way));
     let (order, instants) = match causal {
         Some(found) => found,
-        None => low(problem, &plain).unwrap_or((Vec::new(), Vec::new())),
+        None => chosen(problem, &plain, way).unwrap_or((Vec::new(), Vec::new())),
     };
     let mut balance = problem.opening();
     let mut balances = vec![balance];
@@ -64,8 +68,8 @@ pub(super) fn witness(problem: &Problem<'_>) -> Result<Witness, Late> {
     Ok(Witness { instants, balances, is_solvent, earliest: early.instants, latest: late })
 }
 
-/// Withdrawals early and deposits late: what explains refusals.
-fn low(problem: &Problem<'_>, order: &Order) -> Option<(Vec<usize>, Vec<u64>)> {
+/// The order by instants that are chosen in one of the ways, which matters to refusals only.
+fn chosen(problem: &Problem<'_>, order: &Order, way: u64) -> Option<(Vec<usize>, Vec<u64>)> {
     let early = forward(problem, order, |entry| problem.items[entry].invoked);
     if early.late.is_some() {
         return None;
@@ -75,7 +79,12 @@ fn low(problem: &Problem<'_>, order: &Order) -> Option<(Vec<usize>, Vec<u64>)> {
     } else {
         let late = backward(problem, order);
         let wanted = |entry: usize| {
-            if problem.items[entry].change > 0 { late[entry] } else { early.instants[entry] }
+            let (early, late) = (early.instants[entry], late[entry]);
+            match way.checked_sub(1) {
+                None if problem.items[entry].change > 0 => late,
+                None => early,
+                Some(part) => early + (late - early) / (WAYS - 2) * part,
+            }
         };
         forward(problem, order, wanted).instants
     };
