@@ -107,8 +107,7 @@ fn undecided(problem: &Problem<'_>, finding: &mut Finding, open: usize) {
             "no order of the operations explains all answers (all were tried)".to_owned()
         }),
         None => finding.cannot_tell(format!(
-            "an order was found for all but {} refusals, and there are too many operations to try every order",
-            open
+            "an order was found for all but {open} refusals, and there are too many operations to try every order"
         )),
     }
 }
