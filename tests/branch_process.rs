@@ -36,11 +36,12 @@ fn branch(arguments: &[&str]) -> Command {
     command
 }
 
-/// Starts branch 1 on a free port with a peer 2 at `peer`; where it listens.
+/// Starts branch 1, which broadcasts, on a free port with a peer 2 at `peer`; where it listens.
 fn start_branch_1(peer: SocketAddr) -> (Process, SocketAddr) {
     let peer = format!("2={peer}");
     let arguments = ["--id", "1", "--listen", "127.0.0.1:0", "--peer", &peer];
-    let mut command = branch(&[&arguments[..], &["--opening-balance", "100"]].concat());
+    let broadcast = ["--opening-balance", "100", "--replication", "broadcast"];
+    let mut command = branch(&[&arguments[..], &broadcast].concat());
     let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("piped");
@@ -94,6 +95,8 @@ async fn a_process_and_a_library_branch_replicate_to_each_other() {
     let (at_1, at_2) = (state(&one).await, state(&two).await);
     assert_eq!((at_1.balance, at_1.lowest_balance, at_1.accepted, at_1.applied), (0, 0, 1, 1));
     assert_eq!((at_2.balance, at_2.outstanding, at_2.undelivered), (0, 0, 0));
+    // One write each, accepted: a request to the other branch and its answer.
+    assert_eq!((at_1.frames_sent, at_2.frames_sent), (Some(2), Some(2)));
     assert_eq!((at_1.branch, at_1.peers, at_1.opening_balance), (1, vec![2], 100));
     drop((one, two));
 
@@ -119,6 +122,7 @@ async fn a_write_that_a_peer_does_not_acknowledge_is_unknown_and_stays() {
     assert!(status.message().contains("may or may not"), "{status}");
     let state = state(&one).await;
     assert_eq!((state.balance, state.undelivered, state.outstanding), (105, 1, 0));
+    assert_eq!(state.frames_sent, Some(1), "a request without an answer");
 }
 
 #[tokio::test]
@@ -166,7 +170,13 @@ async fn nonsense_from_the_network_is_refused() {
 
 #[test]
 fn bad_arguments_are_refused_and_a_taken_port_is_said() {
-    let bad: [(&[&str], i32, &str); 5] = [
+    let bad: [(&[&str], i32, &str); 7] = [
+        (&["--id", "1", "--listen", "127.0.0.1:0", "--lock"], 2, "add --replication broadcast"),
+        (
+            &["--id", "1", "--listen", "127.0.0.1:0", "--replication", "broadcast,passbook"],
+            2,
+            "--replication names several schemes",
+        ),
         (&["--id", "1"], 2, "--listen"),
         (&["--id", "one", "--listen", "127.0.0.1:0"], 2, "invalid value"),
         (&["--id", "1", "--listen", "127.0.0.1:0", "--peer", "2"], 2, "ID=HOST:PORT"),

@@ -10,7 +10,9 @@ const SEEDS: u64 = 2_000;
 fn caught_by(mutant: Mutant) -> (&'static [Property], Option<Mix>) {
     use Property as P;
     match mutant {
-        Mutant::AcknowledgeBeforePersisting | Mutant::CountConnected => (&[P::Acknowledged], None),
+        Mutant::AcknowledgeBeforePersisting | Mutant::CountConnected | Mutant::HubTellsPushed => {
+            (&[P::Acknowledged], None)
+        }
         // Counted as held where it is not, or missing under what follows it.
         Mutant::DropPush => (&[P::Acknowledged, P::Closed, P::Convergence], None),
         Mutant::ApplyRetryTwice | Mutant::DedupeLostAtRestart | Mutant::DedupeKeepsLast => {
@@ -23,7 +25,9 @@ fn caught_by(mutant: Mutant) -> (&'static [Property], Option<Mix>) {
         Mutant::PushWithoutClosure | Mutant::PushRowByRow | Mutant::ProofOfOwnRows => {
             (&[P::Closed], None)
         }
-        Mutant::OneCollect | Mutant::CollectWithoutOwnRow => (&[P::Snapshot, P::Refusal], None),
+        Mutant::OneCollect | Mutant::CollectWithoutOwnRow | Mutant::AskerJoinsCollect => {
+            (&[P::Snapshot, P::Refusal], None)
+        }
         // A reply of the first round has to be late or doubled.
         Mutant::CollectNotTiedToRound => (&[P::Snapshot, P::Refusal], Some(Mix::Lossy)),
         Mutant::DeclinedByAllIsProof => (&[P::Refusal], None),

@@ -16,6 +16,7 @@ use passbook::wire::v1::{
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
@@ -199,6 +200,11 @@ async fn a_token_that_this_cluster_cannot_have_given_is_an_error_at_once() {
     }
 }
 
+async fn say(frames: &mpsc::Sender<Frame>, message: Option<Message>) {
+    let frame = Frame { messages: vec![PeerMessage { message }] };
+    frames.send(frame).await.expect("open");
+}
+
 /// A stream to a branch, by hand.
 struct Link {
     frames: mpsc::Sender<Frame>,
@@ -216,9 +222,19 @@ impl Link {
         Ok(Self { frames, incoming })
     }
 
+    /// As branch 1 of two.
+    async fn meet(channel: &Channel) -> Self {
+        let mut link = Self::open(channel, Some("1")).await.expect("accepted");
+        let theirs = link.hello().await;
+        let (incarnation, yours) = (7, Some(theirs.incarnation));
+        let durable = vec![0, 0];
+        let ours = Hello { incarnation, yours, durable, heard: true, ..theirs };
+        link.say(Some(Message::Hello(ours))).await;
+        link
+    }
+
     async fn say(&self, message: Option<Message>) {
-        let frame = Frame { messages: vec![PeerMessage { message }] };
-        self.frames.send(frame).await.expect("open");
+        say(&self.frames, message).await;
     }
 
     /// The next thing that is said; nothing if the stream has ended.
@@ -244,7 +260,7 @@ async fn garbage_ends_its_stream_and_nothing_else() {
     let row = Row { origin: 70_000, ..Row::default() };
     let garbage = [
         None,
-        Some(Message::Collect(Collect { id: 1, round: 9 })),
+        Some(Message::Collect(Collect { id: 1, round: 9, known: Vec::new() })),
         Some(Message::Push(Push { rows: vec![row], apart: Vec::new() })),
     ];
     for garbage in garbage {
@@ -255,16 +271,7 @@ async fn garbage_ends_its_stream_and_nothing_else() {
     }
 
     // Spoken to as agreed, it is a branch as before: this test is branch 1.
-    let mut link = Link::open(&channel, Some("1")).await.expect("accepted");
-    let theirs = link.hello().await;
-    let ours = Hello {
-        incarnation: 7,
-        yours: Some(theirs.incarnation),
-        durable: vec![0, 0],
-        heard: true,
-        ..theirs.clone()
-    };
-    link.say(Some(Message::Hello(ours))).await;
+    let mut link = Link::meet(&channel).await;
     second.is_ready().await;
     let mut bank = BankClient::new(channel);
     let acknowledging = async {
@@ -284,6 +291,85 @@ async fn garbage_ends_its_stream_and_nothing_else() {
     assert_eq!((reply.balance, reply.achieved), (OPENING + 30, 2));
     drop((bank, link));
     second.end().await;
+}
+
+/// So many writes at a branch whose pushes a peer acknowledges and never reads.
+async fn write_unread(
+    bank: &mut BankClient<Channel>,
+    frames: &mpsc::Sender<Frame>,
+    writes: u64,
+) -> u64 {
+    let mut last = 0;
+    for _ in 0..writes {
+        let reply = made(bank, deposit(1, Ack::Local)).await.expect("answered");
+        last = reply.seq;
+        // It holds what it has not read: so the next write is pushed at once, and not with others later.
+        let durable = vec![0, last];
+        let held = Acknowledge { branch: 0, incarnation: 7, durable };
+        say(frames, Some(Message::Acknowledge(held))).await;
+    }
+    last
+}
+
+/// Each write is a frame towards it, and frames that nobody takes must not pile up.
+#[test]
+fn a_peer_that_never_reads_costs_no_memory_for_what_it_does_not_read() {
+    const WRITES: u64 = 3_000;
+    // What the peer's side takes in on its own, whether anybody reads it or not.
+    const WINDOW_BYTES: u32 = 65_535;
+    // What a branch keeps of a write that all hold: the hash of its place in the log, in a queue that
+    // doubles. A frame is some hundred bytes and a few allocations.
+    const BYTES_A_WRITE: i64 = 64;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let (second, mut bank, mut link) = runtime.block_on(async {
+        let ports = Ports::bind(2);
+        let mut second = ports.start(2, Scheme::Passbook);
+        let endpoint = Endpoint::from_shared(format!("http://{}", ports.address(2)));
+        let endpoint = endpoint.expect("a URI").initial_stream_window_size(WINDOW_BYTES);
+        let link = Link::meet(&endpoint.connect().await.expect("connected")).await;
+        second.is_ready().await;
+        let mut bank = ports.bank(2).await;
+        // Until everything that has a bound is full.
+        write_unread(&mut bank, &link.frames, WRITES).await;
+        (second, bank, link)
+    });
+    let counted = allocation_counter::measure(|| {
+        runtime.block_on(write_unread(&mut bank, &link.frames, WRITES));
+    });
+    let most = BYTES_A_WRITE * i64::try_from(WRITES).expect("small");
+    assert!(counted.bytes_current < most, "{counted:?}");
+
+    runtime.block_on(async {
+        // What waits for it is not a frame for each write, and as soon as it reads there is room for news.
+        let frames = link.frames.clone();
+        let unread = write_unread(&mut bank, &frames, 1).await;
+        let mut heard = 0;
+        let reading = async {
+            while let Some(Message::Push(push)) = link.heard().await {
+                heard += 1;
+                if push.rows.iter().any(|row| row.seq > unread) {
+                    return;
+                }
+            }
+            panic!("only pushes are said to it");
+        };
+        let writing = async {
+            loop {
+                write_unread(&mut bank, &frames, 1).await;
+            }
+        };
+        let caught_up = async {
+            tokio::select! {
+                () = reading => {}
+                () = writing => {}
+            }
+        };
+        timeout(PATIENCE, caught_up).await.expect("it hears of what it missed");
+        assert!(heard < WRITES, "{heard} frames of {unread} writes");
+        drop((bank, link, frames));
+        second.end().await;
+    });
 }
 
 #[tokio::test]

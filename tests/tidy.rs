@@ -30,7 +30,7 @@ const IMPURE: [&str; 9] = [
 ];
 
 /// The parts of `loadgen`, and what each may use of the others.
-const LOADGEN: [(&str, &[&str]); 11] = [
+const LOADGEN: [(&str, &[&str]); 12] = [
     ("scenario", &[]),
     ("artifacts", &[]),
     ("customers", &["scenario"]),
@@ -38,9 +38,10 @@ const LOADGEN: [(&str, &[&str]); 11] = [
     ("clusters", &["scenario", "customers", "queried"]),
     ("judge", &["customers"]),
     ("stages", &["scenario", "customers"]),
-    ("report", &["scenario", "customers", "judge", "artifacts"]),
+    ("report", &["scenario", "customers", "clusters", "judge", "artifacts"]),
     ("foreign", &["report"]),
     ("run", &["scenario", "customers", "clusters", "judge", "stages", "report", "artifacts"]),
+    ("sides", &["scenario", "report", "artifacts", "run"]),
     (
         "lib",
         &[
@@ -54,6 +55,7 @@ const LOADGEN: [(&str, &[&str]); 11] = [
             "artifacts",
             "foreign",
             "run",
+            "sides",
         ],
     ),
 ];

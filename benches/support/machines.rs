@@ -117,8 +117,9 @@ impl Machines {
                         self.token = Some(Token { cluster: receipt.cluster, version });
                     }
                 }
+                Effect::Refuse { peer, why } => panic!("branch {from}: branch {peer} {why}"),
                 Effect::Stop(stop) => panic!("branch {from} stopped: {stop}"),
-                Effect::Persist { .. } | Effect::WakeAt(_) => {}
+                Effect::Persist { .. } | Effect::WakeAt(_) | Effect::Note(_) => {}
             }
         }
     }

@@ -21,6 +21,9 @@ use crate::values::{
     parse_target, parse_timeout, read_parser, style_parser, wire_parser,
 };
 
+/// The run folder where none is named.
+const OUT: &str = "passbook-run";
+
 /// Loads a replicated bank with customers, measures it honestly, and judges what they saw.
 ///
 /// Without a command, synthetic customers work on a bank of gRPC branches that is started for the run.
@@ -37,7 +40,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     common: CommonArguments,
     /// The run folder for input.json, output.json, summary.json and traces
-    #[arg(long, value_name = "DIR", default_value = "passbook-run")]
+    #[arg(long, value_name = "DIR", default_value = OUT)]
     out: PathBuf,
 }
 
@@ -65,17 +68,28 @@ pub(crate) struct CheckArguments {
 /// What the command line asks for.
 #[derive(Debug)]
 pub(crate) enum Asked {
-    /// A run, and what is to be said of its input.
-    Run(Box<Scenario>, Vec<String>),
+    /// A run, or one of each of several schemes.
+    Run(Box<Task>),
     /// A verdict on a file.
     Check(CheckArguments),
+}
+
+/// A run that is asked for.
+#[derive(Debug)]
+pub(crate) struct Task {
+    /// Under the first of the schemes.
+    pub(crate) scenario: Scenario,
+    /// All that it is to be done under; none for branches that run already.
+    pub(crate) schemes: Vec<Scheme>,
+    /// What is to be said of its input.
+    pub(crate) warnings: Vec<String>,
 }
 
 #[derive(Args, Debug)]
 struct ReplayArguments {
     /// The input file
     input: PathBuf,
-    /// Where the answers go [default: output.json, unless --out is given]
+    /// Where the answers go [default: output.json, unless --out or several schemes are given]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Whether customers wait for each other: one after another, or all writes at once and then all queries
@@ -85,7 +99,7 @@ struct ReplayArguments {
     /// Python's notation
     #[arg(long, default_value = Style::Auto.name(), value_parser = style_parser())]
     style: Style,
-    /// Write a run folder as well
+    /// Write a run folder as well [default of several schemes: passbook-run]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -128,10 +142,13 @@ struct SyntheticArguments {
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are truth values")]
 struct CommonArguments {
-    /// How the branches of a cluster that is started for the run keep their accounts the same: broadcast as the
-    /// exercise has it; passbook, right under any concurrency, in memory [default: broadcast]
-    #[arg(long, value_parser = PossibleValuesParser::new(Scheme::NAMES))]
-    replication: Option<String>,
+    /// How the branches of a cluster that is started for the run keep their accounts the same: passbook, right under
+    /// any concurrency, in memory; broadcast as the exercise has it. Of several, such as broadcast,passbook, each has
+    /// a run of its own with the same workload, and one table shows what each costs and whether it was right
+    /// [default: passbook]
+    #[arg(long, value_name = "SCHEME,…", value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(Scheme::NAMES))]
+    replication: Vec<String>,
     /// Broadcast: in which order branches tell each other [default: parallel]
     #[arg(long, value_parser = fanout_parser())]
     fanout: Option<Fanout>,
@@ -198,8 +215,8 @@ impl Arguments {
             None => {
                 let targets = self.common.target.len();
                 let workload = Workload::Synthetic(self.synthetic.into_synthetic(targets)?);
-                let scenario = self.common.into_scenario(workload, Some(self.out))?;
-                Ok(Asked::Run(Box::new(scenario), Vec::new()))
+                let (scenario, schemes) = self.common.into_scenario(workload, Some(self.out))?;
+                Ok(Asked::Run(Box::new(Task { scenario, schemes, warnings: Vec::new() })))
             }
         }
     }
@@ -211,13 +228,21 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
     let warnings =
         warnings.into_iter().map(|warning| format!("{path}:{}: {}", warning.at, warning.message));
     let warnings = warnings.collect();
-    let output = match (arguments.output, &arguments.out) {
-        (Some(output), _) => Some(output),
-        (None, Some(_)) => None,
-        (None, None) => Some(PathBuf::from("output.json")),
+    let several = arguments.common.replication.len() > 1;
+    let (output, out) = match (arguments.output, arguments.out) {
+        (Some(_), _) if several => {
+            return Err(
+                "-o takes the answers of one run, but --replication names several schemes; use \
+                        --out DIR, which holds the answers under each, or name one scheme"
+                    .to_owned(),
+            );
+        }
+        (None, None) if several => (None, Some(PathBuf::from(OUT))),
+        (None, None) => (Some(PathBuf::from("output.json")), None),
+        given => given,
     };
     if let Some(output) = &output {
-        check_output(output, &arguments.input, arguments.out.as_deref())?;
+        check_output(output, &arguments.input, out.as_deref())?;
     }
     let workload = Workload::Replay(Replay {
         path: arguments.input,
@@ -226,8 +251,8 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
         order: arguments.order,
         style: arguments.style,
     });
-    let scenario = arguments.common.into_scenario(workload, arguments.out)?;
-    Ok(Asked::Run(Box::new(scenario), warnings))
+    let (scenario, schemes) = arguments.common.into_scenario(workload, out)?;
+    Ok(Asked::Run(Box::new(Task { scenario, schemes, warnings })))
 }
 
 /// An output that cannot be written, or would destroy something, must not cost a run.
@@ -297,18 +322,12 @@ fn local_targets(base: u16, workload: &Workload) -> Result<Vec<String>, String> 
 }
 
 impl CommonArguments {
-    /// How a cluster that is started for the run keeps its accounts the same.
-    fn scheme(&self) -> Result<Scheme, String> {
-        let name = self.replication.as_deref().unwrap_or(Scheme::NAMES[0]);
-        Scheme::asked(name, self.fanout, self.lock)
-    }
-
     /// Running branches were told at their start how they keep their accounts the same.
     fn nothing_for_running_branches(&self) -> Result<(), String> {
-        let option = match (&self.replication, self.fanout) {
-            (Some(_), _) => "--replication",
-            (None, Some(_)) => "--fanout",
-            (None, None) => return Ok(()),
+        let option = match (&self.replication[..], self.fanout) {
+            ([_, ..], _) => "--replication",
+            ([], Some(_)) => "--fanout",
+            ([], None) => return Ok(()),
         };
         Err(format!(
             "{option} is for a cluster that is started for the run; running branches were told \
@@ -316,7 +335,12 @@ impl CommonArguments {
         ))
     }
 
-    fn into_scenario(self, workload: Workload, out: Option<PathBuf>) -> Result<Scenario, String> {
+    /// A scenario, under the first of the schemes that come with it.
+    fn into_scenario(
+        self,
+        workload: Workload,
+        out: Option<PathBuf>,
+    ) -> Result<(Scenario, Vec<Scheme>), String> {
         let read = self.read.map(|read| format!("--read {}", read.name()));
         if self.wire != Wire::Passbook {
             let ack = (self.ack != Ack::All).then(|| format!("--ack {}", self.ack.name()));
@@ -331,24 +355,27 @@ impl CommonArguments {
             Some(base) => local_targets(base, &workload)?,
             None => self.target.clone(),
         };
+        let mut schemes = Vec::new();
         let cluster = if running.is_empty() {
-            let scheme = self.scheme()?;
-            if let (Scheme::Broadcast { .. }, Some(asked)) = (scheme, read) {
+            schemes = Scheme::asked(&self.replication, self.fanout, self.lock)?;
+            let broadcasts = schemes.iter().any(|s| matches!(s, Scheme::Broadcast { .. }));
+            if let (true, Some(asked)) = (broadcasts, read) {
                 return Err(format!(
                     "{asked} is for --replication passbook; a query under broadcast is answered from \
                      what the branch knows: leave it out"
                 ));
             }
+            let first = schemes[0];
             if self.process {
-                ClusterChoice::Processes(scheme)
+                ClusterChoice::Processes(first)
             } else {
-                ClusterChoice::Embedded(scheme)
+                ClusterChoice::Embedded(first)
             }
         } else {
             self.nothing_for_running_branches()?;
             ClusterChoice::Running { targets: running }
         };
-        Ok(Scenario {
+        let scenario = Scenario {
             workload,
             cluster,
             wire: self.wire,
@@ -358,6 +385,7 @@ impl CommonArguments {
             trace_sample: self.trace_sample,
             metrics_listen: self.metrics_listen,
             out,
-        })
+        };
+        Ok((scenario, schemes))
     }
 }

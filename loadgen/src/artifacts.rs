@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use passbook::files::{Input, Notation, Output, write_json, write_output};
+use passbook::replicate::Scheme;
 use passbook::telemetry::KeptTrace;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -19,7 +20,10 @@ pub const SUMMARY: &str = "summary.json";
 /// The kept traces.
 pub const TRACES: &str = "traces.otlp.jsonl";
 
-/// All of them: a folder that holds anything else is not replaced.
+/// Runs under several schemes beside each other, each in a folder of its scheme's name.
+pub const COMPARISON: &str = "comparison.json";
+
+/// All of a run: a folder that holds anything else is not replaced.
 const ALL: [&str; 4] = [INPUT, OUTPUT, SUMMARY, TRACES];
 
 /// The artifacts could not be written.
@@ -162,11 +166,23 @@ fn unfit_to_replace(there: &Path) -> Option<String> {
     let Ok(entries) = std::fs::read_dir(there) else {
         return Some("is there already and is no folder".to_owned());
     };
-    let foreign = entries.into_iter().find_map(|entry| {
-        let name = entry.ok()?.file_name().to_string_lossy().into_owned();
-        (!ALL.contains(&name.as_str())).then_some(name)
+    let foreign = entries.flatten().find_map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_run = || Scheme::NAMES.contains(&name.as_str()) && holds_run_only(&entry.path());
+        (!ALL.contains(&name.as_str()) && name != COMPARISON && !is_run()).then_some(name)
     });
     foreign.map(|name| format!("is there already and is not a run folder (it holds {name})"))
+}
+
+/// Whether this is a folder, not a link to one, with nothing in it but what a run leaves.
+fn holds_run_only(there: &Path) -> bool {
+    let is_folder = there.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+    is_folder
+        && std::fs::read_dir(there).is_ok_and(|mut entries| {
+            entries.all(|entry| {
+                entry.is_ok_and(|entry| ALL.iter().any(|name| entry.file_name() == *name))
+            })
+        })
 }
 
 #[cfg(test)]
@@ -196,6 +212,30 @@ mod tests {
         assert!(matches!(refused, Err(ArtifactError::Unfit { .. })));
         std::fs::write(home.path().join(SUMMARY), "{}").expect("written");
         let refused = RunFolder::begin(home.path());
+        assert!(matches!(refused, Err(ArtifactError::Unfit { .. })), "a name proves nothing");
+    }
+
+    #[test]
+    fn a_folder_of_several_runs_takes_the_place_of_one_and_the_other_way_round() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let destination = home.path().join("run");
+        for _ in 0..2 {
+            let folder = RunFolder::begin(&destination).expect("begun");
+            folder.json(COMPARISON, &1).expect("written");
+            for scheme in Scheme::NAMES {
+                let run = RunFolder::begin(&folder.path(scheme)).expect("begun");
+                run.json(SUMMARY, &1).expect("written");
+                run.finish().expect("finished");
+            }
+            folder.finish().expect("finished");
+            assert!(destination.join("broadcast").join(SUMMARY).is_file());
+        }
+        RunFolder::begin(&destination).expect("begun").finish().expect("finished");
+        assert_eq!(std::fs::read_dir(&destination).expect("readable").count(), 0);
+
+        std::fs::create_dir(destination.join("passbook")).expect("made");
+        std::fs::write(destination.join("passbook/thesis.txt"), "precious").expect("written");
+        let refused = RunFolder::begin(&destination);
         assert!(matches!(refused, Err(ArtifactError::Unfit { .. })), "a name proves nothing");
     }
 

@@ -73,6 +73,15 @@ pub struct Branches {
     pub replication: String,
 }
 
+/// A branch that died, or that did not answer any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Which branch.
+    pub branch: BranchId,
+    /// What is known of it, in a sentence that names the branch.
+    pub how: String,
+}
+
 /// The ids and the opening balance the branches are to have.
 fn wanted(workload: &Workload) -> (Vec<BranchId>, Option<Money>) {
     match workload {
@@ -84,12 +93,22 @@ fn wanted(workload: &Workload) -> (Vec<BranchId>, Option<Money>) {
     }
 }
 
+/// Up to so many branches are less work for a core than their customers are.
+const BRANCHES_A_CORE: usize = 8;
+
+/// Threads for the branches of an embedded cluster. The customers have one of their own: a core each, unless there
+/// are so many branches that they are most of the work.
+fn branch_threads(branches: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let left = cores.saturating_sub(1).max(1);
+    if branches > left * BRANCHES_A_CORE { cores } else { left }
+}
+
 impl Branches {
     /// Starts or finds the branches of `scenario` and waits until all are ready. `replica`, if given,
     /// makes the replicas of an embedded cluster instead of the scheme.
     pub async fn start(
         scenario: &Scenario,
-        threads: usize,
         replica: Option<MakeReplica>,
     ) -> Result<Self, ClustersError> {
         let (ids, opening) = wanted(&scenario.workload);
@@ -99,7 +118,7 @@ impl Branches {
             ClusterChoice::Embedded(scheme) => {
                 enough_sockets(ids.len())?;
                 let mut spec = ClusterSpec::new(ids.clone(), started_with, *scheme);
-                spec.threads = threads;
+                spec.threads = branch_threads(ids.len());
                 if let Some(replica) = replica {
                     spec.replica = replica;
                 }
@@ -200,27 +219,64 @@ impl Branches {
         }
     }
 
+    /// How many messages branches have sent each other since their start. Not known where a branch does not
+    /// tell.
+    pub async fn frames_sent(&self) -> Option<u64> {
+        let replies = self.replies().await;
+        let all = !replies.is_empty() && replies.len() == self.channels.len();
+        let frames = replies.iter().map(|reply| reply.frames_sent);
+        frames.sum::<Option<u64>>().filter(|_| all)
+    }
+
     /// Asks all at once: one that does not answer must not hold up the others.
-    async fn states(&self) -> Vec<BranchState> {
+    async fn replies(&self) -> Vec<StateReply> {
         let mut asked = JoinSet::new();
         for (_, channel) in &self.channels {
             asked.spawn(inspect(channel.clone(), CONTROL_LIMIT));
         }
-        let mut states = Vec::new();
+        let mut replies = Vec::new();
         while let Some(answered) = asked.join_next().await {
-            states.extend(answered.ok().and_then(Result::ok).map(|reply| state(&reply)));
+            replies.extend(answered.ok().and_then(Result::ok));
         }
+        replies
+    }
+
+    async fn states(&self) -> Vec<BranchState> {
+        let mut states: Vec<BranchState> = self.replies().await.iter().map(state).collect();
         let place =
             |state: &BranchState| self.addresses.iter().position(|(id, _)| *id == state.branch);
         states.sort_by_key(place);
         states
     }
 
-    /// Ends what was started for the run in order. Blocks.
-    pub fn end(self) -> Result<(), ClustersError> {
-        drop((self.channels, self.queried));
-        self.embedded.map_or(Ok(()), Cluster::end)?;
-        Ok(self.processes.map_or(Ok(()), ProcessCluster::end)?)
+    /// Ends what was started for the run in order, and names the branches that were not there to the end:
+    /// those that ended by themselves, and those that are not among `states`. Blocks.
+    pub fn end(self, states: &[BranchState]) -> Result<Vec<Lost>, ClustersError> {
+        let Self { embedded, processes, channels, queried, addresses, .. } = self;
+        drop((channels, queried));
+        let mut lost: Vec<Lost> = processes.map_or_else(Vec::new, |processes| {
+            let ended = processes.end_all().into_iter();
+            ended.map(|(branch, error)| Lost { branch, how: error.to_string() }).collect()
+        });
+        match embedded.map_or(Ok(()), Cluster::end) {
+            Err(ClusterError::Serve { branch, source }) => {
+                let how = format!("branch {branch} ended by itself: {source}");
+                lost.push(Lost { branch, how });
+            }
+            ended => ended?,
+        }
+        for (branch, address) in addresses {
+            let known = states.iter().any(|state| state.branch == branch)
+                || lost.iter().any(|lost| lost.branch == branch);
+            if !known {
+                let how = format!(
+                    "branch {branch} at {address} did not answer at the end: what it holds is unknown"
+                );
+                lost.push(Lost { branch, how });
+            }
+        }
+        lost.sort_by_key(|lost| lost.branch);
+        Ok(lost)
     }
 }
 

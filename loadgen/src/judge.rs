@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use passbook::bank::{Money, Operation};
+use passbook::bank::{Money, Operation, Outcome};
 use passbook::check::{
     BranchState, Evidence, Finding, Observation, Verdict, conservation, convergence, final_balance,
     overdraft, read_your_writes, sequential,
@@ -32,8 +32,8 @@ pub enum Concurrency {
     QueriesLast,
 }
 
-/// Judges the output at `path`, which answers `performed`. `records` adds the balances that came with
-/// the answers to writes, for which the file has no place.
+/// Judges the output at `path`, which answers `performed`. `records` adds what the file has no place for: the
+/// balances that came with the answers to writes, and the reasons of rejections.
 pub fn judge(
     path: &Path,
     performed: &Input,
@@ -43,7 +43,7 @@ pub fn judge(
     ack: Ack,
 ) -> Result<Vec<Check>, OutputError> {
     let mut observations = observe(performed, path)?;
-    add_balances_of_writes(&mut observations, records);
+    add_from_records(&mut observations, records);
     let evidence = Evidence {
         opening: performed.opening,
         observations: &observations,
@@ -75,11 +75,16 @@ pub fn verdict(checks: &[Check]) -> Verdict {
     promised.map(|check| check.finding.verdict).max().unwrap_or(Verdict::Unknown)
 }
 
-fn add_balances_of_writes(observations: &mut [Observation], records: &[Record]) {
-    let balances = records.iter().flat_map(|record| &record.done).map(|done| done.answer.balance);
-    for (seen, balance) in observations.iter_mut().zip(balances) {
+fn add_from_records(observations: &mut [Observation], records: &[Record]) {
+    let answers = records.iter().flat_map(|record| &record.done).map(|done| done.answer);
+    for (seen, answer) in observations.iter_mut().zip(answers) {
         if seen.operation != Operation::Query {
-            seen.balance = balance;
+            seen.balance = answer.balance;
+        }
+        if let (Outcome::Rejected(read), Outcome::Rejected(reason)) =
+            (&mut seen.outcome, answer.outcome)
+        {
+            *read = reason;
         }
     }
 }

@@ -9,6 +9,7 @@
 //!                           ├─ judge       output.json as read back from disk ─▶ findings
 //!                           └─ artifacts   the run folder, whole or not at all
 //!
+//! scenario under each of several schemes ─▶ sides ─▶ their reports beside each other
 //! an output.json of any program ─▶ foreign ─▶ verdict
 //! ```
 //!
@@ -23,8 +24,10 @@ pub mod queried;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod sides;
 pub mod stages;
 
-pub use report::{ExitCode, Report};
+pub use report::{ExitCode, Report, SideBySide};
 pub use run::{Hooks, Progress, RunError, run};
 pub use scenario::Scenario;
+pub use sides::run_each;

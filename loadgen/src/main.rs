@@ -8,11 +8,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use loadgen::foreign::check_files;
-use loadgen::{Hooks, RunError, Scenario, report, run};
+use loadgen::{Hooks, Report, RunError, SideBySide, report, run, run_each};
 use passbook::telemetry::{OtlpEndpoint, Tracing};
 use tokio_util::sync::CancellationToken;
 
-use arguments::{Arguments, Asked, CheckArguments};
+use arguments::{Arguments, Asked, CheckArguments, Task};
 use terminal::Terminal;
 
 /// Thousands of connections and calls are thousands of small blocks: measured a fifth faster than glibc's.
@@ -26,9 +26,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let verbosity = arguments.verbosity();
     match arguments.into_asked() {
-        Ok(Asked::Run(scenario, warnings)) => {
-            terminal::say_warnings(&warnings);
-            perform(&scenario, Terminal::new(verbosity))
+        Ok(Asked::Run(task)) => {
+            terminal::say_warnings(&task.warnings);
+            perform(&task, Terminal::new(verbosity))
         }
         Ok(Asked::Check(check)) => judge(&check, &Terminal::new(verbosity)),
         Err(message) => fail(report::ExitCode::BadInput, &message),
@@ -46,7 +46,7 @@ fn judge(check: &CheckArguments, terminal: &Terminal) -> ExitCode {
     }
 }
 
-fn perform(scenario: &Scenario, mut terminal: Terminal) -> ExitCode {
+fn perform(task: &Task, mut terminal: Terminal) -> ExitCode {
     let endpoint = match OtlpEndpoint::from_variables(|name| std::env::var(name).ok()) {
         Ok(endpoint) => endpoint,
         Err(error) => return fail(report::ExitCode::BadInput, &error.to_string()),
@@ -57,11 +57,11 @@ fn perform(scenario: &Scenario, mut terminal: Terminal) -> ExitCode {
         Ok(tracing) => tracing,
         Err(error) => return fail(report::ExitCode::NotDone, &error.to_string()),
     };
-    let ran = perform_traced(scenario, &mut terminal, &tracing);
+    let ran = perform_traced(task, &mut terminal, &tracing);
     terminal.end_progress();
     let spans = tracing.finish();
-    let report = match ran {
-        Ok(report) => report,
+    let done = match ran {
+        Ok(done) => done,
         Err(error) => {
             let code = match &error {
                 RunError::Artifacts(loadgen::artifacts::ArtifactError::Unfit { .. }) => {
@@ -73,18 +73,31 @@ fn perform(scenario: &Scenario, mut terminal: Terminal) -> ExitCode {
             return fail(code, &error.to_string());
         }
     };
-    terminal.report(&report);
+    match &done {
+        Done::One(report) => terminal.report(report),
+        Done::Several(sides) => terminal.side_by_side(sides),
+    }
     if let Some(endpoint) = endpoint {
         terminal.exported(&endpoint, &spans);
     }
-    ExitCode::from(report.exit_code().number())
+    let code = match &done {
+        Done::One(report) => report.exit_code(),
+        Done::Several(sides) => sides.exit_code(),
+    };
+    ExitCode::from(code.number())
+}
+
+/// What a task came to.
+enum Done {
+    One(Box<Report>),
+    Several(SideBySide),
 }
 
 fn perform_traced(
-    scenario: &Scenario,
+    task: &Task,
     terminal: &mut Terminal,
     tracing: &Tracing,
-) -> Result<loadgen::Report, RunError> {
+) -> Result<Done, RunError> {
     let interrupted = CancellationToken::new();
     let listening = interrupted.clone();
     // A thread of its own: it waits for a signal while the run blocks this one.
@@ -98,11 +111,16 @@ fn perform_traced(
             }
         })
         .map_err(RunError::Thread)?;
+    let Task { scenario, schemes, .. } = task;
     let total = Terminal::total_of(scenario);
     let mut progress = |progress: &loadgen::Progress| terminal.progress(progress, total);
     let hooks =
         Hooks { progress: &mut progress, interrupted, tracing: Some(tracing), replica: None };
-    run(scenario, hooks)
+    if schemes.len() > 1 {
+        run_each(scenario, schemes, hooks).map(Done::Several)
+    } else {
+        run(scenario, hooks).map(|report| Done::One(Box::new(report)))
+    }
 }
 
 fn fail(code: report::ExitCode, message: &str) -> ExitCode {

@@ -46,6 +46,8 @@ pub enum Phase {
 /// How far a run is.
 #[derive(Clone, Debug)]
 pub struct Progress {
+    /// Which of several schemes is at work; none where there is one run only.
+    pub scheme: Option<&'static str>,
     /// What it is doing.
     pub phase: Phase,
     /// Where its metrics are served, as soon as they are.
@@ -84,6 +86,14 @@ pub enum RunError {
     /// Customers could not be started.
     #[error("failed to start a thread for customers: {0}")]
     Thread(#[source] io::Error),
+    /// It was one of several.
+    #[error("under {scheme}: {source}")]
+    Under {
+        /// The name of the scheme.
+        scheme: &'static str,
+        /// Why.
+        source: Box<RunError>,
+    },
     /// Somebody ended the run before customers began.
     #[error("interrupted before customers began")]
     Interrupted,
@@ -119,6 +129,8 @@ struct Performed {
     branches: Branches,
     ran: Ran,
     states: Vec<BranchState>,
+    /// What branches sent each other for it.
+    frames_sent: Option<u64>,
 }
 
 /// Performs `scenario`, judges it and writes its artifacts. Blocks; not to be called from a runtime.
@@ -131,13 +143,13 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
         .build()
         .map_err(RunError::Thread)?;
     let performing = perform(scenario, progress, &interrupted, tracing, replica);
-    let Performed { branches, ran, states } = runtime.block_on(performing)?;
+    let Performed { branches, ran, states, frames_sent } = runtime.block_on(performing)?;
     // The connections of this thread end with its runtime; branches would wait for them otherwise.
     drop(runtime);
     let (ids, opening) = (branches.ids(), branches.opening);
     let replication = branches.replication.clone();
-    let cluster = ClusterFacts { branches: ids.len(), opening, replication };
-    branches.end()?;
+    let lost = branches.end(&states)?;
+    let cluster = ClusterFacts { branches: ids.len(), opening, replication, frames_sent, lost };
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
 
     let done = performed(&ran.records, ids, opening);
@@ -211,14 +223,14 @@ async fn perform(
     replica: Option<MakeReplica>,
 ) -> Result<Performed, RunError> {
     let look = Look::default();
-    progress(&Progress { phase: Phase::WarmUp, metrics: None, look: look.clone() });
+    progress(&Progress { scheme: None, phase: Phase::WarmUp, metrics: None, look: look.clone() });
     // Before anything is started or moved: a taken port must not cost a run.
     let listener = match scenario.metrics_listen {
         Some(address) => Some(bind_metrics(address).await?),
         None => None,
     };
     let branches = tokio::select! {
-        branches = Branches::start(scenario, branch_threads(), replica) => branches?,
+        branches = Branches::start(scenario, replica) => branches?,
         () = interrupted.cancelled() => return Err(RunError::Interrupted),
     };
     let (looks, looking) = tokio::sync::watch::channel(look);
@@ -235,9 +247,10 @@ async fn perform(
         };
         serving.spawn(serve_metrics(listener, CancellationToken::new(), scrape));
     }
-    let mut tell = |phase, look| progress(&Progress { phase, metrics, look });
+    let mut tell = |phase, look| progress(&Progress { scheme: None, phase, metrics, look });
     let mut all = Ran { records: Vec::new(), recorder: Recorder::new(), measured: Duration::ZERO };
     let mut states = Vec::new();
+    let frames_before = branches.frames_sent().await;
     for crowd in crowds(&scenario.workload, branches.ids()) {
         let plan = Plan {
             addresses: branches.addresses.clone(),
@@ -259,7 +272,9 @@ async fn perform(
         states = branches.settle().await;
     }
     all.records = arrange(&scenario.workload, all.records);
-    Ok(Performed { branches, ran: all, states })
+    let frames_after = branches.frames_sent().await;
+    let frames_sent = frames_after.zip(frames_before).and_then(|(all, old)| all.checked_sub(old));
+    Ok(Performed { branches, ran: all, states, frames_sent })
 }
 
 async fn bind_metrics(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
@@ -297,9 +312,4 @@ async fn watch(
             () = &mut give_up => return Err(RunError::Died),
         }
     }
-}
-
-/// Threads for the branches of an embedded cluster; the customers have one of their own.
-pub fn branch_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use loadgen::foreign::ForeignReport;
 use loadgen::run::Phase;
 use loadgen::scenario::{Stop, Workload};
-use loadgen::{Progress, Report, Scenario};
+use loadgen::{Progress, Report, Scenario, SideBySide};
 use passbook::telemetry::{Counts, OtlpEndpoint};
 
 /// Between two lines where there is no terminal to redraw.
@@ -87,11 +87,17 @@ impl Terminal {
             self.say(&format!("metrics at http://{address}/metrics"));
         }
         let message = match progress.phase {
-            Phase::WarmUp => "starting branches, connecting".to_owned(),
+            Phase::WarmUp => {
+                // Each of several runs begins anew.
+                (self.seen, self.said_metrics, self.before) = (0, false, (Duration::ZERO, 0));
+                "starting branches, connecting".to_owned()
+            }
             Phase::Measure => self.measuring(progress, total),
             Phase::Drain => "interrupted: waiting for the last answers".to_owned(),
             Phase::Settle => "waiting for propagations to end".to_owned(),
         };
+        let scheme = progress.scheme.map(|scheme| format!("{scheme}: ")).unwrap_or_default();
+        let message = format!("{scheme}{message}");
         if let Some(bar) = &self.live {
             bar.set_message(message);
             return;
@@ -154,6 +160,20 @@ impl Terminal {
                 print(&report.render_received());
                 print("\n");
                 print(&report.render());
+            }
+        }
+    }
+
+    pub(crate) fn side_by_side(&self, sides: &SideBySide) {
+        match self.verbosity {
+            Verbosity::Quiet => print(&sides.verdicts()),
+            Verbosity::Normal => print(&sides.render()),
+            Verbosity::Verbose => {
+                for report in sides.reports() {
+                    self.report(report);
+                    print("\n");
+                }
+                print(&sides.render());
             }
         }
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use passbook::replicate::Scheme;
 use passbook::telemetry::{MetricKind, MetricName, names};
 use serde_json::{Value, json};
 
@@ -203,21 +204,26 @@ fn a_prometheus_that_scrapes_a_run_answers_every_query_of_the_dashboard() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut run = Process::start("loadgen", folder.path(), "/metrics", |port| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-        // Whoever has a collector of their own does not want these spans in it.
-        command.env("OTEL_SDK_DISABLED", "true");
-        // Longer than all waiting below; it is ended as soon as every query is answered.
-        command.args("--customers 20 --duration 5m --think 2ms --trace-sample 10%".split(' '));
-        command.args(["--metrics-listen", &format!("127.0.0.1:{port}"), "--out"]);
-        command.arg(folder.path().join("run"));
-        command
+    // A scheme has nothing to say to what is counted of the other.
+    let mut runs = Scheme::NAMES.map(|scheme| {
+        Process::start("loadgen", &folder.path().join(scheme), "/metrics", |port| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+            // Whoever has a collector of their own does not want these spans in it.
+            command.env("OTEL_SDK_DISABLED", "true");
+            // Longer than all waiting below; it is ended as soon as every query is answered.
+            command.args("--customers 20 --duration 5m --think 2ms --trace-sample 10%".split(' '));
+            command.args(["--replication", scheme]);
+            command.args(["--metrics-listen", &format!("127.0.0.1:{port}"), "--out"]);
+            command.arg(folder.path().join(scheme).join("run"));
+            command
+        })
     });
+    let targets = runs.each_ref().map(|run| format!("127.0.0.1:{}", run.port));
     let scraping = json!({
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
         "scrape_configs": [{
             "job_name": "loadgen",
-            "static_configs": [{"targets": [format!("127.0.0.1:{}", run.port)]}],
+            "static_configs": [{"targets": targets}],
         }],
     });
     let configuration = folder.path().join("prometheus.yaml");
@@ -230,12 +236,13 @@ fn a_prometheus_that_scrapes_a_run_answers_every_query_of_the_dashboard() {
         command
     });
 
-    until("a scrape that Prometheus accepts", || {
-        run.check();
+    until("scrapes that Prometheus accepts", || {
+        runs.iter_mut().for_each(Process::check);
         let targets = prometheus.api("targets", &[("state", "active")])?;
-        let target = &targets["activeTargets"][0];
-        let accepted = target["health"] == "up" && target["lastError"] == "";
-        if accepted { Ok(()) } else { Err(target.to_string()) }
+        let accepted = |target: &&Value| target["health"] == "up" && target["lastError"] == "";
+        let targets = list(&targets["activeTargets"]);
+        let all = targets.iter().filter(accepted).count() == Scheme::NAMES.len();
+        if all { Ok(()) } else { Err(format!("{targets:?}")) }
     });
     until("every metric with its type", || {
         let metadata = prometheus.api("metadata", &[])?;
@@ -256,7 +263,7 @@ fn a_prometheus_that_scrapes_a_run_answers_every_query_of_the_dashboard() {
         unanswered.insert(substituted(&format!("count by ({label}) ({selector})")));
     }
     until("an answer to every query", || {
-        run.check();
+        runs.iter_mut().for_each(Process::check);
         let mut why = Vec::new();
         unanswered.retain(|query| {
             let answer = prometheus.answer(query);
@@ -306,6 +313,7 @@ impl Process {
         path: &str,
         command: impl Fn(u16) -> Command,
     ) -> Self {
+        fs::create_dir_all(folder).expect("a folder");
         let log = folder.join(format!("{name}.log"));
         // Another process may take the port between here and there; hardly three times in a row.
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! Runs under the passbook scheme: right also where broadcast is not, near zero and at once.
+//! Runs under the passbook scheme, which is the default: right also where broadcast is not, near zero and at once.
 
 mod support;
 
@@ -13,7 +13,7 @@ use support::{EXERCISE, ROAMING, code, folder, json, run, stderr, stdout, write}
 /// The summary of a run that must pass, and what it printed.
 fn passes(arguments: &[&str]) -> (Value, String) {
     let home = folder();
-    let ran = run(&home, &[&["--replication", "passbook"], arguments].concat());
+    let ran = run(&home, arguments);
     assert_eq!(code(&ran), 0, "{arguments:?}: {}{}", stdout(&ran), stderr(&ran));
     let summary = json(&home.path().join("passbook-run/summary.json"));
     assert_eq!(summary["verdict"], "pass");
@@ -73,6 +73,46 @@ fn each_ack_and_each_read_runs_and_is_reported() {
 }
 
 #[test]
+fn alone_a_write_costs_a_frame_to_each_peer_and_one_back_and_with_others_less() {
+    let frames = |customers: &str| {
+        let size = ["--customers", customers, "--events", "10", "--mix", "100:0:0"];
+        let (summary, _) = passes(&size);
+        summary["cluster"]["frames_per_write"].as_f64().expect("told")
+    };
+    // Two peers, and nobody is answered before both have acknowledged.
+    let alone = frames("1");
+    assert!(alone >= 4.0, "{alone}");
+    let together = frames("200");
+    assert!(together < 4.0, "{together}: what is written at once shares frames");
+}
+
+#[test]
+fn the_slowest_write_is_shown_with_the_pushes_that_carried_it_and_the_one_that_it_waited_for() {
+    let home = folder();
+    let input = r#"[
+      {"id": 1, "type": "customer", "events": [
+        {"id": 1, "interface": "deposit", "money": 5, "branch": 2}]},
+      {"id": 1, "type": "branch", "balance": 0},
+      {"id": 2, "type": "branch", "balance": 0},
+      {"id": 3, "type": "branch", "balance": 0}
+    ]"#;
+    write(&home, "input.json", input);
+    let arguments = ["replay", "input.json", "--replication", "passbook", "--trace-sample", "100%"];
+    let ran = run(&home, &[&arguments[..], &["--out", "run"]].concat());
+    let said = stdout(&ran);
+    assert_eq!(code(&ran), 0, "{said}{}", stderr(&ran));
+    let row = |label: &str| {
+        let found = said.lines().find(|line| line.trim_start().starts_with(label));
+        found.unwrap_or_else(|| panic!("no {label:?} in {said}"))
+    };
+    row("fan-out, 2 of 2 acknowledged ");
+    let pushes = ["push to branch 1 ", "push to branch 3 "].map(row);
+    assert!(pushes.iter().all(|push| push.contains(" ms, after ")), "{said}");
+    let stragglers = pushes.iter().filter(|push| push.contains(" (straggler) "));
+    assert_eq!(stragglers.count(), 1, "{said}");
+}
+
+#[test]
 fn branches_in_processes_replicate_by_it_as_well() {
     let size = ["--customers", "30", "--events", "8", "--opening-balance", "100", "--process"];
     let (_, report) = passes(&size);
@@ -98,12 +138,12 @@ fn running_branches_say_themselves_how_they_replicate() {
 
 #[test]
 fn what_belongs_to_the_other_scheme_is_refused() {
-    let passbook = ["--replication", "passbook"];
-    let refused: [(&[&str], &str); 7] = [
+    let refused: [(&[&str], &str); 8] = [
+        (&["--lock"], "--lock is for --replication broadcast; add --replication broadcast"),
+        (&["--fanout", "parallel"], "--fanout is for --replication broadcast; add --replication"),
         (&["--replication", "passbook", "--lock"], "--lock is for --replication broadcast"),
         (&["--replication", "passbook", "--fanout", "parallel"], "--fanout is for --replication"),
         (&["--replication", "broadcast", "--read", "snapshot"], "--read snapshot is for"),
-        (&["--read", "session"], "--read session is for --replication passbook"),
         (&["--wire", "bank", "--replication", "passbook", "--read", "local"], "over --wire bank"),
         (
             &["--target", "127.0.0.1:1", "--replication", "passbook"],
@@ -121,8 +161,7 @@ fn what_belongs_to_the_other_scheme_is_refused() {
     }
     let home = folder();
     write(&home, "input.json", EXERCISE);
-    let replay = ["replay", "input.json", "--lock"];
-    assert_eq!(code(&run(&home, &[&replay[..], &passbook].concat())), 2);
+    assert_eq!(code(&run(&home, &["replay", "input.json", "--lock"])), 2);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 
 mod support;
 
-use std::path::PathBuf;
 use std::process::Command;
 
+use support::branches::branch;
 use support::processes::{Process, children, nothing_stays, ports, runs, signal, until};
 use support::{EXERCISE, code, folder, json, loadgen, run, stderr, stdout, write};
 use tempfile::TempDir;
@@ -14,13 +14,6 @@ const ONE: &str = r#"[
   {"id": 1, "type": "customer", "events": [{"id": 1, "interface": "deposit", "money": 5}]},
   {"id": 1, "type": "branch", "balance": 1000}
 ]"#;
-
-/// The `branch` binary, which belongs to the other package.
-fn branch() -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_BIN_EXE_loadgen")).with_file_name("branch");
-    assert!(path.is_file(), "there is no {}: cargo build --bin branch", path.display());
-    path
-}
 
 /// `branch cluster` on free ports, and the ports in the order of the file.
 fn cluster(home: &TempDir, text: &str, branches: usize) -> (Process, Vec<u16>) {

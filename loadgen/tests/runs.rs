@@ -17,15 +17,23 @@ fn a_synthetic_run_passes_and_leaves_its_artifacts() {
     let ran = run(&home, &["--customers", "30", "--events", "10", "--seed", "7"]);
     assert_eq!(code(&ran), 0, "{}", stderr(&ran));
     let report = stdout(&ran);
-    for expected in
-        ["PASS  300 operations", "conservation", "convergence", "read your writes", "seed 7"]
-    {
+    for expected in [
+        "PASS  300 operations",
+        "conservation",
+        "convergence",
+        "read your writes",
+        "seed 7",
+        "frames: ",
+    ] {
         assert!(report.contains(expected), "{expected} is not in\n{report}");
     }
     let out = home.path().join("passbook-run");
     let summary = json(&out.join("summary.json"));
     assert_eq!(summary["schema"], 1);
     assert_eq!(summary["verdict"], "pass");
+    let cluster = &summary["cluster"];
+    let (sent, each) = (cluster["frames_sent"].as_u64(), cluster["frames_per_write"].as_f64());
+    assert!(sent > Some(0) && each > Some(0.0), "{cluster}");
     assert_eq!(summary["latency"]["all"]["response"]["count"], 300);
     let kinds = ["deposit", "withdraw", "query"];
     let ok = kinds.map(|kind| summary["operations"][kind]["ok"].as_u64().expect("a count"));
@@ -42,8 +50,9 @@ fn a_synthetic_run_passes_and_leaves_its_artifacts() {
 fn the_lock_holds_up_customers_and_deadlocks_nobody() {
     let home = folder();
     for ack in ["all", "majority", "local"] {
-        let arguments = ["--customers", "60", "--events", "10", "--lock", "--roam", "0.5"];
-        let ran = run(&home, &[&arguments[..], &["--ack", ack, "--trace-sample", "100%"]].concat());
+        let arguments = ["--customers", "60", "--events", "10", "--roam", "0.5", "--ack", ack];
+        let locked = ["--replication", "broadcast", "--lock", "--trace-sample", "100%"];
+        let ran = run(&home, &[&arguments[..], &locked].concat());
         assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
         assert!(stdout(&ran).contains("parallel fan-out, locked, ack"), "{}", stdout(&ran));
     }
@@ -53,7 +62,8 @@ fn the_lock_holds_up_customers_and_deadlocks_nobody() {
 fn reading_ones_own_writes_is_promised_only_when_every_branch_acknowledges() {
     let home = folder();
     for (ack, promised) in [("all", true), ("majority", false), ("local", false)] {
-        let ran = run(&home, &["--customers", "1", "--events", "10", "--ack", ack]);
+        let broadcast = ["--replication", "broadcast", "--ack", ack];
+        let ran = run(&home, &[&["--customers", "1", "--events", "10"][..], &broadcast].concat());
         assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
         let summary = json(&home.path().join("passbook-run/summary.json"));
         assert_eq!(summary["cluster"]["ack"], ack);
@@ -87,7 +97,8 @@ fn a_synthetic_runs_input_can_be_replayed() {
 fn replay_of_the_exercises_example_is_grouped_by_customer() {
     let home = folder();
     write(&home, "input.json", EXERCISE);
-    let ran = run(&home, &["replay", "input.json", "--verbose", "--trace-sample", "100%"]);
+    let broadcast = ["--replication", "broadcast", "--trace-sample", "100%"];
+    let ran = run(&home, &[&["replay", "input.json", "--verbose"][..], &broadcast].concat());
     assert_eq!(code(&ran), 0, "{}", stderr(&ran));
     let expected = json!([
         {"id": 1, "recv": [{"interface": "query", "balance": 400}]},
@@ -127,8 +138,9 @@ fn replay_of_a_roaming_customer_is_written_per_event_for_every_fanout_and_ack_al
     for fanout in ["sequential", "parallel"] {
         let home = folder();
         write(&home, "input.json", ROAMING);
-        let arguments = ["replay", "input.json", "--out", "run", "--fanout", fanout];
-        let ran = run(&home, &arguments);
+        let broadcast = ["--replication", "broadcast", "--fanout", fanout];
+        let arguments = ["replay", "input.json", "--out", "run"];
+        let ran = run(&home, &[&arguments[..], &broadcast].concat());
         assert_eq!(code(&ran), 0, "{}", stderr(&ran));
         let expected = json!([
             {"id": 5, "recv": [{"interface": "deposit", "branch": 1, "result": "success"}]},
@@ -141,10 +153,10 @@ fn replay_of_a_roaming_customer_is_written_per_event_for_every_fanout_and_ack_al
 }
 
 #[test]
-fn concurrency_near_zero_fails_the_gate_and_one_customer_does_not() {
+fn concurrency_near_zero_fails_broadcast_at_the_gate_and_one_customer_does_not() {
     let home = folder();
-    let near_zero =
-        ["--events", "10", "--opening-balance", "100", "--mix", "10:90:0", "--customers"];
+    let near_zero = ["--events", "10", "--opening-balance", "100", "--mix", "10:90:0"];
+    let near_zero = [&near_zero[..], &["--replication", "broadcast", "--customers"]].concat();
     let ran = run(&home, &[&near_zero[..], &["500"]].concat());
     assert_eq!(code(&ran), 3, "{}", stderr(&ran));
     assert!(stdout(&ran).contains("FAIL    overdraft"), "{}", stdout(&ran));

@@ -14,6 +14,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::{Span, TracesData};
@@ -84,12 +85,17 @@ fn read_traces(path: &Path) -> Vec<(String, Span)> {
     lines.flat_map(|traces| spans_of(traces.resource_spans)).collect()
 }
 
-fn integer(span: &Span, name: &str) -> i64 {
-    let attribute = span.attributes.iter().find(|attribute| attribute.key == name);
-    match attribute.and_then(|attribute| attribute.value.clone()?.value) {
-        Some(Value::IntValue(value)) => value,
-        other => panic!("{name} of {} is {other:?}", span.name),
+fn number(attributes: &[KeyValue], name: &str) -> Option<i64> {
+    let attribute = attributes.iter().find(|attribute| attribute.key == name);
+    match attribute?.value.clone()?.value {
+        Some(Value::IntValue(value)) => Some(value),
+        _ => None,
     }
+}
+
+fn integer(span: &Span, name: &str) -> i64 {
+    let found = number(&span.attributes, name);
+    found.unwrap_or_else(|| panic!("no number {name}: {span:?}"))
 }
 
 /// The children of a span in a trace, with the services they belong to.
@@ -167,6 +173,7 @@ fn every_write_is_a_whole_trace_in_the_file_and_at_the_collector() {
     let arguments = ["--trace-sample", "100%", "--customers", "20", "--events", "20"];
     let ran = loadgen(&home)
         .args(arguments)
+        .args(["--replication", "broadcast"])
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
         .output()
         .expect("ran");
@@ -213,6 +220,151 @@ fn every_write_is_a_whole_trace_in_the_file_and_at_the_collector() {
     assert!(said.contains(&format!("{} spans exported to {endpoint}\n", spans.len())), "{said}");
 }
 
+/// What a passbook run left behind: the customers' traces, and by span the pushes that are linked to it.
+struct Pushed<'a> {
+    operations: Vec<Trace<'a>>,
+    pushes: HashMap<&'a [u8], Vec<&'a Span>>,
+}
+
+/// Sorts the spans of a passbook run, and looks at each push by itself.
+fn pushed(spans: &[(String, Span)]) -> Pushed<'_> {
+    let (alone, operations): (Vec<_>, Vec<_>) =
+        by_trace(spans).into_iter().partition(|trace| trace.root().1.name == "push");
+    let mut pushes: HashMap<&[u8], Vec<&Span>> = HashMap::new();
+    for trace in &alone {
+        let (service, push) = trace.root();
+        assert_eq!(trace.size, 1, "a push is a trace of its own");
+        assert_eq!(*service, format!("branch-{}", integer(push, "bank.branch")));
+        assert_eq!(push.status.as_ref().map_or(0, |status| status.code), 0, "complete: {push:?}");
+        assert!(integer(push, "passbook.push.rows") > 0);
+        let links = i64::try_from(push.links.len()).expect("few");
+        assert!(links > 0 && integer(push, "passbook.push.writes") >= links, "{push:?}");
+        for link in &push.links {
+            assert!(number(&link.attributes, "passbook.wait_us").expect("a wait") >= 0);
+            pushes.entry(&link.span_id).or_default().push(push);
+        }
+    }
+    Pushed { operations, pushes }
+}
+
+/// Looks at what a branch did for an operation, and returns its names: nothing else is in the trace.
+fn served<'a>(trace: &Trace<'a>) -> Vec<&'a str> {
+    let (service, root) = trace.root();
+    assert_eq!((service.as_str(), root.kind()), ("customers", SpanKind::Client));
+    let branch = format!("branch-{}", integer(root, "bank.branch"));
+    let (service, serving) = trace.only_child(&root.span_id);
+    assert_eq!((service, serving.kind()), (&branch, SpanKind::Server));
+    let within = trace.children_of(&serving.span_id);
+    assert_eq!(trace.size, 2 + within.len(), "an orphan");
+    for (service, span) in &within {
+        assert_eq!(service, &branch);
+        assert!(span.start_time_unix_nano >= serving.start_time_unix_nano);
+        assert!(trace.children_of(&span.span_id).is_empty());
+    }
+    within.into_iter().map(|(_, span)| span.name.as_str()).collect()
+}
+
+/// Walks an accepted write's trace under passbook, at three branches: a push to each peer is linked to its
+/// fan-out, which ends with the last of them. It may be that a peer heard of the write from the other one first.
+fn assert_pushed_to_all(trace: &Trace<'_>, pushes: &HashMap<&[u8], Vec<&Span>>) {
+    let (_, serving) = trace.only_child(&trace.root().1.span_id);
+    let within = trace.children_of(&serving.span_id);
+    let mut fanouts = within.into_iter().filter(|(_, span)| span.name == "fanout");
+    let (_, fanout) = fanouts.next().expect("a fan-out");
+    assert!(fanouts.next().is_none(), "one fan-out");
+    let told = ["bank.fanout.width", "bank.fanout.acked"].map(|name| integer(fanout, name));
+    assert_eq!(told, [2, 2]);
+    let branch = integer(fanout, "bank.branch");
+    let linked = pushes.get(&fanout.span_id[..]).map_or(&[][..], Vec::as_slice);
+    let peers: BTreeSet<i64> = linked.iter().map(|push| integer(push, "bank.peer")).collect();
+    let fellows: BTreeSet<i64> = (1..=3).filter(|id| *id != branch).collect();
+    assert!(peers.is_subset(&fellows) && linked.len() == peers.len(), "to each peer once");
+    let relayed = usize::try_from(integer(fanout, "bank.fanout.relayed")).expect("a count");
+    assert_eq!(linked.len() + relayed, 2, "a push to each peer");
+    for push in linked {
+        assert_eq!(integer(push, "bank.branch"), branch);
+        assert!(push.start_time_unix_nano >= fanout.start_time_unix_nano);
+    }
+    // Others' rows that ride along may be acknowledged later than the write.
+    let alone = linked.iter().all(|push| integer(push, "passbook.push.rows") == 1);
+    let ends = || linked.iter().map(|push| push.end_time_unix_nano);
+    assert!(!alone || ends().all(|end| end <= fanout.end_time_unix_nano));
+    let straggler = integer(fanout, "bank.fanout.straggler");
+    let last = linked.iter().max_by_key(|push| push.end_time_unix_nano);
+    assert!(fellows.contains(&straggler));
+    let is_last = last.is_some_and(|push| integer(push, "bank.peer") == straggler);
+    assert!(!alone || relayed > 0 || is_last, "{straggler} is not the last of {linked:?}");
+}
+
+#[test]
+fn under_passbook_a_push_to_each_peer_is_linked_to_every_write() {
+    let home = folder();
+    let (endpoint, received, shutdown, collector) = start_collector();
+    let ran = loadgen(&home)
+        .args(["--replication", "passbook", "--trace-sample", "100%"])
+        .args(["--customers", "20", "--events", "10", "--branches", "3"])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
+        .output()
+        .expect("ran");
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    shutdown.cancel();
+    collector.join().expect("ended well");
+    let spans = read_traces(&home.path().join("passbook-run/traces.otlp.jsonl"));
+    let Pushed { operations, pushes } = pushed(&spans);
+    assert_eq!(operations.len(), 200);
+    let accepted = |kind: &str| {
+        let summary = json(&home.path().join("passbook-run/summary.json"));
+        summary["operations"][kind]["ok"].as_u64().expect("a count")
+    };
+    let writes: Vec<_> = operations.iter().filter(|trace| !served(trace).is_empty()).collect();
+    let counted = u64::try_from(writes.len()).expect("few");
+    assert_eq!(counted, accepted("deposit") + accepted("withdraw"));
+    assert!(pushes.len() <= writes.len(), "nothing else is linked");
+    for trace in writes {
+        assert_pushed_to_all(trace, &pushes);
+    }
+
+    let links = |(_, span): &(String, Span)| (span.span_id.clone(), span.links.len());
+    let in_file: BTreeSet<_> = spans.iter().map(links).collect();
+    let at_collector: BTreeSet<_> = received.iter().map(|span| links(&span)).collect();
+    assert!(in_file == at_collector, "{} and {}", in_file.len(), at_collector.len());
+    let said = stdout(&ran);
+    assert!(said.contains("traces kept, none dropped"), "{said}");
+}
+
+#[test]
+fn where_money_is_short_a_borrow_and_a_collect_show_what_was_waited_for() {
+    let home = folder();
+    // Each branch has the rights to a third: 100 of 300.
+    let input = r#"[
+      {"id": 1, "type": "customer", "events": [
+        {"id": 1, "interface": "withdraw", "money": 50, "branch": 1},
+        {"id": 2, "interface": "withdraw", "money": 200, "branch": 1},
+        {"id": 3, "interface": "withdraw", "money": 51, "branch": 2}]},
+      {"id": 1, "type": "branch", "balance": 300},
+      {"id": 2, "type": "branch", "balance": 300},
+      {"id": 3, "type": "branch", "balance": 300}
+    ]"#;
+    support::write(&home, "input.json", input);
+    let arguments = ["replay", "input.json", "--replication", "passbook", "--trace-sample", "100%"];
+    let ran = support::run(&home, &[&arguments[..], &["--out", "run"]].concat());
+    assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
+    let spans = read_traces(&home.path().join("run/traces.otlp.jsonl"));
+    let Pushed { operations, pushes } = pushed(&spans);
+    let mut by_event: Vec<_> =
+        operations.iter().map(|trace| (integer(&trace.root().1, "bank.number"), trace)).collect();
+    by_event.sort_by_key(|(event, _)| *event);
+    let done: Vec<_> = by_event.iter().map(|(_, trace)| served(trace)).collect();
+    assert_eq!(done, [vec!["fanout"], vec!["borrow", "fanout"], vec!["collect"]]);
+    for (_, trace) in &by_event[..2] {
+        assert_pushed_to_all(trace, &pushes);
+    }
+    let borrow = spans.iter().find(|(_, span)| span.name == "borrow").expect("there");
+    assert!(integer(&borrow.1, "passbook.borrow.asks") >= 1);
+    let collect = spans.iter().find(|(_, span)| span.name == "collect").expect("there");
+    assert_eq!(integer(&collect.1, "passbook.collect.waiting"), 1);
+}
+
 #[test]
 fn a_dead_collector_loses_nothing_but_its_own_copy() {
     let home = folder();
@@ -220,7 +372,8 @@ fn a_dead_collector_loses_nothing_but_its_own_copy() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let endpoint = format!("http://{}", silent.local_addr().expect("bound"));
     let ran = loadgen(&home)
-        .args(["--trace-sample", "100%", "--customers", "5", "--events", "5"])
+        .args(["--replication", "broadcast", "--trace-sample", "100%"])
+        .args(["--customers", "5", "--events", "5"])
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
         .output()
         .expect("ran");

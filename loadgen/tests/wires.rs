@@ -67,6 +67,9 @@ fn running_branches_are_judged_by_queries_alone() {
             assert_eq!(code(&ran), 0, "{wire}: {}{}", stdout(&ran), stderr(&ran));
             let note = "branches do not tell what they held in between";
             assert!(stdout(&ran).contains(note), "{}", stdout(&ran));
+            assert!(!stdout(&ran).contains("frames: "), "nobody tells them: {}", stdout(&ran));
+            let summary = json(&home.path().join("passbook-run/summary.json"));
+            assert_eq!(summary["cluster"]["frames_sent"], serde_json::Value::Null);
         }
         cluster.end().expect("ended well");
     }

@@ -126,23 +126,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Whether the same may succeed later, asked anew.
-    pub const fn is_passing(self) -> bool {
-        match self {
-            Self::RightsUnavailable
-            | Self::Contended
-            | Self::TooFewBranches
-            | Self::Overloaded
-            | Self::NotReady => true,
-            Self::InsufficientFunds
-            | Self::OutOfRange
-            | Self::BadRequest
-            | Self::Stale
-            | Self::ForeignPassbook => false,
-        }
-    }
-
-    /// Every reason.
+    /// All of them.
     pub const ALL: [Self; 10] = [
         Self::InsufficientFunds,
         Self::OutOfRange,
@@ -156,19 +140,40 @@ impl Rejection {
         Self::ForeignPassbook,
     ];
 
-    /// The reason as files have it.
+    /// The reason as programs know it, on the wire and in reports.
     pub const fn key(self) -> &'static str {
         match self {
-            Self::InsufficientFunds => "insufficient-funds",
-            Self::OutOfRange => "out-of-range",
-            Self::BadRequest => "bad-request",
-            Self::RightsUnavailable => "rights-unavailable",
+            Self::InsufficientFunds => "insufficient_funds",
+            Self::OutOfRange => "out_of_range",
+            Self::BadRequest => "bad_request",
+            Self::RightsUnavailable => "rights_unavailable",
             Self::Contended => "contended",
-            Self::TooFewBranches => "too-few-branches",
+            Self::TooFewBranches => "too_few_branches",
             Self::Overloaded => "overloaded",
-            Self::NotReady => "not-ready",
+            Self::NotReady => "not_ready",
             Self::Stale => "stale",
-            Self::ForeignPassbook => "foreign-passbook",
+            Self::ForeignPassbook => "foreign_passbook",
+        }
+    }
+
+    /// The reason of this key.
+    pub fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rejection| rejection.key() == key)
+    }
+
+    /// Whether the same may succeed later, asked anew.
+    pub const fn is_passing(self) -> bool {
+        match self {
+            Self::RightsUnavailable
+            | Self::Contended
+            | Self::TooFewBranches
+            | Self::Overloaded
+            | Self::NotReady => true,
+            Self::InsufficientFunds
+            | Self::OutOfRange
+            | Self::BadRequest
+            | Self::Stale
+            | Self::ForeignPassbook => false,
         }
     }
 

@@ -66,7 +66,7 @@ impl Fanouts {
         if flight.ended == self.width
             && let Some(InFlight { span, acked, .. }) = self.in_flight.remove(&ticket)
         {
-            span.end(acked, acked == self.width, peer);
+            span.end(acked, acked == self.width, Some(peer));
         }
     }
 }

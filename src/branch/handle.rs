@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::link::Delivered;
+use super::notices::Notice;
 use super::stream::{Outgoing, StreamId};
 use crate::bank::{Answer, BranchId, Operation, Write};
 use crate::replicate::{self, Ack, Audit, Message, Receipt, Request, WriteId, passbook};
@@ -52,7 +53,10 @@ pub(super) enum Command {
         peer: BranchId,
         stream: StreamId,
     },
+    /// To be told to whoever runs the branch.
+    Noticed(Notice),
     Audit(oneshot::Sender<Audit>),
+    FramesSent(oneshot::Sender<u64>),
     Families(oneshot::Sender<Vec<Family>>),
 }
 
@@ -128,6 +132,11 @@ impl BranchHandle {
     /// What an auditor sees now.
     pub async fn audit(&self) -> Result<Audit, Failure> {
         self.ask(Command::Audit).await
+    }
+
+    /// How many messages between branches this one accounts for: an answered call counts at its caller.
+    pub(super) async fn frames_sent(&self) -> Result<u64, Failure> {
+        self.ask(Command::FramesSent).await
     }
 
     /// The branch's metrics. Empty if the branch has ended.

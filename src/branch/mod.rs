@@ -10,10 +10,13 @@
 //! nothing is locked.
 
 mod clock;
+mod errands;
 mod fanouts;
 mod handle;
 mod link;
+mod notices;
 mod owner;
+mod pushes;
 mod seeds;
 mod server;
 mod services;
@@ -23,5 +26,6 @@ mod streams;
 mod wakes;
 
 pub use handle::BranchHandle;
+pub use notices::Notice;
 pub use owner::{Branch, BranchInfo, Peer};
 pub use server::ServeError;

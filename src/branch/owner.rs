@@ -11,12 +11,15 @@ use super::clock::Clock;
 use super::fanouts::Fanouts;
 use super::handle::{BranchHandle, Command, Told};
 use super::link::{Delivered, Delivery, Propagation};
-use super::statistics::Statistics;
+use super::notices::{Notice, Notices};
+use super::pushes::Pushes;
+use super::statistics::{Queues, Statistics};
 use super::streams::Streams;
 use super::wakes::Wakes;
 use crate::bank::{BranchId, Money, Operation};
 use crate::replicate::passbook::Stop;
 use crate::replicate::{self, Effect, Input, Message, Replication, Ticket, Transport, WriteId};
+use crate::telemetry::Family;
 
 /// Requests that may wait for the owner. It never waits itself, so this fills only if it is starved.
 const QUEUE: usize = 16_384;
@@ -77,6 +80,13 @@ impl Branch {
         self.info.id
     }
 
+    /// `tell` hears of what keeps the branch from getting together with others, each thing once.
+    #[must_use]
+    pub fn telling(mut self, tell: impl Fn(&Notice) + Send + 'static) -> Self {
+        self.owner.notices.tell_by(Box::new(tell));
+        self
+    }
+
     /// A way to speak to the branch from within the process.
     pub fn handle(&self) -> BranchHandle {
         self.handle.clone()
@@ -102,7 +112,11 @@ pub(super) struct Owner {
     waiting: HashMap<Ticket, Waiting>,
     asking: HashMap<WriteId, oneshot::Sender<bool>>,
     fanouts: Fanouts,
+    pushes: Pushes,
     statistics: Statistics,
+    /// Requests to peers and their answers.
+    call_frames: u64,
+    notices: Notices,
     id: BranchId,
     next_ticket: u64,
     wakes: Wakes,
@@ -136,7 +150,10 @@ impl Owner {
             waiting: HashMap::new(),
             asking: HashMap::new(),
             fanouts: Fanouts::new(info.id, info.peers.len()),
+            pushes: Pushes::new(info.id, info.peers.iter().map(|peer| peer.id)),
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
+            call_frames: 0,
+            notices: Notices::new(info.peers.clone()),
             id: info.id,
             next_ticket: 1,
             wakes: Wakes::default(),
@@ -204,8 +221,12 @@ impl Owner {
                 let ticket = self.next_ticket();
                 let waiting = Waiting { operation: request.operation, since, reply };
                 self.waiting.insert(ticket, waiting);
-                if let Some(parent) = trace {
-                    self.fanouts.expect(ticket, parent);
+                match (trace, self.replica.transport()) {
+                    (None, _) => {}
+                    (Some(parent), Transport::Calls) => self.fanouts.expect(ticket, parent),
+                    (Some(parent), Transport::Streams) => {
+                        self.pushes.expect(ticket, parent, request.ack);
+                    }
                 }
                 self.inputs.push_back(Input::Submit { ticket, request });
             }
@@ -225,25 +246,34 @@ impl Owner {
             Command::Delivered(delivered) => self.delivered(&delivered),
             Command::Linked { peer, stream, outgoing } => {
                 self.streams.opened(peer, stream, outgoing);
+                self.pushes.cut(peer);
                 self.inputs.push_back(Input::PeerUp { peer });
             }
             Command::Heard { peer, stream, messages } => {
                 if self.streams.is_newest(peer, stream) {
+                    for message in &messages {
+                        self.pushes.hears(now, peer, message, &mut self.statistics);
+                    }
                     let inputs = messages.into_iter().map(Message::Passbook);
                     self.inputs.extend(inputs.map(|message| Input::Peer { from: peer, message }));
                 }
             }
             Command::Unlinked { peer, stream } => {
                 if self.streams.broke(peer, stream) {
+                    self.pushes.cut(peer);
                     self.inputs.push_back(Input::PeerDown { peer });
                 }
             }
+            Command::Noticed(notice) => self.notices.tell(notice),
             Command::Audit(reply) => {
                 // The asker may be gone.
                 let _ = reply.send(self.replica.audit());
             }
+            Command::FramesSent(reply) => {
+                let _ = reply.send(self.call_frames + self.streams.sent);
+            }
             Command::Families(reply) => {
-                let _ = reply.send(self.statistics.families(self.id, &self.replica.audit()));
+                let _ = reply.send(self.families());
             }
         }
         self.perform_all(now)
@@ -266,11 +296,23 @@ impl Owner {
         ticket
     }
 
+    fn families(&self) -> Vec<Family> {
+        let links = self.links.iter().map(|(peer, l)| (*peer, l.max_capacity() - l.capacity()));
+        let queues = Queues {
+            commands: self.queue.len(),
+            requests: self.waiting.len(),
+            messages: links.chain(self.streams.queued()).collect(),
+            frames: [("sent", self.streams.sent), ("dropped", self.streams.dropped)],
+        };
+        self.statistics.families(self.id, &self.replica.audit(), &queues)
+    }
+
     fn delivered(&mut self, delivered: &Delivered) {
         let Delivered { to, id, delivery, took } = *delivered;
         let applied = delivery == Delivery::Applied;
         self.statistics.propagated(to, applied, took);
         self.fanouts.ended(id.ticket, to, applied);
+        self.call_frames += if delivery == Delivery::Lost { 1 } else { 2 };
         self.inputs.push_back(match delivery {
             Delivery::Applied | Delivery::Refused => {
                 Input::Peer { from: to, message: Message::Propagated { id, applied } }
@@ -285,7 +327,7 @@ impl Owner {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             for effect in effects.drain(..) {
-                self.perform(effect)?;
+                self.perform(now, effect)?;
             }
             // Keeps its room for the next time.
             self.effects = effects;
@@ -296,10 +338,11 @@ impl Owner {
         }
     }
 
-    fn perform(&mut self, effect: Effect) -> Result<(), Stop> {
+    fn perform(&mut self, now: replicate::Instant, effect: Effect) -> Result<(), Stop> {
         match effect {
             Effect::Reply { ticket, answer, receipt } => {
                 self.fanouts.answered(ticket);
+                self.pushes.answered(ticket, receipt.as_ref());
                 if let Some(Waiting { operation, since, reply }) = self.waiting.remove(&ticket) {
                     self.statistics.answered(operation, answer.outcome, since.elapsed());
                     // A customer who stopped waiting knows no outcome; the write stays.
@@ -322,11 +365,14 @@ impl Owner {
                 }
             }
             Effect::Send { to, message: Message::Passbook(message) } => {
+                self.pushes.says(now, to, &message, &mut self.statistics);
                 self.streams.say(to, message);
             }
             // In memory nothing is kept on disk.
-            Effect::Persist { .. } => {}
+            Effect::Persist { record, ticket } => self.pushes.written(now, ticket, &record),
+            Effect::Note(note) => self.pushes.noted(&note, &mut self.statistics),
             Effect::WakeAt(at) => self.wakes.add(at),
+            Effect::Refuse { peer, why } => self.notices.refused(peer, why),
             Effect::Stop(stop) => return Err(stop),
         }
         Ok(())

@@ -6,7 +6,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::handle::BranchHandle;
+use super::handle::{BranchHandle, Command};
+use super::notices::Notice;
 use super::owner::BranchInfo;
 use super::stream::{Outgoing, listen, opener, queue};
 use crate::bank::{BranchId, WriteKind};
@@ -44,10 +45,21 @@ impl Services {
         CallSpan::server(extract(metadata), method, self.id)
     }
 
-    /// An error for what branches say to each other under another scheme.
-    fn speaks_by(&self, transport: Transport) -> Result<(), Failure> {
+    /// An error for what branches say to each other under another scheme, if `from` is one.
+    async fn speaks_by(&self, transport: Transport, from: Option<BranchId>) -> Result<(), Failure> {
         let BranchInfo { replication, transport: own, .. } = self.info;
-        if own == transport { Ok(()) } else { Err(Failure::OtherScheme(replication)) }
+        if own == transport {
+            return Ok(());
+        }
+        if let Some(branch) = from.filter(|branch| self.has_fellow(*branch)) {
+            self.notice(Notice::OtherScheme { branch, replication }).await;
+        }
+        Err(Failure::OtherScheme(replication))
+    }
+
+    async fn notice(&self, notice: Notice) {
+        // Nobody is there to hear it if the branch has ended.
+        let _ = self.handle.reports().send(Command::Noticed(notice)).await;
     }
 
     fn has_fellow(&self, branch: BranchId) -> bool {
@@ -83,9 +95,9 @@ impl Services {
         let deadline = deadline(request.metadata());
         let message = request.into_inner();
         let answer = async {
-            self.speaks_by(Transport::Calls)?;
-            let write = to_write(kind, message.amount)?;
             let origin = BranchId(message.origin);
+            self.speaks_by(Transport::Calls, Some(origin)).await?;
+            let write = to_write(kind, message.amount)?;
             if !self.has_fellow(origin) {
                 let text = format!("branch {origin} is not a fellow branch of branch {}", self.id);
                 return Err(Failure::BadRequest(text));
@@ -148,13 +160,20 @@ impl Peer for Services {
         &self,
         request: Request<Streaming<Frame>>,
     ) -> Result<Response<Self::LinkStream>, Status> {
-        self.speaks_by(Transport::Streams)?;
-        let peer = opener(request.metadata()).filter(|peer| self.has_fellow(*peer));
-        let peer = peer.ok_or_else(|| {
+        let opener = opener(request.metadata());
+        self.speaks_by(Transport::Streams, opener).await?;
+        let peer = opener.filter(|peer| self.has_fellow(*peer));
+        let Some(peer) = peer else {
+            if let Some(branch) = opener {
+                self.notice(Notice::Stranger { branch }).await;
+            }
             let id = self.id;
-            let text = format!("a fellow branch of branch {id} has to name itself to open a link");
-            Failure::BadRequest(text)
-        })?;
+            let text = match opener {
+                Some(branch) => format!("branch {branch} is not a fellow branch of branch {id}"),
+                None => format!("a fellow branch of branch {id} has to name itself to open a link"),
+            };
+            return Err(Failure::BadRequest(text).into());
+        };
         let (frames, queued) = queue();
         let handle = self.handle.clone();
         let incoming = request.into_inner();
@@ -186,6 +205,8 @@ impl Inspect for Services {
         let audit = self.handle.audit().await?;
         let peers: Vec<BranchId> = self.info.peers.iter().map(|peer| peer.id).collect();
         let BranchInfo { id, opening, replication, .. } = self.info;
-        Ok(Response::new(from_state(id, &peers, replication, opening, &audit)))
+        let mut state = from_state(id, &peers, replication, opening, &audit);
+        state.frames_sent = Some(self.handle.frames_sent().await?);
+        Ok(Response::new(state))
     }
 }

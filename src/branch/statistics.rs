@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bank::{BranchId, Operation, Outcome, WriteKind};
 use crate::replicate::Audit;
-use crate::telemetry::{Family, Latencies, MetricName, Value, names};
+use crate::telemetry::{Family, Latencies, MetricName, Sizes, Value, names};
 
 const KINDS: [&str; 3] = ["query", "deposit", "withdraw"];
 const OUTCOMES: [&str; 3] = ["ok", "rejected", "unknown"];
@@ -28,6 +28,25 @@ struct PeerCalls {
 pub(super) struct Statistics {
     kinds: [Kind; KINDS.len()],
     peers: BTreeMap<BranchId, PeerCalls>,
+    push_rows: Sizes,
+    push_writes: Sizes,
+    /// Questions for rights.
+    pub(super) borrows: u64,
+    /// Collects that were begun.
+    pub(super) collects: u64,
+}
+
+/// What waits at a branch at the instant of a scrape, and what became of its frames.
+#[derive(Clone, Debug)]
+pub(super) struct Queues {
+    /// Commands to its owner.
+    pub(super) commands: usize,
+    /// Customers' requests that were taken in.
+    pub(super) requests: usize,
+    /// Messages to each peer.
+    pub(super) messages: Vec<(BranchId, usize)>,
+    /// Frames by result.
+    pub(super) frames: [(&'static str, u64); 2],
 }
 
 impl Statistics {
@@ -62,8 +81,19 @@ impl Statistics {
         calls.undelivered += u64::from(!applied);
     }
 
+    /// A push leaves for a peer.
+    pub(super) fn pushed(&mut self, rows: usize, writes: u64) {
+        self.push_rows.record(u64::try_from(rows).unwrap_or(u64::MAX));
+        self.push_writes.record(writes);
+    }
+
+    /// A push with entries of this branch was acknowledged.
+    pub(super) fn acknowledged(&mut self, peer: BranchId, took: Duration) {
+        self.peers.entry(peer).or_default().latencies.record(took);
+    }
+
     /// Everything as metrics.
-    pub(super) fn families(&self, branch: BranchId, audit: &Audit) -> Vec<Family> {
+    pub(super) fn families(&self, branch: BranchId, audit: &Audit, queues: &Queues) -> Vec<Family> {
         let of_branch = || vec![("branch", branch.to_string())];
         let with = |name: &'static str, value: &str| {
             let mut labels = of_branch();
@@ -94,13 +124,29 @@ impl Statistics {
                 },
             )
         });
-        let gauge =
-            |name: MetricName, level: i64| Family::new(name, [(of_branch(), Value::Gauge(level))]);
+        let one = |name: MetricName, value: Value| Family::new(name, [(of_branch(), value)]);
+        let gauge = |name: MetricName, level: i64| one(name, Value::Gauge(level));
+        let sizes = |name, sizes: &Sizes| one(name, Value::Sizes(Box::new(sizes.clone())));
+        let level = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let frames =
+            queues.frames.map(|(result, count)| (with("result", result), Value::Counter(count)));
+        let messages = queues
+            .messages
+            .iter()
+            .map(|(peer, count)| (with("peer", &peer.to_string()), Value::Gauge(level(*count))));
         vec![
             Family::new(names::BRANCH_REQUESTS, requests),
             Family::new(names::BRANCH_REQUEST, request_times),
             Family::new(names::FANOUT, fanouts),
             Family::new(names::PROPAGATIONS, propagations),
+            Family::new(names::FRAMES, frames),
+            sizes(names::PUSH_ROWS, &self.push_rows),
+            sizes(names::PUSH_WRITES, &self.push_writes),
+            one(names::BORROWS, Value::Counter(self.borrows)),
+            one(names::COLLECTS, Value::Counter(self.collects)),
+            gauge(names::WAITING, level(queues.requests)),
+            gauge(names::QUEUED_COMMANDS, level(queues.commands)),
+            Family::new(names::QUEUED_MESSAGES, messages),
             gauge(names::OUTSTANDING, i64::try_from(audit.outstanding).unwrap_or(i64::MAX)),
             gauge(names::BALANCE, audit.balance.minor_units()),
             gauge(names::LOWEST_BALANCE, audit.lowest_balance.minor_units()),

@@ -13,9 +13,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::Endpoint;
-use tonic::{Request, Streaming};
+use tonic::{Code, Request, Streaming};
 
 use super::handle::{BranchHandle, Command};
+use super::notices::Notice;
 use crate::bank::BranchId;
 use crate::replicate::passbook::Message;
 use crate::wire::v1::Frame;
@@ -70,9 +71,28 @@ impl Dialer {
                     backoff = BACKOFF_MIN;
                 }
                 // It is tried again: that it cannot be reached shows in who acknowledges.
-                Err(_) => backoff = (backoff * 2).min(BACKOFF_MAX),
+                Err(error) => {
+                    if let Some(notice) = self.notice(&error) {
+                        // Nobody is there to hear it if the branch has ended.
+                        let _ = self.handle.reports().send(Command::Noticed(notice)).await;
+                    }
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                }
             }
             ending.run_until_cancelled(sleep(backoff)).await;
+        }
+    }
+
+    /// What somebody must mend: it is reached, and does not take a stream from this branch.
+    fn notice(&self, error: &DialError) -> Option<Notice> {
+        match error {
+            DialError::Refused(status) => {
+                let definite =
+                    [Code::InvalidArgument, Code::FailedPrecondition, Code::Unimplemented];
+                let told = || Notice::not_let_in(self.to, self.address, status.message());
+                definite.contains(&status.code()).then(told)
+            }
+            DialError::Connect(_) => None,
         }
     }
 
@@ -117,6 +137,14 @@ impl Outgoing {
         match self {
             Self::Dialed(frames) => frames.try_send(frame).is_ok(),
             Self::Accepted(frames) => frames.try_send(Ok(frame)).is_ok(),
+        }
+    }
+
+    /// How many frames wait in it.
+    pub(super) fn queued(&self) -> usize {
+        match self {
+            Self::Dialed(frames) => frames.max_capacity() - frames.capacity(),
+            Self::Accepted(frames) => frames.max_capacity() - frames.capacity(),
         }
     }
 }

@@ -74,6 +74,11 @@ impl Streams {
         }
     }
 
+    /// How many frames wait to be sent to each peer.
+    pub(super) fn queued(&self) -> impl Iterator<Item = (BranchId, usize)> {
+        self.open.iter().map(|(peer, open)| (*peer, open.outgoing.queued()))
+    }
+
     /// Ends all of them.
     pub(super) fn close(&mut self) {
         self.open.clear();

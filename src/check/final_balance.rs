@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::possible::{Possible, change};
-use super::{Evidence, Finding, Property};
+use super::{Evidence, Finding, Holes, Property};
 use crate::bank::{CustomerId, Operation, Outcome, WriteKind};
 
 /// Every query must show the opening balance + the accepted deposits − the accepted withdrawals, and
@@ -11,7 +11,7 @@ use crate::bank::{CustomerId, Operation, Outcome, WriteKind};
 /// the others withdrew came before it, and nothing that they deposited.
 ///
 /// That bound is sound: what it rejects no order explains. An unanswered write may or may not have
-/// happened; the verdict is then unknown at best.
+/// happened; the verdict is then unknown at best, as it is after a rejection for a passing reason.
 pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
     let mut finding = Finding::new(Property::FinalBalance);
     let opening = i128::from(evidence.opening.minor_units());
@@ -40,13 +40,17 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
     // With everything deposited first.
     let most = accepted + withdrawn_by_all;
     let mut own: HashMap<CustomerId, i128> = HashMap::new();
-    let mut unanswered_queries = 0_u64;
+    let mut holes = Holes::default();
     for seen in evidence.observations {
         let before = own.entry(seen.customer).or_default();
         match (seen.operation, seen.outcome) {
+            (_, Outcome::Rejected(reason)) if reason.is_passing() => holes.rejected += 1,
             (Operation::Write(write), Outcome::Ok) => *before += change(write),
             // It may have happened: the least is what matters for the refusals that follow.
-            (Operation::Write(write), Outcome::Unknown) => *before += change(write).min(0),
+            (Operation::Write(write), Outcome::Unknown) => {
+                holes.unanswered += 1;
+                *before += change(write).min(0);
+            }
             (Operation::Write(write), Outcome::Rejected(_)) => {
                 let mine = withdrawn.get(&seen.customer).copied().unwrap_or_default();
                 let least = opening + *before - (withdrawn_by_all - mine);
@@ -64,7 +68,7 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
                     });
                 }
             }
-            (Operation::Query, Outcome::Unknown) => unanswered_queries += 1,
+            (Operation::Query, Outcome::Unknown) => holes.unanswered += 1,
             (Operation::Query, Outcome::Ok | Outcome::Rejected(_)) => {
                 let shown = seen.balance.map(|money| i128::from(money.minor_units()));
                 let right = shown.is_some_and(|shown| possible.narrow(|balance| balance == shown));
@@ -81,10 +85,8 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
         0 => format!("every query shows {}", possible.describe()),
         _ => "the answers are not those of any order".to_owned(),
     };
-    let lost =
-        u64::try_from(unanswered.len()).unwrap_or(u64::MAX).saturating_add(unanswered_queries);
-    if lost > 0 {
-        finding.cannot_tell(format!("{lost} operations were never answered"));
+    if let Some(note) = holes.describe() {
+        finding.cannot_tell(note);
     }
     finding
 }
@@ -94,6 +96,7 @@ mod tests {
     use super::super::testing::{evidence, ok, refused, unanswered};
     use super::super::{Observation, Verdict};
     use super::*;
+    use crate::bank::Rejection;
 
     fn judge(opening: i64, seen: &[Observation]) -> Finding {
         final_balance(&evidence(opening, seen, &[]))
@@ -133,6 +136,16 @@ mod tests {
     fn more_paid_out_than_there_was_fails() {
         let seen = [ok(1, Operation::withdraw(60), None), ok(2, Operation::withdraw(60), None)];
         assert_eq!(judge(100, &seen).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_rejection_for_a_passing_reason_needs_no_order_and_never_passes() {
+        let rejected = |reason| Observation {
+            outcome: Outcome::Rejected(reason),
+            ..ok(1, Operation::deposit(5), None)
+        };
+        assert_eq!(judge(10, &[rejected(Rejection::TooFewBranches)]).verdict, Verdict::Unknown);
+        assert_eq!(judge(10, &[rejected(Rejection::BadRequest)]).verdict, Verdict::Fail);
     }
 
     #[test]

@@ -252,6 +252,30 @@ impl Finding {
     }
 }
 
+/// Operations that one account would have done or refused, and the bank did neither of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Holes {
+    unanswered: u64,
+    /// For a passing reason.
+    rejected: u64,
+}
+
+impl Holes {
+    /// What that leaves open, if anything.
+    fn describe(self) -> Option<String> {
+        let Self { unanswered, rejected } = self;
+        match (unanswered, rejected) {
+            (0, 0) => None,
+            (_, 0) => Some(format!("{unanswered} operations were never answered")),
+            (0, _) => Some(format!("{rejected} operations were rejected for a passing reason")),
+            _ => Some(format!(
+                "{unanswered} operations were never answered, {rejected} rejected for a passing \
+                 reason"
+            )),
+        }
+    }
+}
+
 #[cfg(test)]
 mod testing {
     //! Short evidence for the tests of the properties.

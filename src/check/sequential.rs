@@ -1,20 +1,22 @@
 //! Customers came one after another, so one account, asked in the same order, predicts every answer.
 
 use super::possible::{Possible, change};
-use super::{Evidence, Finding, Property};
+use super::{Evidence, Finding, Holes, Property};
 use crate::bank::{Operation, Outcome, Write};
 
 /// Compares every answer with that of one account that is asked in the order of the observations:
 /// a withdrawal succeeds if and only if it does not exceed the balance, a query shows the balance.
 ///
 /// An unanswered write may or may not have happened; both possibilities are followed, and the
-/// verdict is then unknown at best.
+/// verdict is then unknown at best. So it is if an operation was rejected for a passing reason, such as a
+/// branch that could not be reached: one account knows no such thing.
 pub fn sequential(evidence: &Evidence<'_>) -> Finding {
     let mut finding = Finding::new(Property::Sequential);
     let mut possible = Possible::exactly(evidence.opening.minor_units().into());
-    let mut unanswered = 0_u64;
+    let mut holes = Holes::default();
     for seen in evidence.observations {
         match (seen.operation, seen.outcome) {
+            (_, Outcome::Rejected(reason)) if reason.is_passing() => holes.rejected += 1,
             (Operation::Write(write), Outcome::Ok) => {
                 if !possible.narrow(|balance| covers(balance, write)) {
                     finding.violate(Some(seen), || {
@@ -33,7 +35,7 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
                 }
             }
             (Operation::Write(write), Outcome::Unknown) => {
-                unanswered += 1;
+                holes.unanswered += 1;
                 possible.may_apply(write);
             }
             (Operation::Query, Outcome::Ok) => {}
@@ -42,7 +44,7 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
                     format!("{seen}: expected {}, received fail", possible.describe())
                 });
             }
-            (Operation::Query, Outcome::Unknown) => unanswered += 1,
+            (Operation::Query, Outcome::Unknown) => holes.unanswered += 1,
         }
         if let Some(balance) = seen.balance {
             let shown = i128::from(balance.minor_units());
@@ -57,8 +59,8 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
         0 => format!("{} answers, all predicted", evidence.observations.len()),
         _ => "the answers differ from the model's".to_owned(),
     };
-    if unanswered > 0 {
-        finding.cannot_tell(format!("{unanswered} operations were never answered"));
+    if let Some(note) = holes.describe() {
+        finding.cannot_tell(note);
     }
     finding
 }
@@ -70,11 +72,12 @@ fn covers(balance: i128, write: Write) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::super::testing::{evidence, ok, refused, unanswered};
+    use super::super::{Observation, Verdict};
     use super::*;
+    use crate::bank::Rejection;
 
-    fn judge(opening: i64, seen: &[super::super::Observation]) -> Finding {
+    fn judge(opening: i64, seen: &[Observation]) -> Finding {
         sequential(&evidence(opening, seen, &[]))
     }
 
@@ -118,6 +121,20 @@ mod tests {
         let most = Operation::deposit(i64::MAX);
         assert_eq!(judge(1, &[refused(1, most)]).verdict, Verdict::Pass);
         assert_eq!(judge(1, &[ok(1, most, None)]).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn what_was_rejected_for_a_passing_reason_did_not_happen_and_never_passes() {
+        let rejected = |reason| Observation {
+            outcome: Outcome::Rejected(reason),
+            ..ok(1, Operation::deposit(5), None)
+        };
+        let shown = |reason, shown| {
+            judge(10, &[rejected(reason), ok(1, Operation::Query, Some(shown))]).verdict
+        };
+        assert_eq!(shown(Rejection::TooFewBranches, 10), Verdict::Unknown);
+        assert_eq!(shown(Rejection::TooFewBranches, 15), Verdict::Fail, "it counts all the same");
+        assert_eq!(shown(Rejection::BadRequest, 10), Verdict::Fail, "no account refuses it");
     }
 
     #[test]

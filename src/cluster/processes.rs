@@ -216,17 +216,22 @@ impl ProcessCluster {
 
     /// Ends all branches in order and waits for them, at most fifteen seconds. Blocks. A branch that
     /// ended before, and not in order, is an error.
-    pub fn end(mut self) -> Result<(), ProcessError> {
-        self.end_all()
+    pub fn end(self) -> Result<(), ProcessError> {
+        self.end_all().into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    fn end_all(&mut self) -> Result<(), ProcessError> {
-        let mut result = Ok(());
+    /// As [`ProcessCluster::end`], and tells each branch that did not end in order.
+    pub fn end_all(mut self) -> Vec<(BranchId, ProcessError)> {
+        self.end_members()
+    }
+
+    fn end_members(&mut self) -> Vec<(BranchId, ProcessError)> {
+        let mut errors = Vec::new();
         // All looks first: a member must not be taken for lost because it was told to end.
         for member in &mut self.members {
             // One that ended in order was asked to, maybe by the signal that this process got as well.
             if matches!(member.child.try_wait(), Ok(Some(status)) if !status.success()) {
-                result = result.and_then(|()| Err(member.ended()));
+                errors.push((member.id, member.ended()));
             }
         }
         for member in &mut self.members {
@@ -239,17 +244,17 @@ impl ProcessCluster {
                 let _ = member.child.kill();
                 let _ = member.child.wait();
                 let (branch, pid) = (member.id, member.child.id());
-                result = result.and(Err(ProcessError::Killed { branch, pid }));
+                errors.push((branch, ProcessError::Killed { branch, pid }));
             }
         }
-        result
+        errors
     }
 }
 
 impl Drop for ProcessCluster {
     fn drop(&mut self) {
         // Whoever wanted to know how it ended has called `end`.
-        let _ = self.end_all();
+        let _ = self.end_members();
     }
 }
 

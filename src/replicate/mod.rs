@@ -198,6 +198,8 @@ pub enum Effect {
     Persist {
         /// What to write down.
         record: passbook::Record,
+        /// Whose request that carries out. It is no part of the journal.
+        ticket: Option<Ticket>,
     },
     /// Say something to a peer.
     Send {
@@ -217,8 +219,18 @@ pub enum Effect {
     },
     /// Say [`Input::Tick`] at this instant, or soon after. A later call replaces none before it.
     WakeAt(Instant),
+    /// Tell whoever runs this branch that it does not speak with a peer: one of them was started wrongly. It
+    /// is said again with each attempt of the peer's.
+    Refuse {
+        /// Whom.
+        peer: BranchId,
+        /// How they differ.
+        why: passbook::Mismatch,
+    },
     /// End the branch: it must not serve any more.
     Stop(passbook::Stop),
+    /// There is nothing to do: it says to whoever watches why a request takes its time.
+    Note(passbook::Note),
 }
 
 /// What an answer was made from.

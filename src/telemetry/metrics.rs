@@ -9,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::Latencies;
+use super::{Latencies, Sizes};
 
 /// What a number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum MetricKind {
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Latencies by bucket.
+    /// Latencies or sizes by bucket.
     Histogram,
 }
 
@@ -42,6 +42,8 @@ pub enum Value {
     Gauge(i64),
     /// Of a [`MetricKind::Histogram`].
     Histogram(Box<Latencies>),
+    /// Of a [`MetricKind::Histogram`] that is no time.
+    Sizes(Box<Sizes>),
 }
 
 /// One line of a metric: its labels and value.
@@ -115,6 +117,12 @@ fn encode_value(mut encoder: MetricEncoder<'_>, value: &Value) -> fmt::Result {
             &latencies.buckets(),
             None,
         ),
+        Value::Sizes(sizes) => encoder.encode_histogram::<NoLabelSet>(
+            sizes.sum(),
+            sizes.count(),
+            &sizes.buckets(),
+            None,
+        ),
     }
 }
 
@@ -138,12 +146,15 @@ mod tests {
     fn a_scrape_is_open_metrics_text() {
         let mut latencies = Latencies::default();
         latencies.record(Duration::from_millis(3));
+        let mut sizes = Sizes::default();
+        sizes.record(3);
         let labels = |branch: &str| vec![("branch", branch.to_owned())];
         let families = vec![
             Family::new(names::BALANCE, [(labels("1"), Value::Gauge(-5))]),
             Family::new(names::BRANCH_REQUESTS, [(labels("1"), Value::Counter(7))]),
             Family::new(names::FANOUT, [(labels("1"), Value::Histogram(Box::new(latencies)))]),
             Family::new(names::BALANCE, [(labels("2"), Value::Gauge(6))]),
+            Family::new(names::PUSH_ROWS, [(labels("1"), Value::Sizes(Box::new(sizes)))]),
         ];
         let text = encode(families).expect("encoded");
         for line in [
@@ -154,6 +165,9 @@ mod tests {
             "passbook_branch_fanout_seconds_bucket{le=\"0.004\",branch=\"1\"} 1",
             "passbook_branch_fanout_seconds_bucket{le=\"+Inf\",branch=\"1\"} 1",
             "passbook_branch_fanout_seconds_count{branch=\"1\"} 1",
+            "passbook_branch_push_rows_sum{branch=\"1\"} 3.0",
+            "passbook_branch_push_rows_bucket{le=\"2.0\",branch=\"1\"} 0",
+            "passbook_branch_push_rows_bucket{le=\"4.0\",branch=\"1\"} 1",
             "# EOF",
         ] {
             assert!(text.lines().any(|other| other == line), "no line {line} in\n{text}");

@@ -8,6 +8,7 @@ mod metrics;
 pub mod names;
 mod otlp;
 mod setup;
+mod sizes;
 mod spans;
 
 pub use context::{extract, inject};
@@ -17,5 +18,8 @@ pub use latencies::Latencies;
 pub use metrics::{Family, MetricKind, MetricName, Series, Value, encode};
 pub use opentelemetry_sdk::trace::SpanData;
 pub use otlp::{OtlpEndpoint, OtlpEndpointError};
+#[cfg(test)]
+pub(crate) use setup::spans_of;
 pub use setup::{Counts, SetupError, SpanCounters, Tracing};
-pub use spans::{CallSpan, FanoutSpan, SpanContext};
+pub use sizes::Sizes;
+pub use spans::{BorrowSpan, CallSpan, CollectSpan, FanoutSpan, PushSpan, SpanContext};

@@ -6,6 +6,20 @@ use super::{MetricKind, MetricName};
 pub mod attribute {
     /// Which process of the bank made the span: [`super::CUSTOMERS`] or `branch-<id>`.
     pub const NODE: &str = "bank.node";
+    /// On a push's link to a write: microseconds from the write's place in the log to the sending.
+    pub const WAIT_US: &str = "passbook.wait_us";
+}
+
+/// What spans are called that are no calls.
+pub mod span {
+    /// A write's way to all peers.
+    pub const FANOUT: &str = "fanout";
+    /// Rows on their way to one peer.
+    pub const PUSH: &str = "push";
+    /// A withdrawal's wait for rights.
+    pub const BORROW: &str = "borrow";
+    /// A proof.
+    pub const COLLECT: &str = "collect";
 }
 
 /// The service name of all customers.
@@ -56,7 +70,7 @@ pub const BRANCH_REQUEST: MetricName = metric(
 /// How long a peer took.
 pub const FANOUT: MetricName = metric(
     "passbook_branch_fanout_seconds",
-    "Time from the propagation of a write to a peer to that peer's answer",
+    "Time from a propagation or a push to a peer to that peer's answer",
     MetricKind::Histogram,
 );
 /// Propagations by their end.
@@ -64,6 +78,51 @@ pub const PROPAGATIONS: MetricName = metric(
     "passbook_branch_propagations",
     "Propagations to a peer that ended, by result: applied or undelivered",
     MetricKind::Counter,
+);
+/// Frames by what became of them.
+pub const FRAMES: MetricName = metric(
+    "passbook_branch_frames",
+    "Frames to peers, by result: sent, or dropped where a slow peer had no room",
+    MetricKind::Counter,
+);
+/// How large a push is.
+pub const PUSH_ROWS: MetricName =
+    metric("passbook_branch_push_rows", "Rows in a push to a peer", MetricKind::Histogram);
+/// How many writes share a push.
+pub const PUSH_WRITES: MetricName = metric(
+    "passbook_branch_push_writes",
+    "Writes and grants of the branch that a push tells a peer for the first time",
+    MetricKind::Histogram,
+);
+/// Questions for rights.
+pub const BORROWS: MetricName = metric(
+    "passbook_branch_borrows",
+    "Questions for rights that the branch put to another",
+    MetricKind::Counter,
+);
+/// Proofs begun.
+pub const COLLECTS: MetricName = metric(
+    "passbook_branch_collects",
+    "Collects that the branch began, to prove a refusal or take a snapshot",
+    MetricKind::Counter,
+);
+/// Requests at a branch.
+pub const WAITING: MetricName = metric(
+    "passbook_branch_waiting_requests",
+    "Customers' requests that the branch has taken in and not answered yet",
+    MetricKind::Gauge,
+);
+/// What waits for the owner.
+pub const QUEUED_COMMANDS: MetricName = metric(
+    "passbook_branch_queued_commands",
+    "Requests and messages that wait for the branch to take them in",
+    MetricKind::Gauge,
+);
+/// What waits for a peer.
+pub const QUEUED_MESSAGES: MetricName = metric(
+    "passbook_branch_queued_messages",
+    "Propagations or frames that wait to be sent to a peer",
+    MetricKind::Gauge,
 );
 /// Writes on their way.
 pub const OUTSTANDING: MetricName = metric(
@@ -88,7 +147,7 @@ pub const SPANS: MetricName = metric(
 );
 
 /// All of them, for tests of dashboards.
-pub const ALL: [MetricName; 12] = [
+pub const ALL: [MetricName; 20] = [
     CUSTOMER_OPERATIONS,
     CUSTOMER_RESPONSE,
     CUSTOMER_SERVICE,
@@ -97,6 +156,14 @@ pub const ALL: [MetricName; 12] = [
     BRANCH_REQUEST,
     FANOUT,
     PROPAGATIONS,
+    FRAMES,
+    PUSH_ROWS,
+    PUSH_WRITES,
+    BORROWS,
+    COLLECTS,
+    WAITING,
+    QUEUED_COMMANDS,
+    QUEUED_MESSAGES,
     OUTSTANDING,
     BALANCE,
     LOWEST_BALANCE,

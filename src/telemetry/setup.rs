@@ -15,6 +15,7 @@ use opentelemetry_sdk::trace::{
 };
 use thiserror::Error;
 use tokio::runtime::Runtime;
+use tracing::Subscriber;
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -26,6 +27,8 @@ use super::{Family, Kept, KeptTraces, Value, names};
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Spans that wait for export at most. At 20 bytes of name and a dozen attributes each, some 50 MiB.
 const EXPORT_QUEUE: usize = 65_536;
+/// Links of a span at most: a push has one for each traced write that it carries.
+const LINKS_MAX: u32 = 65_536;
 
 /// Tracing could not be set up.
 #[derive(Debug, Error)]
@@ -91,6 +94,27 @@ impl SpanCounters {
     }
 }
 
+/// Hands the bank's own spans to `provider`.
+fn subscriber(provider: &SdkTracerProvider) -> impl Subscriber + Send + Sync + use<> {
+    let layer = OpenTelemetryLayer::new(provider.tracer("passbook"))
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
+        .with_target(false)
+        .with_level(false)
+        .with_filter(Targets::new().with_target("passbook", LevelFilter::INFO));
+    tracing_subscriber::registry().with(layer)
+}
+
+/// The spans that `act` makes in this thread.
+#[cfg(test)]
+pub(crate) fn spans_of(act: impl FnOnce()) -> Vec<SpanData> {
+    let kept = KeptTraces::new(1_000);
+    let provider = SdkTracerProvider::builder().with_span_processor(kept.clone()).build();
+    tracing::subscriber::with_default(subscriber(&provider), act);
+    kept.take().traces.into_iter().flat_map(|trace| trace.spans).collect()
+}
+
 /// Tracing, installed for the whole process.
 #[derive(Debug)]
 pub struct Tracing {
@@ -109,6 +133,7 @@ impl Tracing {
         let mut builder = SdkTracerProvider::builder()
             .with_resource(Resource::builder_empty().build())
             .with_sampler(Sampler::AlwaysOn)
+            .with_max_links_per_span(LINKS_MAX)
             .with_span_processor(CountEnded(Arc::clone(&ended)));
         if keep_spans > 0 {
             builder = builder.with_span_processor(kept.clone());
@@ -139,15 +164,8 @@ impl Tracing {
             runtime = Some(exporting);
         }
         let provider = builder.build();
-        let layer = OpenTelemetryLayer::new(provider.tracer("passbook"))
-            .with_location(false)
-            .with_threads(false)
-            .with_tracked_inactivity(false)
-            .with_target(false)
-            .with_level(false)
-            .with_filter(Targets::new().with_target("passbook", LevelFilter::INFO));
-        let subscriber = tracing_subscriber::registry().with(layer);
-        tracing::subscriber::set_global_default(subscriber).map_err(|_| SetupError::Installed)?;
+        tracing::subscriber::set_global_default(subscriber(&provider))
+            .map_err(|_| SetupError::Installed)?;
         let counters = SpanCounters { kept, ended, exported };
         Ok(Self { provider, counters, runtime })
     }

@@ -1,4 +1,7 @@
-//! The spans of a write: customer's call → branch's call → fan-out → a call per peer → the peer's call.
+//! The spans of a write: customer's call → branch's call → fan-out, and what carries it to the peers.
+//!
+//! Where each write is a call of its own, that is a call per peer → the peer's call. Where one message carries
+//! many writes, it is a push: a span in a trace of its own, with a link to each traced write.
 //!
 //! An operation that is not traced makes none: every constructor then returns an empty span, and the
 //! rest is a branch on that.
@@ -6,7 +9,10 @@
 //! Each span is a root for `tracing` and finds its parent by its OpenTelemetry context. A child that
 //! outlives its parent (a fan-out after `--ack local`) would otherwise keep the parent open.
 
-use opentelemetry::Context;
+use std::time::Duration;
+
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 use tonic::metadata::MetadataMap;
 use tracing::field::Empty;
@@ -56,8 +62,8 @@ impl CallSpan {
             "client",
             method,
             names::CUSTOMERS,
-            "bank.customer" = signed(customer),
-            "bank.number" = signed(number),
+            "bank.customer" = integer(customer),
+            "bank.number" = integer(number),
             "bank.branch" = i64::from(branch.0),
             "bank.operation" = operation,
             "bank.amount" = Empty,
@@ -168,14 +174,15 @@ impl FanoutSpan {
         let span = info_span!(
             target: "passbook",
             parent: None,
-            "fanout",
+            names::span::FANOUT,
             otel.kind = "internal",
             otel.status_code = Empty,
             "bank.node" = names::branch_service(branch),
             "bank.branch" = i64::from(branch.0),
-            "bank.fanout.width" = i64::try_from(width).unwrap_or(i64::MAX),
+            "bank.fanout.width" = integer(width),
             "bank.fanout.acked" = Empty,
             "bank.fanout.straggler" = Empty,
+            "bank.fanout.relayed" = Empty,
         );
         let span = adopt(span, parent);
         let context = span.context();
@@ -187,12 +194,130 @@ impl FanoutSpan {
         self.context.clone()
     }
 
-    /// Ends it: how many peers applied the write, and which one answered last.
-    pub fn end(self, acked: usize, complete: bool, straggler: BranchId) {
-        self.span.record("bank.fanout.acked", i64::try_from(acked).unwrap_or(i64::MAX));
-        self.span.record("bank.fanout.straggler", i64::from(straggler.0));
+    /// So many of the peers that hold the write have it from another branch.
+    pub fn note_relayed(&self, relayed: usize) {
+        self.span.record("bank.fanout.relayed", integer(relayed));
+    }
+
+    /// Ends it: how many peers hold the write, and whose answer was the last one that was waited for, if any
+    /// was.
+    pub fn end(self, acked: usize, complete: bool, straggler: Option<BranchId>) {
+        self.span.record("bank.fanout.acked", integer(acked));
+        if let Some(straggler) = straggler {
+            self.span.record("bank.fanout.straggler", i64::from(straggler.0));
+        }
         if !complete {
             self.span.record("otel.status_code", "ERROR");
+        }
+    }
+}
+
+/// A push of rows to a peer: from its sending until the peer has acknowledged all of it.
+#[derive(Debug)]
+pub struct PushSpan {
+    /// Until it has ended.
+    span: Option<Span>,
+}
+
+impl PushSpan {
+    /// A push of `rows` rows, among them `writes` entries that the peer is told for the first time.
+    pub fn start(from: BranchId, to: BranchId, rows: usize, writes: u64) -> Self {
+        let span = info_span!(
+            target: "passbook",
+            parent: None,
+            names::span::PUSH,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            otel.status_description = Empty,
+            "bank.node" = names::branch_service(from),
+            "bank.branch" = i64::from(from.0),
+            "bank.peer" = i64::from(to.0),
+            "passbook.push.rows" = integer(rows),
+            "passbook.push.writes" = integer(writes),
+        );
+        Self { span: Some(span) }
+    }
+
+    /// It carries the write whose fan-out is `write`, which waited so long before it was sent.
+    pub fn carries(&self, write: &SpanContext, waited: Duration) {
+        if let Some(span) = &self.span {
+            let waited = KeyValue::new(names::attribute::WAIT_US, integer(waited.as_micros()));
+            span.add_link_with_attributes(write.span().span_context().clone(), vec![waited]);
+        }
+    }
+
+    /// The peer has acknowledged all of it.
+    pub fn end(mut self) {
+        self.span = None;
+    }
+}
+
+impl Drop for PushSpan {
+    /// The stream went down before the acknowledgement came, or the branch ended.
+    fn drop(&mut self) {
+        if let Some(span) = self.span.take() {
+            span.record("otel.status_code", "ERROR");
+            span.record("otel.status_description", "unfinished");
+        }
+    }
+}
+
+/// A withdrawal's wait for rights that other branches were asked for.
+#[derive(Debug)]
+pub struct BorrowSpan(Span);
+
+impl BorrowSpan {
+    /// A borrow for the request of `parent`.
+    pub fn start(parent: SpanContext, branch: BranchId) -> Self {
+        let span = info_span!(
+            target: "passbook",
+            parent: None,
+            names::span::BORROW,
+            otel.kind = "internal",
+            "bank.node" = names::branch_service(branch),
+            "bank.branch" = i64::from(branch.0),
+            "passbook.borrow.asks" = Empty,
+            "passbook.borrow.covered" = Empty,
+        );
+        Self(adopt(span, parent))
+    }
+
+    /// How often a branch was asked meanwhile, and whether the rights that came were enough.
+    pub fn end(self, asks: u64, covered: bool) {
+        self.0.record("passbook.borrow.asks", integer(asks));
+        self.0.record("passbook.borrow.covered", covered);
+    }
+}
+
+/// Two rounds over all branches that prove a refusal or a snapshot.
+#[derive(Debug)]
+pub struct CollectSpan(Span);
+
+impl CollectSpan {
+    /// A collect for which `waiting` requests wait, the first traced one of which is `parent`.
+    pub fn start(parent: SpanContext, branch: BranchId, waiting: usize) -> Self {
+        let span = info_span!(
+            target: "passbook",
+            parent: None,
+            names::span::COLLECT,
+            otel.kind = "internal",
+            otel.status_code = Empty,
+            "bank.node" = names::branch_service(branch),
+            "bank.branch" = i64::from(branch.0),
+            "passbook.collect.waiting" = integer(waiting),
+        );
+        Self(adopt(span, parent))
+    }
+
+    /// This traced request waits for it as well.
+    pub fn serves(&self, request: &SpanContext) {
+        self.0.add_link(request.span().span_context().clone());
+    }
+
+    /// Ends it: whether every branch was heard in both rounds.
+    pub fn end(self, complete: bool) {
+        if !complete {
+            self.0.record("otel.status_code", "ERROR");
         }
     }
 }
@@ -203,8 +328,9 @@ fn adopt(span: Span, parent: SpanContext) -> Span {
     span
 }
 
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+/// An attribute's integers are signed.
+fn integer(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }
 
 /// The name of a code as the conventions spell it.

@@ -1,9 +1,13 @@
 //! The one table between what can go wrong and gRPC status codes, read in both directions.
 
 use thiserror::Error;
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
 use crate::bank::{Money, Outcome, Rejection};
+
+/// The metadata by which an error says for which reason the branch definitely did not do what was asked.
+const REJECTION: &str = "passbook-rejection";
 
 /// Why a branch answers with an error. Insufficient funds is an answer, not an error.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -69,12 +73,28 @@ impl From<Rejection> for Failure {
 
 impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
-        Self::new(failure.code(), failure.to_string())
+        let mut status = Self::new(failure.code(), failure.to_string());
+        if let Failure::Refused(rejection) = failure {
+            let reason = MetadataValue::from_static(rejection.key());
+            status.metadata_mut().insert(REJECTION, reason);
+        }
+        status
     }
 }
 
-/// What a customer knows after an error: definite only for codes that say that nothing was done.
-pub const fn outcome_of(code: Code) -> Outcome {
+/// What a customer knows after an error: definite only for codes that say that nothing was done. The reason
+/// is the one that a branch of ours gives with it.
+pub fn outcome_of(status: &Status) -> Outcome {
+    match outcome_of_code(status.code()) {
+        Outcome::Rejected(rejection) => {
+            let reason = status.metadata().get(REJECTION).and_then(|reason| reason.to_str().ok());
+            Outcome::Rejected(reason.and_then(Rejection::of_key).unwrap_or(rejection))
+        }
+        other => other,
+    }
+}
+
+const fn outcome_of_code(code: Code) -> Outcome {
     match code {
         Code::Ok => Outcome::Ok,
         Code::OutOfRange => Outcome::Rejected(Rejection::OutOfRange),
@@ -102,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_failure_reads_back_as_what_the_customer_may_conclude() {
-        let outcome = |failure: Failure| outcome_of(Status::from(failure).code());
+        let outcome = |failure: Failure| outcome_of(&Status::from(failure));
         let bad = Failure::BadRequest("no".to_owned());
         assert_eq!(outcome(bad), Outcome::Rejected(Rejection::BadRequest));
         assert_eq!(outcome(Failure::OutOfRange), Outcome::Rejected(Rejection::OutOfRange));
@@ -112,10 +132,24 @@ mod tests {
         assert_eq!(outcome(Failure::MadeBeyondInt32(money)), Outcome::Unknown);
         let other = Failure::OtherScheme("leader");
         assert_eq!(outcome(other), Outcome::Rejected(Rejection::BadRequest));
-        let refused = Failure::from(Rejection::RightsUnavailable);
-        assert_eq!(outcome(refused), Outcome::Rejected(Rejection::BadRequest));
+        for rejection in Rejection::ALL {
+            let read = outcome(Failure::from(rejection));
+            assert_eq!(read, Outcome::Rejected(rejection), "the reason survives");
+        }
         assert_eq!(outcome(Failure::NotAcknowledged), Outcome::Unknown);
         assert_eq!(outcome(Failure::ShuttingDown), Outcome::Unknown);
-        assert_eq!(outcome_of(Code::DeadlineExceeded), Outcome::Unknown);
+        let late = Status::deadline_exceeded("no answer in time");
+        assert_eq!(outcome_of(&late), Outcome::Unknown);
+    }
+
+    #[test]
+    fn a_reason_makes_no_error_definite_and_a_strange_one_is_none() {
+        let with_reason = |mut status: Status, reason: &'static str| {
+            status.metadata_mut().insert(REJECTION, MetadataValue::from_static(reason));
+            outcome_of(&status)
+        };
+        assert_eq!(with_reason(Status::unavailable("gone"), "contended"), Outcome::Unknown);
+        let strange = with_reason(Status::failed_precondition("no"), "bad weather");
+        assert_eq!(strange, Outcome::Rejected(Rejection::BadRequest));
     }
 }

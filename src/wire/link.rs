@@ -2,14 +2,15 @@
 
 use super::v1;
 use super::v1::peer_message::Message as Said;
-use crate::bank::{Chain, Grants, Member, Money, Row, Seq, Total, Version};
-use crate::replicate::passbook::{Hello, Incarnation, Message, Priority, Round};
+use crate::bank::{BranchId, Chain, Grants, Member, Money, Row, Seq, Total, Version};
+use crate::replicate::ClusterId;
+use crate::replicate::passbook::{Configuration, Hello, Incarnation, Message, Priority, Round};
 
 /// What a branch says, as a message of a frame.
 pub fn from_message(message: Message) -> v1::PeerMessage {
     let said = match message {
         Message::Hello(hello) => Said::Hello(v1::Hello {
-            configuration: hello.configuration,
+            configuration: Some(from_configuration(&hello.configuration)),
             incarnation: hello.incarnation.0,
             yours: hello.yours.map(|life| life.0),
             durable: from_version(&hello.durable),
@@ -40,9 +41,19 @@ pub fn from_message(message: Message) -> v1::PeerMessage {
             })
         }
         Message::Decline { id } => Said::Decline(v1::Decline { id }),
-        Message::Collect { id, round } => {
-            Said::Collect(v1::Collect { id, round: from_round(round) })
+        Message::Collect { id, round, known } => {
+            Said::Collect(v1::Collect { id, round: from_round(round), known: from_version(&known) })
         }
+        Message::Held { cluster, held } => {
+            Said::Held(v1::Held { cluster: cluster.0, held: from_version(&held) })
+        }
+        Message::Prove { id, known } => Said::Prove(v1::Prove { id, known: from_version(&known) }),
+        Message::Proved { id, first, second } => Said::Proved(v1::Proved {
+            id,
+            first: first.iter().map(from_row).collect(),
+            second: second.iter().map(from_row).collect(),
+        }),
+        Message::Unproved { id } => Said::Unproved(v1::Unproved { id }),
         Message::Collected { id, round, rows } => Said::Collected(v1::Collected {
             id,
             round: from_round(round),
@@ -56,7 +67,7 @@ pub fn from_message(message: Message) -> v1::PeerMessage {
 pub fn to_message(message: v1::PeerMessage) -> Option<Message> {
     Some(match message.message? {
         Said::Hello(hello) => Message::Hello(Hello {
-            configuration: hello.configuration,
+            configuration: to_configuration(hello.configuration?).into(),
             incarnation: Incarnation(hello.incarnation),
             yours: hello.yours.map(Incarnation),
             durable: to_version(&hello.durable),
@@ -79,15 +90,39 @@ pub fn to_message(message: v1::PeerMessage) -> Option<Message> {
             target: whole(borrow.target, borrow.target_high),
         },
         Said::Decline(decline) => Message::Decline { id: decline.id },
-        Said::Collect(collect) => {
-            Message::Collect { id: collect.id, round: to_round(collect.round())? }
+        Said::Collect(collect) => Message::Collect {
+            id: collect.id,
+            round: to_round(collect.round())?,
+            known: to_version(&collect.known),
+        },
+        Said::Held(held) => {
+            Message::Held { cluster: ClusterId(held.cluster), held: to_version(&held.held) }
         }
+        Said::Prove(prove) => Message::Prove { id: prove.id, known: to_version(&prove.known) },
+        Said::Proved(proved) => Message::Proved {
+            id: proved.id,
+            first: to_rows(&proved.first)?,
+            second: to_rows(&proved.second)?,
+        },
+        Said::Unproved(unproved) => Message::Unproved { id: unproved.id },
         Said::Collected(collected) => Message::Collected {
             id: collected.id,
             round: to_round(collected.round())?,
             rows: to_rows(&collected.rows)?,
         },
     })
+}
+
+fn from_configuration(configuration: &Configuration) -> v1::Configuration {
+    let Configuration { branches, opening } = configuration;
+    let branches = branches.iter().map(|branch| branch.0).collect();
+    v1::Configuration { branches, opening_balance: opening.minor_units() }
+}
+
+fn to_configuration(configuration: v1::Configuration) -> Configuration {
+    let v1::Configuration { branches, opening_balance } = configuration;
+    let branches = branches.into_iter().map(BranchId).collect();
+    Configuration { branches, opening: Money::new(opening_balance) }
 }
 
 pub(super) fn from_version(version: &Version) -> Vec<u64> {
@@ -172,6 +207,8 @@ fn to_row(row: &v1::Row) -> Option<Row> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::bank::Entry;
 
@@ -191,9 +228,11 @@ mod tests {
         assert!(row.deposited.0 > u128::from(u64::MAX), "more than 64 bits");
         let rows = vec![row, Row::empty(Member(0))];
         let durable: Version = [4, 0, 9].map(Seq).into_iter().collect();
+        let branches = vec![BranchId(3), BranchId(u32::MAX)];
+        let configuration = Arc::new(Configuration { branches, opening: Money::new(i64::MAX) });
         for yours in [None, Some(Incarnation(5))] {
             survives(Message::Hello(Hello {
-                configuration: 1,
+                configuration: Arc::clone(&configuration),
                 incarnation: Incarnation(2),
                 yours,
                 durable: durable.clone(),
@@ -203,12 +242,18 @@ mod tests {
         }
         survives(Message::Push { rows: rows.clone(), apart: vec![Member(2)] });
         let branch = Member(1);
+        let known = durable.clone();
         survives(Message::Acknowledge { branch, incarnation: Incarnation(8), durable });
         let priority = Priority { clock: 6, member: Member(2) };
         let target = Total(u128::MAX);
         survives(Message::Borrow { id: 5, priority, need: Money::new(12), target });
         survives(Message::Decline { id: 5 });
-        survives(Message::Collect { id: 7, round: Round::First });
+        survives(Message::Collect { id: 7, round: Round::First, known });
+        let held: Version = [2, 7].map(Seq).into_iter().collect();
+        survives(Message::Held { cluster: ClusterId(u64::MAX), held });
+        survives(Message::Prove { id: 9, known: [1, 0].map(Seq).into_iter().collect() });
+        survives(Message::Proved { id: 9, first: rows.clone(), second: rows[..1].to_vec() });
+        survives(Message::Unproved { id: 9 });
         survives(Message::Collected { id: 7, round: Round::Second, rows });
     }
 
@@ -216,7 +261,12 @@ mod tests {
     fn nonsense_is_nothing() {
         let nonsense = |said| to_message(v1::PeerMessage { message: said });
         assert_eq!(nonsense(None), None);
-        assert_eq!(nonsense(Some(Said::Collect(v1::Collect { id: 1, round: 9 }))), None);
+        let hello = v1::Hello::default();
+        assert_eq!(nonsense(Some(Said::Hello(hello))), None, "of no configuration");
+        assert_eq!(
+            nonsense(Some(Said::Collect(v1::Collect { id: 1, round: 9, known: Vec::new() }))),
+            None
+        );
         let row = v1::Row { origin: 70_000, ..v1::Row::default() };
         let push = v1::Push { rows: vec![row], apart: Vec::new() };
         assert_eq!(nonsense(Some(Said::Push(push))), None);

@@ -66,9 +66,14 @@ fn timeout_header(timeout: Duration) -> Option<MetadataValue<Ascii>> {
 
 /// A channel to `address`, connected.
 pub(crate) async fn connect(address: &str, limit: Duration) -> Result<Channel, ConnectError> {
-    let not_an_address = || ConnectError::Address(address.to_owned());
     let unreachable =
         |reason: String| ConnectError::Unreachable { address: address.to_owned(), reason };
+    let endpoint = endpoint(address, limit)?;
+    endpoint.connect().await.map_err(|error| unreachable(innermost(&error)))
+}
+
+fn endpoint(address: &str, limit: Duration) -> Result<Endpoint, ConnectError> {
+    let not_an_address = || ConnectError::Address(address.to_owned());
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|_| not_an_address())?
         .connect_timeout(limit)
@@ -77,7 +82,7 @@ pub(crate) async fn connect(address: &str, limit: Duration) -> Result<Channel, C
     if endpoint.uri().port_u16().is_none() {
         return Err(not_an_address());
     }
-    endpoint.connect().await.map_err(|error| unreachable(innermost(&error)))
+    Ok(endpoint)
 }
 
 /// The last cause says what happened; those before only that something did.
@@ -123,11 +128,38 @@ impl Bank {
         terms: Terms,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        let mut branches = Vec::with_capacity(addresses.len());
+        let mut channels = Vec::with_capacity(addresses.len());
         for (id, address) in addresses {
-            let channel = connect(address, CONNECT_LIMIT).await?;
-            branches.push((*id, WireClient::new(wire, terms, channel)));
+            channels.push((*id, connect(address, CONNECT_LIMIT).await?));
         }
+        Self::over(channels, wire, terms, timeout)
+    }
+
+    /// As [`Bank::connect`], to branches that were there when the run began. One that died since costs those
+    /// who ask it their answers, and not the run its report.
+    pub async fn connect_to_known(
+        addresses: &[(BranchId, String)],
+        wire: Wire,
+        terms: Terms,
+        timeout: Duration,
+    ) -> Result<Self, ConnectError> {
+        let mut channels = Vec::with_capacity(addresses.len());
+        for (id, address) in addresses {
+            let endpoint = endpoint(address, CONNECT_LIMIT)?;
+            let connected = endpoint.connect().await;
+            channels.push((*id, connected.unwrap_or_else(|_| endpoint.connect_lazy())));
+        }
+        Self::over(channels, wire, terms, timeout)
+    }
+
+    fn over(
+        channels: Vec<(BranchId, Channel)>,
+        wire: Wire,
+        terms: Terms,
+        timeout: Duration,
+    ) -> Result<Self, ConnectError> {
+        let client = |(id, channel)| (id, WireClient::new(wire, terms, channel));
+        let mut branches: Vec<_> = channels.into_iter().map(client).collect();
         branches.sort_unstable_by_key(|(id, _)| *id);
         let timeout_header =
             timeout_header(timeout).ok_or_else(|| ConnectError::Address(String::new()))?;
@@ -166,7 +198,7 @@ impl Bank {
                 token: session.token(),
             };
             let heard = self.ask(&asked, left, traced).await.unwrap_or_else(|status| {
-                let outcome = outcome_of(status.code());
+                let outcome = outcome_of(&status);
                 Heard::from(Answer { outcome, balance: None })
             });
             session.answered(attempt, heard.answer.outcome, heard.receipt.as_ref());
@@ -225,8 +257,7 @@ impl Bank {
                 Operation::Query => None,
                 Operation::Write(write) => Some(write.amount.minor_units()),
             };
-            let outcome =
-                answered.as_ref().map_or_else(|_| outcome_of(code), |heard| heard.answer.outcome);
+            let outcome = answered.as_ref().map_or_else(outcome_of, |heard| heard.answer.outcome);
             span.note(amount, outcome_name(outcome));
         }
         span.end_client(code);
@@ -246,4 +277,29 @@ const fn outcome_name(outcome: Outcome) -> &'static str {
 /// What a branch said of itself, as the gate wants it.
 pub(crate) fn state(reply: &StateReply) -> BranchState {
     to_state(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use passbook::bank::SessionId;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_branch_that_has_died_since_costs_answers_and_not_the_run() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = nobody.local_addr().expect("bound").to_string();
+        drop(nobody);
+        let branch = BranchId(1);
+        let addresses = [(branch, address)];
+        let (terms, timeout) = (Terms::default(), Duration::from_secs(1));
+        let first = Bank::connect(&addresses, Wire::Passbook, terms, timeout).await;
+        assert!(matches!(first, Err(ConnectError::Unreachable { .. })), "{first:?}");
+        let known = Bank::connect_to_known(&addresses, Wire::Passbook, terms, timeout).await;
+        let bank = known.expect("nobody need be there");
+        let mut session = Session::new(SessionId(7));
+        let event = Event { operation: Operation::deposit(1), branch, names_branch: true };
+        let answer = bank.call(&mut session, CustomerId(1), 1, &event, false).await;
+        assert_eq!(answer.outcome, Outcome::Unknown);
+    }
 }

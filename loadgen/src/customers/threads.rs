@@ -111,7 +111,8 @@ impl Plan {
     }
 
     async fn run(self, looks: watch::Sender<Look>) -> Result<Ran, ConnectError> {
-        let bank = Bank::connect(&self.addresses, self.wire, self.terms, self.timeout).await?;
+        let (wire, terms) = (self.wire, self.terms);
+        let bank = Bank::connect_to_known(&self.addresses, wire, terms, self.timeout).await?;
         bank.warm_up().await;
         let begun = Instant::now();
         let (until, think, active) = match &self.crowd {

@@ -1,6 +1,8 @@
 //! What a run came to: for people, for programs, and as an exit code.
 
 mod metrics;
+mod rejected;
+mod sides;
 mod summary;
 mod text;
 mod unanswered;
@@ -15,13 +17,16 @@ use passbook::files::Output;
 use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
 
+use crate::clusters::Lost;
 use crate::customers::{Kind, KindRecord, Ran};
 use crate::judge::{Check, verdict};
 use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 
+use rejected::Rejected;
 use unanswered::Unanswered;
 
 pub use metrics::families;
+pub use sides::{SideBySide, SideBySideFigures};
 pub use summary::Summary;
 pub use waterfall::{TraceOf, Waterfall};
 
@@ -89,6 +94,7 @@ pub struct Report {
     /// By kind, then all together.
     rows: Vec<Row>,
     unanswered: Unanswered,
+    rejected: Rejected,
     checks: Vec<Check>,
     waterfall: Option<Waterfall>,
     traces_of_operations: TraceOf,
@@ -108,6 +114,11 @@ pub struct ClusterFacts {
     pub opening: Money,
     /// The name of the replication scheme.
     pub replication: String,
+    /// How many messages they sent each other for the run, from the first operation until all had settled. Not
+    /// known of branches that do not tell.
+    pub frames_sent: Option<u64>,
+    /// Those that were not there to the end.
+    pub lost: Vec<Lost>,
 }
 
 /// Everything a run brought home.
@@ -140,6 +151,7 @@ impl Report {
             measured: ran.measured,
             rows,
             unanswered: Unanswered::of(&ran.records),
+            rejected: Rejected::of(&ran.records),
             checks,
             waterfall: Waterfall::slowest_write(&kept.traces),
             traces_of_operations: TraceOf::new(&kept.traces),
@@ -162,9 +174,10 @@ impl Report {
         self
     }
 
-    /// The worst verdict on what was promised.
+    /// The worst verdict on what was promised; of a bank that has lost a branch not everything is known.
     pub fn verdict(&self) -> Verdict {
-        verdict(&self.checks)
+        let at_best = if self.cluster.lost.is_empty() { Verdict::Pass } else { Verdict::Unknown };
+        verdict(&self.checks).max(at_best)
     }
 
     /// What the process is to end with.
@@ -192,6 +205,15 @@ impl Report {
         let seconds = self.measured.as_secs_f64();
         let completed = self.rows.last().map_or(0, |all| all.record.live.completed());
         if seconds > 0.0 { count_as_f64(completed) / seconds } else { 0.0 }
+    }
+
+    /// Messages between branches for each accepted write. Not known where branches do not tell, or nothing was
+    /// written.
+    pub fn frames_per_write(&self) -> Option<f64> {
+        let writes = self.rows.iter().filter(|row| ["deposit", "withdraw"].contains(&row.name));
+        let accepted = writes.map(|row| row.record.live.ok).sum();
+        let sent = self.cluster.frames_sent.filter(|_| accepted > 0)?;
+        Some(count_as_f64(sent) / count_as_f64(accepted))
     }
 
     /// Known only of a cluster that was started for the run.

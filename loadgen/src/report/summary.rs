@@ -7,6 +7,7 @@ use passbook::check::Verdict;
 use serde::Serialize;
 
 use super::{Report, Row};
+use crate::clusters::Lost;
 use crate::scenario::{Stop, Workload};
 
 /// Raised when a name or a meaning changes.
@@ -23,6 +24,8 @@ pub struct Summary {
     throughput_per_s: f64,
     measured_s: f64,
     operations: BTreeMap<&'static str, Outcomes>,
+    /// Counts by reason.
+    rejections: BTreeMap<&'static str, u64>,
     latency: BTreeMap<&'static str, Latency>,
     checks: Vec<CheckRecord>,
     cluster: ClusterRecord,
@@ -43,18 +46,18 @@ struct Latency {
     service: Percentiles,
 }
 
-#[derive(Debug, Serialize)]
-struct Percentiles {
-    p50_us: f64,
-    p90_us: f64,
-    p99_us: f64,
-    p999_us: f64,
-    max_us: f64,
-    count: u64,
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Percentiles {
+    pub(super) p50_us: f64,
+    pub(super) p90_us: f64,
+    pub(super) p99_us: f64,
+    pub(super) p999_us: f64,
+    pub(super) max_us: f64,
+    pub(super) count: u64,
 }
 
 impl Percentiles {
-    fn of(nanoseconds: &Histogram<u64>) -> Self {
+    pub(super) fn of(nanoseconds: &Histogram<u64>) -> Self {
         let micros = |value: u64| super::count_as_f64(value) / 1_000.0;
         let at = |quantile: f64| micros(nanoseconds.value_at_quantile(quantile));
         Self {
@@ -100,6 +103,16 @@ struct ClusterRecord {
     ack: &'static str,
     read: &'static str,
     opening_balance: i64,
+    frames_sent: Option<u64>,
+    frames_per_write: Option<f64>,
+    /// Branches that were not there to the end.
+    lost: Vec<LostRecord>,
+}
+
+#[derive(Debug, Serialize)]
+struct LostRecord {
+    branch: u32,
+    how: String,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -147,6 +160,7 @@ impl Report {
             throughput_per_s: self.throughput_per_s(),
             measured_s: self.measured.as_secs_f64(),
             operations: kinds.map(outcomes).collect(),
+            rejections: self.rejected.by_key(),
             latency: self.rows.iter().map(latency).collect(),
             checks: self.check_records(),
             cluster: ClusterRecord {
@@ -158,6 +172,9 @@ impl Report {
                 ack: self.scenario.ack.name(),
                 read: self.read().name(),
                 opening_balance: self.cluster.opening.minor_units(),
+                frames_sent: self.cluster.frames_sent,
+                frames_per_write: self.frames_per_write(),
+                lost: self.lost_records(),
             },
             workload: self.workload_record(),
             traces: TracesRecord {
@@ -167,6 +184,11 @@ impl Report {
                 beyond_bound_spans: self.traces.beyond_bound,
             },
         }
+    }
+
+    fn lost_records(&self) -> Vec<LostRecord> {
+        let record = |lost: &Lost| LostRecord { branch: lost.branch.0, how: lost.how.clone() };
+        self.cluster.lost.iter().map(record).collect()
     }
 
     fn check_records(&self) -> Vec<CheckRecord> {

@@ -49,6 +49,7 @@ impl Report {
     pub fn render(&self) -> String {
         let mut text = String::new();
         self.head(&mut text);
+        self.rejections(&mut text);
         self.operations(&mut text);
         self.checks_text(&mut text);
         self.slowest(&mut text);
@@ -56,8 +57,9 @@ impl Report {
         text
     }
 
-    fn head(&self, text: &mut String) {
-        let what = match &self.scenario.workload {
+    /// What customers do.
+    pub(super) fn workload_text(&self) -> String {
+        match &self.scenario.workload {
             Workload::Synthetic(synthetic) => {
                 let each = match synthetic.stop {
                     Stop::Events(1) => "1 operation each".to_owned(),
@@ -77,30 +79,53 @@ impl Report {
                     ReplayOrder::Concurrent => "all at once, queries last",
                 },
             ),
-        };
-        let lock = if self.locks() { ", locked" } else { "" };
+        }
+    }
+
+    /// The scheme and its settings.
+    pub(super) fn replication_text(&self) -> String {
         let fanout = self.fanout().map(|fanout| format!(", {fanout} fan-out")).unwrap_or_default();
-        let _ = writeln!(text, "passbook  {what}");
+        let lock = if self.locks() { ", locked" } else { "" };
+        format!("{}{fanout}{lock}", self.cluster.replication)
+    }
+
+    fn branches_text(&self) -> String {
         let branches = match self.cluster.branches {
             1 => "1 branch".to_owned(),
             n => format!("{n} branches"),
         };
+        format!("{branches} at {}", self.cluster.opening)
+    }
+
+    /// By which contract customers ask, and what their choices come from.
+    fn asking_text(&self) -> String {
+        let wire = match self.scenario.wire {
+            Wire::Passbook => String::new(),
+            wire => format!(", wire {}", wire.name()),
+        };
+        let seed = self.seed().map(|seed| format!(", seed {seed}")).unwrap_or_default();
+        format!("{wire}{seed}")
+    }
+
+    /// What is the same under every scheme.
+    pub(super) fn terms_text(&self) -> String {
+        let (branches, ack) = (self.branches_text(), self.scenario.ack.name());
+        format!("{branches}, ack {ack}{}", self.asking_text())
+    }
+
+    fn head(&self, text: &mut String) {
+        let _ = writeln!(text, "passbook  {}", self.workload_text());
         let _ = write!(
             text,
-            "          {branches} at {}, {}{fanout}{lock}, ack {}",
-            self.cluster.opening,
-            self.cluster.replication,
+            "          {}, {}, ack {}",
+            self.branches_text(),
+            self.replication_text(),
             self.scenario.ack.name(),
         );
         if self.read() != Read::Local {
             let _ = write!(text, ", read {}", self.read().name());
         }
-        if self.scenario.wire != Wire::Passbook {
-            let _ = write!(text, ", wire {}", self.scenario.wire.name());
-        }
-        if let Some(seed) = self.seed() {
-            let _ = write!(text, ", seed {seed}");
-        }
+        let _ = write!(text, "{}", self.asking_text());
         let all = self.rows.last().map(|row| &row.record.live);
         let (completed, unknown) = all.map_or((0, 0), |live| (live.completed(), live.unknown));
         let _ = writeln!(text, "\n");
@@ -117,6 +142,9 @@ impl Report {
             self.measured.as_secs_f64(),
             self.throughput_per_s(),
         );
+        for lost in &self.cluster.lost {
+            let _ = writeln!(text, "      {}", lost.how);
+        }
         if unknown > 0 {
             let were = if unknown == 1 { "operation was" } else { "operations were" };
             let _ = writeln!(
@@ -133,6 +161,23 @@ impl Report {
             if more > 0 {
                 let _ = writeln!(text, "        … and {more} more");
             }
+        }
+    }
+
+    /// What the table counts as rejected says nothing of the reasons.
+    fn rejections(&self, text: &mut String) {
+        let others: Vec<_> = self.rejected.for_other_reasons().collect();
+        let total: u64 = others.iter().map(|(_, count)| count).sum();
+        if total > 0 {
+            let were = if total == 1 { "operation was" } else { "operations were" };
+            let _ = writeln!(
+                text,
+                "      {} {were} rejected for a reason that is not the balance",
+                grouped(total)
+            );
+        }
+        for (reason, count) in others {
+            let _ = writeln!(text, "        {} {}", grouped(count), reason.name());
         }
     }
 
@@ -159,11 +204,22 @@ impl Report {
         text.push_str(
             "response: from the instant an operation was due; service: from the instant it was sent\n",
         );
+        if let Some(frames) = self.cluster.frames_sent {
+            let _ = write!(text, "frames: {} between branches", grouped(frames));
+            let each = self.frames_per_write();
+            let each = each.map(|each| format!(", {each:.2} for each accepted write"));
+            let _ = writeln!(text, "{}", each.unwrap_or_default());
+        }
     }
 
     fn checks_text(&self, text: &mut String) {
         let _ = writeln!(text, "\nchecks (of {} as read back from disk)", artifacts::OUTPUT);
-        for Check { finding, promised } in &self.checks {
+        self.checks_that(text, |_| true);
+    }
+
+    /// The checks that are wanted, with what was found first.
+    pub(super) fn checks_that(&self, text: &mut String, wanted: impl Fn(&Check) -> bool) {
+        for Check { finding, promised } in self.checks.iter().filter(|check| wanted(check)) {
             let verdict = finding.verdict.name();
             let verdict = if stands_out(finding.verdict) {
                 verdict.to_uppercase()

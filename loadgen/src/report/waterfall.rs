@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
-use opentelemetry::Value;
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
+use opentelemetry::{KeyValue, Value};
 use passbook::bank::{CustomerId, Operation};
-use passbook::telemetry::KeptTrace;
-use passbook::telemetry::SpanData;
+use passbook::telemetry::{KeptTrace, SpanData, names};
 
 use super::text::milliseconds;
 
@@ -34,10 +33,12 @@ struct Bar {
     label: String,
     from: Duration,
     took: Duration,
+    waited: Option<Duration>,
+    is_straggler: bool,
 }
 
-fn integer(span: &SpanData, name: &str) -> Option<i64> {
-    span.attributes.iter().find(|attribute| attribute.key.as_str() == name).and_then(|attribute| {
+fn integer(attributes: &[KeyValue], name: &str) -> Option<i64> {
+    attributes.iter().find(|attribute| attribute.key.as_str() == name).and_then(|attribute| {
         match attribute.value {
             Value::I64(value) => Some(value),
             _ => None,
@@ -46,11 +47,11 @@ fn integer(span: &SpanData, name: &str) -> Option<i64> {
 }
 
 /// The operation that a customer's span is about.
-fn operation(span: &SpanData) -> &str {
-    let named = |attribute: &&opentelemetry::KeyValue| attribute.key.as_str() == "bank.operation";
+fn operation(span: &SpanData) -> Option<&str> {
+    let named = |attribute: &&KeyValue| attribute.key.as_str() == "bank.operation";
     match span.attributes.iter().find(named).map(|attribute| &attribute.value) {
-        Some(Value::String(text)) => text.as_str(),
-        _ => "",
+        Some(Value::String(text)) => Some(text.as_str()),
+        _ => None,
     }
 }
 
@@ -58,9 +59,33 @@ fn took(span: &SpanData) -> Duration {
     span.end_time.duration_since(span.start_time).unwrap_or_default()
 }
 
-/// The customer's own span of a trace.
+/// The customer's own span of a trace, if it is an operation's.
 fn root(trace: &KeptTrace) -> Option<&SpanData> {
-    trace.spans.iter().find(|span| span.parent_span_id == SpanId::INVALID)
+    let root = trace.spans.iter().find(|span| span.parent_span_id == SpanId::INVALID);
+    root.filter(|span| operation(span).is_some())
+}
+
+/// What other traces have that is linked to this one, each with the span that it is linked to: pushes that
+/// carried the write, with how long that waited for them, and collects that began for another request too.
+fn linked(traces: &[KeptTrace], of: TraceId) -> impl Iterator<Item = (SpanId, Shown<'_>)> {
+    let spans = traces.iter().flat_map(|trace| &trace.spans);
+    spans.flat_map(move |span| {
+        let links = span.links.iter().filter(move |link| link.span_context.trace_id() == of);
+        links.map(move |link| {
+            let waited = integer(&link.attributes, names::attribute::WAIT_US);
+            let waited = waited.and_then(|waited| u64::try_from(waited).ok());
+            let waited = waited.map(Duration::from_micros);
+            (link.span_context.span_id(), Shown { span, waited })
+        })
+    })
+}
+
+/// A span as it is shown.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    span: &'a SpanData,
+    /// How long what it carries had waited when it began, if that is known.
+    waited: Option<Duration>,
 }
 
 impl Waterfall {
@@ -69,22 +94,31 @@ impl Waterfall {
         let query = Operation::Query.name();
         let writes = traces.iter().filter_map(|trace| Some((trace, root(trace)?)));
         let (trace, root) = writes
-            .filter(|(_, root)| operation(root) != query)
+            .filter(|(_, root)| operation(root) != Some(query))
             .max_by_key(|(_, root)| took(root))?;
-        let mut children: HashMap<SpanId, Vec<&SpanData>> = HashMap::new();
-        for span in &trace.spans {
-            children.entry(span.parent_span_id).or_default().push(span);
+        let mut children: HashMap<SpanId, Vec<Shown<'_>>> = HashMap::new();
+        let own =
+            trace.spans.iter().map(|span| (span.parent_span_id, Shown { span, waited: None }));
+        for (parent, shown) in own.chain(linked(traces, trace.id)) {
+            children.entry(parent).or_default().push(shown);
         }
         for siblings in children.values_mut() {
-            siblings.sort_by_key(|span| span.start_time);
+            siblings.sort_by_key(|shown| shown.span.start_time);
         }
         let mut rows = Vec::new();
-        let straggler = trace.spans.iter().find_map(|span| integer(span, "bank.fanout.straggler"));
-        add_rows(root, &children, root.start_time, straggler, 0, &mut rows);
+        let straggler = |span: &SpanData| integer(&span.attributes, "bank.fanout.straggler");
+        let straggler = trace.spans.iter().find_map(straggler);
+        let root_shown = Shown { span: root, waited: None };
+        add_rows(root_shown, &children, root.start_time, straggler, 0, &mut rows);
         let hidden = rows.len().saturating_sub(ROWS_MAX);
-        rows.truncate(ROWS_MAX);
-        let kind = operation(root);
-        let number = |name| integer(root, name).unwrap_or_default();
+        // The last ones, but never the one that the write waited for.
+        while rows.len() > ROWS_MAX
+            && let Some(place) = rows.iter().rposition(|bar| !bar.is_straggler)
+        {
+            rows.remove(place);
+        }
+        let kind = operation(root).unwrap_or_default();
+        let number = |name| integer(&root.attributes, name).unwrap_or_default();
         let title = format!(
             "{kind} {} by customer {} (operation {}) at branch {}",
             number("bank.amount"),
@@ -116,12 +150,13 @@ impl Waterfall {
             let (before, filled, after) = (from, until - from, WIDTH - until);
             let _ = writeln!(
                 text,
-                "  {:label_width$}  {}{}{}  {:>10}",
+                "  {:label_width$}  {}{}{}  {:>10}{}",
                 bar.label,
                 " ".repeat(before),
                 "━".repeat(filled),
                 " ".repeat(after),
                 milliseconds(bar.took),
+                bar.waited.map(|w| format!(", after {}", milliseconds(w))).unwrap_or_default(),
             );
         }
         if self.hidden > 0 {
@@ -132,24 +167,38 @@ impl Waterfall {
 }
 
 fn add_rows(
-    span: &SpanData,
-    children: &HashMap<SpanId, Vec<&SpanData>>,
+    Shown { span, waited }: Shown<'_>,
+    children: &HashMap<SpanId, Vec<Shown<'_>>>,
     begun: SystemTime,
     straggler: Option<i64>,
     depth: usize,
     rows: &mut Vec<Bar>,
 ) {
-    let branch = integer(span, "bank.branch").unwrap_or_default();
-    let what = match (&span.span_kind, integer(span, "bank.peer")) {
+    let number = |name| integer(&span.attributes, name);
+    let branch = number("bank.branch").unwrap_or_default();
+    let peer = number("bank.peer");
+    let is_straggler = peer.is_some() && peer == straggler;
+    let what = match (&span.span_kind, peer) {
         (SpanKind::Client, None) => format!("customer calls branch {branch}"),
-        (SpanKind::Client, Some(peer)) if Some(peer) == straggler => {
-            format!("to branch {peer} (straggler)")
+        (SpanKind::Client, Some(peer)) => {
+            let pushed = if span.name == names::span::PUSH { "push " } else { "" };
+            let last = if is_straggler { " (straggler)" } else { "" };
+            format!("{pushed}to branch {peer}{last}")
         }
-        (SpanKind::Client, Some(peer)) => format!("to branch {peer}"),
+        (SpanKind::Internal, _) if span.name == names::span::BORROW => {
+            "borrow rights of other branches".to_owned()
+        }
+        (SpanKind::Internal, _) if span.name == names::span::COLLECT => {
+            "collect the ledgers of all branches".to_owned()
+        }
         (SpanKind::Internal, _) => {
-            let number = |name| integer(span, name).unwrap_or_default();
+            let number = |name| number(name).unwrap_or_default();
             let (acked, width) = (number("bank.fanout.acked"), number("bank.fanout.width"));
-            format!("fan-out, {acked} of {width} acknowledged")
+            let relayed = match number("bank.fanout.relayed") {
+                0 => String::new(),
+                relayed => format!(", {relayed} by way of others"),
+            };
+            format!("fan-out, {acked} of {width} acknowledged{relayed}")
         }
         _ if depth > 1 => format!("branch {branch} applies"),
         _ => format!("branch {branch} serves"),
@@ -158,9 +207,11 @@ fn add_rows(
         label: format!("{}{what}", "  ".repeat(depth)),
         from: span.start_time.duration_since(begun).unwrap_or_default(),
         took: took(span),
+        waited,
+        is_straggler,
     });
     for child in children.get(&span.span_context.span_id()).into_iter().flatten() {
-        add_rows(child, children, begun, straggler, depth + 1, rows);
+        add_rows(*child, children, begun, straggler, depth + 1, rows);
     }
 }
 
@@ -173,8 +224,8 @@ impl TraceOf {
     pub fn new(traces: &[KeptTrace]) -> Self {
         let name = |trace: &KeptTrace| {
             let root = root(trace)?;
-            let customer = u64::try_from(integer(root, "bank.customer")?).ok()?;
-            let number = u64::try_from(integer(root, "bank.number")?).ok()?;
+            let named = |name| u64::try_from(integer(&root.attributes, name)?).ok();
+            let (customer, number) = (named("bank.customer")?, named("bank.number")?);
             Some(((CustomerId(customer), number), trace.id))
         };
         Self(traces.iter().filter_map(name).collect())

@@ -146,6 +146,18 @@ pub enum ClusterChoice {
     },
 }
 
+impl ClusterChoice {
+    /// The same under another scheme. Branches that run already keep theirs.
+    #[must_use]
+    pub fn under(&self, scheme: Scheme) -> Self {
+        match self {
+            Self::Embedded(_) => Self::Embedded(scheme),
+            Self::Processes(_) => Self::Processes(scheme),
+            Self::Running { .. } => self.clone(),
+        }
+    }
+}
+
 /// Mixes 64 bits so that neighbours have nothing in common (the finalizer of `SplitMix64`, Steele,
 /// Lea and Flood 2014).
 const fn scramble(bits: u64) -> u64 {

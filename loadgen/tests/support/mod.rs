@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part")]
 
 #[cfg(target_os = "linux")]
+pub(crate) mod branches;
+#[cfg(target_os = "linux")]
 pub(crate) mod processes;
 
 use std::fs;

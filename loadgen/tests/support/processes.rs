@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part")]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -70,11 +70,19 @@ impl Process {
     }
 
     /// Waits until it has ended; how, and what it said on standard error.
-    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
+    pub(crate) fn ended(self) -> (ExitStatus, String) {
+        let (status, _, said) = self.reported();
+        (status, said)
+    }
+
+    /// As [`Process::ended`], and before that what it said on standard output that nobody has read.
+    pub(crate) fn reported(mut self) -> (ExitStatus, String, String) {
         let status = until("the process ends", || self.child.try_wait().expect("a child"));
         // Branches have the same standard error: it ends with the last of them.
         self.listening.take().expect("asked once").join().expect("read");
-        (status, self.said())
+        let mut report = String::new();
+        self.stdout.read_to_string(&mut report).expect("text");
+        (status, report, self.said())
     }
 }
 

@@ -65,11 +65,12 @@ struct Serve {
 /// How branches keep their accounts the same.
 #[derive(Args, Clone, Debug)]
 struct Replication {
-    /// How branches keep their accounts the same, the same for all of a cluster: broadcast as the exercise has it;
-    /// passbook, right under any concurrency, in memory: a branch that ends is not let in again
-    #[arg(long = "replication", default_value = Scheme::NAMES[0],
+    /// How branches keep their accounts the same, the same for all of a cluster: passbook, right under any
+    /// concurrency, in memory: a branch that ends is not let in again; broadcast as the exercise has it
+    /// [default: passbook]
+    #[arg(long = "replication", value_name = "SCHEME", value_delimiter = ',',
         value_parser = PossibleValuesParser::new(Scheme::NAMES))]
-    scheme: String,
+    schemes: Vec<String>,
     /// Broadcast: in which order fellow branches are told [default: parallel]
     #[arg(long, value_parser = fanout_parser())]
     fanout: Option<Fanout>,
@@ -80,7 +81,15 @@ struct Replication {
 
 impl Replication {
     fn scheme(&self) -> Result<Scheme, String> {
-        Scheme::asked(&self.scheme, self.fanout, self.lock)
+        let schemes = Scheme::asked(&self.schemes, self.fanout, self.lock)?;
+        match schemes[..] {
+            [scheme] => Ok(scheme),
+            _ => Err(
+                "--replication names several schemes, but branches keep their accounts by one; \
+                      give one (loadgen runs each of a list)"
+                    .to_owned(),
+            ),
+        }
     }
 }
 
@@ -185,7 +194,8 @@ async fn serve_branch(
     let (id, opening) = (BranchId(serve.id), Money::new(serve.opening_balance));
     let peers = serve.peers.iter().map(|peer| peer.id).collect();
     let replica = scheme.replica(id, peers, opening, rand::random());
-    let branch = Branch::new(id, serve.peers.clone(), opening, replica);
+    let branch = Branch::new(id, serve.peers.clone(), opening, replica)
+        .telling(|notice| say_warning(&notice.to_string()));
     let listener = TcpListener::bind(serve.listen)
         .await
         .with_context(|| format!("failed to listen at {}; give another --listen", serve.listen))?;

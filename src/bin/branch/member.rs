@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Failure, Replication, say};
+use crate::{Failure, Replication, say, say_warning};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -72,7 +72,8 @@ async fn work(
     let peers = orders.peers.iter().map(|peer| peer.id).collect();
     let scheme = arguments.replication.scheme().map_err(Failure::Asked)?;
     let replica = scheme.replica(id, peers, opening, rand::random());
-    let branch = Branch::new(id, orders.peers, opening, replica);
+    let branch = Branch::new(id, orders.peers, opening, replica)
+        .telling(|notice| say_warning(&notice.to_string()));
     let served = branch.serve_and_tell(listener, shutdown, || tell(&Said::Serving)).await;
     Ok(served.context("failed to serve")?)
 }

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use rand::RngExt as _;
 
 use super::writes::Pending;
-use super::{Message, Mutant, Passbook, Priority, ROUNDS_MAX, Step};
+use super::{Message, Mutant, Note, Passbook, Priority, ROUNDS_MAX, Step};
 use crate::bank::{Entry, Member, Money, Rejection, Total};
-use crate::replicate::Instant;
+use crate::replicate::{Effect, Instant};
 
 /// A withdrawal that waits for rights.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,7 @@ impl Passbook {
         self.clock += 1;
         let priority = Priority { clock: self.clock, member: self.me };
         self.withdrawals.insert(priority, Queued { pending, rounds: 0 });
+        step.effects.push(Effect::Note(Note::Short { ticket: pending.ticket }));
         if matches!(self.errand, Errand::Idle) {
             self.begin_pass(step);
         }
@@ -138,7 +139,7 @@ impl Passbook {
         if older || amount <= 0 || self.has_no_room() || !self.is_ready() {
             self.send(step, from, Message::Decline { id });
         } else {
-            self.stage(step, Entry::Grant { to: from, amount: Money::new(amount) }, None);
+            self.stage(step, Entry::Grant { to: from, amount: Money::new(amount) }, None, None);
         }
     }
 

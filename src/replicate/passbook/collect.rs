@@ -9,24 +9,37 @@
 //! - If the deposits and withdrawals of all branches are the same in both rounds, they were so at that
 //!   instant (the double collect of Afek et al., 1993).
 
+use super::prover::Asker;
 use super::queries::Snapshot;
-use super::{Message, Mutant, Passbook, ROUNDS_MAX, Round, Step};
+use super::{Message, Mutant, Note, Passbook, ROUNDS_MAX, Round, Step};
 use crate::bank::{Answer, Member, Money, Outcome, Rejection, Row, Version};
 use crate::replicate::{Effect, Instant, Receipt, Ticket};
 
 use super::borrow::Errand;
 
+/// Who asks all branches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// This one.
+    Alone,
+    /// Another does it for this one ([`super::prover`]).
+    Through(Member),
+}
+
 /// A collect on its way. One serves all that wait when it starts.
 #[derive(Debug)]
 pub(super) struct Collect {
-    id: u64,
+    pub(super) id: u64,
+    pub(super) way: Way,
     round: Round,
     /// Who has not replied in this round.
     missing: Vec<Member>,
     /// The join of the first round's ledgers.
-    first: Vec<Row>,
+    pub(super) first: Vec<Row>,
     /// The own row of each branch in the second.
-    second: Vec<Row>,
+    pub(super) second: Vec<Row>,
+    /// Other branches that wait for it.
+    pub(super) askers: Vec<Asker>,
     repeat_at: Instant,
     /// Withdrawals that waited when it began: their clocks are no higher.
     withdrawals_upto: u64,
@@ -45,6 +58,17 @@ impl Collect {
     }
 }
 
+/// Takes in those rows that are newer.
+pub(super) fn join<'a>(known: &mut [Row], shown: impl IntoIterator<Item = &'a Row>) {
+    for row in shown {
+        if let Some(known) = known.get_mut(row.origin.index())
+            && row.seq > known.seq
+        {
+            known.clone_from(row);
+        }
+    }
+}
+
 impl Passbook {
     /// The withdrawals that wait need a proof.
     pub(super) fn prove(&mut self, step: &mut Step<'_>) {
@@ -58,7 +82,7 @@ impl Passbook {
     }
 
     /// A branch that may hold the money cannot be reached: that is not the same as too little money.
-    fn give_up_on_rights(&mut self, step: &mut Step<'_>) {
+    pub(super) fn give_up_on_rights(&mut self, step: &mut Step<'_>) {
         self.errand = Errand::Idle;
         while let Some((_, queued)) = self.withdrawals.pop_first() {
             self.reject(step, &queued.pending, Rejection::RightsUnavailable);
@@ -87,24 +111,34 @@ impl Passbook {
             if snapshot.not_before <= step.now { &mut now } else { &mut later }.push(snapshot);
         }
         self.snapshots = later;
-        if !proves && now.is_empty() {
+        let askers = std::mem::take(&mut self.askers);
+        if !proves && now.is_empty() && askers.is_empty() {
             return;
         }
         if !self.all_up() {
+            self.disappoint(step, askers);
             for Snapshot { ticket, .. } in now {
                 let outcome = Outcome::Rejected(Rejection::RightsUnavailable);
                 self.reply(step, ticket, outcome, None);
             }
             return;
         }
+        let withdrawals = self.withdrawals.values().filter(|_| proves);
+        let waiting = withdrawals.map(|queued| queued.pending.ticket);
+        let waiting = waiting.chain(now.iter().map(|snapshot| snapshot.ticket)).collect();
+        step.effects.push(Effect::Note(Note::CollectBegins { waiting }));
         let mut first = self.visible.rows().to_vec();
         if self.has(Mutant::CollectWithoutOwnRow) {
             first[self.me.index()] = Row::empty(self.me);
         }
+        // Who collects for others serves itself with it.
+        let way = if askers.is_empty() { self.way() } else { Way::Alone };
         let collect = Collect {
             id: self.next_id(),
+            way,
             round: Round::First,
             missing: Vec::new(),
+            askers,
             second: first.clone(),
             first,
             repeat_at: step.now,
@@ -116,12 +150,15 @@ impl Passbook {
     }
 
     fn ask_round(&mut self, step: &mut Step<'_>, round: Round) {
-        let others: Vec<Member> = self.others().collect();
         let own = self.visible.rows()[self.me.index()].clone();
         let without_own = self.has(Mutant::CollectWithoutOwnRow);
+        let others = self.others();
         if let Some(collect) = &mut self.collect {
             collect.round = round;
-            collect.missing = others;
+            collect.missing = match collect.way {
+                Way::Alone => others.collect(),
+                Way::Through(prover) => vec![prover],
+            };
             if round == Round::Second && !without_own {
                 collect.second[self.me.index()] = own;
             }
@@ -136,8 +173,21 @@ impl Passbook {
         };
         collect.repeat_at = step.now.after(self.settings.timing.collect_repeat);
         let (id, round) = (collect.id, collect.round);
+        let proof_from = match collect.way {
+            Way::Alone => None,
+            Way::Through(prover) => {
+                // What the proof is added to.
+                let known = collect.first.iter().map(|row| row.seq).collect();
+                Some((prover, Message::Prove { id, known }))
+            }
+        };
+        if let Some((prover, prove)) = proof_from {
+            self.send(step, prover, prove);
+            return;
+        }
         for to in collect.missing.clone() {
-            self.send(step, to, Message::Collect { id, round });
+            let known = self.visible.version().as_ref().clone();
+            self.send(step, to, Message::Collect { id, round, known });
         }
     }
 
@@ -147,21 +197,24 @@ impl Passbook {
         }
     }
 
-    /// A branch asks for the ledger: the visible one.
+    /// A branch asks for the ledger: the visible one, as far as that branch does not see it already.
     pub(super) fn show_ledger(
         &mut self,
         step: &mut Step<'_>,
         to: Member,
         (id, round): (u64, Round),
+        known: &Version,
     ) {
-        let mut rows = self.visible.rows().to_vec();
+        let lacking = self.visible.rows().iter().filter(|row| row.seq > known.of(row.origin));
+        let mut rows: Vec<Row> = lacking.cloned().collect();
         if self.has(Mutant::CollectShowsStaged) {
-            rows[self.me.index()] = self.own.clone();
+            rows.retain(|row| row.origin != self.me);
+            rows.push(self.own.clone());
         }
         self.send(step, to, Message::Collected { id, round, rows });
     }
 
-    /// A branch shows its ledger. What it shows is news as in a push.
+    /// A branch shows its ledger. What it shows is news as in a push; what it leaves out is visible here.
     pub(super) fn collected(
         &mut self,
         step: &mut Step<'_>,
@@ -171,21 +224,19 @@ impl Passbook {
     ) {
         let tied = !self.has(Mutant::CollectNotTiedToRound);
         if let Some(collect) = &mut self.collect
+            && collect.way == Way::Alone
             && (!tied || (collect.id == id && collect.round == round))
-            && rows.len() == collect.first.len()
-            && rows.iter().zip(&collect.first).all(|(shown, row)| shown.origin == row.origin)
             && let Some(place) = collect.missing.iter().position(|missing| *missing == from)
         {
             collect.missing.swap_remove(place);
             if collect.round == Round::First {
-                for (known, shown) in collect.first.iter_mut().zip(&rows) {
-                    if shown.seq > known.seq {
-                        known.clone_from(shown);
-                    }
-                }
+                join(&mut collect.first, &rows);
             }
-            collect.second[from.index()].clone_from(&rows[from.index()]);
+            let shown = rows.iter().find(|row| row.origin == from);
+            let row = shown.unwrap_or(&self.visible.rows()[from.index()]);
+            collect.second[from.index()].clone_from(row);
         }
+        self.peers[from.index()].shows(&rows);
         if self.has_no_room() || self.receive(step, from, rows).is_some() {
             self.next_round(step);
         }
@@ -193,16 +244,29 @@ impl Passbook {
 
     /// Goes on when everybody has replied.
     fn next_round(&mut self, step: &mut Step<'_>) {
-        let Some(collect) = self.collect.take_if(|collect| collect.missing.is_empty()) else {
+        let Some(mut collect) = self.collect.take_if(|collect| collect.missing.is_empty()) else {
             return;
         };
+        if collect.round == Round::First {
+            // What others were asked to leave out.
+            let without = self.has(Mutant::CollectWithoutOwnRow).then_some(self.me);
+            let here = self.visible.rows().iter().filter(|row| Some(row.origin) != without);
+            join(&mut collect.first, here);
+        }
         if collect.round == Round::First && !self.has(Mutant::OneCollect) {
             self.collect = Some(collect);
             self.ask_round(step, Round::Second);
             return;
         }
-        self.judge_withdrawals(step, &collect);
-        self.judge_snapshots(step, &collect);
+        self.tell_askers(step, &collect);
+        self.judge(step, &collect);
+    }
+
+    /// Both rounds are known.
+    pub(super) fn judge(&mut self, step: &mut Step<'_>, collect: &Collect) {
+        step.effects.push(Effect::Note(Note::CollectEnds { complete: true }));
+        self.judge_withdrawals(step, collect);
+        self.judge_snapshots(step, collect);
         self.start_collect(step);
     }
 
@@ -279,13 +343,19 @@ impl Passbook {
     /// A branch was lost: nothing can be proved without it.
     pub(super) fn abort_collect(&mut self, step: &mut Step<'_>) {
         if let Some(collect) = self.collect.take() {
-            for Snapshot { ticket, .. } in collect.snapshots {
-                let outcome = Outcome::Rejected(Rejection::RightsUnavailable);
-                self.reply(step, ticket, outcome, None);
-            }
+            step.effects.push(Effect::Note(Note::CollectEnds { complete: false }));
+            self.reject_snapshots(step, &collect);
+            self.disappoint(step, collect.askers);
         }
         if matches!(self.errand, Errand::Proving) {
             self.prove(step);
+        }
+    }
+
+    pub(super) fn reject_snapshots(&mut self, step: &mut Step<'_>, collect: &Collect) {
+        for Snapshot { ticket, .. } in &collect.snapshots {
+            let outcome = Outcome::Rejected(Rejection::RightsUnavailable);
+            self.reply(step, *ticket, outcome, None);
         }
     }
 }

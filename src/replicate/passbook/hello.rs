@@ -8,7 +8,7 @@ use super::journal::Compared;
 use super::peers::Stream;
 use super::{Hello, Message, Mutant, Passbook, Record, Step, Stop};
 use crate::bank::Member;
-use crate::replicate::ClusterId;
+use crate::replicate::{ClusterId, Effect};
 
 impl Passbook {
     /// A new stream to a peer is open.
@@ -35,6 +35,8 @@ impl Passbook {
         self.peers[peer.index()].reset(Stream::Down);
         if was_up {
             self.comes_apart();
+            self.hub.heard = true;
+            self.askers.retain(|asker| asker.member != peer);
             self.abort_collect(step);
             self.end_ask_of(step, peer);
         }
@@ -44,7 +46,7 @@ impl Passbook {
         let peer = &self.peers[to.index()];
         let copy = &self.visible.rows()[to.index()];
         let hello = Hello {
-            configuration: self.settings.configuration(),
+            configuration: self.settings.configuration().into(),
             incarnation: self.settings.incarnation,
             yours: peer.incarnation,
             durable: self.journal.durable().clone(),
@@ -59,9 +61,12 @@ impl Passbook {
         let peer = &self.peers[from.index()];
         if !self.journal.is_recovered()
             || peer.stream == Stream::Down
-            || hello.configuration != self.settings.configuration()
-            || hello.durable.members() != self.peers.len()
+            || hello.durable.members() != hello.configuration.branches.len()
         {
+            return;
+        }
+        if let Some(why) = self.settings.configuration().mismatch(&hello.configuration) {
+            step.effects.push(Effect::Refuse { peer: peer.id, why });
             return;
         }
         if let Some(reason) = self.has_amnesia(from, &hello) {
@@ -81,6 +86,7 @@ impl Passbook {
         let answer = !hello.heard;
         if !self.peers[from.index()].is_up() {
             self.peers[from.index()].is_heard(hello.durable);
+            self.hub.heard = true;
         }
         if answer {
             self.say_hello(step, from);
@@ -114,7 +120,7 @@ impl Passbook {
     /// started anew does not have.
     pub(super) fn know_cluster(&mut self) {
         let mut hasher = SipHasher13::new();
-        hasher.write_u64(self.settings.configuration());
+        hasher.write_u64(self.settings.configuration_hash());
         for (place, peer) in (0..).map(Member).zip(&self.peers) {
             let life =
                 if place == self.me { Some(self.settings.incarnation) } else { peer.incarnation };

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use super::peers::Stream;
 use super::{Mutant, Passbook, Record, Step, Stop, Storage};
 use crate::bank::{Chain, Entry, Member, RequestId, Row, Seq, Version};
-use crate::replicate::{Effect, Room};
+use crate::replicate::{Effect, Room, Ticket};
 
 /// What becomes durable with a record.
 #[derive(Debug)]
@@ -106,17 +106,18 @@ impl Journal {
 }
 
 impl Passbook {
-    /// Writes down an entry of the own log.
+    /// Writes down an entry of the own log, for whoever asked for it.
     pub(super) fn stage(
         &mut self,
         step: &mut Step<'_>,
         entry: Entry,
         request: Option<RequestId>,
+        ticket: Option<Ticket>,
     ) -> Seq {
         self.append_own(&entry, request);
         let own = &self.own;
         let record = Record::Own { seq: own.seq, entry, request, chain: own.chain };
-        step.effects.push(Effect::Persist { record });
+        step.effects.push(Effect::Persist { record, ticket });
         self.journal.append(|| Mark::Own(own.clone()));
         self.own.seq
     }
@@ -174,7 +175,7 @@ impl Passbook {
 
     fn record_received(&mut self, step: &mut Step<'_>, rows: Vec<Row>) {
         self.journal.append(|| Mark::Received(rows.iter().map(|r| (r.origin, r.seq)).collect()));
-        step.effects.push(Effect::Persist { record: Record::Received { rows } });
+        step.effects.push(Effect::Persist { record: Record::Received { rows }, ticket: None });
     }
 
     /// Whether `row` was news.
@@ -204,7 +205,6 @@ impl Passbook {
         } else if self.has(Mutant::GrantCountedTwice) {
             self.rights += granted_before.signed();
         }
-        self.peers[from.index()].shows(row.origin, row.seq);
         Ok(news)
     }
 
@@ -212,7 +212,7 @@ impl Passbook {
     pub(super) fn record_life(&mut self, step: &mut Step<'_>, record: Record) {
         self.journal.append(|| Mark::Life);
         self.journal.hold = self.journal.appended;
-        step.effects.push(Effect::Persist { record });
+        step.effects.push(Effect::Persist { record, ticket: None });
     }
 
     /// The first `upto` records are on disk: what they made durable can be shown.

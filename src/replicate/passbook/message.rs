@@ -1,8 +1,12 @@
 //! What branches say to each other, and what they write down.
 
+use std::fmt;
+use std::sync::Arc;
+
 use thiserror::Error;
 
-use crate::bank::{Chain, Entry, Member, Money, RequestId, Row, Seq, Total, Version};
+use crate::bank::{BranchId, Chain, Entry, Member, Money, RequestId, Row, Seq, Total, Version};
+use crate::replicate::{ClusterId, Ticket};
 
 /// One life of a branch's memory. Random: a branch that lost its memory comes back with another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,11 +30,77 @@ pub enum Round {
     Second,
 }
 
+/// What must be the same at all branches of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Configuration {
+    /// All branches, in ascending order.
+    pub branches: Vec<BranchId>,
+    /// What they hold together at the start.
+    pub opening: Money,
+}
+
+impl Configuration {
+    /// How a fellow branch that was started with `theirs` differs from this one, if it does.
+    pub fn mismatch(&self, theirs: &Self) -> Option<Mismatch> {
+        if self.branches != theirs.branches {
+            let (ours, theirs) = (self.branches.clone(), theirs.branches.clone());
+            Some(Mismatch::Branches { theirs: Branches(theirs), ours: Branches(ours) })
+        } else if self.opening != theirs.opening {
+            Some(Mismatch::Opening { theirs: theirs.opening, ours: self.opening })
+        } else {
+            None
+        }
+    }
+}
+
+/// Branches, for a message to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Branches(pub Vec<BranchId>);
+
+impl Branches {
+    /// Those beyond are counted only: the list may be a peer's.
+    const NAMED: usize = 32;
+}
+
+impl fmt::Display for Branches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, branch) in self.0.iter().take(Self::NAMED).enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{branch}")?;
+        }
+        match self.0.len().saturating_sub(Self::NAMED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// Why a branch cannot be in one cluster with another. In words that fit after the other one's name.
+#[derive(Clone, Debug, Error, PartialEq, Eq, Hash)]
+pub enum Mismatch {
+    /// The shares, and so the rights, would not add up to the balance.
+    #[error("runs with opening balance {theirs}, this one with {ours}: start all with the same")]
+    Opening {
+        /// What it was started with.
+        theirs: Money,
+        /// What this one was started with.
+        ours: Money,
+    },
+    /// They do not mean the same cluster.
+    #[error("is in a cluster of branches {theirs}, this one of {ours}: start all with the same")]
+    Branches {
+        /// What it was started with.
+        theirs: Branches,
+        /// What this one was started with.
+        ours: Branches,
+    },
+}
+
 /// The first message both ways on each new stream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Hello {
-    /// A hash of what must be the same everywhere: the branches and the opening balance.
-    pub configuration: u64,
+    /// What must be the same everywhere.
+    pub configuration: Arc<Configuration>,
     /// The sender's life.
     pub incarnation: Incarnation,
     /// The receiver's life, if the sender knows one.
@@ -64,6 +134,13 @@ pub enum Message {
         /// What.
         durable: Version,
     },
+    /// The hub says who holds your log.
+    Held {
+        /// Whose lives are meant.
+        cluster: ClusterId,
+        /// How many of its entries are durable at each branch, as far as the hub knows.
+        held: Version,
+    },
     /// Grant me rights.
     Borrow {
         /// Names the question.
@@ -86,15 +163,38 @@ pub enum Message {
         id: u64,
         /// Which round of it.
         round: Round,
+        /// What is visible at the sender and need not be shown.
+        known: Version,
     },
-    /// My ledger, all of it, as customers may see it.
+    /// My ledger, as customers may see it.
     Collected {
         /// Which collect.
         id: u64,
         /// Which round of it.
         round: Round,
-        /// All rows, by member.
+        /// Its rows, without those that the receiver has asked to leave out.
         rows: Vec<Row>,
+    },
+    /// Collect for me.
+    Prove {
+        /// Names the question.
+        id: u64,
+        /// What the sender sees and need not be shown.
+        known: Version,
+    },
+    /// A collect that began after the question was heard.
+    Proved {
+        /// Which question.
+        id: u64,
+        /// The join of the first round's ledgers, without what the receiver sees.
+        first: Vec<Row>,
+        /// Those own rows of the second round that differ from the first.
+        second: Vec<Row>,
+    },
+    /// There is no proof: not everybody can be reached.
+    Unproved {
+        /// Which question.
+        id: u64,
     },
 }
 
@@ -133,6 +233,26 @@ pub enum Record {
     },
 }
 
+/// Why requests take their time: only the seldom reasons, which no message shows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Note {
+    /// The rights of this branch do not cover a withdrawal, which begins to wait for others'.
+    Short {
+        /// Whose it is.
+        ticket: Ticket,
+    },
+    /// A collect begins.
+    CollectBegins {
+        /// Who waits for what it shows.
+        waiting: Vec<Ticket>,
+    },
+    /// The collect on its way is over.
+    CollectEnds {
+        /// Whether every branch was heard in both rounds.
+        complete: bool,
+    },
+}
+
 /// Why a branch must not go on.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
 pub enum Stop {
@@ -142,7 +262,7 @@ pub enum Stop {
     )]
     LostEntries {
         /// Who knows more.
-        peer: crate::bank::BranchId,
+        peer: BranchId,
         /// How many entries the peer holds.
         theirs: Seq,
         /// How many there are here.
@@ -152,7 +272,7 @@ pub enum Stop {
     #[error("amnesia: branch {peer} holds another log of this branch")]
     OtherLog {
         /// Who.
-        peer: crate::bank::BranchId,
+        peer: BranchId,
     },
     /// A peer knows this branch by another life.
     #[error(
@@ -160,13 +280,13 @@ pub enum Stop {
     )]
     OtherLife {
         /// Who.
-        peer: crate::bank::BranchId,
+        peer: BranchId,
     },
     /// There are two logs of one branch.
     #[error("two logs of branch {origin} with the same length and other entries are about")]
     Fork {
         /// Whose log.
-        origin: crate::bank::BranchId,
+        origin: BranchId,
     },
 }
 

@@ -15,8 +15,10 @@
 //! | hello | `hello` |
 //! | push and acknowledgement | `push`, `peers` |
 //! | to whom | `overlay` |
+//! | passing on where there are many | `hub` |
 //! | borrowing by priority | `borrow` |
 //! | two-round collect | `collect` |
+//! | one collect for many | `prover` |
 //! | restart | `restart` |
 //! | repetition and deadlines | `timers` |
 //! | a customer's side | `session` |
@@ -25,11 +27,13 @@ mod answers;
 mod borrow;
 mod collect;
 mod hello;
+mod hub;
 mod journal;
 mod message;
 mod mutant;
 mod overlay;
 mod peers;
+mod prover;
 mod push;
 mod queries;
 mod restart;
@@ -46,7 +50,10 @@ use std::fmt;
 
 use rand_pcg::Pcg64Mcg;
 
-pub use message::{Corrupt, Hello, Incarnation, Message, Priority, Record, Round, Stop};
+pub use message::{
+    Branches, Configuration, Corrupt, Hello, Incarnation, Message, Mismatch, Note, Priority,
+    Record, Round, Stop,
+};
 pub use mutant::Mutant;
 pub use session::Session;
 pub use settings::{Limits, ROUNDS_MAX, Settings, Storage, Timing};
@@ -59,8 +66,10 @@ use crate::bank::{Answer, BranchId, Ledger, Member, Money, Operation, Outcome, R
 use answers::Answers;
 use borrow::{Errand, Withdrawals};
 use collect::Collect;
+use hub::Hub;
 use journal::{Chains, Journal};
 use peers::Peer;
+use prover::Asker;
 use queries::Snapshot;
 use sessions::Sessions;
 use waiting::Waiter;
@@ -95,11 +104,14 @@ pub struct Passbook {
     /// Room for those that may be asked.
     richest: Vec<(i128, Member)>,
     collect: Option<Collect>,
+    /// Branches that wait for the next collect.
+    askers: Vec<Asker>,
     snapshots: Vec<Snapshot>,
     /// Lamport's clock.
     clock: u64,
     last_id: u64,
     random: Pcg64Mcg,
+    hub: Hub,
     /// There may be others' rows to pass on.
     relays: bool,
     /// Something has become visible that nobody who waits was asked about.
@@ -229,7 +241,15 @@ impl Passbook {
                 self.lend(step, from, (id, priority, target));
             }
             Message::Decline { id } => self.declined(step, from, id),
-            Message::Collect { id, round } => self.show_ledger(step, from, (id, round)),
+            Message::Collect { id, round, known } => {
+                self.show_ledger(step, from, (id, round), &known);
+            }
+            Message::Held { cluster, held } => self.held(cluster, &held),
+            Message::Prove { id, known } => self.asked_for_proof(step, from, (id, known)),
+            Message::Proved { id, first, second } => {
+                self.proved(step, from, (id, first, &second));
+            }
+            Message::Unproved { id } => self.unproved(step, from, id),
             Message::Collected { id, round, rows } => {
                 self.collected(step, from, (id, round), rows);
             }
@@ -282,6 +302,7 @@ impl Replication for Passbook {
         }
         self.answer_held(step);
         self.acknowledge_all(step);
+        self.tell_holders(step);
         self.push_all(step);
         self.arm(step);
     }

@@ -62,11 +62,15 @@ pub enum Mutant {
     GrantCountedTwice,
     /// Counts connected branches as those that hold a write.
     CountConnected,
+    /// Serves those who ask for a proof with the collect on its way.
+    AskerJoinsCollect,
+    /// Says as the hub that a branch holds what was pushed to it.
+    HubTellsPushed,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::AcknowledgeBeforePersisting,
         Self::DropPush,
         Self::ApplyRetryTwice,
@@ -96,6 +100,8 @@ impl Mutant {
         Self::PayOutOfBalance,
         Self::GrantCountedTwice,
         Self::CountConnected,
+        Self::AskerJoinsCollect,
+        Self::HubTellsPushed,
     ];
 
     /// The name used in arguments.
@@ -130,6 +136,8 @@ impl Mutant {
             Self::PayOutOfBalance => "pay-out-of-balance",
             Self::GrantCountedTwice => "grant-counted-twice",
             Self::CountConnected => "count-connected",
+            Self::AskerJoinsCollect => "asker-joins-collect",
+            Self::HubTellsPushed => "hub-tells-pushed",
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Every branch pushes its own log to every other, at once, and says from whom it is apart. Another branch's
 //! rows ride along; by themselves they are passed on only to whom that branch cannot push them, because it
-//! said so or because it is lost: they travel on where it cannot.
+//! said so or because it is lost: they travel on where it cannot. Where there are many branches, the hub passes
+//! on everything, and the others push to the hub ([`super::hub`]).
 
 use super::Passbook;
 use crate::bank::Member;
@@ -13,6 +14,12 @@ impl Passbook {
         let peer = &self.peers[to.index()];
         if !peer.is_up() {
             return false;
+        }
+        if self.is_relay() {
+            return peer.hears_apart || self.news_for(to).next().is_some();
+        }
+        if self.is_reached_by_hub(to) {
+            return peer.hears_apart;
         }
         let own_news = peer.known.of(self.me) < self.visible.version().of(self.me);
         own_news

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Incarnation;
-use crate::bank::{BranchId, Member, Seq, Version};
+use super::hub::Told;
+use crate::bank::{BranchId, Member, Row, Seq, Version};
 use crate::replicate::Instant;
 
 /// How far the stream to a peer is.
@@ -48,6 +49,8 @@ pub(super) struct Peer {
     pub(super) apart: Vec<Member>,
     /// It has not heard yet that we have lost somebody.
     pub(super) hears_apart: bool,
+    /// What it was told of its log, by the hub.
+    pub(super) told: Told,
 }
 
 impl Peer {
@@ -64,6 +67,7 @@ impl Peer {
             catches_up: false,
             apart: Vec::new(),
             hears_apart: false,
+            told: Told::default(),
         }
     }
 
@@ -71,15 +75,26 @@ impl Peer {
         self.stream == Stream::Up
     }
 
-    /// It has shown that it knows so much of a log.
-    pub(super) fn shows(&mut self, origin: Member, seq: Seq) {
-        self.known.raise(origin, seq);
+    /// It has shown that it holds these rows.
+    pub(super) fn shows(&mut self, rows: &[Row]) {
+        for row in rows {
+            self.known.raise(row.origin, row.seq);
+        }
     }
 
     /// It said what is durable there. A push is complete when that covers it.
     pub(super) fn acknowledges(&mut self, durable: &Version) {
         self.acknowledged.join(durable);
         self.known.join(durable);
+        if self.acknowledged.covers(&self.pushed) {
+            self.outstanding = None;
+        }
+    }
+
+    /// Somebody knows how much of a log is durable there.
+    pub(super) fn holds(&mut self, origin: Member, seq: Seq) {
+        self.acknowledged.raise(origin, seq);
+        self.known.raise(origin, seq);
         if self.acknowledged.covers(&self.pushed) {
             self.outstanding = None;
         }
@@ -93,6 +108,7 @@ impl Peer {
         self.catches_up = false;
         self.apart.clear();
         self.hears_apart = false;
+        self.told = Told::default();
     }
 
     /// The hello has come. It replaces what was known of the peer's acknowledgements: it may have lost

@@ -67,7 +67,9 @@ impl Passbook {
         apart: Vec<Member>,
     ) {
         self.relays |= !apart.is_empty();
-        self.peers[from.index()].apart = apart;
+        let peer = &mut self.peers[from.index()];
+        peer.apart = apart;
+        peer.shows(&rows);
         if self.has_no_room() || self.receive(step, from, rows).is_none() {
             return;
         }
@@ -106,6 +108,7 @@ impl Passbook {
         };
         if branch != self.me && peer.incarnation == Some(incarnation) {
             peer.acknowledges(durable);
+            self.hub.heard = true;
         }
     }
 

@@ -8,6 +8,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::answers::Answers;
 use super::borrow::{Errand, Withdrawals};
+use super::hub::Hub;
 use super::journal::{Chains, Journal};
 use super::peers::Peer;
 use super::sessions::Sessions;
@@ -47,7 +48,7 @@ impl Passbook {
     fn found(&mut self, effects: &mut Vec<Effect>) {
         let record = Record::Founded {
             incarnation: self.settings.incarnation,
-            configuration: self.settings.configuration(),
+            configuration: self.settings.configuration_hash(),
         };
         self.record_life(&mut Step { now: Instant::default(), effects }, record);
         self.journal.founded();
@@ -81,11 +82,13 @@ impl Passbook {
             asked: vec![false; members],
             richest: Vec::with_capacity(members),
             collect: None,
+            askers: Vec::new(),
             snapshots: Vec::new(),
             clock: 0,
             // Questions of an earlier life have other numbers.
             last_id: u64::from(rand::Rng::next_u32(&mut random)) << 32,
             random,
+            hub: Hub::new((members >= settings.hub_from).then_some(Member(0))),
             relays: false,
             news: false,
             armed: false,
@@ -123,7 +126,7 @@ impl Passbook {
                 if number != 1 {
                     return Err(Corrupt::Misplaced { record: number });
                 }
-                if configuration != self.settings.configuration() {
+                if configuration != self.settings.configuration_hash() {
                     return Err(Corrupt::OtherConfiguration);
                 }
                 self.settings.incarnation = incarnation;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
-use super::{Incarnation, Mutant};
+use super::{Configuration, Incarnation, Mutant};
 use crate::bank::{BranchId, Member, Money};
 
 /// Where a branch keeps what it knows.
@@ -26,6 +26,8 @@ pub struct Timing {
     pub push_repeat: Duration,
     /// Up to this.
     pub push_repeat_max: Duration,
+    /// A hub that has not passed on what it was told within this is gone round.
+    pub hub_patience: Duration,
     /// A hello that was not heard is repeated after this.
     pub hello_repeat: Duration,
     /// A branch that was asked for rights is passed over after this.
@@ -45,6 +47,7 @@ impl Timing {
         Self {
             push_repeat: Duration::from_secs(5),
             push_repeat_max: Duration::from_secs(20),
+            hub_patience: Duration::from_secs(3),
             hello_repeat: Duration::from_secs(1),
             ask_timeout: Duration::from_secs(3),
             collect_repeat: Duration::from_secs(5),
@@ -59,6 +62,7 @@ impl Default for Timing {
             tick: Duration::from_millis(10),
             push_repeat: Duration::from_millis(250),
             push_repeat_max: Duration::from_secs(2),
+            hub_patience: Duration::from_millis(500),
             hello_repeat: Duration::from_millis(100),
             ask_timeout: Duration::from_millis(250),
             collect_repeat: Duration::from_millis(250),
@@ -88,6 +92,9 @@ impl Default for Limits {
 /// How many proofs of a withdrawal may come to nothing before it is rejected as contended.
 pub const ROUNDS_MAX: u32 = 8;
 
+/// With fewer branches the way to the hub and back costs more than it spares.
+const HUB_FROM: usize = 8;
+
 /// What a branch is told at its start.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -101,6 +108,8 @@ pub struct Settings {
     pub storage: Storage,
     /// The life to begin, if the journal is empty.
     pub incarnation: Incarnation,
+    /// With so many branches or more the first is the hub: it passes on what the others push, and proves for all.
+    pub hub_from: usize,
     /// Decides what is left to chance: how long withdrawals rest, and the first numbers of questions.
     pub seed: u64,
     /// How long it waits.
@@ -123,6 +132,7 @@ impl Settings {
             opening,
             storage: Storage::Memory,
             incarnation: Incarnation(seed),
+            hub_from: HUB_FROM,
             seed,
             timing: Timing::default(),
             limits: Limits::default(),
@@ -149,8 +159,13 @@ impl Settings {
         u16::try_from(place).ok().map(Member)
     }
 
-    /// A hash of what must be the same everywhere.
-    pub fn configuration(&self) -> u64 {
+    /// What must be the same everywhere.
+    pub fn configuration(&self) -> Configuration {
+        Configuration { branches: self.branches.clone(), opening: self.opening }
+    }
+
+    /// A hash over it.
+    pub fn configuration_hash(&self) -> u64 {
         let mut hasher = SipHasher13::new();
         for branch in &self.branches {
             hasher.write_u32(branch.0);

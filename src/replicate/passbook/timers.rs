@@ -15,6 +15,7 @@ impl Passbook {
         self.expire_withdrawals(step);
         self.expire_snapshots(step);
         self.expire_answers(step);
+        self.watch_hub(step);
         self.repeat_to_peers(step);
         self.time_out_asks(step);
         self.end_rest(step);
@@ -51,6 +52,7 @@ impl Passbook {
     fn can_become_due(&self) -> bool {
         self.open_requests() > 0
             || self.collect.is_some()
+            || self.is_being_passed_on()
             || !matches!(self.errand, Errand::Idle)
             || self
                 .peers

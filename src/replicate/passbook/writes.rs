@@ -155,7 +155,7 @@ impl Passbook {
             WriteKind::Deposit => Entry::Deposit(write.amount),
             WriteKind::Withdraw => Entry::Withdraw(write.amount),
         };
-        let seq = self.stage(step, entry, request);
+        let seq = self.stage(step, entry, request, Some(ticket));
         self.accepted += 1;
         if let Some(request) = request {
             self.sessions.staged(request, seq);

@@ -38,6 +38,10 @@ pub enum Seen {
     TooFewBranches,
     /// Requests of the first or second round of a collect.
     Collects,
+    /// Proofs that a branch made for another.
+    Proofs,
+    /// Times that a hub told a branch who holds its log.
+    HoldersTold,
     /// Snapshots that were answered.
     Snapshots,
     /// Pushes of rows.
@@ -76,7 +80,7 @@ pub enum Seen {
 
 impl Seen {
     /// All of it.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Steps,
         Self::Done,
         Self::Withdrawals,
@@ -93,6 +97,8 @@ impl Seen {
         Self::RightsUnavailable,
         Self::TooFewBranches,
         Self::Collects,
+        Self::Proofs,
+        Self::HoldersTold,
         Self::Snapshots,
         Self::Pushes,
         Self::Streams,
@@ -131,6 +137,8 @@ impl Seen {
             Self::RightsUnavailable => "rights unavailable",
             Self::TooFewBranches => "too few branches",
             Self::Collects => "collect requests",
+            Self::Proofs => "proofs made for others",
+            Self::HoldersTold => "told who holds a log",
             Self::Snapshots => "snapshots answered",
             Self::Pushes => "pushes",
             Self::Streams => "streams",

@@ -84,11 +84,13 @@ fn told(plan: &Plan) -> Vec<String> {
         Storage::Memory => "in memory",
         Storage::Journal => "with journals",
     };
+    let proofs =
+        if plan.prover { "the first collects for all" } else { "each collects for itself" };
     let network = &plan.network;
     let order = if network.ordered { "in order" } else { "in any order" };
     let mut lines = vec![
         format!(
-            "seed {}, {}: {} {storage}, opening balance {}, heals at {}",
+            "seed {}, {}: {} {storage}, {proofs}, opening balance {}, heals at {}",
             plan.seed,
             plan.mix.name(),
             words::counted(plan.branches.into(), "branch", "branches"),

@@ -167,8 +167,22 @@ pub(super) fn sent(from: Member, to: Member, message: &Message) -> String {
             target.0
         ),
         passbook::Message::Decline { id } => format!("{from} declines question {id:x} of {to}"),
-        passbook::Message::Collect { id, round: which } => {
+        passbook::Message::Collect { id, round: which, .. } => {
             format!("{from} collects from {to} (collect {id:x}, {} round)", round(*which))
+        }
+        passbook::Message::Held { held, .. } => {
+            format!("{from} tells {to} that its log is held by each: {held}")
+        }
+        passbook::Message::Prove { id, .. } => {
+            format!("{from} asks {to} for a proof (question {id:x})")
+        }
+        passbook::Message::Proved { id, first, second } => format!(
+            "{from} has a proof for {to} (question {id:x}): {}; then {}",
+            rows(first),
+            rows(second)
+        ),
+        passbook::Message::Unproved { id } => {
+            format!("{from} has no proof for {to} (question {id:x})")
         }
         passbook::Message::Collected { id, round: which, rows: shown } => {
             format!("{from} shows {to} (collect {id:x}, {} round): {}", round(*which), rows(shown))
@@ -242,6 +256,10 @@ const fn kind(message: &passbook::Message) -> &'static str {
         passbook::Message::Decline { .. } => "a decline",
         passbook::Message::Collect { .. } => "a collect",
         passbook::Message::Collected { .. } => "an answer to a collect",
+        passbook::Message::Held { .. } => "who holds its log",
+        passbook::Message::Prove { .. } => "a question for a proof",
+        passbook::Message::Proved { .. } => "a proof",
+        passbook::Message::Unproved { .. } => "that there is no proof",
     }
 }
 

@@ -7,7 +7,7 @@ use crate::bank::{
     BranchId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, SessionId, Version,
 };
 use crate::replicate::passbook::{
-    Corrupt, Message, Passbook, Record, Row, Seq, Settings, Stop, Storage,
+    Corrupt, Message, Mismatch, Note, Passbook, Record, Row, Seq, Settings, Stop, Storage,
 };
 use crate::replicate::{
     Ack, Attempt, Effect, Input, Instant, Message as AnyMessage, Read, Receipt, Replication as _,
@@ -39,14 +39,16 @@ struct Branch {
     replica: Passbook,
     journal: Vec<Record>,
     stopped: Option<Stop>,
+    refused: Vec<Mismatch>,
 }
 
-/// Branches with journals, and what is on its way between them.
+/// Branches, and what is on its way between them.
 #[derive(Debug)]
 pub(super) struct Cluster {
     branches: Vec<Branch>,
     wire: Vec<(Member, Member, Message)>,
     told: HashMap<Ticket, Told>,
+    pub(super) notes: Vec<(Member, Note)>,
     now: Instant,
     last_ticket: u64,
 }
@@ -76,36 +78,56 @@ pub(super) fn entries(journal: &[Record]) -> Vec<Entry> {
 }
 
 impl Cluster {
-    /// Branches that have not heard of each other, and whose lives are not on disk.
+    /// Branches with journals that have not heard of each other, and whose lives are not on disk.
     pub(super) fn unborn(branches: u16, opening: i64) -> Self {
+        Self::told_to(branches, opening, |settings| settings.storage = Storage::Journal)
+    }
+
+    fn told_to(branches: u16, opening: i64, tell: impl Fn(&mut Settings)) -> Self {
         let ids: Vec<BranchId> = (1..=u32::from(branches)).map(BranchId).collect();
         let start = |id: &BranchId| {
-            let memory = Settings::in_memory(*id, &ids, Money::new(opening), id.0.into());
-            let settings = Settings { storage: Storage::Journal, ..memory };
+            let mut settings = Settings::in_memory(*id, &ids, Money::new(opening), id.0.into());
+            tell(&mut settings);
             let (replica, journal) = start(&settings, Vec::new()).expect("an empty journal");
-            Branch { settings, replica, journal, stopped: None }
+            Branch { settings, replica, journal, stopped: None, refused: Vec::new() }
         };
         Self {
             branches: ids.iter().map(start).collect(),
             wire: Vec::new(),
             told: HashMap::new(),
+            notes: Vec::new(),
             now: Instant::default(),
             last_ticket: 0,
         }
     }
 
-    /// Branches that know each other and serve.
+    /// Branches with journals that know each other and serve.
     pub(super) fn met(branches: u16, opening: i64) -> Self {
-        let mut cluster = Self::unborn(branches, opening);
-        for one in (0..branches).map(Member) {
-            cluster.sync(one);
+        Self::unborn(branches, opening).meet()
+    }
+
+    /// Branches of which A is the hub if there are so many. With journals it proves and passes nothing on.
+    pub(super) fn with_hub_from(
+        hub_from: usize,
+        storage: Storage,
+        (branches, opening): (u16, i64),
+    ) -> Self {
+        let tell = |settings: &mut Settings| {
+            (settings.hub_from, settings.storage) = (hub_from, storage);
+        };
+        Self::told_to(branches, opening, tell).meet()
+    }
+
+    fn meet(mut self) -> Self {
+        for one in self.members() {
+            self.sync(one);
             for other in (0..one.0).map(Member) {
-                cluster.connect(one, other);
+                self.connect(one, other);
             }
         }
-        cluster.flow();
-        assert!(cluster.branches.iter().all(|branch| branch.replica.is_ready()));
-        cluster
+        self.flow();
+        assert!(self.branches.iter().all(|branch| branch.replica.is_ready()));
+        self
     }
 
     pub(super) fn at(&self, branch: Member) -> &Passbook {
@@ -130,7 +152,12 @@ impl Cluster {
         self.branches[branch.index()].stopped
     }
 
-    fn members(&self) -> impl Iterator<Item = Member> + use<> {
+    /// For what reasons it has refused others.
+    pub(super) fn refused(&self, branch: Member) -> &[Mismatch] {
+        &self.branches[branch.index()].refused
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = Member> + use<> {
         (0..).map(Member).take(self.branches.len())
     }
 
@@ -140,9 +167,16 @@ impl Cluster {
 
     /// Something happens at a branch.
     pub(super) fn on(&mut self, at: Member, input: Input) {
+        self.batch(at, [input]);
+    }
+
+    /// Things happen at a branch before it looks at what to say to whom.
+    fn batch(&mut self, at: Member, inputs: impl IntoIterator<Item = Input>) {
         let mut effects = Vec::new();
         let replica = &mut self.branches[at.index()].replica;
-        replica.on(self.now, input, &mut effects);
+        for input in inputs {
+            replica.on(self.now, input, &mut effects);
+        }
         replica.settle(self.now, &mut effects);
         for effect in effects {
             self.perform(at, effect);
@@ -152,7 +186,7 @@ impl Cluster {
     fn perform(&mut self, at: Member, effect: Effect) {
         let branch = &mut self.branches[at.index()];
         match effect {
-            Effect::Persist { record } => branch.journal.push(record),
+            Effect::Persist { record, .. } => branch.journal.push(record),
             Effect::Send { to, message: AnyMessage::Passbook(message) } => {
                 let to = branch.settings.member(to).expect("a branch");
                 self.wire.push((at, to, message));
@@ -162,16 +196,30 @@ impl Cluster {
                 let told = Told { outcome: answer.outcome, balance, receipt };
                 assert!(self.told.insert(ticket, told).is_none(), "{ticket:?} is answered twice");
             }
+            Effect::Refuse { why, .. } => branch.refused.push(why),
             Effect::Stop(reason) => branch.stopped = Some(reason),
+            Effect::Note(note) => self.notes.push((at, note)),
             Effect::Send { .. } | Effect::WakeAt(_) => {}
         }
     }
 
     /// A customer asks.
     pub(super) fn ask(&mut self, at: Member, request: Request) -> Ticket {
+        self.ask_beside(at, request, Vec::new())
+    }
+
+    /// A customer asks while these messages arrive: a branch is as busy as it may be.
+    pub(super) fn ask_beside(
+        &mut self,
+        at: Member,
+        request: Request,
+        arriving: Vec<(Member, Message)>,
+    ) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
-        self.on(at, Input::Submit { ticket, request });
+        let said = arriving.into_iter().map(|(from, message)| self.said(from, message));
+        let inputs: Vec<Input> = said.chain([Input::Submit { ticket, request }]).collect();
+        self.batch(at, inputs);
         ticket
     }
 
@@ -236,10 +284,32 @@ impl Cluster {
         self.wire.extract_if(.., is_it).map(|(_, _, message)| message).collect()
     }
 
+    /// Takes everything that is on its way to a branch.
+    pub(super) fn take_all(&mut self, to: Member) -> Vec<(Member, Message)> {
+        let arriving = self.wire.extract_if(.., |(_, at, _)| *at == to);
+        arriving.map(|(from, _, message)| (from, message)).collect()
+    }
+
+    /// Between whom messages are on their way.
+    pub(super) fn ways(&self) -> Vec<(Member, Member)> {
+        self.wire.iter().map(|(from, to, _)| (*from, *to)).collect()
+    }
+
+    fn said(&self, from: Member, message: Message) -> Input {
+        Input::Peer { from: self.id(from), message: AnyMessage::Passbook(message) }
+    }
+
     /// A message arrives.
     pub(super) fn hand(&mut self, from: Member, to: Member, message: Message) {
-        let input = Input::Peer { from: self.id(from), message: AnyMessage::Passbook(message) };
+        let input = self.said(from, message);
         self.on(to, input);
+    }
+
+    /// Messages arrive together.
+    pub(super) fn hand_all(&mut self, to: Member, arriving: Vec<(Member, Message)>) {
+        let inputs: Vec<Input> =
+            arriving.into_iter().map(|(from, message)| self.said(from, message)).collect();
+        self.batch(to, inputs);
     }
 
     /// What is on its way arrives; what is said to that is on its way then.
@@ -322,7 +392,7 @@ fn start(settings: &Settings, journal: Vec<Record>) -> Result<(Passbook, Vec<Rec
     let mut effects = Vec::new();
     let replica = Passbook::start(settings.clone(), journal.clone(), &mut effects)?;
     let added = effects.into_iter().filter_map(|effect| match effect {
-        Effect::Persist { record } => Some(record),
+        Effect::Persist { record, .. } => Some(record),
         _ => None,
     });
     Ok((replica, journal.into_iter().chain(added).collect()))

@@ -6,7 +6,7 @@ use super::cluster::{
     A, B, C, Cluster, INSUFFICIENT, UNAVAILABLE, entries, named, request, version,
 };
 use crate::bank::{Entry, Money, Operation, Outcome, Rejection, Seq};
-use crate::replicate::passbook::{Message, ROUNDS_MAX, Round};
+use crate::replicate::passbook::{Message, Note, ROUNDS_MAX, Round};
 use crate::replicate::{Instant, Read, Request};
 
 /// Whoever holds the money cannot be asked: "insufficient funds" would be a lie as likely as not.
@@ -29,6 +29,32 @@ fn a_collect_whose_peer_dies_ends_in_rights_unavailable() {
     let after = cluster.withdraw(A, 100);
     cluster.flow();
     assert_eq!(cluster.outcome(after), Some(INSUFFICIENT));
+}
+
+/// Whoever watches a branch learns from nothing else for whom a question is put to the others.
+#[test]
+fn it_is_noted_for_whom_a_branch_collects_and_whether_that_came_about() {
+    let mut cluster = Cluster::met(2, 10);
+    let withdrawal = cluster.withdraw(A, 100);
+    // The collect for the withdrawal is on its way, so this one waits for the next.
+    let snapshot = cluster.query(A, Read::Snapshot);
+    cluster.flow();
+    assert_eq!(cluster.outcome(withdrawal), Some(INSUFFICIENT));
+    let last = cluster.query(A, Read::Snapshot);
+    cluster.disconnect(A, B);
+    assert_eq!(cluster.outcome(last), Some(UNAVAILABLE));
+    let begins = |ticket| Note::CollectBegins { waiting: vec![ticket] };
+    let complete = |complete| Note::CollectEnds { complete };
+    let expected = [
+        Note::Short { ticket: withdrawal },
+        begins(withdrawal),
+        complete(true),
+        begins(snapshot),
+        complete(true),
+        begins(last),
+        complete(false),
+    ];
+    assert_eq!(cluster.notes, expected.map(|note| (A, note)));
 }
 
 /// Without it the customer could ask elsewhere, and be paid out from a balance from before the refusal.
@@ -61,6 +87,31 @@ fn a_collect_counts_the_branch_that_asks() {
     let snapshot = cluster.query(A, Read::Snapshot);
     cluster.flow();
     assert_eq!(cluster.told(snapshot).and_then(|told| told.balance), Some(105));
+}
+
+/// Fifty rows a reply would be most of what a collect says, and known already.
+#[test]
+fn replies_leave_out_what_the_asker_sees() {
+    let mut cluster = Cluster::met(3, 30);
+    cluster.deposit(B, 5);
+    cluster.flow();
+    cluster.deposit(C, 7);
+    cluster.sync(C);
+    cluster.take(C, A);
+    cluster.deliver(C, B);
+    let snapshot = cluster.query(A, Read::Snapshot);
+    // Both are asked before either has replied; in the second round nothing is left to be shown.
+    for (from, shown) in [(B, &[C][..]), (C, &[C]), (B, &[]), (C, &[])] {
+        cluster.deliver(A, from);
+        let reply = cluster.take(from, A).pop().expect("a reply");
+        let Message::Collected { rows, .. } = &reply else {
+            panic!("{reply:?}");
+        };
+        let origins: Vec<_> = rows.iter().map(|row| row.origin).collect();
+        assert_eq!(origins, shown, "{from:?}");
+        cluster.hand(from, A, reply);
+    }
+    assert_eq!(cluster.told(snapshot).and_then(|told| told.balance), Some(42));
 }
 
 /// C's reply is from before it grants to B, B's from after it has paid that out. The two own rows together

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cluster::{A, B, C, Cluster, named, request, version};
 use crate::bank::{BranchId, Chain, Money, Operation, Outcome, Rejection, Seq};
-use crate::replicate::passbook::{Incarnation, Message, Stop};
+use crate::replicate::passbook::{Incarnation, Message, Mismatch, Stop};
 use crate::replicate::{Ack, Read, Request};
 
 /// Known to others and not on disk, a life is lost by a crash: the branch would come back as another one,
@@ -171,6 +171,27 @@ fn a_branch_that_was_started_otherwise_is_never_met() {
         cluster.pass(Duration::from_secs(1));
     }
     assert!(!cluster.at(A).is_ready() && !cluster.at(B).is_ready());
+    let (hundred, ninety) = (Money::new(100), Money::new(90));
+    let differs = |theirs, ours| Mismatch::Opening { theirs, ours };
+    assert_eq!(cluster.refused(A).first(), Some(&differs(ninety, hundred)));
+    assert_eq!(cluster.refused(B).first(), Some(&differs(hundred, ninety)));
+}
+
+/// Members are named by their place among all: with others there every place would mean another.
+#[test]
+fn a_branch_of_another_set_of_branches_is_never_met() {
+    let mut cluster = Cluster::unborn(2, 100);
+    cluster.settings(B).branches.push(BranchId(7));
+    cluster.restart(B, Vec::new());
+    for branch in [A, B] {
+        cluster.sync(branch);
+    }
+    cluster.connect(A, B);
+    cluster.flow();
+    assert!(!cluster.at(A).is_ready() && !cluster.at(B).is_ready());
+    let said = cluster.refused(A).first().expect("it says so").to_string();
+    assert!(said.contains("a cluster of branches 1, 2, 7, this one of 1, 2:"), "{said}");
+    assert!(matches!(cluster.refused(B), [Mismatch::Branches { .. }, ..]));
 }
 
 /// An acknowledgement of a life before counts for nothing: what it speaks of may be gone.

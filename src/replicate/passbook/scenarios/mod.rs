@@ -6,8 +6,10 @@
 mod borrowing;
 mod cluster;
 mod collects;
+mod hub;
 mod journals;
 mod lives;
+mod prover;
 mod pushes;
 mod requests;
 mod tokens;

@@ -209,7 +209,9 @@ impl<R: Replication> Sim<'_, R> {
                     self.next_operation(customer);
                 }
             }
+            Effect::Note(_) => {}
             Effect::WakeAt(at) => self.arrange(at.max(self.now), from, Input::Tick),
+            Effect::Refuse { peer, why } => panic!("branch {from} refuses: branch {peer} {why}"),
             Effect::Stop(stop) => panic!("branch {from} stopped: {stop}"),
         }
     }

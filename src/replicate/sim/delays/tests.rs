@@ -194,7 +194,8 @@ impl Replication for Ticking {
                 assert_eq!(self.peers, 2, "connected before anything is asked");
                 self.asked.push(ticket);
                 self.written += 1;
-                effects.push(Effect::Persist { record: Record::Received { rows: Vec::new() } });
+                let record = Record::Received { rows: Vec::new() };
+                effects.push(Effect::Persist { record, ticket: None });
             }
             Input::Persisted { upto } => {
                 assert!((self.durable + 1..=self.written).contains(&upto));

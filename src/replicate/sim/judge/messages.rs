@@ -1,10 +1,10 @@
 //! What branches say to each other.
 
 use super::watch::Judge;
-use super::{Deed, Violation, acknowledged, closed, durable, rows};
-use crate::bank::{Member, Row};
+use super::{Deed, Property, Violation, acknowledged, closed, durable, name, rows};
+use crate::bank::{BranchId, Member, Row, Version};
 use crate::replicate::Message;
-use crate::replicate::passbook::{Hello, Message as Said};
+use crate::replicate::passbook::{Hello, Message as Said, Mismatch, Round};
 
 impl Judge {
     /// A branch has sent a message.
@@ -21,14 +21,57 @@ impl Judge {
                 let says = Deed::of(from, "acknowledges");
                 acknowledged::is_true(&self.disks, says, *branch, durable)
             }
-            Said::Collected { rows, .. } => {
-                let shows = Deed::of(from, "lets its peers collect");
-                let version = closed::whole(&self.truth, shows, rows)?;
-                rows.iter().try_for_each(|row| self.row(shows, row))?;
-                closed::is_closed(&self.truth, shows, &version)
+            Said::Collect { id, round, known } => {
+                self.asked.insert((from, *id, *round), known.clone());
+                Ok(())
             }
-            Said::Borrow { .. } | Said::Decline { .. } | Said::Collect { .. } => Ok(()),
+            Said::Collected { id, round, rows } => {
+                self.lets_see(Deed::of(from, "lets its peers collect"), (to, *id, *round), rows)
+            }
+            Said::Held { held, .. } => {
+                let says = Deed::of(from, "says who holds a log:");
+                held.iter().try_for_each(|(member, seq)| {
+                    let mut of_one = Version::zero(self.truth.members());
+                    of_one.raise(to, seq);
+                    acknowledged::is_true(&self.disks, says, member, &of_one)
+                })
+            }
+            Said::Prove { id, known } => {
+                self.asked.insert((from, *id, Round::First), known.clone());
+                Ok(())
+            }
+            Said::Proved { id, first, second } => {
+                second.iter().try_for_each(|row| self.row(Deed::of(from, "proves with"), row))?;
+                self.lets_see(Deed::of(from, "shows in a proof"), (to, *id, Round::First), first)
+            }
+            Said::Borrow { .. } | Said::Decline { .. } | Said::Unproved { .. } => Ok(()),
         }
+    }
+
+    /// A branch does not take another's hello. All are started alike.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn refused(&self, by: Member, peer: BranchId, why: &Mismatch) -> Result<(), Violation> {
+        let found = format!("{} refuses branch {peer}, which {why}", name(by));
+        Err(Property::Amnesia.violated(found))
+    }
+
+    /// A ledger without what the one who asked for it sees already: together they are closed.
+    fn lets_see(
+        &mut self,
+        deed: Deed,
+        asked: (Member, u64, Round),
+        rows: &[Row],
+    ) -> Result<(), Violation> {
+        rows.iter().try_for_each(|row| self.row(deed, row))?;
+        let known = self.asked.get(&asked).cloned();
+        let mut together = known.unwrap_or_else(|| Version::zero(self.truth.members()));
+        for row in rows {
+            together.raise(row.origin, row.seq);
+        }
+        closed::is_closed(&self.truth, deed, &together)
     }
 
     fn greeted(&self, from: Member, to: Member, hello: &Hello) -> Result<(), Violation> {
@@ -48,10 +91,9 @@ impl Judge {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Property;
     use super::super::scene::{NOW, Scene, broken, request};
     use super::*;
-    use crate::bank::{Chain, Operation};
+    use crate::bank::{Chain, Money, Operation};
     use crate::replicate::passbook::{Record, Storage};
 
     /// Branch 0 has paid in 5, and it is durable if `synced`.
@@ -85,5 +127,13 @@ mod tests {
         assert_eq!(taken_in(&mut scene, other), Some(Property::OneWriter));
         assert_eq!(pushed(&mut scene, row.clone()), None);
         assert_eq!(taken_in(&mut scene, row), None);
+    }
+
+    #[test]
+    fn a_branch_that_refuses_one_that_was_started_like_it_is_found() {
+        let (scene, _) = scene(true);
+        let why = Mismatch::Opening { theirs: Money::new(5), ours: Money::new(6) };
+        let found = scene.judge.refused(Member(0), BranchId(2), &why);
+        assert_eq!(broken(found), Some(Property::Amnesia));
     }
 }

@@ -84,7 +84,7 @@ pub enum Property {
     Convergence,
     /// Every request is answered, once.
     Answered,
-    /// A branch that lost its memory is stopped, and no other is.
+    /// A branch that lost its memory is stopped, and no other is stopped or refused.
     Amnesia,
 }
 

@@ -1,5 +1,7 @@
 //! The judge, and what it is told of records, disks and lives.
 
+use std::collections::HashMap;
+
 use super::accounted::{Acknowledged, Requests};
 use super::disk::{Disk, Mark};
 use super::endings::Tickets;
@@ -10,7 +12,7 @@ use super::truth::Truth;
 use super::{Deed, Property, Violation, amnesia, closed, endings, name};
 use crate::bank::{Entry, Member, Money, Row, Seq, Version};
 use crate::replicate::Instant;
-use crate::replicate::passbook::{Passbook, Record, Stop, Storage};
+use crate::replicate::passbook::{Passbook, Record, Round, Stop, Storage};
 
 /// Knows what really happened.
 ///
@@ -32,6 +34,8 @@ pub struct Judge {
     pub(super) tickets: Tickets,
     pub(super) claims: Vec<Claim>,
     pub(super) acknowledged: Vec<Acknowledged>,
+    /// What each collect said not to be shown, in each of its rounds.
+    pub(super) asked: HashMap<(Member, u64, Round), Version>,
 }
 
 impl Judge {
@@ -52,6 +56,7 @@ impl Judge {
             tickets: Tickets::default(),
             claims: Vec::new(),
             acknowledged: Vec::new(),
+            asked: HashMap::new(),
         }
     }
 

@@ -28,7 +28,8 @@ pub(super) fn plan(seed: u64, forced: Option<Mix>) -> Plan {
     let faults = faults::draw(random, mix, branches, storage, window);
     let last = faults.iter().map(|timed| timed.at).max().unwrap_or_default();
     let heals = last.max(Instant(window)).after(Span::millis(50, 2500).draw(random));
-    Plan { seed, mix, branches, opening, storage, network, disk, customers, faults, heals }
+    let prover = random.random_bool(0.5);
+    Plan { seed, mix, branches, opening, storage, prover, network, disk, customers, faults, heals }
 }
 
 fn branches(random: &mut Pcg64Mcg, mix: Mix) -> u16 {

@@ -27,6 +27,8 @@ pub struct Plan {
     pub opening: Money,
     /// Where they keep what they know.
     pub storage: Storage,
+    /// Whether the first collects for the others.
+    pub prover: bool,
     /// What lies between them.
     pub network: Network,
     /// What is below them.

@@ -45,7 +45,7 @@ impl GrantsInFlight {
 impl World<'_> {
     pub(super) fn perform(&mut self, branch: Member, effect: Effect) -> Result<(), Violation> {
         match effect {
-            Effect::Persist { record } => self.persist(branch, record),
+            Effect::Persist { record, .. } => self.persist(branch, record),
             Effect::Send { to, message } => match self.named(to) {
                 Some(to) => self.send(branch, to, message),
                 None => Ok(()),
@@ -57,6 +57,8 @@ impl World<'_> {
                 self.wake_at(branch, instant);
                 Ok(())
             }
+            Effect::Note(_) => Ok(()),
+            Effect::Refuse { peer, why } => self.judge.refused(branch, peer, &why),
             Effect::Stop(why) => {
                 self.teller.tell(self.agenda.now(), || words::stopped(branch, &why));
                 self.branches[branch.index()].next = Next::Nothing;
@@ -128,7 +130,17 @@ impl World<'_> {
                 self.counters.add(Seen::Collects);
                 Moment::Now
             }
+            passbook::Message::Proved { .. } => {
+                self.counters.add(Seen::Proofs);
+                Moment::Now
+            }
+            passbook::Message::Held { .. } => {
+                self.counters.add(Seen::HoldersTold);
+                Moment::Now
+            }
             passbook::Message::Hello(_)
+            | passbook::Message::Prove { .. }
+            | passbook::Message::Unproved { .. }
             | passbook::Message::Decline { .. }
             | passbook::Message::Collected { .. } => Moment::Now,
         }

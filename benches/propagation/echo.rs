@@ -1,4 +1,4 @@
-//! What the benches share: a raw echo, and customers that ask it.
+//! A raw unary echo, and those who call it.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread::JoinHandle;
@@ -13,10 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status};
-
-/// As in the binary: an allocator must not make the difference.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Answers every deposit with its amount: what a unary call of the same size costs without a bank.
 #[derive(Debug)]
@@ -108,11 +104,7 @@ impl EchoCallers {
                 let mut client = self.client.clone();
                 callers.spawn_local(async move {
                     for number in 0..calls {
-                        let amount = 7;
-                        let default = WriteRequest::default();
-                        let request = WriteRequest { customer, number, amount, ack: 2, ..default };
-                        let reply = client.deposit(request).await.expect("echoed");
-                        assert_eq!(reply.get_ref().balance, amount);
+                        call(&mut client, customer, number).await;
                     }
                 });
             }
@@ -120,6 +112,27 @@ impl EchoCallers {
         });
         begun.elapsed()
     }
+
+    /// How long each of `calls` calls takes, one at a time.
+    pub(crate) fn latencies(&self, calls: u64) -> Vec<Duration> {
+        let mut client = self.client.clone();
+        self.runtime.block_on(async {
+            let mut took = Vec::new();
+            for number in 0..calls {
+                let begun = Instant::now();
+                call(&mut client, 0, number).await;
+                took.push(begun.elapsed());
+            }
+            took
+        })
+    }
+}
+
+async fn call(client: &mut BankClient<Channel>, customer: u64, number: u64) {
+    let amount = 7;
+    let request = WriteRequest { customer, number, amount, ack: 2, ..WriteRequest::default() };
+    let reply = client.deposit(request).await.expect("echoed");
+    assert_eq!(reply.get_ref().balance, amount);
 }
 
 /// A `current_thread` runtime.

@@ -1,0 +1,166 @@
+//! Embedded banks, the customers at them, and what they are asked to do.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use loadgen::clusters::Branches;
+use loadgen::customers::{Bank, Crowd, Plan, Recorder, Terms};
+use loadgen::scenario::{
+    ClusterChoice, Mix, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
+};
+use passbook::bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
+use passbook::files::Event;
+use passbook::replicate::passbook::Session;
+use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::echo::runtime;
+
+pub(crate) const PASSBOOK: Scheme = Scheme::Passbook;
+pub(crate) const BROADCAST: Scheme = broadcast(Fanout::Parallel);
+/// Customers of a bank under load, and calls of an echo in flight.
+pub(crate) const CUSTOMERS: u64 = 500;
+
+/// The seed systems' algorithm, without a lock.
+pub(crate) const fn broadcast(fanout: Fanout) -> Scheme {
+    Scheme::Broadcast { fanout, locking: Locking::Unlocked }
+}
+
+/// 500 customers, each of whom deposits `events` times, one after the other, at any branch.
+fn deposits(branches: u32, events: u64) -> Synthetic {
+    Synthetic {
+        customers: CUSTOMERS,
+        branches,
+        stop: Stop::Events(events),
+        mix: Mix { deposit: 100, withdraw: 0, query: 0 },
+        roam: 0.2,
+        opening: None,
+        seed: 1,
+        think: Duration::ZERO,
+    }
+}
+
+/// A whole run of that in memory, acknowledged by all.
+pub(crate) fn scenario(
+    scheme: Scheme,
+    branches: u32,
+    events: u64,
+    trace_sample: SampleRate,
+    out: Option<PathBuf>,
+) -> Scenario {
+    Scenario {
+        workload: Workload::Synthetic(deposits(branches, events)),
+        cluster: ClusterChoice::Embedded(scheme),
+        wire: Wire::Passbook,
+        ack: Ack::All,
+        read: Read::default(),
+        timeout: Duration::from_secs(30),
+        trace_sample,
+        metrics_listen: None,
+        out,
+    }
+}
+
+/// A bank at work, and all that was deposited there.
+#[derive(Debug)]
+pub(crate) struct Deposits {
+    runtime: Runtime,
+    branches: Branches,
+    scenario: Scenario,
+    deposited: i64,
+}
+
+impl Deposits {
+    /// Starts `branches` branches under `scheme` and waits until all are ready.
+    pub(crate) fn start(scheme: Scheme, branches: u32) -> Self {
+        let runtime = runtime();
+        let scenario = scenario(scheme, branches, 0, SampleRate::NONE, None);
+        let started = Branches::start(&scenario, None);
+        let branches = runtime.block_on(started).expect("ready");
+        Self { runtime, branches, scenario, deposited: 0 }
+    }
+
+    /// How long 500 customers take for `events` deposits each.
+    pub(crate) fn by_all(&mut self, events: u64) -> Duration {
+        let ids = self.branches.ids();
+        let synthetic = deposits(0, events);
+        let plan = Plan {
+            addresses: self.branches.addresses.clone(),
+            wire: self.scenario.wire,
+            terms: Terms { ack: self.scenario.ack, read: self.scenario.read },
+            timeout: self.scenario.timeout,
+            trace_sample: self.scenario.trace_sample,
+            crowd: Crowd::AtOnce { synthetic, branches: ids },
+            recorder: Recorder::new(),
+            interrupted: CancellationToken::new(),
+        };
+        let at_work = plan.start(tokio::sync::watch::Sender::default()).expect("a thread");
+        let ran = at_work.ran.blocking_recv().expect("not died").expect("connected");
+        let done = ran.records.iter().flat_map(|record| &record.done);
+        let amounts = done.map(|done| match (done.event.operation, done.answer.outcome) {
+            (Operation::Write(write), Outcome::Ok) => write.amount.minor_units(),
+            other => panic!("a deposit was not acknowledged: {other:?}"),
+        });
+        self.deposited += amounts.sum::<i64>();
+        ran.measured
+    }
+
+    /// Every branch must hold exactly what was acknowledged.
+    pub(crate) fn end(self) {
+        let Self { runtime, branches, scenario: _, deposited } = self;
+        let states = runtime.block_on(branches.settle());
+        for state in &states {
+            let held = state.balance.minor_units() - branches.opening.minor_units();
+            assert_eq!((held, state.settled), (deposited, true), "{state:?}");
+        }
+        // Branches would wait for its connections.
+        drop(runtime);
+        assert_eq!(branches.end(&states).expect("ended well"), [], "branches were lost");
+    }
+}
+
+/// One customer at a bank of their own, who deposits 1 at the first branch, again and again.
+#[derive(Debug)]
+pub(crate) struct Alone {
+    bank: Bank,
+    session: Session,
+    deposits: Deposits,
+}
+
+impl Alone {
+    /// Starts `branches` branches under `scheme`; the customer is connected and the code warm then.
+    pub(crate) fn start(scheme: Scheme, branches: u32) -> Self {
+        let deposits = Deposits::start(scheme, branches);
+        let Scenario { wire, ack, read, timeout, .. } = deposits.scenario;
+        let addresses = &deposits.branches.addresses;
+        let connecting = Bank::connect(addresses, wire, Terms { ack, read }, timeout);
+        let bank = deposits.runtime.block_on(connecting).expect("connected");
+        Self { bank, session: Session::new(SessionId(1)), deposits }
+    }
+
+    /// How long each of `calls` deposits takes.
+    pub(crate) fn latencies(&mut self, calls: u64) -> Vec<Duration> {
+        let Self { bank, session, deposits } = self;
+        let operation = Operation::deposit(1);
+        let event = Event { operation, branch: BranchId(1), names_branch: true };
+        deposits.runtime.block_on(async {
+            let mut took = Vec::new();
+            for number in 1..=calls {
+                let begun = Instant::now();
+                let answer = bank.call(session, CustomerId(1), number, &event, false).await;
+                took.push(begun.elapsed());
+                assert_eq!(answer.outcome, Outcome::Ok);
+                deposits.deposited += 1;
+            }
+            took
+        })
+    }
+
+    /// Every branch must hold exactly what was acknowledged.
+    pub(crate) fn end(self) {
+        let Self { bank, session: _, deposits } = self;
+        drop(bank);
+        deposits.end();
+    }
+}

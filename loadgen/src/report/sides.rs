@@ -1,0 +1,265 @@
+//! Runs of the same workload beside each other: what does each scheme cost, and was it right?
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use passbook::check::Verdict;
+use passbook::replicate::Read;
+use serde::Serialize;
+
+use super::summary::{Percentiles, stands_out};
+use super::{ExitCode, Files, Report};
+use crate::artifacts;
+
+/// Raised when a name or a meaning changes.
+const SCHEMA: u32 = 1;
+
+/// The reports of runs that differ in their scheme only.
+#[derive(Clone, Debug)]
+pub struct SideBySide {
+    reports: Vec<Report>,
+    /// The names of schemes that an interruption left out.
+    not_run: Vec<&'static str>,
+    folder: Option<PathBuf>,
+}
+
+/// The content of `comparison.json`. Units are last in names.
+#[derive(Debug, Serialize)]
+pub struct SideBySideFigures {
+    schema: u32,
+    exit_code: u8,
+    seed: Option<u64>,
+    schemes: Vec<Side>,
+    not_run: Vec<&'static str>,
+}
+
+/// A line of the table.
+#[derive(Debug, Serialize)]
+struct Side {
+    replication: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fanout: Option<&'static str>,
+    lock: bool,
+    read: &'static str,
+    verdict: &'static str,
+    /// The promised properties with that verdict, unless it is pass.
+    because: Vec<&'static str>,
+    exit_code: u8,
+    interrupted: bool,
+    throughput_per_s: f64,
+    response: Percentiles,
+    frames_sent: Option<u64>,
+    frames_per_write: Option<f64>,
+}
+
+impl SideBySide {
+    /// These reports, and which schemes there is none of.
+    pub fn new(reports: Vec<Report>, not_run: Vec<&'static str>) -> Self {
+        Self { reports, not_run, folder: None }
+    }
+
+    /// With the run folders in `folder`, by the names of their schemes.
+    #[must_use]
+    pub fn with_folder(self, folder: &Path) -> Self {
+        let placed = |report: Report| {
+            let folder = Some(folder.join(&report.cluster.replication));
+            report.with_files(Files { folder, output: None })
+        };
+        let reports = self.reports.into_iter().map(placed).collect();
+        Self { reports, folder: Some(folder.to_owned()), ..self }
+    }
+
+    /// The report of each run, in order.
+    pub fn reports(&self) -> &[Report] {
+        &self.reports
+    }
+
+    /// What the process is to end with.
+    pub fn exit_code(&self) -> ExitCode {
+        let codes: Vec<ExitCode> = self.reports.iter().map(Report::exit_code).collect();
+        let left_out = (!self.not_run.is_empty()).then_some(ExitCode::Interrupted);
+        let order = [ExitCode::Failed, ExitCode::Unknown, ExitCode::Interrupted];
+        let first = order.into_iter().find(|code| codes.contains(code) || left_out == Some(*code));
+        first.unwrap_or(ExitCode::Passed)
+    }
+
+    /// The table in numbers.
+    pub fn figures(&self) -> SideBySideFigures {
+        SideBySideFigures {
+            schema: SCHEMA,
+            exit_code: self.exit_code().number(),
+            seed: self.reports.first().and_then(Report::seed),
+            schemes: self.reports.iter().map(Report::side).collect(),
+            not_run: self.not_run.clone(),
+        }
+    }
+
+    /// A line a scheme: its name and the verdict.
+    pub fn verdicts(&self) -> String {
+        let line = |report: &Report| {
+            format!("{} {}\n", report.cluster.replication, report.verdict().name())
+        };
+        self.reports.iter().map(line).collect()
+    }
+
+    /// The table, and what was found wrong. Writing into a `String` cannot fail, so results are ignored here.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        if let Some(first) = self.reports.first() {
+            let _ = writeln!(text, "passbook  {}", first.workload_text());
+            let _ = writeln!(text, "          {}", first.terms_text());
+            let schemes: Vec<String> = self.reports.iter().map(Report::scheme_text).collect();
+            let _ = writeln!(text, "          one after another: {}\n", schemes.join("; "));
+        }
+        text.push_str(&self.figures().table());
+        for report in &self.reports {
+            if report.verdict() != Verdict::Pass {
+                let _ = writeln!(text, "\nchecks of {}", report.cluster.replication);
+                report.checks_that(&mut text, |check| {
+                    check.promised && stands_out(check.finding.verdict)
+                });
+            }
+        }
+        if let Some(folder) = &self.folder {
+            let folders = self.reports.iter().map(|run| format!("{}/  ", run.cluster.replication));
+            let (folder, folders) = (folder.display(), folders.collect::<String>());
+            let _ = writeln!(text, "\nfiles\n  {folder}/  {folders}{}", artifacts::COMPARISON);
+        }
+        text
+    }
+}
+
+impl SideBySideFigures {
+    fn table(&self) -> String {
+        let mut text = String::new();
+        let heads = ["p50", "p90", "p99", "p99.9", "max"].map(|head| format!("{head:>10}"));
+        let _ = write!(text, "{:<10}{:>11}{}", "scheme", "per second", heads.concat());
+        let _ = writeln!(text, "{:>14}  verdict", "frames/write");
+        for side in &self.schemes {
+            let _ = write!(text, "{:<10}{:>11.0}", side.replication, side.throughput_per_s);
+            let Percentiles { p50_us, p90_us, p99_us, p999_us, max_us, .. } = side.response;
+            for micros in [p50_us, p90_us, p99_us, p999_us, max_us] {
+                let _ = write!(text, "{:>10.3}", micros / 1_000.0);
+            }
+            let frames = side.frames_per_write.map(|frames| format!("{frames:.2}"));
+            let frames = frames.unwrap_or_else(|| "unknown".to_owned());
+            let early = if side.interrupted { ", ended early" } else { "" };
+            let _ = writeln!(text, "{frames:>14}  {}{early}", side.verdict_text());
+        }
+        for name in &self.not_run {
+            let _ = writeln!(text, "{name:<10}    not run: interrupted");
+        }
+        text.push_str(
+            "times in ms, of all operations, from the instant each was due to its answer\n\
+             frames/write: messages between branches for each accepted write\n",
+        );
+        text
+    }
+}
+
+impl Side {
+    fn verdict_text(&self) -> String {
+        if self.verdict == Verdict::Pass.name() {
+            return self.verdict.to_owned();
+        }
+        let because = match &self.because[..] {
+            [] => String::new(),
+            because => format!(" ({})", because.join(", ")),
+        };
+        format!("{}{because}", self.verdict.to_uppercase())
+    }
+}
+
+impl Report {
+    fn side(&self) -> Side {
+        let all = self.rows.last().map(|all| Percentiles::of(&all.record.response));
+        Side {
+            replication: self.cluster.replication.clone(),
+            fanout: self.fanout(),
+            lock: self.locks(),
+            read: self.read().name(),
+            verdict: self.verdict().name(),
+            because: self.because(),
+            exit_code: self.exit_code().number(),
+            interrupted: self.interrupted,
+            throughput_per_s: self.throughput_per_s(),
+            response: all.unwrap_or_default(),
+            frames_sent: self.cluster.frames_sent,
+            frames_per_write: self.frames_per_write(),
+        }
+    }
+
+    fn because(&self) -> Vec<&'static str> {
+        let verdict = self.verdict();
+        let promised = self.checks.iter().filter(|check| check.promised);
+        let worst = promised.filter(|check| check.finding.verdict == verdict);
+        let worst = worst.filter(|check| stands_out(check.finding.verdict));
+        worst.map(|check| check.finding.property.name()).collect()
+    }
+
+    /// The scheme with what distinguishes it.
+    fn scheme_text(&self) -> String {
+        let read = match self.read() {
+            Read::Local => String::new(),
+            read => format!(", read {}", read.name()),
+        };
+        format!("{}{read}", self.replication_text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(replication: &str, throughput_per_s: f64, frames_per_write: Option<f64>) -> Side {
+        Side {
+            replication: replication.to_owned(),
+            fanout: None,
+            lock: false,
+            read: "local",
+            verdict: "pass",
+            because: Vec::new(),
+            exit_code: 0,
+            interrupted: false,
+            throughput_per_s,
+            response: Percentiles {
+                p50_us: 985.0,
+                p90_us: 1_639.4,
+                p99_us: 23_970.0,
+                p999_us: 133_325.2,
+                max_us: 10_000_000.0,
+                count: 7,
+            },
+            frames_sent: None,
+            frames_per_write,
+        }
+    }
+
+    #[test]
+    fn the_table_shows_what_each_scheme_costs_and_whether_it_was_right() {
+        let wrong = Side {
+            verdict: "fail",
+            because: vec!["overdraft", "convergence"],
+            ..side("broadcast", 51_389.4, Some(4.0))
+        };
+        let early = Side { interrupted: true, ..side("passbook", 96_000.0, Some(0.614)) };
+        let silent = Side { verdict: "unknown", ..side("other", 0.0, None) };
+        let figures = SideBySideFigures {
+            schema: SCHEMA,
+            exit_code: 3,
+            seed: Some(1),
+            schemes: vec![wrong, early, silent],
+            not_run: vec!["raft"],
+        };
+        let expected = "\
+scheme     per second       p50       p90       p99     p99.9       max  frames/write  verdict
+broadcast       51389     0.985     1.639    23.970   133.325 10000.000          4.00  FAIL (overdraft, convergence)
+passbook        96000     0.985     1.639    23.970   133.325 10000.000          0.61  pass, ended early
+other               0     0.985     1.639    23.970   133.325 10000.000       unknown  UNKNOWN
+raft          not run: interrupted
+times in ms, of all operations, from the instant each was due to its answer
+frames/write: messages between branches for each accepted write
+";
+        assert_eq!(figures.table(), expected);
+    }
+}

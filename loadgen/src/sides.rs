@@ -1,0 +1,52 @@
+//! The same workload under several schemes, one after another, each on branches of its own.
+
+use passbook::replicate::Scheme;
+
+use crate::artifacts::{COMPARISON, RunFolder};
+use crate::report::SideBySide;
+use crate::run::{Hooks, Progress, RunError, run};
+use crate::scenario::Scenario;
+
+/// Performs `scenario` under each of `schemes`. Its run folder then holds one for each scheme, by name, and
+/// what they came to beside each other. Blocks, as [`run`] does.
+///
+/// A run that cannot be done ends all. Who interrupts a run keeps the later ones from being begun.
+pub fn run_each(
+    scenario: &Scenario,
+    schemes: &[Scheme],
+    hooks: Hooks<'_>,
+) -> Result<SideBySide, RunError> {
+    let folder = scenario.out.as_deref().map(RunFolder::begin).transpose()?;
+    let Hooks { progress, interrupted, tracing, replica } = hooks;
+    let (mut reports, mut not_run) = (Vec::new(), Vec::new());
+    for scheme in schemes {
+        let name = scheme.name();
+        if interrupted.is_cancelled() && !reports.is_empty() {
+            not_run.push(name);
+            continue;
+        }
+        let scenario = Scenario {
+            cluster: scenario.cluster.under(*scheme),
+            out: folder.as_ref().map(|folder| folder.path(name)),
+            ..scenario.clone()
+        };
+        let hooks = Hooks {
+            progress: &mut |told| progress(&Progress { scheme: Some(name), ..told.clone() }),
+            interrupted: interrupted.clone(),
+            tracing,
+            replica: replica.clone(),
+        };
+        match run(&scenario, hooks) {
+            Ok(report) => reports.push(report),
+            Err(RunError::Interrupted) if !reports.is_empty() => not_run.push(name),
+            Err(RunError::Interrupted) => return Err(RunError::Interrupted),
+            Err(source) => return Err(RunError::Under { scheme: name, source: Box::new(source) }),
+        }
+    }
+    let mut sides = SideBySide::new(reports, not_run);
+    if let Some(folder) = folder {
+        folder.json(COMPARISON, &sides.figures())?;
+        sides = sides.with_folder(&folder.finish()?);
+    }
+    Ok(sides)
+}
