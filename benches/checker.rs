@@ -1,4 +1,5 @@
-//! The judge of recorded runs: all properties of 1,000,000 and of 2,000,000 operations at 3 branches.
+//! The judge of recorded runs: all properties of 1,000,000 and of 2,000,000 operations at 3 branches, of a
+//! thousandth of that under `cargo test --benches`.
 //!
 //! `judge` is from the history and the ledgers in memory to the findings; `read` is from the two files, which are
 //! as long as a real run's, to memory; `write` is the history alone, into memory. Runs are from a model that is
@@ -20,6 +21,14 @@ use passbook::replicate::Read;
 use recorded::{Recording, Shape, record};
 
 const LENGTHS: [usize; 2] = [1_000_000, 2_000_000];
+/// Where nothing is measured, so that `cargo test --benches` tries everything and takes no time.
+const SMOKE: [usize; 2] = [1_000, 2_000];
+
+/// As criterion has it: `cargo bench` says so, and may be asked for a trial only.
+fn lengths() -> [usize; 2] {
+    let has = |wanted| std::env::args().any(|argument| argument == wanted);
+    if has("--bench") && !has("--test") { LENGTHS } else { SMOKE }
+}
 
 fn shape(operations: usize) -> Shape {
     Shape {
@@ -79,7 +88,7 @@ fn checker(criterion: &mut Criterion) {
     assert_healthy(&record(shape(1_000), 2).judge());
     let mut group = criterion.benchmark_group("checker");
     group.sample_size(10).measurement_time(Duration::from_secs(20));
-    for operations in LENGTHS {
+    for operations in lengths() {
         let recording = record(shape(operations), 1);
         let (history, ledgers, finals) =
             (recording.history(), recording.ledgers(), recording.finals());

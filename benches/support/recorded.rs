@@ -303,7 +303,7 @@ pub(crate) fn record(shape: Shape, seed: u64) -> Recording {
     let balance = bank.balance(&bank.all());
     let settings = Settings {
         server: Server::Passbook,
-        ack: Ack::All,
+        ack: Ack::Local,
         read: shape.read,
         customers: Customers::Many,
     };

@@ -21,8 +21,8 @@ impl Server {
     /// The name used in files and reports.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Passbook => Scheme::NAMES[1],
-            Self::Broadcast => Scheme::NAMES[0],
+            Self::Passbook => Scheme::NAMES[0],
+            Self::Broadcast => Scheme::NAMES[1],
             Self::Foreign => "foreign",
         }
     }
@@ -90,26 +90,26 @@ impl Settings {
     /// What is said of each property of a recorded run, in the order of reports.
     pub fn guarantees(self) -> Vec<Guarantee> {
         let said = |property| {
-            let (promised, reason) = self.say(property)?;
-            Some(Guarantee { property, promised, reason })
+            let (promised, reason) = self.say(property);
+            Guarantee { property, promised, reason }
         };
-        CHECKS.into_iter().filter_map(|(property, _)| said(property)).collect()
+        CHECKS.into_iter().map(|(property, _)| said(property)).collect()
     }
 
     /// Whether a property is promised.
     pub fn promises(self, property: Property) -> bool {
-        self.say(property).is_some_and(|(promised, _)| promised)
+        self.say(property).0
     }
 
-    fn say(self, property: Property) -> Option<(bool, &'static str)> {
+    fn say(self, property: Property) -> (bool, &'static str) {
         match self.server {
             Server::Passbook => self.of_passbook(property),
             Server::Broadcast | Server::Foreign => self.of_balances(property),
         }
     }
 
-    fn of_passbook(self, property: Property) -> Option<(bool, &'static str)> {
-        Some(match (property, self.read, self.ack) {
+    fn of_passbook(self, property: Property) -> (bool, &'static str) {
+        match (property, self.read, self.ack) {
             (Property::Value, ..) => {
                 (YES, "an answer's balance is computed from the rows that its version names")
             }
@@ -128,6 +128,9 @@ impl Settings {
             }
             (Property::Durability, _, Ack::Local) => {
                 (YES, "the branch that was asked held the write before the answer, and only it")
+            }
+            (Property::ReadYourWrites, Read::Local, Ack::All) => {
+                (YES, "every branch holds a write before its customer goes on")
             }
             (Property::ReadYourWrites | Property::MonotonicReads, Read::Local, _) => {
                 (NO, "a local read does not wait for what the customer knows")
@@ -148,26 +151,30 @@ impl Settings {
                 NO,
                 "a read shows what one branch knows, which may be less than what others were told",
             ),
-            (Property::Sequential | Property::FinalBalance, ..) => return None,
-        })
+            // Of an `output.json`, which has no more than balances.
+            (Property::Sequential | Property::FinalBalance, ..) => self.of_balances(property),
+        }
     }
 
-    /// Of a scheme whose answers carry a balance and nothing else.
-    fn of_balances(self, property: Property) -> Option<(bool, &'static str)> {
-        Some(match (property, self.customers, self.ack) {
+    /// Of answers that carry a balance and nothing else: those of such a scheme, or an `output.json`.
+    fn of_balances(self, property: Property) -> (bool, &'static str) {
+        match (property, self.customers, self.ack) {
             (Property::Conservation | Property::Convergence, ..) => {
                 (YES, "every branch applies every accepted write")
             }
             (Property::Overdraft, ..) => (YES, "a withdrawal beyond the balance must be refused"),
-            (Property::ReadYourWrites, Customers::One, Ack::All) => {
+            (Property::ReadYourWrites, _, Ack::All)
+            | (Property::Sequential, Customers::One, Ack::All) => {
                 (YES, "every branch has applied a write before its customer goes on")
             }
-            (Property::ReadYourWrites, Customers::One, Ack::Majority | Ack::Local) => {
-                (NO, "a customer may come to a branch before their write does")
+            (Property::ReadYourWrites, _, Ack::Majority | Ack::Local)
+            | (Property::Sequential, Customers::One, Ack::Majority | Ack::Local) => {
+                (NO, "a customer may come to a branch before a write does")
             }
-            (Property::ReadYourWrites, Customers::Many, _) => {
-                (NO, "a balance does not say whose writes it contains")
+            (Property::Sequential, Customers::Many, _) => {
+                (NO, "customers who ask at once have no order")
             }
+            (Property::FinalBalance, ..) => (YES, "queries are asked when all has settled"),
             (Property::Value, ..) => (NO, "a balance does not say which writes it is made from"),
             (Property::Durability, ..) => (NO, "there is no log to find a write in"),
             (
@@ -178,14 +185,14 @@ impl Settings {
                 ..,
             ) => (NO, "nothing keeps writes in an order, and a balance does not show it"),
             (Property::Linearizable, ..) => (NO, "branches apply a write at different instants"),
-            (Property::Sequential | Property::FinalBalance, ..) => return None,
-        })
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replicate::{Fanout, Locking};
 
     fn all() -> impl Iterator<Item = Settings> {
         Server::ALL.into_iter().flat_map(|server| {
@@ -219,15 +226,31 @@ mod tests {
     }
 
     #[test]
-    fn a_local_read_promises_nothing_of_what_it_shows_but_writes_keep_their_order() {
+    fn a_server_is_called_as_its_scheme() {
+        let broadcast = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
+        for scheme in [Scheme::Passbook, broadcast] {
+            assert_eq!(Server::from(scheme).name(), scheme.name());
+        }
+    }
+
+    #[test]
+    fn a_local_read_shows_ones_own_writes_where_all_acknowledge_and_an_order_nowhere() {
+        for settings in all().filter(|settings| settings.read == Read::Local) {
+            let (by_all, alone) = (settings.ack == Ack::All, settings.customers == Customers::One);
+            assert_eq!(settings.promises(Property::ReadYourWrites), by_all, "{settings:?}");
+            assert_eq!(settings.promises(Property::Sequential), by_all && alone, "{settings:?}");
+            assert!(!settings.promises(Property::MonotonicReads), "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn writes_keep_their_order_whatever_a_read_shows() {
         let settings = Settings {
             server: Server::Passbook,
-            ack: Ack::All,
+            ack: Ack::Local,
             read: Read::Local,
             customers: Customers::Many,
         };
-        assert!(!settings.promises(Property::ReadYourWrites));
-        assert!(!settings.promises(Property::MonotonicReads));
         assert!(settings.promises(Property::MonotonicWrites));
         assert!(settings.promises(Property::Causal));
     }

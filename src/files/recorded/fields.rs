@@ -77,7 +77,7 @@ impl Serialize for Reason {
 impl<'de> Deserialize<'de> for Reason {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let key = <&str>::deserialize(from)?;
-        let found = Rejection::ALL.into_iter().find(|reason| reason.key() == key);
+        let found = Rejection::of_key(key);
         found.map(Self).ok_or_else(|| D::Error::custom(format!("no reason is called {key:?}")))
     }
 }
