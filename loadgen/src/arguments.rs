@@ -128,8 +128,9 @@ struct SyntheticArguments {
     /// The chance per operation of another branch than the customer's own
     #[arg(long, value_name = "CHANCE", default_value_t = 0.2, value_parser = parse_chance)]
     roam: f64,
-    /// What every branch holds at the start [default: 1000000; what they hold if they run already]
-    #[arg(long, value_name = "MONEY", value_parser = clap::value_parser!(i64).range(0..))]
+    /// What every branch holds at the start, at most 2^62: branches that are written to at once must not pass 2^63
+    /// together [default: 1000000; what they hold if they run already]
+    #[arg(long, value_name = "MONEY", value_parser = clap::value_parser!(i64).range(0..=1 << 62))]
     opening_balance: Option<i64>,
     /// Decides what customers do; "random" draws one and the report tells it
     #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse_seed)]

@@ -2,9 +2,8 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -14,10 +13,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use opentelemetry_proto::tonic::trace::v1::{Span, TracesData};
+use support::traces::{
+    Pushed, Trace, by_trace, integer, number, pushed, read_traces, served, spans_of,
+};
 use support::{code, folder, json, loadgen, stderr, stdout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
@@ -37,23 +37,6 @@ impl TraceService for Collector {
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
-}
-
-fn spans_of(
-    groups: Vec<opentelemetry_proto::tonic::trace::v1::ResourceSpans>,
-) -> Vec<(String, Span)> {
-    let mut spans = Vec::new();
-    for group in groups {
-        let attributes = group.resource.expect("a resource").attributes;
-        let service = attributes.iter().find(|attribute| attribute.key == "service.name");
-        let service = match service.and_then(|name| name.value.clone()?.value) {
-            Some(Value::StringValue(name)) => name,
-            other => panic!("a service's name is {other:?}"),
-        };
-        let scopes = group.scope_spans.into_iter().flat_map(|scope| scope.spans);
-        spans.extend(scopes.map(|span| (service.clone(), span)));
-    }
-    spans
 }
 
 fn start_collector() -> (String, mpsc::Receiver<(String, Span)>, CancellationToken, JoinHandle<()>)
@@ -76,61 +59,6 @@ fn start_collector() -> (String, mpsc::Receiver<(String, Span)>, CancellationTok
         });
     });
     (endpoint, receiver, shutdown, thread)
-}
-
-fn read_traces(path: &Path) -> Vec<(String, Span)> {
-    let text = std::fs::read_to_string(path).expect("the traces file");
-    let lines =
-        text.lines().map(|line| serde_json::from_str::<TracesData>(line).expect("OTLP JSON"));
-    lines.flat_map(|traces| spans_of(traces.resource_spans)).collect()
-}
-
-fn number(attributes: &[KeyValue], name: &str) -> Option<i64> {
-    let attribute = attributes.iter().find(|attribute| attribute.key == name);
-    match attribute?.value.clone()?.value {
-        Some(Value::IntValue(value)) => Some(value),
-        _ => None,
-    }
-}
-
-fn integer(span: &Span, name: &str) -> i64 {
-    let found = number(&span.attributes, name);
-    found.unwrap_or_else(|| panic!("no number {name}: {span:?}"))
-}
-
-/// The children of a span in a trace, with the services they belong to.
-struct Trace<'a> {
-    children: HashMap<&'a [u8], Vec<&'a (String, Span)>>,
-    size: usize,
-}
-
-impl<'a> Trace<'a> {
-    fn root(&self) -> &'a (String, Span) {
-        self.only_child(&[])
-    }
-
-    fn only_child(&self, of: &[u8]) -> &'a (String, Span) {
-        let children = self.children_of(of);
-        assert_eq!(children.len(), 1, "one child of {of:?}: {children:?}");
-        children[0]
-    }
-
-    fn children_of(&self, of: &[u8]) -> Vec<&'a (String, Span)> {
-        self.children.get(of).cloned().unwrap_or_default()
-    }
-}
-
-fn by_trace(spans: &[(String, Span)]) -> Vec<Trace<'_>> {
-    let mut traces: BTreeMap<&[u8], Trace<'_>> = BTreeMap::new();
-    for named in spans {
-        let span = &named.1;
-        let trace = traces
-            .entry(&span.trace_id)
-            .or_insert_with(|| Trace { children: HashMap::new(), size: 0 });
-        trace.children.entry(&span.parent_span_id).or_default().push(named);
-        trace.size += 1;
-    }
-    traces.into_values().collect()
 }
 
 /// Walks an accepted write's trace: customer → branch → fan-out → two peers, each answered.
@@ -220,50 +148,6 @@ fn every_write_is_a_whole_trace_in_the_file_and_at_the_collector() {
     assert!(said.contains(&format!("{} spans exported to {endpoint}\n", spans.len())), "{said}");
 }
 
-/// What a passbook run left behind: the customers' traces, and by span the pushes that are linked to it.
-struct Pushed<'a> {
-    operations: Vec<Trace<'a>>,
-    pushes: HashMap<&'a [u8], Vec<&'a Span>>,
-}
-
-/// Sorts the spans of a passbook run, and looks at each push by itself.
-fn pushed(spans: &[(String, Span)]) -> Pushed<'_> {
-    let (alone, operations): (Vec<_>, Vec<_>) =
-        by_trace(spans).into_iter().partition(|trace| trace.root().1.name == "push");
-    let mut pushes: HashMap<&[u8], Vec<&Span>> = HashMap::new();
-    for trace in &alone {
-        let (service, push) = trace.root();
-        assert_eq!(trace.size, 1, "a push is a trace of its own");
-        assert_eq!(*service, format!("branch-{}", integer(push, "bank.branch")));
-        assert_eq!(push.status.as_ref().map_or(0, |status| status.code), 0, "complete: {push:?}");
-        assert!(integer(push, "passbook.push.rows") > 0);
-        let links = i64::try_from(push.links.len()).expect("few");
-        assert!(links > 0 && integer(push, "passbook.push.writes") >= links, "{push:?}");
-        for link in &push.links {
-            assert!(number(&link.attributes, "passbook.wait_us").expect("a wait") >= 0);
-            pushes.entry(&link.span_id).or_default().push(push);
-        }
-    }
-    Pushed { operations, pushes }
-}
-
-/// Looks at what a branch did for an operation, and returns its names: nothing else is in the trace.
-fn served<'a>(trace: &Trace<'a>) -> Vec<&'a str> {
-    let (service, root) = trace.root();
-    assert_eq!((service.as_str(), root.kind()), ("customers", SpanKind::Client));
-    let branch = format!("branch-{}", integer(root, "bank.branch"));
-    let (service, serving) = trace.only_child(&root.span_id);
-    assert_eq!((service, serving.kind()), (&branch, SpanKind::Server));
-    let within = trace.children_of(&serving.span_id);
-    assert_eq!(trace.size, 2 + within.len(), "an orphan");
-    for (service, span) in &within {
-        assert_eq!(service, &branch);
-        assert!(span.start_time_unix_nano >= serving.start_time_unix_nano);
-        assert!(trace.children_of(&span.span_id).is_empty());
-    }
-    within.into_iter().map(|(_, span)| span.name.as_str()).collect()
-}
-
 /// Walks an accepted write's trace under passbook, at three branches: a push to each peer is linked to its
 /// fan-out, which ends with the last of them. It may be that a peer heard of the write from the other one first.
 fn assert_pushed_to_all(trace: &Trace<'_>, pushes: &HashMap<&[u8], Vec<&Span>>) {
@@ -330,6 +214,55 @@ fn under_passbook_a_push_to_each_peer_is_linked_to_every_write() {
     assert!(in_file == at_collector, "{} and {}", in_file.len(), at_collector.len());
     let said = stdout(&ran);
     assert!(said.contains("traces kept, none dropped"), "{said}");
+}
+
+/// Walks an accepted write's trace at ten branches: the hub pushes its own writes to all, the others push theirs
+/// to the hub, which tells who holds them.
+fn assert_passed_on_by_the_hub(trace: &Trace<'_>, pushes: &HashMap<&[u8], Vec<&Span>>) {
+    let (_, serving) = trace.only_child(&trace.root().1.span_id);
+    let within = trace.children_of(&serving.span_id);
+    let fanouts: Vec<_> = within.iter().filter(|(_, span)| span.name == "fanout").collect();
+    let [(_, fanout)] = fanouts[..] else { panic!("one fan-out: {fanouts:?}") };
+    let told = ["bank.fanout.width", "bank.fanout.acked"].map(|name| integer(fanout, name));
+    assert_eq!(told, [9, 9], "{fanout:?}");
+    let branch = integer(fanout, "bank.branch");
+    let linked = pushes.get(&fanout.span_id[..]).map_or(&[][..], Vec::as_slice);
+    let peers: BTreeSet<i64> = linked.iter().map(|push| integer(push, "bank.peer")).collect();
+    assert_eq!(linked.len(), peers.len(), "to each peer once");
+    assert!(!peers.contains(&branch) && linked.iter().all(|p| integer(p, "bank.branch") == branch));
+    let by_others = integer(fanout, "bank.fanout.relayed");
+    assert_eq!(linked.len() + usize::try_from(by_others).expect("a count"), 9, "{fanout:?}");
+    let straggler = number(&fanout.attributes, "bank.fanout.straggler");
+    assert!(straggler.is_none_or(|straggler| straggler != branch));
+    let via = number(&fanout.attributes, "bank.fanout.via");
+    if branch == 1 {
+        assert_eq!((via, straggler.is_some()), (None, true), "all speak to the hub: {fanout:?}");
+    } else {
+        assert!(peers.contains(&1), "to the hub: {fanout:?}");
+        assert!(via.is_none_or(|via| via == 1) && (via.is_some() || straggler.is_some()));
+    }
+}
+
+#[test]
+fn at_ten_branches_the_hub_passes_writes_on_and_tells_who_holds_them() {
+    let home = folder();
+    let arguments = ["--trace-sample", "100%", "--customers", "20", "--events", "10"];
+    let ran = support::run(&home, &[&arguments[..], &["--branches", "10"]].concat());
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    let spans = read_traces(&home.path().join("passbook-run/traces.otlp.jsonl"));
+    let Pushed { operations, pushes } = pushed(&spans);
+    assert_eq!(operations.len(), 200);
+    let writes: Vec<_> = operations.iter().filter(|trace| !served(trace).is_empty()).collect();
+    let summary = json(&home.path().join("passbook-run/summary.json"));
+    let accepted = ["deposit", "withdraw"].map(|kind| summary["operations"][kind]["ok"].as_u64());
+    let accepted = accepted.into_iter().map(|count| count.expect("a count")).sum::<u64>();
+    assert_eq!(u64::try_from(writes.len()).expect("few"), accepted);
+    assert!(pushes.len() <= writes.len(), "nothing else is linked");
+    for trace in writes {
+        assert_passed_on_by_the_hub(trace, &pushes);
+    }
+    let report = stdout(&ran);
+    assert!(report.contains("fan-out, 9 of 9 acknowledged"), "{report}");
 }
 
 #[test]

@@ -68,6 +68,13 @@ impl Errands {
         }
     }
 
+    /// Another branch is asked to collect, on behalf of all that wait for a proof.
+    pub(super) fn asks_prover(&self, prover: BranchId) {
+        if let Some(span) = &self.collect {
+            span.note_prover(prover);
+        }
+    }
+
     /// The request of `ticket` waits no longer: it is covered by rights, or given up.
     pub(super) fn ended(&mut self, ticket: Ticket, covered: bool) {
         if let Some(short) = self.short.remove(&ticket) {

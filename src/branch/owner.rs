@@ -370,7 +370,7 @@ impl Owner {
             }
             // In memory nothing is kept on disk.
             Effect::Persist { record, ticket } => self.pushes.written(now, ticket, &record),
-            Effect::Note(note) => self.pushes.noted(&note, &mut self.statistics),
+            Effect::Note(note) => self.pushes.noted(&note),
             Effect::WakeAt(at) => self.wakes.add(at),
             Effect::Refuse { peer, why } => self.notices.refused(peer, why),
             Effect::Stop(stop) => return Err(stop),

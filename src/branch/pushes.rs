@@ -40,13 +40,23 @@ struct Written {
     acked: usize,
     /// How many of them heard of it from another branch first: it rode along with that one's push.
     relayed: usize,
+    last: Last,
+}
+
+/// What completed the number of peers that a write needed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    /// The only peer that the last message told of; unknown where it told of several.
     straggler: Option<BranchId>,
+    /// Who told of others: the hub.
+    via: Option<BranchId>,
 }
 
 /// A push with a traced write that was not acknowledged.
 #[derive(Debug)]
 struct UnderWay {
     span: PushSpan,
+    /// Those that the peer is not known to hold.
     rows: Vec<(Member, Seq)>,
 }
 
@@ -62,16 +72,48 @@ struct Peer {
     under_way: Vec<UnderWay>,
 }
 
+impl Written {
+    /// One message told that these peers hold it.
+    fn is_held<'a>(&mut self, newly: impl Iterator<Item = &'a Peer>, via: Option<BranchId>) {
+        let before = self.acked;
+        let mut last = Last { straggler: None, via };
+        for peer in newly {
+            last.straggler = (self.acked == before).then_some(peer.id);
+            self.acked += 1;
+            self.relayed += usize::from(self.seq > peer.pushed);
+        }
+        if before < self.needed && self.acked >= self.needed {
+            self.last = last;
+        }
+    }
+}
+
+impl Peer {
+    /// It holds some rows: the pushes that brought the last of theirs are over.
+    fn end_pushes(&mut self, holds: impl Fn(Member, Seq) -> bool) {
+        let ended = |push: &mut UnderWay| {
+            push.rows.retain(|(of, seq)| !holds(*of, *seq));
+            push.rows.is_empty()
+        };
+        if !self.under_way.is_empty() {
+            self.under_way.extract_if(.., ended).for_each(|push| push.span.end());
+        }
+    }
+}
+
 /// The pushes of one branch.
 #[derive(Debug)]
 pub(super) struct Pushes {
     branch: BranchId,
     me: Member,
+    /// By member, without this one.
     peers: Vec<Peer>,
     requests: HashMap<Ticket, Asked>,
     /// By their place in the log.
     writes: VecDeque<Written>,
     errands: Errands,
+    /// The last collect in which this branch asked the others.
+    collect: Option<u64>,
 }
 
 impl Pushes {
@@ -84,12 +126,13 @@ impl Pushes {
             awaited: None,
             under_way: Vec::new(),
         };
-        let peers: Vec<Peer> = peers.map(peer).collect();
+        let mut peers: Vec<Peer> = peers.map(peer).collect();
+        peers.sort_unstable_by_key(|peer| peer.id);
         let before = peers.iter().filter(|peer| peer.id < branch).count();
         // No cluster has more members than the numbers that members have.
         let me = Member(u16::try_from(before).unwrap_or(u16::MAX));
         let (requests, writes) = (HashMap::new(), VecDeque::new());
-        Self { branch, me, peers, requests, writes, errands: Errands::new(branch) }
+        Self { branch, me, peers, requests, writes, errands: Errands::new(branch), collect: None }
     }
 
     /// The request of `ticket` is traced by `span` and wants to be answered at `ack`.
@@ -125,7 +168,7 @@ impl Pushes {
             needed: asked.ack.needed(self.peers.len() + 1) - 1,
             acked: 0,
             relayed: 0,
-            straggler: None,
+            last: Last::default(),
         });
     }
 
@@ -145,8 +188,8 @@ impl Pushes {
         };
         if let Some(fanout) = written.fanout.take() {
             let complete = receipt.is_some_and(|receipt| receipt.seq.is_some());
-            fanout.note_relayed(written.relayed);
-            fanout.end(written.acked, complete, written.straggler);
+            fanout.note_relayed(written.relayed, written.last.via);
+            fanout.end(written.acked, complete, written.last.straggler);
         }
         self.forget();
     }
@@ -161,8 +204,7 @@ impl Pushes {
     }
 
     /// The scheme notes why a request waits.
-    pub(super) fn noted(&mut self, note: &Note, statistics: &mut Statistics) {
-        statistics.collects += u64::from(matches!(note, Note::CollectBegins { .. }));
+    pub(super) fn noted(&mut self, note: &Note) {
         let requests = &self.requests;
         self.errands.noted(note, |ticket| Some(requests.get(&ticket)?.span.clone()));
     }
@@ -182,6 +224,11 @@ impl Pushes {
                 let requests = &self.requests;
                 self.errands.asks(|ticket| Some(requests.get(&ticket)?.span.clone()));
             }
+            // To each peer twice, or more often.
+            Message::Collect { id, .. } if self.collect.replace(*id) != Some(*id) => {
+                statistics.collects += 1;
+            }
+            Message::Prove { .. } => self.errands.asks_prover(to),
             _ => {}
         }
     }
@@ -231,10 +278,12 @@ impl Pushes {
                 }
                 self.acknowledged(now, from, &hello.durable, statistics);
             }
+            Message::Held { held, .. } => self.told(from, held),
             _ => {}
         }
     }
 
+    /// A peer says what it holds.
     fn acknowledged(
         &mut self,
         now: Instant,
@@ -242,32 +291,49 @@ impl Pushes {
         durable: &Version,
         statistics: &mut Statistics,
     ) {
-        let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == from) else {
+        let Some(place) = self.peers.iter().position(|peer| peer.id == from) else {
             return;
         };
-        let held = durable.of(self.me);
+        let (peer, held) = (&mut self.peers[place], durable.of(self.me));
         if let Some((_, sent)) = peer.awaited.take_if(|(seq, _)| *seq <= held) {
             statistics.acknowledged(from, since(sent, now));
         }
-        let covered =
-            |push: &mut UnderWay| push.rows.iter().all(|(of, seq)| durable.of(*of) >= *seq);
-        if !peer.under_way.is_empty() {
-            peer.under_way.extract_if(.., covered).for_each(|push| push.span.end());
+        peer.end_pushes(|of, seq| durable.of(of) >= seq);
+        self.held([(place, held)].into_iter(), None);
+    }
+
+    /// The hub says how much of the own log each branch holds.
+    fn told(&mut self, hub: BranchId, held: &Version) {
+        let me = self.me;
+        let others = (0..).map(Member).filter(move |member| *member != me);
+        let places = others.take(self.peers.len()).map(|member| held.of(member)).enumerate();
+        for (place, upto) in places.clone() {
+            self.peers[place].end_pushes(|of, seq| of == me && upto >= seq);
         }
-        let (before, pushed) = (peer.acked, peer.pushed);
-        peer.acked = held.max(before);
-        peer.pushed = held.max(pushed);
-        if self.writes.is_empty() {
-            return;
-        }
-        let first = self.writes.partition_point(|written| written.seq <= before);
-        let until = self.writes.partition_point(|written| written.seq <= held);
-        for written in self.writes.range_mut(first..until.max(first)) {
-            written.acked += 1;
-            written.relayed += usize::from(written.seq > pushed);
-            if written.acked == written.needed {
-                written.straggler = Some(from);
+        self.held(places, Some(hub));
+    }
+
+    /// One message tells how much of the own log each of these peers holds; `via` says it of others.
+    fn held(&mut self, places: impl Iterator<Item = (usize, Seq)> + Clone, via: Option<BranchId>) {
+        if !self.writes.is_empty() {
+            let peers = &self.peers;
+            let news = places.clone().filter(|(place, held)| *held > peers[*place].acked);
+            let first = news.clone().map(|(place, _)| peers[place].acked).min();
+            let until = news.clone().map(|(_, held)| held).max();
+            let (first, until) = (first.unwrap_or_default(), until.unwrap_or_default());
+            let first = self.writes.partition_point(|written| written.seq <= first);
+            let until = self.writes.partition_point(|written| written.seq <= until);
+            for written in self.writes.range_mut(first..until.max(first)) {
+                let seq = written.seq;
+                let newly =
+                    news.clone().filter(|(place, held)| peers[*place].acked < seq && seq <= *held);
+                written.is_held(newly.map(|(place, _)| &peers[place]), via);
             }
+        }
+        for (place, held) in places {
+            let peer = &mut self.peers[place];
+            peer.acked = held.max(peer.acked);
+            peer.pushed = held.max(peer.pushed);
         }
         self.forget();
     }

@@ -32,7 +32,7 @@ pub(super) struct Statistics {
     push_writes: Sizes,
     /// Questions for rights.
     pub(super) borrows: u64,
-    /// Collects that were begun.
+    /// Collects in which this branch asked the others, for itself or for others.
     pub(super) collects: u64,
 }
 

@@ -100,10 +100,10 @@ pub const BORROWS: MetricName = metric(
     "Questions for rights that the branch put to another",
     MetricKind::Counter,
 );
-/// Proofs begun.
+/// Proofs, by who asks all.
 pub const COLLECTS: MetricName = metric(
     "passbook_branch_collects",
-    "Collects that the branch began, to prove a refusal or take a snapshot",
+    "Collects in which the branch asked all others, to prove a refusal or take a snapshot, for itself or for others",
     MetricKind::Counter,
 );
 /// Requests at a branch.

@@ -183,6 +183,7 @@ impl FanoutSpan {
             "bank.fanout.acked" = Empty,
             "bank.fanout.straggler" = Empty,
             "bank.fanout.relayed" = Empty,
+            "bank.fanout.via" = Empty,
         );
         let span = adopt(span, parent);
         let context = span.context();
@@ -194,9 +195,13 @@ impl FanoutSpan {
         self.context.clone()
     }
 
-    /// So many of the peers that hold the write have it from another branch.
-    pub fn note_relayed(&self, relayed: usize) {
+    /// So many of the peers that hold the write have it from another branch; and who told of the last ones that
+    /// were waited for, if that was not they themselves.
+    pub fn note_relayed(&self, relayed: usize, via: Option<BranchId>) {
         self.span.record("bank.fanout.relayed", integer(relayed));
+        if let Some(via) = via {
+            self.span.record("bank.fanout.via", i64::from(via.0));
+        }
     }
 
     /// Ends it: how many peers hold the write, and whose answer was the last one that was waited for, if any
@@ -305,6 +310,7 @@ impl CollectSpan {
             "bank.node" = names::branch_service(branch),
             "bank.branch" = i64::from(branch.0),
             "passbook.collect.waiting" = integer(waiting),
+            "passbook.collect.prover" = Empty,
         );
         Self(adopt(span, parent))
     }
@@ -312,6 +318,11 @@ impl CollectSpan {
     /// This traced request waits for it as well.
     pub fn serves(&self, request: &SpanContext) {
         self.0.add_link(request.span().span_context().clone());
+    }
+
+    /// Another branch does it for this one.
+    pub fn note_prover(&self, prover: BranchId) {
+        self.0.record("passbook.collect.prover", i64::from(prover.0));
     }
 
     /// Ends it: whether every branch was heard in both rounds.

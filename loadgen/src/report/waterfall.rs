@@ -189,16 +189,23 @@ fn add_rows(
             "borrow rights of other branches".to_owned()
         }
         (SpanKind::Internal, _) if span.name == names::span::COLLECT => {
-            "collect the ledgers of all branches".to_owned()
+            let by = number("passbook.collect.prover");
+            let by = by.map(|prover| format!(" by way of branch {prover}"));
+            format!("collect the ledgers of all branches{}", by.unwrap_or_default())
         }
         (SpanKind::Internal, _) => {
+            let optional = number;
             let number = |name| number(name).unwrap_or_default();
             let (acked, width) = (number("bank.fanout.acked"), number("bank.fanout.width"));
             let relayed = match number("bank.fanout.relayed") {
                 0 => String::new(),
                 relayed => format!(", {relayed} by way of others"),
             };
-            format!("fan-out, {acked} of {width} acknowledged{relayed}")
+            let told = match optional("bank.fanout.via") {
+                Some(via) => format!(", told by branch {via}"),
+                None => String::new(),
+            };
+            format!("fan-out, {acked} of {width} acknowledged{relayed}{told}")
         }
         _ if depth > 1 => format!("branch {branch} applies"),
         _ => format!("branch {branch} serves"),

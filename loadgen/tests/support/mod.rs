@@ -6,6 +6,7 @@
 pub(crate) mod branches;
 #[cfg(target_os = "linux")]
 pub(crate) mod processes;
+pub(crate) mod traces;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use opentelemetry::trace::Status;
 use super::*;
 use crate::bank::{Chain, Entry, Money};
 use crate::replicate::ClusterId;
-use crate::replicate::passbook::Incarnation;
+use crate::replicate::passbook::{Incarnation, Round};
 use crate::telemetry::{CallSpan, SpanData, spans_of};
 
 const ME: BranchId = BranchId(2);
@@ -40,8 +40,7 @@ impl Bench {
 
     fn push(&mut self, to: BranchId, seq: u64) {
         let row = Row { seq: Seq(seq), ..Row::empty(Member(1)) };
-        let message = Message::Push { rows: vec![row], apart: Vec::new() };
-        self.pushes.says(self.now, to, &message, &mut self.statistics);
+        self.says(to, &Message::Push { rows: vec![row], apart: Vec::new() });
     }
 
     fn acknowledge(&mut self, from: BranchId, seq: u64) {
@@ -50,6 +49,17 @@ impl Bench {
         let incarnation = Incarnation(1);
         let message = Message::Acknowledge { branch: Member(0), incarnation, durable };
         self.pushes.hears(self.now, from, &message, &mut self.statistics);
+    }
+
+    /// Branch 1 tells how much the other two hold.
+    fn told(&mut self, held: [u64; 2]) {
+        let held: Version = [held[0], 0, held[1]].map(Seq).into_iter().collect();
+        let message = Message::Held { cluster: ClusterId(1), held };
+        self.pushes.hears(self.now, BranchId(1), &message, &mut self.statistics);
+    }
+
+    fn says(&mut self, to: BranchId, message: &Message) {
+        self.pushes.says(self.now, to, message, &mut self.statistics);
     }
 
     fn answered(&mut self, seq: u64) {
@@ -165,6 +175,58 @@ fn a_write_that_a_peer_has_from_another_branch_is_relayed_and_in_no_later_push()
 }
 
 #[test]
+fn what_the_hub_tells_completes_a_write_that_was_pushed_to_the_hub_only() {
+    let spans = spans_of(|| {
+        let mut bench = Bench::new();
+        for seq in [1, 2] {
+            bench.asked(seq, Ack::All);
+            bench.written(seq);
+        }
+        bench.push(OTHERS[0], 1);
+        bench.acknowledge(OTHERS[0], 1);
+        bench.told([1, 1]);
+        bench.answered(1);
+        bench.push(OTHERS[0], 2);
+        // One message tells of both: which of them was the last to hold it is not known.
+        bench.told([2, 2]);
+        bench.answered(2);
+        // It has nothing to add.
+        bench.acknowledge(OTHERS[0], 2);
+        assert!(bench.pushes.writes.is_empty() && bench.pushes.requests.is_empty());
+    });
+    let fanouts = named(&spans, "fanout");
+    let all = |name| -> Vec<_> {
+        fanouts.iter().map(|fanout| integer(&fanout.attributes, name)).collect()
+    };
+    assert_eq!(all("bank.fanout.acked"), [Some(2), Some(2)]);
+    assert_eq!(all("bank.fanout.relayed"), [Some(1), Some(1)]);
+    assert_eq!(all("bank.fanout.via"), [Some(1), Some(1)]);
+    assert_eq!(all("bank.fanout.straggler"), [Some(3), None]);
+    let pushes = named(&spans, "push");
+    assert_eq!(pushes.len(), 2);
+    assert!(pushes.iter().all(|push| push.status == Status::Unset && push.links.len() == 1));
+}
+
+#[test]
+fn an_acknowledgement_that_completes_a_write_is_no_word_of_the_hub() {
+    let spans = spans_of(|| {
+        let mut bench = Bench::new();
+        bench.asked(1, Ack::All);
+        bench.written(1);
+        for peer in OTHERS {
+            bench.push(peer, 1);
+        }
+        bench.told([0, 1]);
+        bench.acknowledge(OTHERS[0], 1);
+        bench.answered(1);
+    });
+    let fanout = named(&spans, "fanout")[0];
+    assert_eq!(integer(&fanout.attributes, "bank.fanout.straggler"), Some(1));
+    assert_eq!(integer(&fanout.attributes, "bank.fanout.via"), None);
+    assert_eq!(integer(&fanout.attributes, "bank.fanout.relayed"), Some(0));
+}
+
+#[test]
 fn a_write_without_an_answer_has_an_incomplete_fan_out() {
     let spans = spans_of(|| {
         let mut bench = Bench::new();
@@ -199,17 +261,16 @@ fn a_collect_is_a_child_of_the_first_traced_request_and_linked_to_the_others() {
         for ticket in [7, 8] {
             bench.asked(ticket, Ack::All);
             let note = Note::Short { ticket: Ticket(ticket) };
-            bench.pushes.noted(&note, &mut bench.statistics);
+            bench.pushes.noted(&note);
         }
         bench.pushes.errands.asks(|ticket| Some(bench.pushes.requests.get(&ticket)?.span.clone()));
         // The first is not traced.
         let waiting = vec![Ticket(6), Ticket(7), Ticket(8)];
-        bench.pushes.noted(&Note::CollectBegins { waiting }, &mut bench.statistics);
-        bench.pushes.noted(&Note::CollectEnds { complete: false }, &mut bench.statistics);
+        bench.pushes.noted(&Note::CollectBegins { waiting });
+        bench.pushes.noted(&Note::CollectEnds { complete: false });
         for ticket in [7, 8] {
             bench.pushes.answered(Ticket(ticket), None);
         }
-        assert_eq!(bench.statistics.collects, 1);
     });
     let customer = |number: i64| {
         let customers = named(&spans, "Deposit").into_iter();
@@ -226,4 +287,29 @@ fn a_collect_is_a_child_of_the_first_traced_request_and_linked_to_the_others() {
     let borrows = named(&spans, "borrow");
     let of: Vec<_> = borrows.iter().map(|borrow| borrow.parent_span_id).collect();
     assert!(of.len() == 2 && [7, 8].iter().all(|n| of.contains(&customer(*n).span_id())));
+}
+
+#[test]
+fn a_collect_is_counted_where_the_others_are_asked_and_its_span_names_who_asks_them() {
+    let mut counted = Vec::new();
+    let spans = spans_of(|| {
+        let mut bench = Bench::new();
+        bench.asked(7, Ack::All);
+        let (zero, first) = (|| Version::zero(3), Round::First);
+        bench.pushes.noted(&Note::CollectBegins { waiting: vec![Ticket(7)] });
+        bench.says(OTHERS[0], &Message::Prove { id: 1, known: zero() });
+        bench.pushes.noted(&Note::CollectEnds { complete: true });
+        counted.push(bench.statistics.collects);
+        // Two, each of which asks both of the others, one of them again.
+        for (id, round) in [(2, first), (2, Round::Second), (2, Round::Second), (3, first)] {
+            for to in OTHERS {
+                bench.says(to, &Message::Collect { id, round, known: zero() });
+            }
+        }
+        counted.push(bench.statistics.collects);
+    });
+    assert_eq!(counted, [0, 2]);
+    let collect = named(&spans, "collect")[0];
+    assert_eq!(integer(&collect.attributes, "passbook.collect.prover"), Some(1));
+    assert_eq!(collect.status, Status::Unset);
 }

@@ -347,6 +347,8 @@ impl Passbook {
             self.reject_snapshots(step, &collect);
             self.disappoint(step, collect.askers);
         }
+        let askers = std::mem::take(&mut self.askers);
+        self.disappoint(step, askers);
         if matches!(self.errand, Errand::Proving) {
             self.prove(step);
         }

@@ -5,6 +5,7 @@
 //! collect serves all who had asked when it began. So the instant that it proves something of lies between their
 //! question and its answer, as if they had collected themselves.
 
+use super::borrow::Errand;
 use super::collect::{Collect, Way, join};
 use super::{Message, Mutant, Note, Passbook, Step};
 use crate::bank::{Member, Row, Version};
@@ -107,7 +108,10 @@ impl Passbook {
         if let Some(collect) = self.collect.take_if(asked) {
             step.effects.push(Effect::Note(Note::CollectEnds { complete: false }));
             self.reject_snapshots(step, &collect);
-            self.give_up_on_rights(step);
+            if matches!(self.errand, Errand::Proving) {
+                self.give_up_on_rights(step);
+            }
+            self.start_collect(step);
         }
     }
 }

@@ -192,6 +192,37 @@ fn a_prover_that_cannot_reach_everybody_says_so_at_once() {
     assert_eq!(cluster.outcome(snapshot), Some(UNAVAILABLE));
 }
 
+/// Otherwise it would wait until it asks again.
+#[test]
+fn who_waits_for_the_next_collect_learns_that_there_is_none() {
+    let mut cluster = proved_for(4, 40);
+    let first = cluster.withdraw(B, 1_000);
+    cluster.deliver(B, A);
+    let next = cluster.withdraw(C, 1_000);
+    cluster.deliver(C, A);
+    cluster.disconnect(A, D);
+    for branch in [B, C] {
+        cluster.deliver(A, branch);
+    }
+    assert_eq!([first, next].map(|ticket| cluster.outcome(ticket)), [Some(UNAVAILABLE); 2]);
+}
+
+/// Its rights are on their way: it asked for no proof.
+#[test]
+fn a_withdrawal_that_borrows_does_not_end_with_the_proof_of_a_snapshot() {
+    let mut cluster = proved_for(3, 30);
+    let withdrawal = cluster.withdraw(B, 15);
+    assert_eq!(cluster.ways(), [(B, C)], "asked for rights");
+    cluster.disconnect(A, C);
+    let snapshot = cluster.query(B, Read::Snapshot);
+    cluster.deliver(B, A);
+    cluster.deliver(A, B);
+    assert_eq!(cluster.outcome(snapshot), Some(UNAVAILABLE));
+    assert_eq!(cluster.outcome(withdrawal), None);
+    cluster.flow();
+    assert_eq!(cluster.outcome(withdrawal), Some(Outcome::Ok));
+}
+
 /// Nobody else would prove it: waiting would be for nothing.
 #[test]
 fn without_the_prover_rights_are_unavailable() {
