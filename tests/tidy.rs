@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 const LAYERS: [(&str, &[&str]); 8] = [
     ("bank", &[]),
     ("replicate", &["bank"]),
-    ("check", &["bank"]),
-    ("files", &["bank", "check"]),
+    ("check", &["bank", "replicate"]),
+    ("files", &["bank", "check", "replicate"]),
     ("wire", &["bank", "check", "replicate"]),
     ("telemetry", &["bank"]),
     ("branch", &["bank", "replicate", "wire", "telemetry"]),

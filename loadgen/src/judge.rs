@@ -4,22 +4,13 @@ use std::path::Path;
 
 use passbook::bank::{Money, Operation, Outcome};
 use passbook::check::{
-    BranchState, Evidence, Finding, Observation, Verdict, conservation, convergence, final_balance,
-    overdraft, read_your_writes, sequential,
+    BranchState, Customers, Evidence, Finding, Judged, Observation, Server, Settings, Verdict,
+    conservation, convergence, final_balance, overdraft, read_your_writes, sequential,
 };
 use passbook::files::{Input, OutputError, observe};
-use passbook::replicate::Ack;
+use passbook::replicate::{Ack, Read};
 
 use crate::customers::Record;
-
-/// A finding, and whether the settings of the run promise that property.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// What was found.
-    pub finding: Finding,
-    /// A broken promise fails the run; anything else is reported only.
-    pub promised: bool,
-}
 
 /// What customers did: one after another, or at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +32,7 @@ pub fn judge(
     branches: &[BranchState],
     concurrency: Concurrency,
     ack: Ack,
-) -> Result<Vec<Check>, OutputError> {
+) -> Result<Vec<Judged>, OutputError> {
     let mut observations = observe(performed, path)?;
     add_from_records(&mut observations, records);
     let evidence = Evidence {
@@ -50,27 +41,38 @@ pub fn judge(
         branches,
         branches_total: performed.branches.len(),
     };
-    // With an answer from everybody a sequential customer can miss nothing, wherever they go next.
-    let seen_everywhere = ack == Ack::All || performed.branches.len() == 1;
+    let settings = Settings {
+        // Whoever gave the answers, the file has balances only, and no sessions.
+        server: Server::Foreign,
+        read: Read::Local,
+        ack: if performed.branches.len() == 1 { Ack::All } else { ack },
+        customers: match concurrency {
+            Concurrency::None => Customers::One,
+            Concurrency::Many | Concurrency::QueriesLast => Customers::Many,
+        },
+    };
     let mut checks = Vec::new();
-    let mut check = |finding: Finding, promised: bool| checks.push(Check { finding, promised });
+    let mut check = |finding: Finding| {
+        let promised = settings.promises(finding.property);
+        checks.push(Judged { finding, promised });
+    };
     match concurrency {
-        Concurrency::None => check(sequential(&evidence), seen_everywhere),
-        Concurrency::QueriesLast => check(final_balance(&evidence), true),
+        Concurrency::None => check(sequential(&evidence)),
+        Concurrency::QueriesLast => check(final_balance(&evidence)),
         Concurrency::Many => {}
     }
-    check(conservation(&evidence), true);
-    check(convergence(&evidence), true);
-    check(overdraft(&evidence), true);
+    check(conservation(&evidence));
+    check(convergence(&evidence));
+    check(overdraft(&evidence));
     // Queries that are answered last show writes that stand after them in the file.
     if concurrency != Concurrency::QueriesLast {
-        check(read_your_writes(&evidence), seen_everywhere);
+        check(read_your_writes(&evidence));
     }
     Ok(checks)
 }
 
 /// The worst verdict on what was promised.
-pub fn verdict(checks: &[Check]) -> Verdict {
+pub fn verdict(checks: &[Judged]) -> Verdict {
     let promised = checks.iter().filter(|check| check.promised);
     promised.map(|check| check.finding.verdict).max().unwrap_or(Verdict::Unknown)
 }
@@ -108,11 +110,11 @@ mod tests {
 
     use super::*;
 
-    fn check(property: Property, verdict: Verdict, promised: bool) -> Check {
+    fn check(property: Property, verdict: Verdict, promised: bool) -> Judged {
         let evidence =
             Evidence { opening: Money::ZERO, observations: &[], branches: &[], branches_total: 0 };
         let finding = Finding { property, verdict, ..sequential(&evidence) };
-        Check { finding, promised }
+        Judged { finding, promised }
     }
 
     #[test]

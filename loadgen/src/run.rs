@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use passbook::check::BranchState;
+use passbook::check::{BranchState, Judged};
 use passbook::cluster::MakeReplica;
 use passbook::files::{Notation, OutputError, Shape, replace, write_output};
 use passbook::telemetry::{Tracing, serve_metrics};
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::artifacts::{ArtifactError, OUTPUT, RunFolder, SUMMARY};
 use crate::clusters::{Branches, ClustersError};
 use crate::customers::{AtWork, ConnectError, Look, Plan, Ran, Recorder, Terms};
-use crate::judge::{Check, Concurrency, judge, performed};
+use crate::judge::{Concurrency, judge, performed};
 use crate::report::{ClusterFacts, Files, Report, Results, families};
 use crate::scenario::{Replay, ReplayOrder, Scenario, Synthetic, Workload};
 use crate::stages::{arrange, crowds};
@@ -205,8 +205,8 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
 fn judge_without_files(
     done: &passbook::files::Input,
     output: &passbook::files::Output,
-    judge: impl FnOnce(&Path) -> Result<Vec<Check>, OutputError>,
-) -> Result<Vec<Check>, RunError> {
+    judge: impl FnOnce(&Path) -> Result<Vec<Judged>, OutputError>,
+) -> Result<Vec<Judged>, RunError> {
     let nowhere = std::env::temp_dir().join("passbook-run");
     let scratch = tempfile::tempdir()
         .map_err(|source| ArtifactError::Unwritable { path: nowhere, source })?;

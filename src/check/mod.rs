@@ -7,8 +7,11 @@ mod convergence;
 mod final_balance;
 mod overdraft;
 mod possible;
+mod promises;
 mod read_your_writes;
+mod recorded;
 mod sequential;
+mod story;
 
 use std::fmt;
 
@@ -18,8 +21,14 @@ pub use conservation::conservation;
 pub use convergence::convergence;
 pub use final_balance::final_balance;
 pub use overdraft::overdraft;
+pub use promises::{Customers, Guarantee, Server, Settings};
 pub use read_your_writes::read_your_writes;
+pub use recorded::{
+    CHECKS, Call, Case, Check, Extent, Facts, FinalState, History, Judged, Ledgers, Log, Logged,
+    Unfit, judge,
+};
 pub use sequential::sequential;
+pub use story::story;
 
 /// One operation as its customer saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +108,20 @@ pub enum Property {
     Overdraft,
     /// What a customer is shown contains what that customer has written.
     ReadYourWrites,
+    /// The balance of an answer is that of the writes it is made from.
+    Value,
+    /// What was acknowledged is still there at the end.
+    Durability,
+    /// A customer is never shown less than before.
+    MonotonicReads,
+    /// A customer's write is made where that customer's earlier writes are known.
+    MonotonicWrites,
+    /// A customer's write is made where everything is known that they were shown before.
+    WritesFollowReads,
+    /// What is shown contains everything that it depends on.
+    Causal,
+    /// Everything happened as if one after another, each between its question and its answer.
+    Linearizable,
 }
 
 impl Property {
@@ -111,6 +134,13 @@ impl Property {
             Self::Convergence => "convergence",
             Self::Overdraft => "overdraft",
             Self::ReadYourWrites => "read your writes",
+            Self::Value => "value",
+            Self::Durability => "durability",
+            Self::MonotonicReads => "monotonic reads",
+            Self::MonotonicWrites => "monotonic writes",
+            Self::WritesFollowReads => "writes follow reads",
+            Self::Causal => "causal",
+            Self::Linearizable => "linearizable",
         }
     }
 }
@@ -137,13 +167,33 @@ impl Verdict {
     }
 }
 
+/// An operation that takes part in a violation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Named {
+    /// Whose.
+    pub customer: CustomerId,
+    /// Its number.
+    pub number: u64,
+    /// The trace that shows it, if one was made.
+    pub trace: Option<u128>,
+    /// Its place in the history, if there is one.
+    pub place: Option<usize>,
+}
+
 /// One way in which a property did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// The operation that shows it; `None` where it is the state of a branch.
-    pub operation: Option<(CustomerId, u64)>,
+    /// The operations that show it, the one that cannot be first; none where it is the state of a branch.
+    pub operations: Vec<Named>,
     /// What was expected and what was there, in a sentence.
     pub story: String,
+}
+
+impl Violation {
+    /// The operation that cannot be, by customer and number.
+    pub fn operation(&self) -> Option<(CustomerId, u64)> {
+        self.operations.first().map(|named| (named.customer, named.number))
+    }
 }
 
 /// A verdict on one property.
@@ -176,11 +226,20 @@ impl Finding {
     }
 
     fn violate(&mut self, operation: Option<&Observation>, story: impl FnOnce() -> String) {
+        let named = |seen: &Observation| {
+            let Observation { customer, number, .. } = *seen;
+            Named { customer, number, trace: None, place: None }
+        };
+        self.violate_with(|| (operation.map(named).into_iter().collect(), story()));
+    }
+
+    /// The same with all operations that take part. Only the first violations are told.
+    fn violate_with(&mut self, tell: impl FnOnce() -> (Vec<Named>, String)) {
         self.verdict = Verdict::Fail;
         self.violations_total += 1;
         if self.violations.len() < Self::KEPT {
-            let operation = operation.map(|seen| (seen.customer, seen.number));
-            self.violations.push(Violation { operation, story: story() });
+            let (operations, story) = tell();
+            self.violations.push(Violation { operations, story });
         }
     }
 

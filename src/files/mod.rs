@@ -1,4 +1,5 @@
-//! The seed systems' files: `input.json` says what to do, `output.json` what everybody received.
+//! The seed systems' files: `input.json` says what to do, `output.json` what everybody received. And
+//! `history.jsonl` and `ledger.jsonl`: a run as it was recorded.
 
 mod fields;
 mod input;
@@ -7,6 +8,7 @@ mod notation;
 mod output;
 mod pairing;
 mod received;
+mod recorded;
 mod write;
 
 pub use input::{Block, Event, Input, InputError, Warning};
@@ -14,4 +16,7 @@ pub use notation::{Leniency, Node, Parsed, Position, SyntaxError, Value, parse a
 pub use output::{Element, Entry, Notation, Output, OutputError, ResultName, Shape, observe};
 pub use pairing::{Paired, pair_with};
 pub use received::{Answer, Received, ReceivedError};
+pub use recorded::{
+    Header, HistoryWriter, LedgerWriter, RecordedError, RecordedRun, read_history, read_ledger,
+};
 pub use write::{replace, write_json, write_output};

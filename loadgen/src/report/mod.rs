@@ -12,14 +12,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use passbook::bank::Money;
-use passbook::check::Verdict;
+use passbook::check::{Judged, Verdict};
 use passbook::files::Output;
 use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
 
 use crate::clusters::Lost;
 use crate::customers::{Kind, KindRecord, Ran};
-use crate::judge::{Check, verdict};
+use crate::judge::verdict;
 use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 
 use rejected::Rejected;
@@ -95,7 +95,7 @@ pub struct Report {
     rows: Vec<Row>,
     unanswered: Unanswered,
     rejected: Rejected,
-    checks: Vec<Check>,
+    checks: Vec<Judged>,
     waterfall: Option<Waterfall>,
     traces_of_operations: TraceOf,
     traces: TraceCounts,
@@ -127,7 +127,7 @@ pub struct Results<'a> {
     /// What the customers did and measured.
     pub ran: &'a Ran,
     /// What the gate found.
-    pub checks: Vec<Check>,
+    pub checks: Vec<Judged>,
     /// The traces.
     pub kept: &'a Kept,
     /// The branches.
@@ -196,7 +196,7 @@ impl Report {
     }
 
     /// Every property that was looked at.
-    pub fn checks(&self) -> &[Check] {
+    pub fn checks(&self) -> &[Judged] {
         &self.checks
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use passbook::check::Verdict;
+use passbook::check::{Judged, Verdict};
 use serde::Serialize;
 
 use super::{Report, Row};
@@ -192,7 +192,7 @@ impl Report {
     }
 
     fn check_records(&self) -> Vec<CheckRecord> {
-        let record = |check: &crate::judge::Check| CheckRecord {
+        let record = |check: &Judged| CheckRecord {
             property: check.finding.property.name(),
             promised: check.promised,
             verdict: check.finding.verdict.name(),
@@ -204,10 +204,10 @@ impl Report {
                 .iter()
                 .map(|violation| ViolationRecord {
                     story: violation.story.clone(),
-                    customer: violation.operation.map(|(customer, _)| customer.0),
-                    number: violation.operation.map(|(_, number)| number),
+                    customer: violation.operation().map(|(customer, _)| customer.0),
+                    number: violation.operation().map(|(_, number)| number),
                     trace_id: violation
-                        .operation
+                        .operation()
                         .and_then(|name| self.traces_of_operations.get(name)),
                 })
                 .collect(),

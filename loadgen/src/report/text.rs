@@ -4,14 +4,13 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use passbook::check::Verdict;
+use passbook::check::{Judged, Verdict};
 use passbook::files::{Entry, ResultName};
 use passbook::replicate::Read;
 
 use super::Report;
 use super::summary::stands_out;
 use crate::artifacts;
-use crate::judge::Check;
 use crate::scenario::{ReplayOrder, Stop, Wire, Workload};
 
 /// A duration as people compare them: always in milliseconds, digits by size.
@@ -218,8 +217,8 @@ impl Report {
     }
 
     /// The checks that are wanted, with what was found first.
-    pub(super) fn checks_that(&self, text: &mut String, wanted: impl Fn(&Check) -> bool) {
-        for Check { finding, promised } in self.checks.iter().filter(|check| wanted(check)) {
+    pub(super) fn checks_that(&self, text: &mut String, wanted: impl Fn(&Judged) -> bool) {
+        for Judged { finding, promised } in self.checks.iter().filter(|check| wanted(check)) {
             let verdict = finding.verdict.name();
             let verdict = if stands_out(finding.verdict) {
                 verdict.to_uppercase()
@@ -232,7 +231,7 @@ impl Report {
             for violation in finding.violations.iter().take(3) {
                 let _ = write!(text, "            {}", violation.story);
                 let trace =
-                    violation.operation.and_then(|name| self.traces_of_operations.get(name));
+                    violation.operation().and_then(|name| self.traces_of_operations.get(name));
                 let _ = match trace {
                     Some(trace) => writeln!(text, ", trace {trace}"),
                     None => writeln!(text),

@@ -1,0 +1,393 @@
+//! Recorded runs that are right by construction, from a little model of a bank with rows, rights and tokens. It
+//! shares nothing with the branches that it imitates, nor with the judge.
+
+use passbook::bank::{
+    BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Seq,
+    SessionId,
+};
+use passbook::check::{
+    BranchState, Call, Case, Customers, FinalState, History, Judged, Ledgers, Logged, Server,
+    Settings, judge,
+};
+use passbook::replicate::{Ack, Read};
+
+/// Random numbers (`SplitMix64`).
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let below = u64::try_from(below.max(1)).expect("64 bits");
+        usize::try_from((mixed ^ (mixed >> 31)) % below).expect("less than a usize")
+    }
+
+    pub(crate) fn percent(&mut self, chance: usize) -> bool {
+        self.roll(100) < chance
+    }
+}
+
+/// What a run is like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) branches: usize,
+    pub(crate) sessions: usize,
+    pub(crate) operations: usize,
+    pub(crate) opening: i64,
+    pub(crate) read: Read,
+    /// Deposits and withdrawals in a hundred; the rest are queries.
+    pub(crate) mix: (usize, usize),
+    /// Writes in a hundred that are never answered.
+    pub(crate) unanswered: usize,
+}
+
+/// One call, to be changed at will.
+#[derive(Clone, Debug)]
+pub(crate) struct RawCall {
+    pub(crate) call: Call<'static>,
+    pub(crate) member: usize,
+    pub(crate) version: Option<Vec<u64>>,
+}
+
+/// One entry, to be changed at will.
+#[derive(Clone, Debug)]
+pub(crate) struct RawEntry {
+    pub(crate) entry: Entry,
+    pub(crate) request: Option<RequestId>,
+    pub(crate) version: Vec<u64>,
+}
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub(crate) struct Recording {
+    pub(crate) settings: Settings,
+    pub(crate) opening: i64,
+    pub(crate) calls: Vec<RawCall>,
+    pub(crate) logs: Vec<Vec<RawEntry>>,
+    pub(crate) balance: i64,
+}
+
+pub(crate) fn kept(seq: usize) -> u64 {
+    u64::try_from(seq).expect("few")
+}
+
+pub(crate) fn change(entry: Entry) -> i64 {
+    match entry {
+        Entry::Deposit(amount) => amount.minor_units(),
+        Entry::Withdraw(amount) => -amount.minor_units(),
+        Entry::Grant { .. } => 0,
+    }
+}
+
+impl Recording {
+    pub(crate) fn branches(&self) -> Vec<BranchId> {
+        (1..).take(self.logs.len()).map(BranchId).collect()
+    }
+
+    pub(crate) fn history(&self) -> History {
+        let mut history = History::new(self.branches());
+        for raw in &self.calls {
+            history.push(&raw.seen()).expect("a call that fits");
+        }
+        history
+    }
+
+    pub(crate) fn ledgers(&self) -> Ledgers {
+        let mut ledgers = Ledgers::missing(self.logs.len());
+        for (member, log) in (0..).map(Member).zip(&self.logs) {
+            for (seq, raw) in (1..).zip(log) {
+                let logged = raw.logged(seq);
+                ledgers.push(member, &logged).expect("a branch").expect("an entry that fits");
+            }
+            ledgers.whole(member);
+        }
+        ledgers
+    }
+
+    pub(crate) fn finals(&self) -> Vec<FinalState> {
+        let version: Vec<Seq> = self.logs.iter().map(|log| Seq(kept(log.len()))).collect();
+        let state = |branch| BranchState {
+            branch,
+            balance: Money::new(self.balance),
+            lowest_balance: Some(Money::new(self.balance.min(self.opening))),
+            settled: true,
+        };
+        let last = |branch| FinalState {
+            state: state(branch),
+            version: Some(version.iter().copied().collect()),
+        };
+        self.branches().into_iter().map(last).collect()
+    }
+
+    pub(crate) fn judge(&self) -> Vec<Judged> {
+        let (history, ledgers, finals) = (self.history(), self.ledgers(), self.finals());
+        judge(&self.case(&history, &ledgers, &finals))
+    }
+
+    pub(crate) fn case<'a>(
+        &self,
+        history: &'a History,
+        ledgers: &'a Ledgers,
+        finals: &'a [FinalState],
+    ) -> Case<'a> {
+        let opening = Money::new(self.opening);
+        Case { settings: self.settings, opening, history, ledgers, finals }
+    }
+}
+
+impl RawCall {
+    pub(crate) fn seen(&self) -> Call<'_> {
+        Call { version: self.version.as_deref(), ..self.call }
+    }
+}
+
+impl RawEntry {
+    pub(crate) fn logged(&self, seq: u64) -> Logged<'_> {
+        let Self { entry, request, version } = self;
+        Logged { seq: Seq(seq), entry: *entry, request: *request, version: Some(version) }
+    }
+}
+
+#[derive(Clone)]
+enum Doing {
+    Nothing,
+    Asked(RawCall),
+    Done(RawCall),
+}
+
+struct Customer {
+    id: u64,
+    number: u64,
+    token: Vec<u64>,
+    doing: Doing,
+}
+
+struct Bank {
+    opening: i64,
+    logs: Vec<Vec<RawEntry>>,
+    /// By log: the change by its first entries.
+    sums: Vec<Vec<i64>>,
+    /// By giver and taker: entry number and total granted.
+    grants: Vec<Vec<Vec<(u64, i64)>>>,
+    /// By branch: what it knows of each log.
+    known: Vec<Vec<u64>>,
+}
+
+impl Bank {
+    fn new(opening: i64, branches: usize) -> Self {
+        Self {
+            opening,
+            logs: vec![Vec::new(); branches],
+            sums: vec![vec![0]; branches],
+            grants: vec![vec![Vec::new(); branches]; branches],
+            known: vec![vec![0; branches]; branches],
+        }
+    }
+
+    fn all(&self) -> Vec<u64> {
+        self.logs.iter().map(|log| kept(log.len())).collect()
+    }
+
+    fn balance(&self, version: &[u64]) -> i64 {
+        let sum = |(sums, seq): (&Vec<i64>, &u64)| sums[usize::try_from(*seq).expect("few")];
+        self.opening + self.sums.iter().zip(version).map(sum).sum::<i64>()
+    }
+
+    fn learn(&mut self, branch: usize, version: &[u64]) {
+        for (known, seq) in self.known[branch].iter_mut().zip(version) {
+            *known = (*known).max(*seq);
+        }
+    }
+
+    fn rights(&self, branch: usize) -> i64 {
+        let branches = i64::try_from(self.logs.len()).expect("few");
+        let rest = usize::try_from(self.opening % branches).expect("few");
+        let share = self.opening / branches + i64::from(branch < rest);
+        let given: i64 = self.grants[branch].iter().filter_map(|to| to.last()).map(|g| g.1).sum();
+        let got = |giver: usize| {
+            let list = &self.grants[giver][branch];
+            let count = list.partition_point(|(seq, _)| *seq <= self.known[branch][giver]);
+            count.checked_sub(1).map_or(0, |last| list[last].1)
+        };
+        let got: i64 = (0..self.logs.len()).map(got).sum();
+        share + self.sums[branch].last().copied().unwrap_or_default() - given + got
+    }
+
+    fn append(&mut self, branch: usize, entry: Entry, request: Option<RequestId>) -> u64 {
+        let version = self.known[branch].clone();
+        self.logs[branch].push(RawEntry { entry, request, version });
+        let sum = self.sums[branch].last().copied().unwrap_or_default() + change(entry);
+        self.sums[branch].push(sum);
+        let seq = kept(self.logs[branch].len());
+        self.known[branch][branch] = seq;
+        if let Entry::Grant { to, amount } = entry {
+            let list = &mut self.grants[branch][to.index()];
+            let before = list.last().map_or(0, |(_, total)| *total);
+            list.push((seq, before + amount.minor_units()));
+        }
+        seq
+    }
+
+    /// Gets the rights to `amount`, or knows that there is too little money.
+    fn obtain(&mut self, branch: usize, amount: i64) -> bool {
+        if self.rights(branch) >= amount {
+            return true;
+        }
+        let all = self.all();
+        self.learn(branch, &all);
+        if self.balance(&all) < amount {
+            return false;
+        }
+        for donor in (0..self.logs.len()).filter(|donor| *donor != branch) {
+            let need = amount - self.rights(branch);
+            self.learn(donor, &all);
+            let grant = need.min(self.rights(donor));
+            if grant > 0 {
+                let to = Member(u16::try_from(branch).expect("few"));
+                let seq = self.append(donor, Entry::Grant { to, amount: Money::new(grant) }, None);
+                self.known[branch][donor] = seq;
+            }
+        }
+        self.rights(branch) >= amount
+    }
+}
+
+/// Runs the model. The same seed is the same run.
+pub(crate) fn record(shape: Shape, seed: u64) -> Recording {
+    let mut dice = Dice(seed);
+    let mut bank = Bank::new(shape.opening, shape.branches);
+    let mut calls = Vec::with_capacity(shape.operations);
+    let new = |id: usize| Customer {
+        id: kept(id) + 1,
+        number: 0,
+        token: vec![0; shape.branches],
+        doing: Doing::Nothing,
+    };
+    let mut customers: Vec<Customer> = (0..shape.sessions).map(new).collect();
+    let mut now = 0;
+    while calls.len() < shape.operations {
+        now += 1 + kept(dice.roll(2_000));
+        if dice.percent(40) {
+            let heard = bank.known[dice.roll(shape.branches)].clone();
+            bank.learn(dice.roll(shape.branches), &heard);
+        }
+        let customer = &mut customers[dice.roll(shape.sessions)];
+        customer.doing = match std::mem::replace(&mut customer.doing, Doing::Nothing) {
+            Doing::Nothing => Doing::Asked(ask(&shape, &mut dice, customer, now)),
+            Doing::Asked(raw) => match carry_out(&shape, &mut dice, &mut bank, customer, raw) {
+                (raw, true) => Doing::Done(raw),
+                (raw, false) => {
+                    calls.push(raw);
+                    Doing::Nothing
+                }
+            },
+            Doing::Done(raw) => {
+                let raw = answer(&bank, raw, now);
+                for (known, shown) in customer.token.iter_mut().zip(raw.version.iter().flatten()) {
+                    *known = (*known).max(*shown);
+                }
+                calls.push(raw);
+                Doing::Nothing
+            }
+        };
+    }
+    // Those who are still waiting when the run ends are not told.
+    for customer in customers {
+        if let Doing::Asked(raw) | Doing::Done(raw) = customer.doing {
+            let call = Call { outcome: Outcome::Unknown, seq: None, balance: None, ..raw.call };
+            calls.push(RawCall { call, version: None, ..raw });
+        }
+    }
+    let balance = bank.balance(&bank.all());
+    let settings = Settings {
+        server: Server::Passbook,
+        ack: Ack::Local,
+        read: shape.read,
+        customers: Customers::Many,
+    };
+    Recording { settings, opening: shape.opening, calls, logs: bank.logs, balance }
+}
+
+fn ask(shape: &Shape, dice: &mut Dice, customer: &mut Customer, now: u64) -> RawCall {
+    customer.number += 1 + kept(dice.roll(2));
+    let amount = 1 + i64::try_from(dice.roll(100)).expect("small");
+    let (deposits, withdrawals) = shape.mix;
+    let operation = match dice.roll(100) {
+        kind if kind < deposits => Operation::deposit(amount),
+        kind if kind < deposits + withdrawals => Operation::withdraw(amount),
+        _ => Operation::Query,
+    };
+    let member = dice.roll(shape.branches);
+    let call = Call {
+        session: SessionId(customer.id * 7_919),
+        customer: CustomerId(customer.id),
+        number: customer.number,
+        attempt: 1 + u32::from(dice.percent(5)),
+        operation,
+        branch: BranchId(u32::try_from(member + 1).expect("few")),
+        invoked: now,
+        completed: None,
+        outcome: Outcome::Ok,
+        seq: None,
+        version: None,
+        balance: None,
+        trace: dice.percent(1).then_some(u128::from(now)),
+    };
+    RawCall { call, member, version: None }
+}
+
+/// Does it, and says whether there will be an answer.
+fn carry_out(
+    shape: &Shape,
+    dice: &mut Dice,
+    bank: &mut Bank,
+    customer: &Customer,
+    mut raw: RawCall,
+) -> (RawCall, bool) {
+    let branch = raw.member;
+    if raw.call.operation != Operation::Query || shape.read != Read::Local {
+        bank.learn(branch, &customer.token);
+    }
+    let lost = dice.percent(shape.unanswered);
+    let request = Some(raw.call.request());
+    if !(lost && dice.percent(50)) {
+        match raw.call.write() {
+            None if shape.read == Read::Snapshot => {
+                let all = bank.all();
+                bank.learn(branch, &all);
+                raw.version = Some(all);
+            }
+            None => raw.version = Some(bank.known[branch].clone()),
+            Some(write) => {
+                let amount = write.amount;
+                let entry = if raw.call.operation == Operation::deposit(amount.minor_units()) {
+                    Some(Entry::Deposit(amount))
+                } else {
+                    bank.obtain(branch, amount.minor_units()).then_some(Entry::Withdraw(amount))
+                };
+                match entry {
+                    Some(entry) => raw.call.seq = Some(Seq(bank.append(branch, entry, request))),
+                    None => {
+                        raw.call.outcome = Outcome::Rejected(Rejection::InsufficientFunds);
+                    }
+                }
+            }
+        }
+    }
+    if lost {
+        let call = Call { outcome: Outcome::Unknown, seq: None, ..raw.call };
+        raw = RawCall { call, version: None, ..raw };
+    }
+    (raw, !lost)
+}
+
+/// Answers a write from what is known by now; a query from what was known when it was looked at.
+fn answer(bank: &Bank, mut raw: RawCall, now: u64) -> RawCall {
+    let version = raw.version.take().unwrap_or_else(|| bank.known[raw.member].clone());
+    raw.call.balance = Some(Money::new(bank.balance(&version)));
+    raw.call.completed = Some(now);
+    raw.version = Some(version);
+    raw
+}

@@ -1,0 +1,257 @@
+//! What the settings of a run promise, in one table.
+
+use super::{CHECKS, Property};
+use crate::replicate::{Ack, Read, Scheme};
+
+/// Whose branches were asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Server {
+    /// Ours, under the passbook scheme.
+    Passbook,
+    /// Ours, under the broadcast scheme.
+    Broadcast,
+    /// Another program, which answers with status and balance only.
+    Foreign,
+}
+
+impl Server {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Passbook, Self::Broadcast, Self::Foreign];
+
+    /// The name used in files and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passbook => Scheme::NAMES[0],
+            Self::Broadcast => Scheme::NAMES[1],
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+impl From<Scheme> for Server {
+    fn from(scheme: Scheme) -> Self {
+        match scheme {
+            Scheme::Passbook => Self::Passbook,
+            Scheme::Broadcast { .. } => Self::Broadcast,
+        }
+    }
+}
+
+/// Whether operations overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Customers {
+    /// Never two at the same time.
+    One,
+    /// Any number at the same time.
+    Many,
+}
+
+impl Customers {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::One, Self::Many];
+
+    /// The name used in files and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::Many => "many",
+        }
+    }
+}
+
+/// What a run was set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// Whose branches were asked.
+    pub server: Server,
+    /// When writes were answered.
+    pub ack: Ack,
+    /// What queries were answered from.
+    pub read: Read,
+    /// Whether operations overlapped.
+    pub customers: Customers,
+}
+
+/// What the settings say of one property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guarantee {
+    /// Which.
+    pub property: Property,
+    /// Whether it is promised. What holds all the same is observed.
+    pub promised: bool,
+    /// Why, in a sentence.
+    pub reason: &'static str,
+}
+
+const YES: bool = true;
+const NO: bool = false;
+
+impl Settings {
+    /// What is said of each property of a recorded run, in the order of reports.
+    pub fn guarantees(self) -> Vec<Guarantee> {
+        let said = |property| {
+            let (promised, reason) = self.say(property);
+            Guarantee { property, promised, reason }
+        };
+        CHECKS.into_iter().map(|(property, _)| said(property)).collect()
+    }
+
+    /// Whether a property is promised.
+    pub fn promises(self, property: Property) -> bool {
+        self.say(property).0
+    }
+
+    fn say(self, property: Property) -> (bool, &'static str) {
+        match self.server {
+            Server::Passbook => self.of_passbook(property),
+            Server::Broadcast | Server::Foreign => self.of_balances(property),
+        }
+    }
+
+    fn of_passbook(self, property: Property) -> (bool, &'static str) {
+        match (property, self.read, self.ack) {
+            (Property::Value, ..) => {
+                (YES, "an answer's balance is computed from the rows that its version names")
+            }
+            (Property::Conservation, ..) => {
+                (YES, "each request is in one log, once, and balances are the sums of the logs")
+            }
+            (Property::Overdraft, ..) => (YES, "a branch pays out only what it has the rights to"),
+            (Property::Convergence, ..) => {
+                (YES, "a longer row replaces a shorter one, so all end with the same rows")
+            }
+            (Property::Durability, _, Ack::All) => {
+                (YES, "every branch held the write before the answer")
+            }
+            (Property::Durability, _, Ack::Majority) => {
+                (YES, "more than half of the branches held the write before the answer")
+            }
+            (Property::Durability, _, Ack::Local) => {
+                (YES, "the branch that was asked held the write before the answer, and only it")
+            }
+            (Property::ReadYourWrites, Read::Local, Ack::All) => {
+                (YES, "every branch holds a write before its customer goes on")
+            }
+            (Property::ReadYourWrites | Property::MonotonicReads, Read::Local, _) => {
+                (NO, "a local read does not wait for what the customer knows")
+            }
+            (
+                Property::ReadYourWrites | Property::MonotonicReads,
+                Read::Session | Read::Snapshot,
+                _,
+            ) => (YES, "a read waits until the branch knows what the customer's passbook names"),
+            (Property::MonotonicWrites | Property::WritesFollowReads, ..) => {
+                (YES, "a write waits until the branch knows what the customer's passbook names")
+            }
+            (Property::Causal, ..) => (YES, "a push carries all that its rows depend on"),
+            (Property::Linearizable, Read::Snapshot, _) => {
+                (YES, "a snapshot was true of all branches at one instant of the query")
+            }
+            (Property::Linearizable, Read::Session | Read::Local, _) => (
+                NO,
+                "a read shows what one branch knows, which may be less than what others were told",
+            ),
+            // Of an `output.json`, which has no more than balances.
+            (Property::Sequential | Property::FinalBalance, ..) => self.of_balances(property),
+        }
+    }
+
+    /// Of answers that carry a balance and nothing else: those of such a scheme, or an `output.json`.
+    fn of_balances(self, property: Property) -> (bool, &'static str) {
+        match (property, self.customers, self.ack) {
+            (Property::Conservation | Property::Convergence, ..) => {
+                (YES, "every branch applies every accepted write")
+            }
+            (Property::Overdraft, ..) => (YES, "a withdrawal beyond the balance must be refused"),
+            (Property::ReadYourWrites, _, Ack::All)
+            | (Property::Sequential, Customers::One, Ack::All) => {
+                (YES, "every branch has applied a write before its customer goes on")
+            }
+            (Property::ReadYourWrites, _, Ack::Majority | Ack::Local)
+            | (Property::Sequential, Customers::One, Ack::Majority | Ack::Local) => {
+                (NO, "a customer may come to a branch before a write does")
+            }
+            (Property::Sequential, Customers::Many, _) => {
+                (NO, "customers who ask at once have no order")
+            }
+            (Property::FinalBalance, ..) => (YES, "queries are asked when all has settled"),
+            (Property::Value, ..) => (NO, "a balance does not say which writes it is made from"),
+            (Property::Durability, ..) => (NO, "there is no log to find a write in"),
+            (
+                Property::MonotonicReads
+                | Property::MonotonicWrites
+                | Property::WritesFollowReads
+                | Property::Causal,
+                ..,
+            ) => (NO, "nothing keeps writes in an order, and a balance does not show it"),
+            (Property::Linearizable, ..) => (NO, "branches apply a write at different instants"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replicate::{Fanout, Locking};
+
+    fn all() -> impl Iterator<Item = Settings> {
+        Server::ALL.into_iter().flat_map(|server| {
+            Ack::ALL.into_iter().flat_map(move |ack| {
+                Read::ALL.into_iter().flat_map(move |read| {
+                    let with = move |customers| Settings { server, ack, read, customers };
+                    Customers::ALL.into_iter().map(with)
+                })
+            })
+        })
+    }
+
+    #[test]
+    fn something_is_said_about_every_check_in_its_order() {
+        let checked: Vec<Property> = CHECKS.iter().map(|(property, _)| *property).collect();
+        for settings in all() {
+            let said: Vec<Property> =
+                settings.guarantees().iter().map(|said| said.property).collect();
+            assert_eq!(said, checked, "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn only_snapshots_promise_to_be_linearizable_and_money_is_always_promised() {
+        for settings in all() {
+            let snapshots = settings.server == Server::Passbook && settings.read == Read::Snapshot;
+            assert_eq!(settings.promises(Property::Linearizable), snapshots, "{settings:?}");
+            assert!(settings.promises(Property::Conservation));
+            assert!(settings.promises(Property::Overdraft));
+        }
+    }
+
+    #[test]
+    fn a_server_is_called_as_its_scheme() {
+        let broadcast = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
+        for scheme in [Scheme::Passbook, broadcast] {
+            assert_eq!(Server::from(scheme).name(), scheme.name());
+        }
+    }
+
+    #[test]
+    fn a_local_read_shows_ones_own_writes_where_all_acknowledge_and_an_order_nowhere() {
+        for settings in all().filter(|settings| settings.read == Read::Local) {
+            let (by_all, alone) = (settings.ack == Ack::All, settings.customers == Customers::One);
+            assert_eq!(settings.promises(Property::ReadYourWrites), by_all, "{settings:?}");
+            assert_eq!(settings.promises(Property::Sequential), by_all && alone, "{settings:?}");
+            assert!(!settings.promises(Property::MonotonicReads), "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn writes_keep_their_order_whatever_a_read_shows() {
+        let settings = Settings {
+            server: Server::Passbook,
+            ack: Ack::Local,
+            read: Read::Local,
+            customers: Customers::Many,
+        };
+        assert!(settings.promises(Property::MonotonicWrites));
+        assert!(settings.promises(Property::Causal));
+    }
+}

@@ -1,0 +1,136 @@
+//! What a balance without a version may be: bounds from the instants at which writes began and were answered.
+
+use super::Facts;
+use crate::bank::{Outcome, WriteKind};
+use crate::check::Finding;
+
+/// Money that went in and out, both counted upwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) into: i128,
+    pub(super) out: i128,
+}
+
+impl Moved {
+    pub(super) fn add(&mut self, kind: WriteKind, amount: i128) {
+        match kind {
+            WriteKind::Deposit => self.into += amount,
+            WriteKind::Withdraw => self.out += amount,
+        }
+    }
+
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self { into: self.into - other.into, out: self.out - other.out }
+    }
+}
+
+/// What had been moved by when. Sound for rejection: a read holds at least what was acknowledged before it
+/// began, and at most what began before it ended. Sorting costs n log n.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    begun: Vec<(u64, Moved)>,
+    acknowledged: Vec<(u64, Moved)>,
+}
+
+impl Bounds {
+    /// Nothing is collected where every balance has a version.
+    pub(super) fn of(facts: &Facts<'_>) -> Self {
+        let bare = |call: &super::Call<'_>| call.balance.is_some() && call.version.is_none();
+        if !facts.calls().any(|(_, call)| bare(&call)) {
+            return Self { begun: Vec::new(), acknowledged: Vec::new() };
+        }
+        let (mut begun, mut acknowledged) = (Vec::new(), Vec::new());
+        for (_, call) in facts.calls() {
+            let Some(write) = call.write() else { continue };
+            let mut moved = Moved::default();
+            moved.add(write.kind, write.amount.minor_units().into());
+            match call.outcome {
+                Outcome::Rejected(_) => continue,
+                Outcome::Ok => acknowledged.extend(call.completed.map(|at| (at, moved))),
+                Outcome::Unknown => {}
+            }
+            begun.push((call.invoked, moved));
+        }
+        Self { begun: summed(begun), acknowledged: summed(acknowledged) }
+    }
+
+    /// By writes that were sent no later than at `instant`, and not refused.
+    pub(super) fn begun(&self, instant: u64) -> Moved {
+        until(&self.begun, |at| at <= instant)
+    }
+
+    /// By writes that were acknowledged before `instant`.
+    pub(super) fn acknowledged(&self, instant: u64) -> Moved {
+        until(&self.acknowledged, |at| at < instant)
+    }
+}
+
+fn summed(mut moves: Vec<(u64, Moved)>) -> Vec<(u64, Moved)> {
+    moves.sort_unstable_by_key(|(at, _)| *at);
+    let mut sum = Moved::default();
+    for (_, moved) in &mut moves {
+        sum.into += moved.into;
+        sum.out += moved.out;
+        *moved = sum;
+    }
+    moves
+}
+
+fn until(moves: &[(u64, Moved)], counts: impl Fn(u64) -> bool) -> Moved {
+    let count = moves.partition_point(|(at, _)| counts(*at));
+    count.checked_sub(1).map_or_else(Moved::default, |last| moves[last].1)
+}
+
+/// How balances without versions compare with their bounds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Judgement {
+    shown: u64,
+    narrowest: Option<i128>,
+    widest: i128,
+}
+
+impl Judgement {
+    pub(super) fn judge(
+        &mut self,
+        facts: &Facts<'_>,
+        finding: &mut Finding,
+        place: usize,
+        shown: i128,
+        (least, most): (i128, i128),
+    ) {
+        self.shown += 1;
+        let wide = most - least;
+        self.narrowest = Some(self.narrowest.map_or(wide, |narrowest| narrowest.min(wide)));
+        self.widest = self.widest.max(wide);
+        // What is missing of the history may have moved any amount.
+        if facts.case.history.is_complete() && !(least..=most).contains(&shown) {
+            finding.violate_with(|| {
+                let story = format!(
+                    "{} was shown {shown}; it must be {least} to {most}, whatever was on its way",
+                    facts.words(place)
+                );
+                (vec![facts.name(place)], story)
+            });
+        }
+    }
+
+    /// For a note that goes on.
+    pub(super) fn note(&self) -> String {
+        match self.narrowest {
+            None => String::new(),
+            Some(_) if self.widest == 0 => format!("; {} without a version are exact", self.shown),
+            Some(narrowest) => format!(
+                "; {} without a version are within their bounds, which are {narrowest} wide or more",
+                self.shown
+            ),
+        }
+    }
+
+    /// Bounds that are wider than one value prove nothing.
+    pub(super) fn close(&self, finding: &mut Finding) {
+        if self.widest > 0 {
+            let note = finding.note.clone();
+            finding.cannot_tell(format!("{note}; a balance alone does not say more"));
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! What customers saw of a whole run, in little memory.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+use crate::bank::{
+    BranchId, CustomerId, Member, Money, Operation, Outcome, RequestId, Seq, SessionId, Write,
+    WriteKind,
+};
+
+/// Stands for an index that there is not.
+pub(super) const NONE: u32 = u32::MAX;
+/// Stands for an instant that never came.
+const NEVER: u64 = u64::MAX;
+
+/// One operation as its customer saw it. Instants are nanoseconds from the run's start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call<'a> {
+    /// In which session.
+    pub session: SessionId,
+    /// Whose session that is.
+    pub customer: CustomerId,
+    /// The how-manieth request of the session: rises with each.
+    pub number: u64,
+    /// The attempt whose answer was taken, from 1.
+    pub attempt: u32,
+    /// What was asked.
+    pub operation: Operation,
+    /// Which branch was asked.
+    pub branch: BranchId,
+    /// When it was first sent.
+    pub invoked: u64,
+    /// When the answer came; nothing if none did.
+    pub completed: Option<u64>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// For an accepted write, its place in the branch's log, where the answer told it.
+    pub seq: Option<Seq>,
+    /// What the answer was made from: how much of each branch's log, by member.
+    pub version: Option<&'a [u64]>,
+    /// The balance in the answer.
+    pub balance: Option<Money>,
+    /// The trace that shows it, if one was made.
+    pub trace: Option<u128>,
+}
+
+impl Call<'_> {
+    /// Its name at branches.
+    pub const fn request(&self) -> RequestId {
+        RequestId { session: self.session, number: self.number }
+    }
+
+    /// What it writes, if it does.
+    pub const fn write(&self) -> Option<Write> {
+        match self.operation {
+            Operation::Write(write) => Some(write),
+            Operation::Query => None,
+        }
+    }
+}
+
+/// A call that cannot belong to the history.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Unfit {
+    /// The branch is not one of the run's.
+    #[error("branch {0} is not one of the run's branches")]
+    Branch(BranchId),
+    /// The version speaks of more or fewer branches than there are.
+    #[error("the version speaks of {found} branches; there are {expected}")]
+    Version {
+        /// How many it speaks of.
+        found: usize,
+        /// How many there are.
+        expected: usize,
+    },
+    /// A session counts upwards.
+    #[error("request {number} of session {:x} comes after request {before} of it; a session counts upwards", .session.0)]
+    Order {
+        /// Which session.
+        session: SessionId,
+        /// The request's number.
+        number: u64,
+        /// That of the one before.
+        before: u64,
+    },
+    /// A session is one customer's.
+    #[error("session {:x} is of customer {before} and of customer {customer}", .session.0)]
+    Customer {
+        /// Which session.
+        session: SessionId,
+        /// Whose this call is.
+        customer: CustomerId,
+        /// Whose those before were.
+        before: CustomerId,
+    },
+    /// An answer comes after its question.
+    #[error("it was answered at {completed} ns, before it was asked at {invoked} ns")]
+    Backwards {
+        /// When it was asked.
+        invoked: u64,
+        /// When it was answered.
+        completed: u64,
+    },
+    /// More than can be counted.
+    #[error("there are more than 4,294,967,294 entries")]
+    TooMany,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    id: SessionId,
+    customer: CustomerId,
+    last: u64,
+}
+
+/// A call as it is kept.
+#[derive(Clone, Copy, Debug)]
+struct Compact {
+    number: u64,
+    amount: Money,
+    invoked: u64,
+    completed: u64,
+    seq: Seq,
+    balance: Money,
+    session: u32,
+    version: u32,
+    attempt: u32,
+    branch: Member,
+    kind: Option<WriteKind>,
+    outcome: Outcome,
+    has_balance: bool,
+    has_trace: bool,
+}
+
+/// All calls of a run. Those of one session are in their order; sessions may be mixed in any way.
+#[derive(Clone, Debug)]
+pub struct History {
+    branches: Vec<BranchId>,
+    sessions: Vec<Session>,
+    places: HashMap<SessionId, u32>,
+    calls: Vec<Compact>,
+    versions: Vec<u64>,
+    /// By place of the call.
+    traces: Vec<(u32, u128)>,
+    complete: bool,
+}
+
+impl History {
+    /// An empty history of a run on `branches`.
+    pub fn new(branches: impl IntoIterator<Item = BranchId>) -> Self {
+        let mut branches: Vec<BranchId> = branches.into_iter().collect();
+        branches.sort_unstable();
+        branches.dedup();
+        Self {
+            branches,
+            sessions: Vec::new(),
+            places: HashMap::new(),
+            calls: Vec::new(),
+            versions: Vec::new(),
+            traces: Vec::new(),
+            complete: true,
+        }
+    }
+
+    /// Takes in a call.
+    pub fn push(&mut self, call: &Call<'_>) -> Result<(), Unfit> {
+        let branch = self.member(call.branch).ok_or(Unfit::Branch(call.branch))?;
+        let place = index(self.calls.len())?;
+        if let Some(completed) = call.completed.filter(|completed| *completed < call.invoked) {
+            return Err(Unfit::Backwards { invoked: call.invoked, completed });
+        }
+        if let Some(version) = call.version.filter(|v| v.len() != self.branches.len()) {
+            return Err(Unfit::Version { found: version.len(), expected: self.branches.len() });
+        }
+        let session = self.enter(call)?;
+        let version = match call.version {
+            None => NONE,
+            Some(version) => {
+                let slot = index(self.versions.len() / self.branches.len().max(1))?;
+                self.versions.extend_from_slice(version);
+                slot
+            }
+        };
+        if let Some(trace) = call.trace {
+            self.traces.push((place, trace));
+        }
+        self.calls.push(Compact {
+            number: call.number,
+            amount: call.write().map_or(Money::ZERO, |write| write.amount),
+            invoked: call.invoked,
+            completed: call.completed.unwrap_or(NEVER),
+            seq: call.seq.unwrap_or(Seq::ZERO),
+            balance: call.balance.unwrap_or(Money::ZERO),
+            session,
+            version,
+            attempt: call.attempt,
+            branch,
+            kind: call.write().map(|write| write.kind),
+            outcome: call.outcome,
+            has_balance: call.balance.is_some(),
+            has_trace: call.trace.is_some(),
+        });
+        Ok(())
+    }
+
+    fn enter(&mut self, call: &Call<'_>) -> Result<u32, Unfit> {
+        let Call { session: id, customer, number, .. } = *call;
+        let place = if let Some(place) = self.places.get(&id) {
+            *place
+        } else {
+            let place = index(self.sessions.len())?;
+            self.places.insert(id, place);
+            self.sessions.push(Session { id, customer, last: 0 });
+            place
+        };
+        let session = &mut self.sessions[at(place)];
+        if session.customer != customer {
+            return Err(Unfit::Customer { session: id, customer, before: session.customer });
+        }
+        if number <= session.last {
+            return Err(Unfit::Order { session: id, number, before: session.last });
+        }
+        session.last = number;
+        Ok(place)
+    }
+
+    /// Something is missing of it: recording was bounded, or the file ends too early.
+    pub const fn cut(&mut self) {
+        self.complete = false;
+    }
+
+    /// Whether every operation of the run is in it.
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The run's branches, in the order of members.
+    pub fn branches(&self) -> &[BranchId] {
+        &self.branches
+    }
+
+    /// The place of a branch among all.
+    pub fn member(&self, branch: BranchId) -> Option<Member> {
+        let place = self.branches.binary_search(&branch).ok()?;
+        u16::try_from(place).ok().map(Member)
+    }
+
+    /// How many calls there are.
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// How many sessions there are.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// The session of this name, by its place.
+    pub(super) fn session_named(&self, session: SessionId) -> Option<usize> {
+        self.places.get(&session).copied().map(at)
+    }
+
+    /// The place of the session of the call at `place`.
+    pub(super) fn session_of(&self, place: usize) -> usize {
+        at(self.calls[place].session)
+    }
+
+    /// The number of the call at `place` in its session.
+    pub(super) fn number_of(&self, place: usize) -> u64 {
+        self.calls[place].number
+    }
+
+    /// Where the branch that was asked stands among all.
+    pub(super) fn member_of(&self, place: usize) -> usize {
+        self.calls[place].branch.index()
+    }
+
+    /// The call at `place`, which is less than [`History::len`].
+    pub fn call(&self, place: usize) -> Call<'_> {
+        let kept = &self.calls[place];
+        let session = &self.sessions[at(kept.session)];
+        let operation = match kept.kind {
+            None => Operation::Query,
+            Some(kind) => Operation::Write(Write { kind, amount: kept.amount }),
+        };
+        Call {
+            session: session.id,
+            customer: session.customer,
+            number: kept.number,
+            attempt: kept.attempt,
+            operation,
+            branch: self.branches[kept.branch.index()],
+            invoked: kept.invoked,
+            completed: (kept.completed != NEVER).then_some(kept.completed),
+            outcome: kept.outcome,
+            seq: (kept.seq != Seq::ZERO).then_some(kept.seq),
+            version: self.slot(kept.version),
+            balance: kept.has_balance.then_some(kept.balance),
+            trace: if kept.has_trace { self.trace(place) } else { None },
+        }
+    }
+
+    /// All calls, in the order in which they came.
+    pub fn calls(&self) -> impl Iterator<Item = Call<'_>> {
+        (0..self.calls.len()).map(|place| self.call(place))
+    }
+
+    fn slot(&self, slot: u32) -> Option<&[u64]> {
+        let width = self.branches.len();
+        (slot != NONE).then(|| &self.versions[at(slot) * width..][..width])
+    }
+
+    fn trace(&self, place: usize) -> Option<u128> {
+        let found = self.traces.binary_search_by_key(&place, |(place, _)| at(*place)).ok()?;
+        Some(self.traces[found].1)
+    }
+}
+
+/// An index as it is kept.
+pub(super) fn index(value: usize) -> Result<u32, Unfit> {
+    u32::try_from(value).ok().filter(|value| *value != NONE).ok_or(Unfit::TooMany)
+}
+
+/// An index as it is used. There is no platform of ours with less than 32 bits.
+pub(super) fn at(kept: u32) -> usize {
+    usize::try_from(kept).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(number: u64) -> Call<'static> {
+        Call {
+            session: SessionId(7),
+            customer: CustomerId(1),
+            number,
+            attempt: 2,
+            operation: Operation::withdraw(30),
+            branch: BranchId(9),
+            invoked: 10,
+            completed: Some(20),
+            outcome: Outcome::Ok,
+            seq: Some(Seq(3)),
+            version: Some(&[1, 3]),
+            balance: Some(Money::new(-4)),
+            trace: Some(77),
+        }
+    }
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let mut history = History::new([9, 4].map(BranchId));
+        let bare = Call {
+            operation: Operation::Query,
+            completed: None,
+            outcome: Outcome::Unknown,
+            seq: None,
+            version: None,
+            balance: None,
+            trace: None,
+            ..call(2)
+        };
+        for call in [call(1), bare, call(5)] {
+            assert_eq!(history.push(&call), Ok(()));
+        }
+        let kept: Vec<Call<'_>> = history.calls().collect();
+        assert_eq!(kept, [call(1), bare, call(5)]);
+        assert_eq!(history.member(BranchId(9)), Some(Member(1)));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_and_not_taken() {
+        let mut history = History::new([4, 9].map(BranchId));
+        assert_eq!(history.push(&call(2)), Ok(()));
+        let wrong = [
+            Call { branch: BranchId(5), ..call(3) },
+            Call { version: Some(&[1]), ..call(3) },
+            Call { completed: Some(9), ..call(3) },
+            Call { customer: CustomerId(2), ..call(3) },
+            call(2),
+        ];
+        for call in wrong {
+            assert!(history.push(&call).is_err(), "{call:?}");
+        }
+        assert_eq!(history.len(), 1);
+    }
+}

@@ -1,0 +1,228 @@
+//! Short runs for the tests of the properties.
+
+use super::{CHECKS, Call, Case, Facts, FinalState, History, Ledgers, Logged};
+use crate::bank::{
+    BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Seq,
+    SessionId, Version,
+};
+use crate::check::{BranchState, Customers, Finding, Property, Server, Settings, Verdict};
+use crate::replicate::{Ack, Read};
+
+/// A run that is written down by hand. Branches are 1, 2, …; a customer has one session.
+#[derive(Clone)]
+pub(in crate::check) struct Scene {
+    pub(in crate::check) settings: Settings,
+    pub(in crate::check) opening: i64,
+    pub(in crate::check) calls: Vec<Call<'static>>,
+    pub(in crate::check) logs: Vec<Vec<Logged<'static>>>,
+    /// Logs that are missing, and logs that may lack their end.
+    pub(in crate::check) lost: Vec<usize>,
+    pub(in crate::check) cut: Vec<usize>,
+    pub(in crate::check) complete: bool,
+    pub(in crate::check) finals: Option<Vec<FinalState>>,
+}
+
+/// An answered call of `customer` at `branch`, from `at.0` to `at.1` milliseconds.
+pub(in crate::check) fn ok(
+    customer: u64,
+    operation: Operation,
+    branch: u32,
+    at: (u64, u64),
+) -> Call<'static> {
+    Call {
+        session: SessionId(customer * 100),
+        customer: CustomerId(customer),
+        number: 0,
+        attempt: 1,
+        operation,
+        branch: BranchId(branch),
+        invoked: at.0 * 1_000_000,
+        completed: Some(at.1 * 1_000_000),
+        outcome: Outcome::Ok,
+        seq: None,
+        version: None,
+        balance: None,
+        trace: None,
+    }
+}
+
+/// The same, refused for insufficient funds.
+pub(in crate::check) fn refused(
+    customer: u64,
+    operation: Operation,
+    branch: u32,
+    at: (u64, u64),
+) -> Call<'static> {
+    let outcome = Outcome::Rejected(Rejection::InsufficientFunds);
+    Call { outcome, ..ok(customer, operation, branch, at) }
+}
+
+/// The same, never answered.
+pub(in crate::check) fn unanswered(
+    customer: u64,
+    operation: Operation,
+    branch: u32,
+    at: u64,
+) -> Call<'static> {
+    Call { outcome: Outcome::Unknown, completed: None, ..ok(customer, operation, branch, (at, at)) }
+}
+
+impl Call<'static> {
+    pub(in crate::check) fn entry(self, seq: u64) -> Self {
+        Self { seq: Some(Seq(seq)), ..self }
+    }
+
+    pub(in crate::check) fn shows(self, version: &'static [u64], balance: i64) -> Self {
+        Self { version: Some(version), balance: Some(Money::new(balance)), ..self }
+    }
+}
+
+/// An entry for request `number` of `customer`, made upon `version`.
+pub(in crate::check) fn logged(
+    seq: u64,
+    entry: Entry,
+    (customer, number): (u64, u64),
+    version: &'static [u64],
+) -> Logged<'static> {
+    let request = Some(RequestId { session: SessionId(customer * 100), number });
+    Logged { seq: Seq(seq), entry, request, version: Some(version) }
+}
+
+pub(in crate::check) fn granted(
+    seq: u64,
+    to: u16,
+    amount: i64,
+    version: &'static [u64],
+) -> Logged<'static> {
+    let entry = Entry::Grant { to: Member(to), amount: Money::new(amount) };
+    Logged { seq: Seq(seq), entry, request: None, version: Some(version) }
+}
+
+pub(in crate::check) const fn paid_in(amount: i64) -> Entry {
+    Entry::Deposit(Money::new(amount))
+}
+
+pub(in crate::check) const fn paid_out(amount: i64) -> Entry {
+    Entry::Withdraw(Money::new(amount))
+}
+
+impl Scene {
+    pub(in crate::check) fn new(opening: i64, branches: usize) -> Self {
+        Self {
+            settings: Settings {
+                server: Server::Passbook,
+                ack: Ack::All,
+                read: Read::Session,
+                customers: Customers::Many,
+            },
+            opening,
+            calls: Vec::new(),
+            logs: vec![Vec::new(); branches],
+            lost: Vec::new(),
+            cut: Vec::new(),
+            complete: true,
+            finals: None,
+        }
+    }
+
+    /// Two branches and two customers; nothing is wrong.
+    pub(in crate::check) fn healthy() -> Self {
+        let mut scene = Self::new(100, 2);
+        scene.calls = vec![
+            ok(1, Operation::deposit(50), 1, (0, 2)).entry(1).shows(&[1, 0], 150),
+            ok(1, Operation::Query, 2, (3, 4)).shows(&[1, 0], 150),
+            ok(2, Operation::Query, 2, (3, 5)).shows(&[1, 0], 150),
+            ok(2, Operation::withdraw(20), 2, (6, 8)).entry(1).shows(&[1, 1], 130),
+            ok(2, Operation::Query, 1, (9, 10)).shows(&[1, 1], 130),
+            refused(1, Operation::withdraw(500), 1, (11, 12)).shows(&[1, 1], 130),
+        ];
+        scene.logs[0] = vec![logged(1, paid_in(50), (1, 1), &[0, 0])];
+        scene.logs[1] = vec![logged(1, paid_out(20), (2, 2), &[1, 0])];
+        scene
+    }
+
+    /// Numbers the calls of each session, and hands the run to `then`.
+    pub(in crate::check) fn with<T>(&self, then: impl FnOnce(&Case<'_>) -> T) -> T {
+        let branches: Vec<BranchId> = (1..).take(self.logs.len()).map(BranchId).collect();
+        let mut history = History::new(branches.iter().copied());
+        for (place, call) in self.calls.iter().enumerate() {
+            let before = self.calls[..place].iter();
+            let number = 1 + before.filter(|other| other.session == call.session).count();
+            let number = u64::try_from(number).expect("few");
+            history.push(&Call { number, ..*call }).expect("a call that fits");
+        }
+        if !self.complete {
+            history.cut();
+        }
+        let ledgers = self.ledgers();
+        let finals = self.finals.clone().unwrap_or_else(|| self.settled(&branches));
+        let opening = Money::new(self.opening);
+        let settings = self.settings;
+        then(&Case { settings, opening, history: &history, ledgers: &ledgers, finals: &finals })
+    }
+
+    fn ledgers(&self) -> Ledgers {
+        let mut ledgers = Ledgers::missing(self.logs.len());
+        for (member, log) in (0..).map(Member).zip(&self.logs) {
+            if self.lost.contains(&member.index()) {
+                continue;
+            }
+            for logged in log {
+                ledgers.push(member, logged).expect("a branch").expect("an entry that fits");
+            }
+            ledgers.whole(member);
+            if self.cut.contains(&member.index()) {
+                ledgers.cut(member);
+            }
+        }
+        ledgers
+    }
+
+    /// What branches hold if all of them know all logs.
+    pub(in crate::check) fn settled(&self, branches: &[BranchId]) -> Vec<FinalState> {
+        let entries = self.logs.iter().flatten();
+        let net: i128 = entries.map(|logged| super::facts::change(logged.entry)).sum();
+        let balance = i64::try_from(net).expect("small") + self.opening;
+        let seqs = self.logs.iter().map(|log| Seq(u64::try_from(log.len()).expect("few")));
+        let version: Version = seqs.collect();
+        let state = |branch: &BranchId| BranchState {
+            branch: *branch,
+            balance: Money::new(balance),
+            lowest_balance: Some(Money::new(balance.min(self.opening))),
+            settled: true,
+        };
+        let last = |branch| FinalState { state: state(branch), version: Some(version.clone()) };
+        branches.iter().map(last).collect()
+    }
+
+    pub(in crate::check) fn judge(&self, property: Property) -> Finding {
+        let check = CHECKS.iter().find(|(name, _)| *name == property).expect("a check").1;
+        self.with(|case| {
+            let facts = Facts::of(*case);
+            let mut finding = check(&facts);
+            facts.name_operations(&mut finding);
+            finding
+        })
+    }
+
+    pub(in crate::check) fn verdict(&self, property: Property) -> Verdict {
+        self.judge(property).verdict
+    }
+
+    /// It fails with a story that has `words` in it, and that names the operation `(customer, number)`.
+    pub(in crate::check) fn fails(&self, property: Property, operation: (u64, u64), words: &str) {
+        let finding = self.judge(property);
+        assert_eq!(finding.verdict, Verdict::Fail, "{finding:?}");
+        let violation = &finding.violations[0];
+        assert!(violation.story.contains(words), "{}", violation.story);
+        let (customer, number) = operation;
+        assert_eq!(violation.operation(), Some((CustomerId(customer), number)), "{violation:?}");
+    }
+
+    /// Nothing is proved, and the note has `words` in it.
+    pub(in crate::check) fn is_unknown(&self, property: Property, words: &str) {
+        let finding = self.judge(property);
+        assert_eq!(finding.verdict, Verdict::Unknown, "{finding:?}");
+        assert!(finding.note.contains(words), "{}", finding.note);
+    }
+}

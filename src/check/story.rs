@@ -1,0 +1,111 @@
+//! A violation as a short story: who did what, when, at which branch, and why that cannot be.
+
+use super::{Call, Case, Finding, Violation};
+use crate::bank::Outcome;
+
+/// More operations than this are not told.
+const TOLD_MAX: usize = 5;
+
+/// Tells a violation of what `finding` is about, in three to eight lines. Times are milliseconds from the start.
+pub fn story(case: &Case<'_>, finding: &Finding, violation: &Violation) -> Vec<String> {
+    let mut lines = vec![format!("{} does not hold:", finding.property.name())];
+    let mut calls: Vec<Call<'_>> = violation
+        .operations
+        .iter()
+        .filter_map(|named| named.place)
+        .filter(|place| *place < case.history.len())
+        .map(|place| case.history.call(place))
+        .collect();
+    calls.sort_by_key(|call| call.invoked);
+    for call in calls.iter().take(TOLD_MAX) {
+        lines.push(asked(call));
+    }
+    if calls.is_empty() {
+        let opening = case.opening;
+        let branches = case.history.branches().len();
+        lines.push(format!("the account was opened with {opening} at {branches} branches"));
+    }
+    lines.push(format!("that cannot be: {}", violation.story));
+    lines
+}
+
+fn asked(call: &Call<'_>) -> String {
+    let Call { customer, number, operation, branch, .. } = call;
+    let again = match call.attempt {
+        0 | 1 => String::new(),
+        attempt => format!(", at attempt {attempt}"),
+    };
+    let asks = format!(
+        "at {} customer {customer} asks branch {branch} to {operation} (request {number})",
+        millis(call.invoked)
+    );
+    let asks = asks.replace(" to query ", " for the balance ");
+    match call.completed {
+        Some(completed) => {
+            let answer = answer(call);
+            format!("{asks}, and is answered at {}{again}: {answer}", millis(completed))
+        }
+        None => format!("{asks}, and is never answered{again}"),
+    }
+}
+
+fn answer(call: &Call<'_>) -> String {
+    let outcome = match call.outcome {
+        Outcome::Ok => "ok".to_owned(),
+        Outcome::Rejected(reason) => format!("refused, {}", reason.name()),
+        Outcome::Unknown => "that nothing is known".to_owned(),
+    };
+    let seqs = |version: &[u64]| {
+        let seqs: Vec<String> = version.iter().map(ToString::to_string).collect();
+        format!(", showing [{}]", seqs.join(" "))
+    };
+    let said = [
+        Some(outcome),
+        call.seq.map(|seq| format!(", entry {seq} of its log")),
+        call.balance.map(|balance| format!(", balance {balance}")),
+        call.version.map(seqs),
+        call.trace.map(|trace| format!(" (trace {trace:032x})")),
+    ];
+    said.into_iter().flatten().collect()
+}
+
+/// An instant in words.
+pub(super) fn millis(nanoseconds: u64) -> String {
+    format!("{}.{:03} ms", nanoseconds / 1_000_000, nanoseconds / 1_000 % 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Property;
+    use crate::check::recorded::scene::Scene;
+
+    #[test]
+    fn a_counterexample_tells_who_did_what_when_and_why_that_cannot_be() {
+        let mut scene = Scene::healthy();
+        scene.calls[1] = scene.calls[1].shows(&[0, 0], 100);
+        scene.calls[1].trace = Some(0xabc);
+        let finding = scene.judge(Property::ReadYourWrites);
+        let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
+        assert_eq!(
+            told,
+            [
+                "read your writes does not hold:",
+                "at 0.000 ms customer 1 asks branch 1 to deposit 50 (request 1), and is answered at 2.000 ms: ok, entry 1 of its log, balance 150, showing [1 0]",
+                "at 3.000 ms customer 1 asks branch 2 for the balance (request 2), and is answered at 4.000 ms: ok, balance 100, showing [0 0] (trace 00000000000000000000000000000abc)",
+                "that cannot be: operation 2 of customer 1 (query at branch 2) was shown 0 entries of branch 1; 1 had to be known there since operation 1 of customer 1 (deposit 50 at branch 1)",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_no_operation_shows_is_told_as_well() {
+        let mut scene = Scene::healthy();
+        let mut finals = scene.with(|case| case.finals.to_vec());
+        finals[1].state.balance = crate::bank::Money::new(1);
+        scene.finals = Some(finals);
+        let finding = scene.judge(Property::Convergence);
+        let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
+        assert_eq!(told.len(), 3, "{told:?}");
+    }
+}

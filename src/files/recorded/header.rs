@@ -1,0 +1,86 @@
+//! The first line of a recorded file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bank::{BranchId, Money};
+use crate::check::{Customers, Server, Settings};
+use crate::replicate::{Ack, Read};
+
+/// The version of the format. Fields may be added; one that is renamed or removed raises it.
+const SCHEMA: u32 = 1;
+
+/// What a run was set to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What the account held at the start.
+    pub opening: Money,
+    /// All branches, ascending.
+    pub branches: Vec<BranchId>,
+    /// What promises depend on.
+    pub settings: Settings,
+}
+
+/// As the file has it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct HeaderLine {
+    schema: u32,
+    file: String,
+    opening_balance: i64,
+    branches: Vec<u32>,
+    replication: String,
+    ack: String,
+    read: String,
+    customers: String,
+}
+
+impl HeaderLine {
+    pub(super) fn of(header: &Header, file: &str) -> Self {
+        let Settings { server, ack, read, customers } = header.settings;
+        Self {
+            schema: SCHEMA,
+            file: file.to_owned(),
+            opening_balance: header.opening.minor_units(),
+            branches: header.branches.iter().map(|branch| branch.0).collect(),
+            replication: server.name().to_owned(),
+            ack: ack.name().to_owned(),
+            read: read.name().to_owned(),
+            customers: customers.name().to_owned(),
+        }
+    }
+
+    /// What it means, or what is wrong with it.
+    pub(super) fn header(&self, file: &str) -> Result<Header, String> {
+        if self.schema != SCHEMA {
+            let found = self.schema;
+            return Err(format!("schema {found}; this version reads schema {SCHEMA}"));
+        }
+        if self.file != file {
+            return Err(format!("this is a {:?} file; expected {file:?}", self.file));
+        }
+        let mut branches: Vec<BranchId> = self.branches.iter().copied().map(BranchId).collect();
+        branches.sort_unstable();
+        branches.dedup();
+        if branches.is_empty() || branches.len() != self.branches.len() {
+            return Err("expected each branch once in \"branches\", and at least one".to_owned());
+        }
+        let settings = Settings {
+            server: named(Server::ALL, Server::name, "replication", &self.replication)?,
+            ack: named(Ack::ALL, Ack::name, "ack", &self.ack)?,
+            read: named(Read::ALL, Read::name, "read", &self.read)?,
+            customers: named(Customers::ALL, Customers::name, "customers", &self.customers)?,
+        };
+        Ok(Header { opening: Money::new(self.opening_balance), branches, settings })
+    }
+}
+
+fn named<T: Copy, const N: usize>(
+    all: [T; N],
+    name: impl Fn(T) -> &'static str,
+    field: &str,
+    text: &str,
+) -> Result<T, String> {
+    all.into_iter().find(|one| name(*one) == text).ok_or_else(|| {
+        let known: Vec<&str> = all.into_iter().map(name).collect();
+        format!("{field:?} is {text:?}; expected one of {}", known.join(", "))
+    })
+}

@@ -1,0 +1,103 @@
+//! Lines of a recorded run: read one by one, with the number of each.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// A longer line is not one of ours.
+const LINE_MAX: usize = 1 << 20;
+
+/// A recorded file that cannot be judged.
+#[derive(Debug, Error)]
+pub enum RecordedError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A line is not valid.
+    #[error("{}:{line}: {message}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+        /// What is wrong, and what was expected.
+        message: String,
+    },
+}
+
+impl RecordedError {
+    pub(super) fn at(path: &Path, line: u64, message: impl Into<String>) -> Self {
+        Self::Line { path: path.to_owned(), line, message: message.into() }
+    }
+}
+
+pub(super) fn open(path: &Path) -> Result<BufReader<File>, RecordedError> {
+    let unreadable = |source| RecordedError::Unreadable { path: path.to_owned(), source };
+    File::open(path).map(|file| BufReader::with_capacity(1 << 16, file)).map_err(unreadable)
+}
+
+/// A file, line by line.
+pub(super) struct Lines<'a, R> {
+    path: &'a Path,
+    from: R,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl<'a, R: BufRead> Lines<'a, R> {
+    pub(super) const fn new(path: &'a Path, from: R) -> Self {
+        Self { path, from, line: Vec::new(), number: 0 }
+    }
+
+    /// Goes on to the next line. A last one without its line feed is cut, and counts as none.
+    pub(super) fn advance(&mut self) -> Result<bool, RecordedError> {
+        self.line.clear();
+        self.number += 1;
+        let most = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
+        let unreadable = |source| RecordedError::Unreadable { path: self.path.to_owned(), source };
+        let mut limited = io::Read::take(&mut self.from, most);
+        let length = limited.read_until(b'\n', &mut self.line).map_err(unreadable)?;
+        if length == LINE_MAX && self.line.last() != Some(&b'\n') {
+            return Err(self.wrong(format!("the line is longer than {LINE_MAX} bytes")));
+        }
+        Ok(self.line.last() == Some(&b'\n'))
+    }
+
+    /// The line as what it must be.
+    pub(super) fn parse<'l, T: Deserialize<'l>>(&'l self, what: &str) -> Result<T, RecordedError> {
+        serde_json::from_slice(&self.line)
+            .map_err(|error| self.wrong(format!("not {what}: {}", plain(&error))))
+    }
+
+    /// Whether the line begins so: which kind of line it is, without reading all of it.
+    pub(super) fn begins(&self, with: &str) -> bool {
+        self.line.starts_with(with.as_bytes())
+    }
+
+    /// The end was the last line.
+    pub(super) fn nothing_more(&mut self) -> Result<(), RecordedError> {
+        let more = self.advance()? || !self.line.is_empty();
+        if more { Err(self.wrong("expected nothing after the end")) } else { Ok(()) }
+    }
+
+    pub(super) fn wrong(&self, message: impl Into<String>) -> RecordedError {
+        RecordedError::at(self.path, self.number, message)
+    }
+}
+
+/// Without the line, which is always the first of what was parsed.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((message, _)) => format!("{message} (column {})", error.column()),
+        None => text,
+    }
+}
