@@ -101,11 +101,14 @@ impl Passbook {
             return;
         };
         for to in self.others() {
-            if !self.peers[to.index()].is_up() {
+            let here = self.journal.durable().of(to);
+            let peer = &self.peers[to.index()];
+            // Of most logs everybody has everything, and was told so.
+            if !peer.is_up() || peer.told[0] >= here {
                 continue;
             }
             self.holders.clear();
-            self.holders.push(self.journal.durable().of(to));
+            self.holders.push(here);
             for other in self.others().filter(|other| *other != to) {
                 let peer = &self.peers[other.index()];
                 if peer.is_up() {
