@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use loadgen::clusters::Branches;
-use loadgen::customers::{Bank, Crowd, Plan, Recorder, Terms};
+use loadgen::customers::{Bank, Crowd, KindRecord, Plan, Recorder, Terms};
+use loadgen::record::Calls;
 use loadgen::scenario::{
-    ClusterChoice, Mix, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
+    ClusterChoice, Mix, Recording, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
 };
 use passbook::bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
 use passbook::files::Event;
@@ -58,7 +59,17 @@ pub(crate) fn scenario(
         timeout: Duration::from_secs(30),
         trace_sample,
         metrics_listen: None,
+        recording: Recording::All,
+        keep_answers: false,
+        unchecked_ok: false,
         out,
+    }
+}
+
+fn amount(event: &Event) -> i64 {
+    match event.operation {
+        Operation::Write(write) => write.amount.minor_units(),
+        Operation::Query => 0,
     }
 }
 
@@ -85,6 +96,14 @@ impl Deposits {
     pub(crate) fn by_all(&mut self, events: u64) -> Duration {
         let ids = self.branches.ids();
         let synthetic = deposits(0, events);
+        let each = usize::try_from(events).expect("few");
+        let drawn = (1..=CUSTOMERS).map(CustomerId).flat_map(|customer| {
+            synthetic.events(customer, &ids).take(each)
+        });
+        let amounts: i64 = drawn.map(|event| amount(&event)).sum();
+        // As in a run: everything that customers see is recorded.
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let calls = Calls::begin(folder.path(), Recording::All).expect("a spool");
         let plan = Plan {
             addresses: self.branches.addresses.clone(),
             wire: self.scenario.wire,
@@ -93,16 +112,14 @@ impl Deposits {
             trace_sample: self.scenario.trace_sample,
             crowd: Crowd::AtOnce { synthetic, branches: ids },
             recorder: Recorder::new(),
+            calls,
             interrupted: CancellationToken::new(),
         };
         let at_work = plan.start(tokio::sync::watch::Sender::default()).expect("a thread");
         let ran = at_work.ran.blocking_recv().expect("not died").expect("connected");
-        let done = ran.records.iter().flat_map(|record| &record.done);
-        let amounts = done.map(|done| match (done.event.operation, done.answer.outcome) {
-            (Operation::Write(write), Outcome::Ok) => write.amount.minor_units(),
-            other => panic!("a deposit was not acknowledged: {other:?}"),
-        });
-        self.deposited += amounts.sum::<i64>();
+        let KindRecord { live, .. } = ran.recorder.all();
+        assert_eq!((live.rejected, live.unknown), (0, 0), "a deposit was not acknowledged");
+        self.deposited += amounts;
         ran.measured
     }
 
@@ -148,9 +165,9 @@ impl Alone {
             let mut took = Vec::new();
             for number in 1..=calls {
                 let begun = Instant::now();
-                let answer = bank.call(session, CustomerId(1), number, &event, false).await;
+                let called = bank.call(session, CustomerId(1), number, &event, false).await;
                 took.push(begun.elapsed());
-                assert_eq!(answer.outcome, Outcome::Ok);
+                assert_eq!(called.answer.outcome, Outcome::Ok);
                 deposits.deposited += 1;
             }
             took

@@ -1,5 +1,9 @@
 //! What a run leaves behind: recorded off the hot path into spools, and made into files when all has settled.
 
+mod answers;
+mod calls;
 mod spool;
 
+pub use answers::{Answered, Answers, asked};
+pub use calls::{Calls, Performed, Recorded};
 pub use spool::{Spool, Spooled};

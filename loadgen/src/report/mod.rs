@@ -1,17 +1,15 @@
 //! What a run came to: for people, for programs, and as an exit code.
 
 mod metrics;
-mod rejected;
 mod sides;
 mod summary;
 mod text;
-mod unanswered;
 mod waterfall;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use passbook::bank::Money;
+use passbook::bank::{Money, Rejection};
 use passbook::check::{Judged, Verdict};
 use passbook::files::Output;
 use passbook::replicate::{Locking, Read, Scheme};
@@ -20,10 +18,8 @@ use passbook::telemetry::Kept;
 use crate::clusters::Lost;
 use crate::customers::{Kind, KindRecord, Ran};
 use crate::judge::verdict;
+use crate::record::Performed;
 use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
-
-use rejected::Rejected;
-use unanswered::Unanswered;
 
 pub use metrics::families;
 pub use sides::{SideBySide, SideBySideFigures};
@@ -93,8 +89,10 @@ pub struct Report {
     measured: Duration,
     /// By kind, then all together.
     rows: Vec<Row>,
-    unanswered: Unanswered,
-    rejected: Rejected,
+    /// The first operations that were never answered.
+    unanswered: Vec<Performed>,
+    /// How many operations were rejected, by reason.
+    rejections: Vec<(Rejection, u64)>,
     checks: Vec<Judged>,
     waterfall: Option<Waterfall>,
     traces_of_operations: TraceOf,
@@ -150,8 +148,8 @@ impl Report {
             scenario: scenario.clone(),
             measured: ran.measured,
             rows,
-            unanswered: Unanswered::of(&ran.records),
-            rejected: Rejected::of(&ran.records),
+            unanswered: ran.recorder.unanswered().to_vec(),
+            rejections: ran.recorder.rejections().filter(|(_, count)| *count > 0).collect(),
             checks,
             waterfall: Waterfall::slowest_write(&kept.traces),
             traces_of_operations: TraceOf::new(&kept.traces),

@@ -160,7 +160,7 @@ impl Report {
             throughput_per_s: self.throughput_per_s(),
             measured_s: self.measured.as_secs_f64(),
             operations: kinds.map(outcomes).collect(),
-            rejections: self.rejected.by_key(),
+            rejections: self.rejections.iter().map(|(why, count)| (why.key(), *count)).collect(),
             latency: self.rows.iter().map(latency).collect(),
             checks: self.check_records(),
             cluster: ClusterRecord {

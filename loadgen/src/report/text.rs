@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use passbook::bank::Rejection;
 use passbook::check::{Judged, Verdict};
 use passbook::files::{Entry, ResultName};
 use passbook::replicate::Read;
@@ -11,6 +12,7 @@ use passbook::replicate::Read;
 use super::Report;
 use super::summary::stands_out;
 use crate::artifacts;
+use crate::record::Performed;
 use crate::scenario::{ReplayOrder, Stop, Wire, Workload};
 
 /// A duration as people compare them: always in milliseconds, digits by size.
@@ -153,10 +155,14 @@ impl Report {
                 grouped(unknown),
                 humantime::format_duration(self.scenario.timeout),
             );
-            for operation in &self.unanswered.first {
-                let _ = writeln!(text, "        {operation}");
+            for Performed { customer, event, operation, branch, .. } in &self.unanswered {
+                let _ = writeln!(
+                    text,
+                    "        customer {customer}: {operation} at branch {branch} (operation {event})"
+                );
             }
-            let more = self.unanswered.total.saturating_sub(self.unanswered.first.len());
+            let told = u64::try_from(self.unanswered.len()).unwrap_or(u64::MAX);
+            let more = unknown.saturating_sub(told);
             if more > 0 {
                 let _ = writeln!(text, "        … and {more} more");
             }
@@ -165,7 +171,10 @@ impl Report {
 
     /// What the table counts as rejected says nothing of the reasons.
     fn rejections(&self, text: &mut String) {
-        let others: Vec<_> = self.rejected.for_other_reasons().collect();
+        let of_balance =
+            |reason| matches!(reason, Rejection::InsufficientFunds | Rejection::OutOfRange);
+        let others = self.rejections.iter().copied().filter(|(reason, _)| !of_balance(*reason));
+        let others: Vec<_> = others.collect();
         let total: u64 = others.iter().map(|(_, count)| count).sum();
         if total > 0 {
             let were = if total == 1 { "operation was" } else { "operations were" };
