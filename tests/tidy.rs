@@ -36,7 +36,7 @@ const LOADGEN: [(&str, &[&str]); 12] = [
     ("customers", &["scenario"]),
     ("queried", &["scenario", "customers"]),
     ("clusters", &["scenario", "customers", "queried"]),
-    ("judge", &["customers"]),
+    ("judge", &["customers", "artifacts"]),
     ("stages", &["scenario", "customers"]),
     ("report", &["scenario", "customers", "clusters", "judge", "artifacts"]),
     ("foreign", &["report"]),

@@ -133,7 +133,8 @@ impl Recording {
         finals: &'a [FinalState],
     ) -> Case<'a> {
         let opening = Money::new(self.opening);
-        Case { settings: self.settings, opening, rights: None, history, ledgers, finals }
+        let settings = self.settings;
+        Case { settings, edition: None, opening, rights: None, history, ledgers, finals }
     }
 }
 

@@ -5,6 +5,7 @@
 mod conservation;
 mod convergence;
 mod final_balance;
+mod output_file;
 mod overdraft;
 mod possible;
 mod promises;
@@ -20,6 +21,7 @@ use crate::bank::{BranchId, CustomerId, Money, Operation, Outcome};
 pub use conservation::conservation;
 pub use convergence::convergence;
 pub use final_balance::final_balance;
+pub use output_file::{OutputFile, WrittenAnswer};
 pub use overdraft::overdraft;
 pub use promises::{Customers, Edition, Guarantee, Server, Settings};
 pub use read_your_writes::read_your_writes;
@@ -100,6 +102,8 @@ pub enum Property {
     Sequential,
     /// Every query shows the final balance, and some order explains each refusal.
     FinalBalance,
+    /// The file says what customers received.
+    OutputFile,
     /// No acknowledged write is lost or counted twice, no refused one counts.
     Conservation,
     /// After settling, all branches hold the same.
@@ -130,6 +134,7 @@ impl Property {
         match self {
             Self::Sequential => "sequential model",
             Self::FinalBalance => "final balance",
+            Self::OutputFile => "output file",
             Self::Conservation => "conservation",
             Self::Convergence => "convergence",
             Self::Overdraft => "overdraft",

@@ -174,7 +174,9 @@ impl Settings {
                 "a read shows what one branch knows, which may be less than what others were told",
             ),
             // Of an `output.json`, which has no more than balances.
-            (Property::Sequential | Property::FinalBalance, ..) => self.of_balances(property),
+            (Property::Sequential | Property::FinalBalance | Property::OutputFile, ..) => {
+                self.of_balances(property)
+            }
         }
     }
 
@@ -197,6 +199,7 @@ impl Settings {
                 (NO, "customers who ask at once have no order")
             }
             (Property::FinalBalance, ..) => (YES, "queries are asked when all has settled"),
+            (Property::OutputFile, ..) => (YES, "the file is written from what customers received"),
             (Property::Value, ..) => (NO, "a balance does not say which writes it is made from"),
             (Property::Durability, ..) => (NO, "there is no log to find a write in"),
             (

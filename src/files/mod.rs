@@ -1,6 +1,7 @@
 //! The seed systems' files: `input.json` says what to do, `output.json` what everybody received. And
 //! `history.jsonl` and `ledger.jsonl`: a run as it was recorded.
 
+mod answers;
 mod fields;
 mod input;
 mod interpret;
@@ -11,6 +12,7 @@ mod received;
 mod recorded;
 mod write;
 
+pub use answers::read_answers;
 pub use input::{Block, Event, Input, InputError, Warning};
 pub use notation::{Leniency, Node, Parsed, Position, SyntaxError, Value, parse as parse_notation};
 pub use output::{Element, Entry, Notation, Output, OutputError, ResultName, Shape, observe};

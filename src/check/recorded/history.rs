@@ -280,6 +280,12 @@ impl History {
         self.calls[place].number
     }
 
+    /// Whose the call at `place` is, and the how-manieth of that customer.
+    pub(in crate::check) fn asked_as(&self, place: usize) -> (CustomerId, u64) {
+        let kept = &self.calls[place];
+        (self.sessions[at(kept.session)].customer, kept.event)
+    }
+
     /// Where the branch that was asked stands among all.
     pub(super) fn member_of(&self, place: usize) -> usize {
         self.calls[place].branch.index()

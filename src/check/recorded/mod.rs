@@ -8,6 +8,7 @@ mod causal;
 mod conservation;
 mod convergence;
 mod durability;
+mod edition;
 mod facts;
 mod history;
 mod ledgers;
@@ -22,7 +23,7 @@ mod session;
 mod value;
 mod writes_follow_reads;
 
-use super::promises::Settings;
+use super::promises::{Edition, Settings};
 use super::{BranchState, Finding, Property};
 use crate::bank::{Money, Version};
 
@@ -44,6 +45,8 @@ pub struct FinalState {
 pub struct Case<'a> {
     /// What the run was set to.
     pub settings: Settings,
+    /// What the answers must be right as, beside what their versions show.
+    pub edition: Option<Edition>,
     /// What the account held at the start.
     pub opening: Money,
     /// What each branch had the rights to at the start, by member, where the cluster had a past. Otherwise each
@@ -84,16 +87,18 @@ pub const CHECKS: [(Property, Check); 11] = [
     (Property::Linearizable, linearizable::linearizable),
 ];
 
-/// Judges all properties of a run. Time grows with the number of operations times that of branches, and with
+/// Judges all properties of a run, that of its edition first. Time grows with the number of operations times that of branches, and with
 /// the logarithm of the former where operations have to be put in order.
 pub fn judge(case: &Case<'_>) -> Vec<Judged> {
     let facts = Facts::of(*case);
-    let judged = |(property, check): (Property, Check)| {
-        let mut finding = check(&facts);
+    let edition = case.edition.map(|edition| edition::edition(&facts, edition));
+    let findings = edition.into_iter().chain(CHECKS.into_iter().map(|(_, check)| check(&facts)));
+    let judged = |mut finding: Finding| {
         facts.name_operations(&mut finding);
-        Judged { finding, promised: case.settings.promises(property) }
+        let promised = case.settings.promises(finding.property);
+        Judged { finding, promised }
     };
-    CHECKS.into_iter().map(judged).collect()
+    findings.map(judged).collect()
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use crate::bank::{
     BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Seq,
     SessionId, Version,
 };
-use crate::check::{BranchState, Customers, Finding, Property, Server, Settings, Verdict};
+use crate::check::{BranchState, Customers, Edition, Finding, Property, Server, Settings, Verdict};
 use crate::replicate::{Ack, Read};
 
 /// A run that is written down by hand. Branches are 1, 2, …; a customer has one session.
 #[derive(Clone)]
 pub(in crate::check) struct Scene {
     pub(in crate::check) settings: Settings,
+    pub(in crate::check) edition: Option<Edition>,
     pub(in crate::check) opening: i64,
     pub(in crate::check) calls: Vec<Call<'static>>,
     pub(in crate::check) logs: Vec<Vec<Logged<'static>>>,
@@ -117,6 +118,7 @@ impl Scene {
                 read: Read::Session,
                 customers: Customers::Many,
             },
+            edition: None,
             opening,
             calls: Vec::new(),
             logs: vec![Vec::new(); branches],
@@ -163,6 +165,7 @@ impl Scene {
         let settings = self.settings;
         then(&Case {
             settings,
+            edition: self.edition,
             opening,
             rights: self.rights.as_deref(),
             history: &history,

@@ -68,6 +68,7 @@ impl RecordedRun {
     pub fn case(&self) -> Case<'_> {
         Case {
             settings: self.header.settings,
+            edition: self.header.edition,
             opening: self.header.opening,
             rights: self.header.rights.as_deref(),
             history: &self.history,

@@ -1,5 +1,7 @@
 //! The verdict of a run: its `output.json`, read back from disk, against what the branches hold.
 
+mod folder;
+
 use std::path::Path;
 
 use passbook::bank::{Money, Operation, Outcome};
@@ -11,6 +13,8 @@ use passbook::files::{Input, OutputError, observe};
 use passbook::replicate::{Ack, Read};
 
 use crate::customers::Record;
+
+pub use folder::{Counterexample, HISTORY, JudgeError, JudgedRun, LEDGER, judge_folder};
 
 /// What customers did: one after another, or at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
