@@ -16,8 +16,8 @@ use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
 
 use crate::clusters::Lost;
-use crate::customers::{Kind, KindRecord, Ran};
-use crate::judge::verdict;
+use crate::customers::{Kind, KindRecord, Recorder};
+use crate::judge::JudgedRun;
 use crate::record::Performed;
 use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 
@@ -93,7 +93,8 @@ pub struct Report {
     unanswered: Vec<Performed>,
     /// How many operations were rejected, by reason.
     rejections: Vec<(Rejection, u64)>,
-    checks: Vec<Judged>,
+    judged: JudgedRun,
+    unrecorded: Unrecorded,
     waterfall: Option<Waterfall>,
     traces_of_operations: TraceOf,
     traces: TraceCounts,
@@ -119,13 +120,26 @@ pub struct ClusterFacts {
     pub lost: Vec<Lost>,
 }
 
+/// Operations that the gate could not see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// They were left out on purpose.
+    pub left_out: u64,
+    /// The disk was too slow for them.
+    pub lost: u64,
+}
+
 /// Everything a run brought home.
 #[derive(Debug)]
 pub struct Results<'a> {
-    /// What the customers did and measured.
-    pub ran: &'a Ran,
+    /// What was measured.
+    pub recorder: &'a Recorder,
+    /// How long.
+    pub measured: Duration,
     /// What the gate found.
-    pub checks: Vec<Judged>,
+    pub judged: JudgedRun,
+    /// What it could not see.
+    pub unrecorded: Unrecorded,
     /// The traces.
     pub kept: &'a Kept,
     /// The branches.
@@ -139,18 +153,20 @@ pub struct Results<'a> {
 impl Report {
     /// What the results of `scenario` come to.
     pub fn new(scenario: &Scenario, results: Results<'_>) -> Self {
-        let Results { ran, checks, kept, cluster, interrupted, output } = results;
+        let Results { recorder, measured, judged, unrecorded, kept, .. } = results;
+        let Results { cluster, interrupted, output, .. } = results;
         let kinds = Kind::ALL
-            .map(|kind| Row { name: kind.name(), record: ran.recorder.kind(kind).clone() });
+            .map(|kind| Row { name: kind.name(), record: recorder.kind(kind).clone() });
         let mut rows = Vec::from(kinds);
-        rows.push(Row { name: "all", record: ran.recorder.all() });
+        rows.push(Row { name: "all", record: recorder.all() });
         Self {
             scenario: scenario.clone(),
-            measured: ran.measured,
+            measured,
             rows,
-            unanswered: ran.recorder.unanswered().to_vec(),
-            rejections: ran.recorder.rejections().filter(|(_, count)| *count > 0).collect(),
-            checks,
+            unanswered: recorder.unanswered().to_vec(),
+            rejections: recorder.rejections().filter(|(_, count)| *count > 0).collect(),
+            judged,
+            unrecorded,
             waterfall: Waterfall::slowest_write(&kept.traces),
             traces_of_operations: TraceOf::new(&kept.traces),
             traces: TraceCounts {
@@ -175,16 +191,27 @@ impl Report {
     /// The worst verdict on what was promised; of a bank that has lost a branch not everything is known.
     pub fn verdict(&self) -> Verdict {
         let at_best = if self.cluster.lost.is_empty() { Verdict::Pass } else { Verdict::Unknown };
-        verdict(&self.checks).max(at_best)
+        self.judged.verdict().max(at_best)
+    }
+
+    /// Whether operations were not recorded because that was asked for, and nothing else keeps the verdict from
+    /// being known: what was recorded is not wrong, and the rest was not looked at.
+    pub fn is_unchecked(&self) -> bool {
+        self.verdict() == Verdict::Unknown
+            && self.unrecorded.left_out > 0
+            && self.unrecorded.lost == 0
+            && self.cluster.lost.is_empty()
     }
 
     /// What the process is to end with.
     pub fn exit_code(&self) -> ExitCode {
         match self.verdict() {
             Verdict::Fail => ExitCode::Failed,
-            Verdict::Unknown => ExitCode::Unknown,
-            Verdict::Pass if self.interrupted => ExitCode::Interrupted,
-            Verdict::Pass => ExitCode::Passed,
+            Verdict::Unknown if !(self.scenario.unchecked_ok && self.is_unchecked()) => {
+                ExitCode::Unknown
+            }
+            Verdict::Unknown | Verdict::Pass if self.interrupted => ExitCode::Interrupted,
+            Verdict::Unknown | Verdict::Pass => ExitCode::Passed,
         }
     }
 
@@ -195,7 +222,7 @@ impl Report {
 
     /// Every property that was looked at.
     pub fn checks(&self) -> &[Judged] {
-        &self.checks
+        &self.judged.checks
     }
 
     /// Answered operations per second of the measured time.

@@ -191,7 +191,7 @@ impl Report {
 
     fn because(&self) -> Vec<&'static str> {
         let verdict = self.verdict();
-        let promised = self.checks.iter().filter(|check| check.promised);
+        let promised = self.judged.checks.iter().filter(|check| check.promised);
         let worst = promised.filter(|check| check.finding.verdict == verdict);
         let worst = worst.filter(|check| stands_out(check.finding.verdict));
         worst.map(|check| check.finding.property.name()).collect()

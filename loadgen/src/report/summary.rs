@@ -212,7 +212,7 @@ impl Report {
                 })
                 .collect(),
         };
-        self.checks.iter().map(record).collect()
+        self.judged.checks.iter().map(record).collect()
     }
 
     fn workload_record(&self) -> WorkloadRecord {

@@ -227,7 +227,7 @@ impl Report {
 
     /// The checks that are wanted, with what was found first.
     pub(super) fn checks_that(&self, text: &mut String, wanted: impl Fn(&Judged) -> bool) {
-        for Judged { finding, promised } in self.checks.iter().filter(|check| wanted(check)) {
+        for Judged { finding, promised } in self.judged.checks.iter().filter(|check| wanted(check)) {
             let verdict = finding.verdict.name();
             let verdict = if stands_out(finding.verdict) {
                 verdict.to_uppercase()
