@@ -1,6 +1,6 @@
 //! What every customer was answered, as `input.json` and `output.json` have it.
 
-use passbook::bank::{Answer, CustomerId, Operation};
+use passbook::bank::{Answer, CustomerId};
 use passbook::check::History;
 use passbook::files::{Block, Event};
 
@@ -75,7 +75,7 @@ pub fn asked((id, answered): Answered) -> Block {
 mod tests {
     use std::path::Path;
 
-    use passbook::bank::{BranchId, Money, Outcome, SessionId};
+    use passbook::bank::{BranchId, Money, Operation, Outcome, SessionId};
     use passbook::check::Call;
     use passbook::files::Input;
 
