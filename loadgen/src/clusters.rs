@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use passbook::bank::{BranchId, Money};
 use passbook::branch::BranchHandle;
-use passbook::check::BranchState;
+use passbook::check::{BranchState, FinalState};
 use passbook::cluster::{
     Cluster, ClusterError, ClusterSpec, MakeReplica, ProcessCluster, ProcessError, ProcessSpec,
     branch_binary,
@@ -203,14 +203,14 @@ impl Branches {
 
     /// Waits until no propagation is under way anywhere, at most ten seconds, and tells what every
     /// branch holds then. A branch that does not answer is missing.
-    pub async fn settle(&self) -> Vec<BranchState> {
+    pub async fn settle(&self) -> Vec<FinalState> {
         if let Some(queried) = &self.queried {
             return queried.settle().await;
         }
         let begun = Instant::now();
         loop {
             let before = self.states().await;
-            let settled = before.iter().all(|state| state.settled);
+            let settled = before.iter().all(|last| last.state.settled);
             if settled || before.is_empty() || begun.elapsed() >= SETTLE_LIMIT {
                 // One branch may have been read before another's last propagation reached it.
                 return self.states().await;
@@ -241,10 +241,10 @@ impl Branches {
         replies
     }
 
-    async fn states(&self) -> Vec<BranchState> {
-        let mut states: Vec<BranchState> = self.replies().await.iter().map(state).collect();
+    async fn states(&self) -> Vec<FinalState> {
+        let mut states: Vec<FinalState> = self.replies().await.iter().map(state).collect();
         let place =
-            |state: &BranchState| self.addresses.iter().position(|(id, _)| *id == state.branch);
+            |last: &FinalState| self.addresses.iter().position(|(id, _)| *id == last.state.branch);
         states.sort_by_key(place);
         states
     }

@@ -269,7 +269,7 @@ async fn perform(
         all.recorder = ran.recorder;
         all.measured += ran.measured;
         tell(Phase::Settle, looking.borrow().clone());
-        states = branches.settle().await;
+        states = branches.settle().await.into_iter().map(|last| last.state).collect();
     }
     all.records = arrange(&scenario.workload, all.records);
     let frames_after = branches.frames_sent().await;
