@@ -44,7 +44,7 @@ fn shape(operations: usize) -> Shape {
 
 fn header(recording: &Recording) -> Header {
     let (opening, branches) = (Money::new(recording.opening), recording.branches());
-    Header { opening, branches, settings: recording.settings }
+    Header { opening, branches, settings: recording.settings, rights: None, edition: None }
 }
 
 fn history_file(header: &Header, history: &History) -> Vec<u8> {

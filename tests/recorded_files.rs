@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use passbook::bank::Money;
-use passbook::check::{Verdict, judge};
+use passbook::check::{Edition, Verdict, judge};
 use passbook::files::{Header, HistoryWriter, LedgerWriter, RecordedRun};
 use passbook::replicate::Read;
 use recorded::{Recording, Shape, record};
@@ -31,6 +31,8 @@ fn write(run: &Recording, folder: &Path) {
         opening: Money::new(run.opening),
         branches: run.branches(),
         settings: run.settings,
+        rights: Some(vec![20; run.logs.len()]),
+        edition: Some(Edition::Sequential),
     };
     let file = |name: &str| fs::File::create(folder.join(name)).expect("a file");
     let mut history = HistoryWriter::new(file("history.jsonl"), &header).expect("written");
@@ -109,4 +111,10 @@ fn a_line_that_is_not_valid_is_named() {
     assert!(wrong.contains("the end speaks of"), "{wrong}");
     let wrong = says("history.jsonl", "\"session\":\"", "\"session\":\"x");
     assert!(wrong.contains("not an operation"), "{wrong}");
+    let wrong = says("history.jsonl", "\"rights\":[20,", "\"rights\":[21,");
+    assert!(wrong.contains("\"rights\" are 61 together"), "{wrong}");
+    let wrong = says("history.jsonl", "\"rights\":[20,", "\"rights\":[");
+    assert!(wrong.contains("\"rights\" are of 2 branches; there are 3"), "{wrong}");
+    let wrong = says("history.jsonl", "\"edition\":\"sequential\"", "\"edition\":\"first\"");
+    assert!(wrong.contains("expected one of sequential, final-balance"), "{wrong}");
 }

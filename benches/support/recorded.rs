@@ -133,7 +133,7 @@ impl Recording {
         finals: &'a [FinalState],
     ) -> Case<'a> {
         let opening = Money::new(self.opening);
-        Case { settings: self.settings, opening, history, ledgers, finals }
+        Case { settings: self.settings, opening, rights: None, history, ledgers, finals }
     }
 }
 
@@ -160,6 +160,7 @@ enum Doing {
 struct Customer {
     id: u64,
     number: u64,
+    event: u64,
     token: Vec<u64>,
     doing: Doing,
 }
@@ -262,6 +263,7 @@ pub(crate) fn record(shape: Shape, seed: u64) -> Recording {
     let new = |id: usize| Customer {
         id: kept(id) + 1,
         number: 0,
+        event: 0,
         token: vec![0; shape.branches],
         doing: Doing::Nothing,
     };
@@ -312,6 +314,7 @@ pub(crate) fn record(shape: Shape, seed: u64) -> Recording {
 
 fn ask(shape: &Shape, dice: &mut Dice, customer: &mut Customer, now: u64) -> RawCall {
     customer.number += 1 + kept(dice.roll(2));
+    customer.event += 1;
     let amount = 1 + i64::try_from(dice.roll(100)).expect("small");
     let (deposits, withdrawals) = shape.mix;
     let operation = match dice.roll(100) {
@@ -324,6 +327,7 @@ fn ask(shape: &Shape, dice: &mut Dice, customer: &mut Customer, now: u64) -> Raw
         session: SessionId(customer.id * 7_919),
         customer: CustomerId(customer.id),
         number: customer.number,
+        event: customer.event,
         attempt: 1 + u32::from(dice.percent(5)),
         operation,
         branch: BranchId(u32::try_from(member + 1).expect("few")),

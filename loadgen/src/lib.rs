@@ -21,6 +21,7 @@ pub mod customers;
 pub mod foreign;
 pub mod judge;
 pub mod queried;
+pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -21,7 +21,7 @@ pub use conservation::conservation;
 pub use convergence::convergence;
 pub use final_balance::final_balance;
 pub use overdraft::overdraft;
-pub use promises::{Customers, Guarantee, Server, Settings};
+pub use promises::{Customers, Edition, Guarantee, Server, Settings};
 pub use read_your_writes::read_your_writes;
 pub use recorded::{
     CHECKS, Call, Case, Check, Extent, Facts, FinalState, History, Judged, Ledgers, Log, Logged,
@@ -36,7 +36,7 @@ pub struct Observation {
     /// Who asked.
     pub customer: CustomerId,
     /// The how-manieth operation of that customer this is, from 1.
-    pub number: u64,
+    pub event: u64,
     /// Which branch was asked.
     pub branch: BranchId,
     /// What was asked.
@@ -49,8 +49,8 @@ pub struct Observation {
 
 impl fmt::Display for Observation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { customer, number, branch, operation, .. } = self;
-        write!(f, "operation {number} of customer {customer} ({operation} at branch {branch})")
+        let Self { customer, event, branch, operation, .. } = self;
+        write!(f, "operation {event} of customer {customer} ({operation} at branch {branch})")
     }
 }
 
@@ -172,8 +172,8 @@ impl Verdict {
 pub struct Named {
     /// Whose.
     pub customer: CustomerId,
-    /// Its number.
-    pub number: u64,
+    /// The how-manieth operation of that customer it is, from 1.
+    pub event: u64,
     /// The trace that shows it, if one was made.
     pub trace: Option<u128>,
     /// Its place in the history, if there is one.
@@ -190,9 +190,9 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// The operation that cannot be, by customer and number.
+    /// The operation that cannot be, by customer and event.
     pub fn operation(&self) -> Option<(CustomerId, u64)> {
-        self.operations.first().map(|named| (named.customer, named.number))
+        self.operations.first().map(|named| (named.customer, named.event))
     }
 }
 
@@ -227,8 +227,8 @@ impl Finding {
 
     fn violate(&mut self, operation: Option<&Observation>, story: impl FnOnce() -> String) {
         let named = |seen: &Observation| {
-            let Observation { customer, number, .. } = *seen;
-            Named { customer, number, trace: None, place: None }
+            let Observation { customer, event, .. } = *seen;
+            Named { customer, event, trace: None, place: None }
         };
         self.violate_with(|| (operation.map(named).into_iter().collect(), story()));
     }
@@ -286,7 +286,7 @@ mod testing {
     pub(super) fn ok(customer: u64, operation: Operation, balance: Option<i64>) -> Observation {
         Observation {
             customer: CustomerId(customer),
-            number: 1,
+            event: 1,
             branch: BranchId(1),
             operation,
             outcome: Outcome::Ok,

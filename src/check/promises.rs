@@ -59,6 +59,28 @@ impl Customers {
     }
 }
 
+/// What an `output.json` must be right as, beside what its history shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Edition {
+    /// Customers came one after another, in the order of the file.
+    Sequential,
+    /// Customers wrote all at once; queries were answered when all had settled.
+    FinalBalance,
+}
+
+impl Edition {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Sequential, Self::FinalBalance];
+
+    /// The name used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sequential => "sequential",
+            Self::FinalBalance => "final-balance",
+        }
+    }
+}
+
 /// What a run was set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {

@@ -30,13 +30,13 @@ pub fn story(case: &Case<'_>, finding: &Finding, violation: &Violation) -> Vec<S
 }
 
 fn asked(call: &Call<'_>) -> String {
-    let Call { customer, number, operation, branch, .. } = call;
+    let Call { customer, event, operation, branch, .. } = call;
     let again = match call.attempt {
         0 | 1 => String::new(),
         attempt => format!(", at attempt {attempt}"),
     };
     let asks = format!(
-        "at {} customer {customer} asks branch {branch} to {operation} (request {number})",
+        "at {} customer {customer} asks branch {branch} to {operation} (operation {event})",
         millis(call.invoked)
     );
     let asks = asks.replace(" to query ", " for the balance ");
@@ -91,8 +91,8 @@ mod tests {
             told,
             [
                 "read your writes does not hold:",
-                "at 0.000 ms customer 1 asks branch 1 to deposit 50 (request 1), and is answered at 2.000 ms: ok, entry 1 of its log, balance 150, showing [1 0]",
-                "at 3.000 ms customer 1 asks branch 2 for the balance (request 2), and is answered at 4.000 ms: ok, balance 100, showing [0 0] (trace 00000000000000000000000000000abc)",
+                "at 0.000 ms customer 1 asks branch 1 to deposit 50 (operation 1), and is answered at 2.000 ms: ok, entry 1 of its log, balance 150, showing [1 0]",
+                "at 3.000 ms customer 1 asks branch 2 for the balance (operation 2), and is answered at 4.000 ms: ok, balance 100, showing [0 0] (trace 00000000000000000000000000000abc)",
                 "that cannot be: operation 2 of customer 1 (query at branch 2) was shown 0 entries of branch 1; 1 had to be known there since operation 1 of customer 1 (deposit 50 at branch 1)",
             ]
         );

@@ -68,7 +68,7 @@ pub fn pair_with(input: &Input, received: &Received) -> Paired {
         }
         paired.observations.push(Observation {
             customer,
-            number,
+            event: number,
             branch: event.branch,
             operation: event.operation,
             outcome,

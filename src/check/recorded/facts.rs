@@ -237,8 +237,8 @@ impl<'a> Facts<'a> {
 
     /// How a violation names a call.
     pub(super) fn name(&self, place: usize) -> Named {
-        let Call { customer, number, trace, .. } = self.call(place);
-        Named { customer, number, trace, place: Some(place) }
+        let Call { customer, event, trace, .. } = self.call(place);
+        Named { customer, event, trace, place: Some(place) }
     }
 
     /// A call in a few words.
@@ -248,18 +248,17 @@ impl<'a> Facts<'a> {
 
     /// A call as the checks of `output.json` know it.
     pub(super) fn observation(&self, place: usize) -> Observation {
-        let Call { customer, number, branch, operation, outcome, balance, .. } = self.call(place);
-        Observation { customer, number, branch, operation, outcome, balance }
+        let Call { customer, event, branch, operation, outcome, balance, .. } = self.call(place);
+        Observation { customer, event, branch, operation, outcome, balance }
     }
 
-    /// Finds the calls that are named by customer and number only, so that their traces can be named too.
+    /// Finds the calls that are named by customer and event only, so that their traces can be named too.
     pub(super) fn name_operations(&self, finding: &mut Finding) {
         let named = finding.violations.iter_mut().flat_map(|violation| &mut violation.operations);
         for operation in named.filter(|operation| operation.place.is_none()) {
-            let (CustomerId(customer), number) = (operation.customer, operation.number);
-            let is_it = |(_, call): &(usize, Call<'_>)| {
-                call.customer.0 == customer && call.number == number
-            };
+            let (CustomerId(customer), event) = (operation.customer, operation.event);
+            let is_it =
+                |(_, call): &(usize, Call<'_>)| call.customer.0 == customer && call.event == event;
             if let Some((place, _)) = self.calls().find(is_it) {
                 *operation = self.name(place);
             }

@@ -21,8 +21,10 @@ pub struct Call<'a> {
     pub session: SessionId,
     /// Whose session that is.
     pub customer: CustomerId,
-    /// The how-manieth request of the session: rises with each.
+    /// The how-manieth request of the session: rises with each. The request's name at branches.
     pub number: u64,
+    /// The how-manieth operation of its customer it is, from 1: the number that `output.json` and reports use.
+    pub event: u64,
     /// The attempt whose answer was taken, from 1.
     pub attempt: u32,
     /// What was asked.
@@ -118,6 +120,7 @@ struct Session {
 #[derive(Clone, Copy, Debug)]
 struct Compact {
     number: u64,
+    event: u64,
     amount: Money,
     invoked: u64,
     completed: u64,
@@ -187,6 +190,7 @@ impl History {
         }
         self.calls.push(Compact {
             number: call.number,
+            event: call.event,
             amount: call.write().map_or(Money::ZERO, |write| write.amount),
             invoked: call.invoked,
             completed: call.completed.unwrap_or(NEVER),
@@ -293,6 +297,7 @@ impl History {
             session: session.id,
             customer: session.customer,
             number: kept.number,
+            event: kept.event,
             attempt: kept.attempt,
             operation,
             branch: self.branches[kept.branch.index()],
@@ -341,6 +346,7 @@ mod tests {
             session: SessionId(7),
             customer: CustomerId(1),
             number,
+            event: number + 40,
             attempt: 2,
             operation: Operation::withdraw(30),
             branch: BranchId(9),

@@ -46,6 +46,9 @@ pub struct Case<'a> {
     pub settings: Settings,
     /// What the account held at the start.
     pub opening: Money,
+    /// What each branch had the rights to at the start, by member, where the cluster had a past. Otherwise each
+    /// has its equal share of the opening balance.
+    pub rights: Option<&'a [i64]>,
     /// What customers saw.
     pub history: &'a History,
     /// What branches logged.

@@ -27,11 +27,10 @@ pub(super) fn overdraft(facts: &Facts<'_>) -> Finding {
     };
     let mut finding = crate::check::overdraft(&evidence);
     if facts.case.settings.server == Server::Passbook {
-        let opening = Ledger::new(facts.case.opening, facts.width);
         let grants = Grants::of(facts);
         let mut vague = 0_u64;
         for member in 0..facts.width {
-            vague += replay(facts, &mut finding, &grants, &opening, member);
+            vague += replay(facts, &mut finding, &grants, member);
         }
         if let Some(missing) = facts.missing_entries() {
             finding.cannot_tell(missing);
@@ -82,15 +81,18 @@ impl Grants {
     }
 }
 
+/// What a branch has the rights to before its first entry.
+fn rights_at_start(facts: &Facts<'_>, member: usize) -> i128 {
+    if let Some(rights) = facts.case.rights {
+        return rights.get(member).copied().map_or(0, i128::from);
+    }
+    let opening = Ledger::new(facts.case.opening, facts.width);
+    u16::try_from(member).map_or(0, |member| opening.share(Member(member)))
+}
+
 /// Replays a log; how many of its entries can only be bounded.
-fn replay(
-    facts: &Facts<'_>,
-    finding: &mut Finding,
-    grants: &Grants,
-    opening: &Ledger,
-    member: usize,
-) -> u64 {
-    let share = u16::try_from(member).map_or(0, |member| opening.share(Member(member)));
+fn replay(facts: &Facts<'_>, finding: &mut Finding, grants: &Grants, member: usize) -> u64 {
+    let share = rights_at_start(facts, member);
     // Grants of logs that are not there may have come to this one.
     let others_there = (0..facts.width).all(|other| other == member || facts.is_whole(other));
     if !facts.is_numbered(member) {
@@ -165,6 +167,17 @@ mod tests {
     fn rights_that_had_arrived_count_and_others_do_not() {
         assert_eq!(borrowed(&[1, 0]).verdict(OVERDRAFT), Verdict::Pass);
         borrowed(&[0, 0]).fails(OVERDRAFT, (1, 1), "paid out 70 as entry 1 with rights to 50 only");
+    }
+
+    #[test]
+    fn a_cluster_with_a_past_begins_with_what_its_branches_had_the_rights_to() {
+        let moved = |rights: [i64; 2]| Scene { rights: Some(rights.to_vec()), ..borrowed(&[1, 0]) };
+        assert_eq!(moved([40, 60]).verdict(OVERDRAFT), Verdict::Pass);
+        moved([70, 30]).fails(OVERDRAFT, (1, 1), "with rights to 60 only");
+        moved([20, 80]).judge(OVERDRAFT).violations.iter().for_each(|violation| {
+            assert!(violation.story.contains("branch 1 granted 30"), "{violation:?}");
+        });
+        assert_eq!(moved([20, 80]).verdict(OVERDRAFT), Verdict::Fail);
     }
 
     #[test]

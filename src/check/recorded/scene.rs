@@ -20,6 +20,7 @@ pub(in crate::check) struct Scene {
     pub(in crate::check) cut: Vec<usize>,
     pub(in crate::check) complete: bool,
     pub(in crate::check) finals: Option<Vec<FinalState>>,
+    pub(in crate::check) rights: Option<Vec<i64>>,
 }
 
 /// An answered call of `customer` at `branch`, from `at.0` to `at.1` milliseconds.
@@ -33,6 +34,7 @@ pub(in crate::check) fn ok(
         session: SessionId(customer * 100),
         customer: CustomerId(customer),
         number: 0,
+        event: 0,
         attempt: 1,
         operation,
         branch: BranchId(branch),
@@ -122,6 +124,7 @@ impl Scene {
             cut: Vec::new(),
             complete: true,
             finals: None,
+            rights: None,
         }
     }
 
@@ -147,9 +150,9 @@ impl Scene {
         let mut history = History::new(branches.iter().copied());
         for (place, call) in self.calls.iter().enumerate() {
             let before = self.calls[..place].iter();
-            let number = 1 + before.filter(|other| other.session == call.session).count();
-            let number = u64::try_from(number).expect("few");
-            history.push(&Call { number, ..*call }).expect("a call that fits");
+            let event = 1 + before.filter(|other| other.session == call.session).count();
+            let event = u64::try_from(event).expect("few");
+            history.push(&Call { number: event, event, ..*call }).expect("a call that fits");
         }
         if !self.complete {
             history.cut();
@@ -158,7 +161,14 @@ impl Scene {
         let finals = self.finals.clone().unwrap_or_else(|| self.settled(&branches));
         let opening = Money::new(self.opening);
         let settings = self.settings;
-        then(&Case { settings, opening, history: &history, ledgers: &ledgers, finals: &finals })
+        then(&Case {
+            settings,
+            opening,
+            rights: self.rights.as_deref(),
+            history: &history,
+            ledgers: &ledgers,
+            finals: &finals,
+        })
     }
 
     fn ledgers(&self) -> Ledgers {
@@ -209,14 +219,14 @@ impl Scene {
         self.judge(property).verdict
     }
 
-    /// It fails with a story that has `words` in it, and that names the operation `(customer, number)`.
+    /// It fails with a story that has `words` in it, and that names the operation `(customer, event)`.
     pub(in crate::check) fn fails(&self, property: Property, operation: (u64, u64), words: &str) {
         let finding = self.judge(property);
         assert_eq!(finding.verdict, Verdict::Fail, "{finding:?}");
         let violation = &finding.violations[0];
         assert!(violation.story.contains(words), "{}", violation.story);
-        let (customer, number) = operation;
-        assert_eq!(violation.operation(), Some((CustomerId(customer), number)), "{violation:?}");
+        let (customer, event) = operation;
+        assert_eq!(violation.operation(), Some((CustomerId(customer), event)), "{violation:?}");
     }
 
     /// Nothing is proved, and the note has `words` in it.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bank::{BranchId, Money};
-use crate::check::{Customers, Server, Settings};
+use crate::check::{Customers, Edition, Server, Settings};
 use crate::replicate::{Ack, Read};
 
 /// The version of the format. Fields may be added; one that is renamed or removed raises it.
@@ -18,6 +18,11 @@ pub struct Header {
     pub branches: Vec<BranchId>,
     /// What promises depend on.
     pub settings: Settings,
+    /// What each branch had the rights to at the start, by member, where the cluster had a past. Otherwise each
+    /// had its equal share of the opening balance.
+    pub rights: Option<Vec<i64>>,
+    /// What `output.json` must be right as, beside what the history shows.
+    pub edition: Option<Edition>,
 }
 
 /// As the file has it.
@@ -31,6 +36,10 @@ pub(super) struct HeaderLine {
     ack: String,
     read: String,
     customers: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    rights: Option<Vec<i64>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    edition: Option<String>,
 }
 
 impl HeaderLine {
@@ -45,6 +54,8 @@ impl HeaderLine {
             ack: ack.name().to_owned(),
             read: read.name().to_owned(),
             customers: customers.name().to_owned(),
+            rights: header.rights.clone(),
+            edition: header.edition.map(|edition| edition.name().to_owned()),
         }
     }
 
@@ -69,7 +80,31 @@ impl HeaderLine {
             read: named(Read::ALL, Read::name, "read", &self.read)?,
             customers: named(Customers::ALL, Customers::name, "customers", &self.customers)?,
         };
-        Ok(Header { opening: Money::new(self.opening_balance), branches, settings })
+        let edition = self.edition.as_deref();
+        let edition = edition.map(|text| named(Edition::ALL, Edition::name, "edition", text));
+        Ok(Header {
+            opening: Money::new(self.opening_balance),
+            rights: self.rights(branches.len())?,
+            branches,
+            settings,
+            edition: edition.transpose()?,
+        })
+    }
+
+    fn rights(&self, branches: usize) -> Result<Option<Vec<i64>>, String> {
+        let Some(rights) = &self.rights else { return Ok(None) };
+        if rights.len() != branches {
+            let found = rights.len();
+            return Err(format!("\"rights\" are of {found} branches; there are {branches}"));
+        }
+        let together: i128 = rights.iter().copied().map(i128::from).sum();
+        if together > self.opening_balance.into() {
+            let opening = self.opening_balance;
+            return Err(format!(
+                "\"rights\" are {together} together; expected at most the opening balance, {opening}"
+            ));
+        }
+        Ok(Some(rights.clone()))
     }
 }
 

@@ -31,6 +31,7 @@ struct CallLine<V> {
     session: Hex<u64>,
     customer: u64,
     number: u64,
+    event: u64,
     attempt: u32,
     operation: Kind,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -72,6 +73,7 @@ impl<'a> CallLine<&'a [u64]> {
             session: Hex(call.session.0),
             customer: call.customer.0,
             number: call.number,
+            event: call.event,
             attempt: call.attempt,
             operation,
             amount: call.write().map(|write| write.amount.minor_units()),
@@ -106,6 +108,7 @@ impl CallLine<Vec<u64>> {
             session: SessionId(self.session.0),
             customer: CustomerId(self.customer),
             number: self.number,
+            event: self.event,
             attempt: self.attempt,
             operation,
             branch: BranchId(self.branch),

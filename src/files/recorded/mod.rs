@@ -69,6 +69,7 @@ impl RecordedRun {
         Case {
             settings: self.header.settings,
             opening: self.header.opening,
+            rights: self.header.rights.as_deref(),
             history: &self.history,
             ledgers: &self.ledgers,
             finals: &self.finals,

@@ -1,0 +1,220 @@
+//! A run's record on its way to disk: values gathered in blocks, and a thread that writes the blocks.
+//!
+//! Whoever records encodes a value into a block in its own memory, and never waits: if the disk is slower than the
+//! run, values are dropped and counted. Memory is bounded by [`BLOCKS_MAX`] blocks, however long the run.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, Write};
+use std::marker::PhantomData;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A block leaves when it holds so many bytes.
+const BLOCK_BYTES: usize = 1 << 18;
+/// Blocks that may wait for the disk: 16 MiB.
+const BLOCKS_MAX: usize = 64;
+
+/// Takes values of one kind in; of one thread.
+#[derive(Debug)]
+pub struct Spool<T> {
+    block: Vec<u8>,
+    in_block: u64,
+    recorded: u64,
+    dropped: u64,
+    to_disk: SyncSender<Vec<u8>>,
+    emptied: Receiver<Vec<u8>>,
+    writer: JoinHandle<io::Result<Written>>,
+    kind: PhantomData<fn(T)>,
+}
+
+#[derive(Debug)]
+struct Written {
+    file: File,
+    blocks: u64,
+}
+
+/// What was recorded, to be read once.
+#[derive(Debug)]
+pub struct Spooled<T> {
+    file: BufReader<File>,
+    blocks_left: u64,
+    block: Vec<u8>,
+    read: usize,
+    /// How many values there are.
+    pub recorded: u64,
+    /// How many could not be taken in.
+    pub dropped: u64,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Spool<T> {
+    /// A spool in a file without a name in `folder`: it is gone with the process, however that ends.
+    ///
+    /// # Errors
+    /// The file cannot be made, or its thread cannot be started.
+    pub fn begin(folder: &Path) -> io::Result<Self> {
+        Self::over(tempfile::tempfile_in(folder)?)
+    }
+
+    fn over(mut file: File) -> io::Result<Self> {
+        let (to_disk, blocks) = sync_channel::<Vec<u8>>(BLOCKS_MAX);
+        let (give_back, emptied) = channel();
+        let writer =
+            std::thread::Builder::new().name("passbook-spool".to_owned()).spawn(move || {
+                let mut written = 0;
+                while let Ok(mut block) = blocks.recv() {
+                    let length = u32::try_from(block.len()).map_err(io::Error::other)?;
+                    file.write_all(&length.to_le_bytes())?;
+                    file.write_all(&block)?;
+                    written += 1;
+                    block.clear();
+                    // Nobody needs it back at the end.
+                    let _ = give_back.send(block);
+                }
+                file.rewind()?;
+                Ok(Written { file, blocks: written })
+            })?;
+        Ok(Self {
+            block: Vec::new(),
+            in_block: 0,
+            recorded: 0,
+            dropped: 0,
+            to_disk,
+            emptied,
+            writer,
+            kind: PhantomData,
+        })
+    }
+
+    fn hand_over(&mut self) {
+        let next = match self.emptied.try_recv() {
+            Ok(block) => block,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Vec::new(),
+        };
+        let full = std::mem::replace(&mut self.block, next);
+        match self.to_disk.try_send(full) {
+            Ok(()) => self.recorded += self.in_block,
+            Err(TrySendError::Full(mut block) | TrySendError::Disconnected(mut block)) => {
+                self.dropped += self.in_block;
+                block.clear();
+                self.block = block;
+            }
+        }
+        self.in_block = 0;
+    }
+
+    /// Ends it: waits until all that was taken in is written.
+    ///
+    /// # Errors
+    /// The file could not be written.
+    pub fn finish(mut self) -> io::Result<Spooled<T>> {
+        if !self.block.is_empty() {
+            // Nothing is in a hurry now: what is left waits for its place.
+            let left = std::mem::take(&mut self.block);
+            match self.to_disk.send(left) {
+                Ok(()) => self.recorded += self.in_block,
+                Err(_) => self.dropped += self.in_block,
+            }
+        }
+        drop(self.to_disk);
+        let ended = self.writer.join();
+        let Written { file, blocks } =
+            ended.map_err(|_| io::Error::other("the thread that writes the record died"))??;
+        Ok(Spooled {
+            file: BufReader::with_capacity(BLOCK_BYTES, file),
+            blocks_left: blocks,
+            block: Vec::new(),
+            read: 0,
+            recorded: self.recorded,
+            dropped: self.dropped,
+            kind: PhantomData,
+        })
+    }
+}
+
+impl<T: Serialize> Spool<T> {
+    /// Takes a value in. Never waits.
+    pub fn push(&mut self, value: &T) {
+        let before = self.block.len();
+        if postcard::to_io(value, &mut self.block).is_err() {
+            self.block.truncate(before);
+            self.dropped += 1;
+            return;
+        }
+        self.in_block += 1;
+        if self.block.len() >= BLOCK_BYTES {
+            self.hand_over();
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Spooled<T> {
+    fn next_value(&mut self) -> io::Result<Option<T>> {
+        while self.read == self.block.len() {
+            if self.blocks_left == 0 {
+                return Ok(None);
+            }
+            self.blocks_left -= 1;
+            let mut length = [0; 4];
+            self.file.read_exact(&mut length)?;
+            let length = usize::try_from(u32::from_le_bytes(length)).map_err(io::Error::other)?;
+            self.block.resize(length, 0);
+            self.file.read_exact(&mut self.block)?;
+            self.read = 0;
+        }
+        let (value, rest) =
+            postcard::take_from_bytes(&self.block[self.read..]).map_err(io::Error::other)?;
+        self.read = self.block.len() - rest.len();
+        Ok(Some(value))
+    }
+}
+
+impl<T: DeserializeOwned> Iterator for Spooled<T> {
+    type Item = io::Result<T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_value().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_in_comes_out_in_its_order() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut spool = Spool::<(u64, Option<String>)>::begin(folder.path()).expect("begun");
+        // More than a block, and less than all that may wait.
+        let value = |number: u64| (number, (number % 3 == 0).then(|| "x".repeat(20)));
+        let count = 100_000;
+        (0..count).for_each(|number| spool.push(&value(number)));
+        assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0);
+        let spooled = spool.finish().expect("written");
+        assert_eq!((spooled.recorded, spooled.dropped), (count, 0));
+        let read: io::Result<Vec<_>> = spooled.collect();
+        assert_eq!(read.expect("readable"), (0..count).map(value).collect::<Vec<_>>());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_disk_that_is_full_is_told_at_the_end_and_keeps_nobody_waiting() {
+        let full = File::options().write(true).open("/dev/full").expect("there");
+        let mut spool = Spool::<u64>::over(full).expect("begun");
+        let blocks = u64::try_from(BLOCK_BYTES * (BLOCKS_MAX + 2) / 9).expect("small");
+        (0..blocks).for_each(|number| spool.push(&(u64::MAX - number)));
+        assert!(spool.dropped > 0);
+        assert!(spool.finish().is_err());
+    }
+
+    #[test]
+    fn nothing_in_is_nothing_out() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let spool = Spool::<u64>::begin(folder.path()).expect("begun");
+        assert_eq!(spool.finish().expect("written").count(), 0);
+    }
+}
