@@ -196,6 +196,12 @@ impl Branches {
         self.addresses.iter().map(|(id, _)| *id).collect()
     }
 
+    /// Ways to the branches, each with its id. None where branches can only be queried.
+    pub fn channels(&self) -> Vec<(BranchId, Channel)> {
+        let channels = self.addresses.iter().zip(&self.channels);
+        channels.map(|((id, _), (_, channel))| (*id, channel.clone())).collect()
+    }
+
     /// Ways to the metrics of an embedded cluster.
     pub fn handles(&self) -> Vec<BranchHandle> {
         self.embedded.as_ref().map_or_else(Vec::new, |cluster| cluster.handles().to_vec())

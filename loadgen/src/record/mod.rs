@@ -1,5 +1,9 @@
 //! What a run leaves behind: recorded off the hot path into spools, and made into files when all has settled.
 
+mod ledgers;
+mod logged;
 mod spool;
 
+pub use ledgers::{Ledgers, LedgersError};
+pub use logged::Logged;
 pub use spool::{Spool, Spooled};
