@@ -10,6 +10,7 @@ use loadgen::scenario::{
     ClusterChoice, Mix, Recording, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
 };
 use passbook::bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
+use passbook::check::BranchState;
 use passbook::files::Event;
 use passbook::replicate::passbook::Session;
 use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
@@ -126,7 +127,8 @@ impl Deposits {
     /// Every branch must hold exactly what was acknowledged.
     pub(crate) fn end(self) {
         let Self { runtime, branches, scenario: _, deposited } = self;
-        let states = runtime.block_on(branches.settle());
+        let settled = runtime.block_on(branches.settle());
+        let states: Vec<BranchState> = settled.into_iter().map(|last| last.state).collect();
         for state in &states {
             let held = state.balance.minor_units() - branches.opening.minor_units();
             assert_eq!((held, state.settled), (deposited, true), "{state:?}");

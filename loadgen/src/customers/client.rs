@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
-use passbook::check::BranchState;
+use passbook::check::FinalState;
 use passbook::files::Event;
 use passbook::replicate::passbook::Session;
 use passbook::replicate::{Attempt, Receipt};
@@ -299,7 +299,7 @@ const fn outcome_name(outcome: Outcome) -> &'static str {
 }
 
 /// What a branch said of itself, as the gate wants it.
-pub(crate) fn state(reply: &StateReply) -> BranchState {
+pub(crate) fn state(reply: &StateReply) -> FinalState {
     to_state(reply)
 }
 

@@ -2,8 +2,12 @@
 
 mod answers;
 mod calls;
+mod ledgers;
+mod logged;
 mod spool;
 
 pub use answers::{Answered, Answers, asked};
 pub use calls::{Calls, Performed, Recorded};
+pub use ledgers::{Ledgers, LedgersError};
+pub use logged::Logged;
 pub use spool::{Spool, Spooled};
