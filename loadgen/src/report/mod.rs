@@ -1,5 +1,7 @@
 //! What a run came to: for people, for programs, and as an exit code.
 
+mod checks;
+mod guarantees;
 mod metrics;
 mod rejected;
 mod sides;
@@ -19,12 +21,13 @@ use passbook::telemetry::Kept;
 
 use crate::clusters::Lost;
 use crate::customers::{Kind, KindRecord, Ran};
-use crate::judge::verdict;
+use crate::judge::{Counterexample, JudgedRun, verdict};
 use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 
 use rejected::Rejected;
 use unanswered::Unanswered;
 
+pub use guarantees::render_guarantees;
 pub use metrics::families;
 pub use sides::{SideBySide, SideBySideFigures};
 pub use summary::Summary;
@@ -48,6 +51,15 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
+    /// What a verdict ends a process with.
+    pub const fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass => Self::Passed,
+            Verdict::Unknown => Self::Unknown,
+            Verdict::Fail => Self::Failed,
+        }
+    }
+
     /// The number the shell sees.
     pub const fn number(self) -> u8 {
         match self {
@@ -97,7 +109,8 @@ pub struct Report {
     rejected: Rejected,
     checks: Vec<Judged>,
     waterfall: Option<Waterfall>,
-    traces_of_operations: TraceOf,
+    /// The first broken promise, if it was told.
+    counterexample: Option<Counterexample>,
     traces: TraceCounts,
     cluster: ClusterFacts,
     interrupted: bool,
@@ -141,7 +154,12 @@ pub struct Results<'a> {
 impl Report {
     /// What the results of `scenario` come to.
     pub fn new(scenario: &Scenario, results: Results<'_>) -> Self {
-        let Results { ran, checks, kept, cluster, interrupted, output } = results;
+        let Results { ran, mut checks, kept, cluster, interrupted, output } = results;
+        let traces = TraceOf::new(&kept.traces);
+        let findings = checks.iter_mut().flat_map(|check| &mut check.finding.violations);
+        for operation in findings.flat_map(|violation| &mut violation.operations) {
+            operation.trace = operation.trace.or_else(|| traces.get(operation));
+        }
         let kinds = Kind::ALL
             .map(|kind| Row { name: kind.name(), record: ran.recorder.kind(kind).clone() });
         let mut rows = Vec::from(kinds);
@@ -153,8 +171,8 @@ impl Report {
             unanswered: Unanswered::of(&ran.records),
             rejected: Rejected::of(&ran.records),
             checks,
+            counterexample: None,
             waterfall: Waterfall::slowest_write(&kept.traces),
-            traces_of_operations: TraceOf::new(&kept.traces),
             traces: TraceCounts {
                 traces: kept.traces.len(),
                 spans: kept.spans(),
@@ -165,6 +183,13 @@ impl Report {
             output,
             files: Files::default(),
         }
+    }
+
+    /// With what its folder was judged by.
+    #[must_use]
+    pub fn with_judged(self, judged: JudgedRun) -> Self {
+        let JudgedRun { checks, counterexample, .. } = judged;
+        Self { checks, counterexample, ..self }
     }
 
     /// With its artifacts where `files` says.
@@ -182,11 +207,9 @@ impl Report {
 
     /// What the process is to end with.
     pub fn exit_code(&self) -> ExitCode {
-        match self.verdict() {
-            Verdict::Fail => ExitCode::Failed,
-            Verdict::Unknown => ExitCode::Unknown,
-            Verdict::Pass if self.interrupted => ExitCode::Interrupted,
-            Verdict::Pass => ExitCode::Passed,
+        match ExitCode::of(self.verdict()) {
+            ExitCode::Passed if self.interrupted => ExitCode::Interrupted,
+            code => code,
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use opentelemetry::{KeyValue, Value};
 use passbook::bank::{CustomerId, Operation};
+use passbook::check::Named;
 use passbook::telemetry::{KeptTrace, SpanData, names};
 
 use super::text::milliseconds;
@@ -238,8 +239,9 @@ impl TraceOf {
         Self(traces.iter().filter_map(name).collect())
     }
 
-    /// The trace's id in hexadecimal.
-    pub fn get(&self, operation: (CustomerId, u64)) -> Option<String> {
-        self.0.get(&operation).map(ToString::to_string)
+    /// The trace of an operation.
+    pub fn get(&self, operation: &Named) -> Option<u128> {
+        let trace = self.0.get(&(operation.customer, operation.event))?;
+        Some(u128::from_be_bytes(trace.to_bytes()))
     }
 }
