@@ -10,7 +10,7 @@ use loadgen::scenario::{
     ClusterChoice, Mix, Recording, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
 };
 use passbook::bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
-use passbook::check::BranchState;
+use passbook::check::FinalState;
 use passbook::files::Event;
 use passbook::replicate::passbook::Session;
 use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
@@ -127,15 +127,14 @@ impl Deposits {
     /// Every branch must hold exactly what was acknowledged.
     pub(crate) fn end(self) {
         let Self { runtime, branches, scenario: _, deposited } = self;
-        let settled = runtime.block_on(branches.settle());
-        let states: Vec<BranchState> = settled.into_iter().map(|last| last.state).collect();
-        for state in &states {
+        let finals = runtime.block_on(branches.settle());
+        for FinalState { state, .. } in &finals {
             let held = state.balance.minor_units() - branches.opening.minor_units();
             assert_eq!((held, state.settled), (deposited, true), "{state:?}");
         }
         // Branches would wait for its connections.
         drop(runtime);
-        assert_eq!(branches.end(&states).expect("ended well"), [], "branches were lost");
+        assert_eq!(branches.end(&finals).expect("ended well"), [], "branches were lost");
     }
 }
 

@@ -9,12 +9,14 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
 use loadgen::scenario::{
     ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Wire, Workload,
+    broadcast_reads,
 };
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
 use passbook::files::Input;
 use passbook::replicate::{Ack, Fanout, Read, Scheme};
 
+use crate::offline::{CheckArguments, GuaranteesArguments};
 use crate::terminal::Verbosity;
 use crate::values::{
     Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_recording, parse_seed,
@@ -48,21 +50,10 @@ pub(crate) struct Arguments {
 enum Command {
     /// Replay an input file, its customers one after another
     Replay(ReplayArguments),
-    /// Judge an output.json that any program made
+    /// Judge a recorded run again, or an output.json that any program made
     Check(CheckArguments),
-}
-
-/// Two files.
-#[derive(Args, Debug)]
-pub(crate) struct CheckArguments {
-    /// The input file the output answers
-    #[arg(long, value_name = "FILE")]
-    pub(crate) input: PathBuf,
-    /// The output file
-    pub(crate) output: PathBuf,
-    /// Print the verdict only
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
+    /// Tell what a run promises with given settings, and why
+    Guarantees(GuaranteesArguments),
 }
 
 /// What the command line asks for.
@@ -70,8 +61,10 @@ pub(crate) struct CheckArguments {
 pub(crate) enum Asked {
     /// A run, or one of each of several schemes.
     Run(Box<Task>),
-    /// A verdict on a file.
+    /// A verdict on files.
     Check(CheckArguments),
+    /// The promises of settings.
+    Guarantees(GuaranteesArguments),
 }
 
 /// A run that is asked for.
@@ -205,6 +198,7 @@ impl Arguments {
         let (verbose, quiet) = match &self.command {
             Some(Command::Replay(replay)) => (replay.common.verbose, replay.common.quiet),
             Some(Command::Check(check)) => (false, check.quiet),
+            Some(Command::Guarantees(_)) => (false, false),
             None => (self.common.verbose, self.common.quiet),
         };
         match (verbose, quiet) {
@@ -219,6 +213,7 @@ impl Arguments {
         match self.command {
             Some(Command::Replay(replay)) => replay_scenario(replay),
             Some(Command::Check(check)) => Ok(Asked::Check(check)),
+            Some(Command::Guarantees(asked)) => Ok(Asked::Guarantees(asked)),
             None => {
                 let targets = self.common.target.len();
                 let SyntheticArguments { record: recording, unchecked_ok, .. } = self.synthetic;
@@ -350,16 +345,7 @@ impl CommonArguments {
         workload: Workload,
         out: Option<PathBuf>,
     ) -> Result<(Scenario, Vec<Scheme>), String> {
-        let read = self.read.map(|read| format!("--read {}", read.name()));
-        if self.wire != Wire::Passbook {
-            let ack = (self.ack != Ack::All).then(|| format!("--ack {}", self.ack.name()));
-            if let Some(asked) = ack.or_else(|| read.clone()) {
-                let wire = self.wire.name();
-                return Err(format!(
-                    "{asked} cannot be asked for over --wire {wire}; leave it out, or use --wire passbook"
-                ));
-            }
-        }
+        self.wire.carries(self.ack, self.read)?;
         let running = match self.base_port {
             Some(base) => local_targets(base, &workload)?,
             None => self.target.clone(),
@@ -367,12 +353,8 @@ impl CommonArguments {
         let mut schemes = Vec::new();
         let cluster = if running.is_empty() {
             schemes = Scheme::asked(&self.replication, self.fanout, self.lock)?;
-            let broadcasts = schemes.iter().any(|s| matches!(s, Scheme::Broadcast { .. }));
-            if let (true, Some(asked)) = (broadcasts, read) {
-                return Err(format!(
-                    "{asked} is for --replication passbook; a query under broadcast is answered from \
-                     what the branch knows: leave it out"
-                ));
+            if schemes.iter().any(|scheme| matches!(scheme, Scheme::Broadcast { .. })) {
+                broadcast_reads(self.read)?;
             }
             let first = schemes[0];
             if self.process {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use passbook::bank::{BranchId, Money};
 use passbook::branch::BranchHandle;
-use passbook::check::{BranchState, FinalState};
+use passbook::check::FinalState;
 use passbook::cluster::{
     Cluster, ClusterError, ClusterSpec, MakeReplica, ProcessCluster, ProcessError, ProcessSpec,
     branch_binary,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use passbook::bank::Money;
-use passbook::check::{Evidence, Finding, Verdict, final_balance, sequential};
+use passbook::check::{Edition, Evidence, Finding, Verdict, final_balance, sequential};
 use passbook::files::{Input, InputError, Paired, Received, ReceivedError, Warning, pair_with};
 use thiserror::Error;
 
@@ -24,21 +24,10 @@ pub enum ForeignError {
     Output(#[from] ReceivedError),
 }
 
-/// What the answers of a file may be right as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Edition {
-    /// Customers came one after another.
-    Sequential,
-    /// Customers came all at once; queries were answered at the end.
-    FinalBalance,
-}
-
-impl Edition {
-    const fn told(self) -> &'static str {
-        match self {
-            Self::Sequential => "sequential edition: customers one after another",
-            Self::FinalBalance => "final-balance edition: every query shows the balance at the end",
-        }
+const fn told(edition: Edition) -> &'static str {
+    match edition {
+        Edition::Sequential => "sequential edition: customers one after another",
+        Edition::FinalBalance => "final-balance edition: every query shows the balance at the end",
     }
 }
 
@@ -101,11 +90,7 @@ fn may_be_concurrent(asked: &Input) -> bool {
 impl ForeignReport {
     /// What the process is to end with.
     pub fn exit_code(&self) -> ExitCode {
-        match self.verdict {
-            Verdict::Pass => ExitCode::Passed,
-            Verdict::Unknown => ExitCode::Unknown,
-            Verdict::Fail => ExitCode::Failed,
-        }
+        ExitCode::of(self.verdict)
     }
 
     /// The verdict alone.
@@ -123,7 +108,7 @@ impl ForeignReport {
     pub fn render(&self) -> String {
         let mut text = String::new();
         let answers = self.paired.judged();
-        let edition = self.edition.told();
+        let edition = told(self.edition);
         let _ = match self.verdict {
             Verdict::Pass => writeln!(text, "PASS  {answers} answers are right ({edition})"),
             Verdict::Unknown => writeln!(text, "UNKNOWN  {} ({edition})", self.finding.note),

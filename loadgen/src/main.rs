@@ -1,19 +1,19 @@
 //! `loadgen`: arguments → scenario → run → report → exit code.
 
 mod arguments;
+mod offline;
 mod terminal;
 mod values;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use loadgen::foreign::check_files;
 use loadgen::{Hooks, Report, RunError, SideBySide, report, run, run_each};
 use passbook::telemetry::{OtlpEndpoint, Tracing};
 use tokio_util::sync::CancellationToken;
 
-use arguments::{Arguments, Asked, CheckArguments, Task};
-use terminal::Terminal;
+use arguments::{Arguments, Asked, Task};
+use terminal::{Terminal, fail};
 
 /// Thousands of connections and calls are thousands of small blocks: measured a fifth faster than glibc's.
 #[global_allocator]
@@ -30,19 +30,9 @@ fn main() -> ExitCode {
             terminal::say_warnings(&task.warnings);
             perform(&task, Terminal::new(verbosity))
         }
-        Ok(Asked::Check(check)) => judge(&check, &Terminal::new(verbosity)),
+        Ok(Asked::Check(asked)) => offline::check(&asked, &Terminal::new(verbosity)),
+        Ok(Asked::Guarantees(asked)) => offline::guarantees(&asked),
         Err(message) => fail(report::ExitCode::BadInput, &message),
-    }
-}
-
-fn judge(check: &CheckArguments, terminal: &Terminal) -> ExitCode {
-    match check_files(&check.input, &check.output) {
-        Ok(judged) => {
-            terminal::say_warnings(judged.warnings());
-            terminal.judged(&judged);
-            ExitCode::from(judged.exit_code().number())
-        }
-        Err(error) => fail(report::ExitCode::BadInput, &error.to_string()),
     }
 }
 
@@ -121,9 +111,4 @@ fn perform_traced(
     } else {
         run(scenario, hooks).map(|report| Done::One(Box::new(report)))
     }
-}
-
-fn fail(code: report::ExitCode, message: &str) -> ExitCode {
-    terminal::say_error(message);
-    ExitCode::from(code.number())
 }

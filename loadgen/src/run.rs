@@ -25,9 +25,9 @@ use crate::artifacts::{ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder,
 use crate::clusters::{Branches, ClustersError};
 use crate::customers::{AtWork, ConnectError, Look, Plan, Ran, Recorder, Terms};
 use crate::judge::{JudgeError, judge_folder};
-use crate::record::{Answers, Calls, Logged, asked};
+use crate::record::{Answers, Calls, Ledgers, LedgersError, Logged, asked};
 use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded, families};
-use crate::scenario::{Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload};
+use crate::scenario::{Recording, Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload};
 use crate::stages::crowds;
 
 /// Between two signs of life.
@@ -113,6 +113,9 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// Branches' logs could not be recorded.
+    #[error(transparent)]
+    Ledgers(#[from] LedgersError),
     /// Artifacts could not be written.
     #[error(transparent)]
     Artifacts(#[from] ArtifactError),
@@ -308,6 +311,12 @@ async fn perform(
         serving.spawn(serve_metrics(listener, CancellationToken::new(), scrape));
     }
     let mut tell = |phase, look| progress(&Progress { scheme: None, phase, metrics, look });
+    let ledgers = if scenario.wire == Wire::Passbook && scenario.recording != Recording::Nothing {
+        Some(Ledgers::begin(&branches.channels(), folder.building()).await?)
+    } else {
+        // Answers by the others' contracts say nothing of logs.
+        None
+    };
     let calls = Calls::begin(folder.building(), scenario.recording);
     let calls = calls.map_err(|source| folder.unwritable(HISTORY, source))?;
     let mut all = Ran { recorder: Recorder::new(), calls, measured: Duration::ZERO };
@@ -332,6 +341,10 @@ async fn perform(
         tell(Phase::Settle, looking.borrow().clone());
         finals = branches.settle().await;
     }
+    let logged = match ledgers {
+        Some(ledgers) => ledgers.finish().await?,
+        None => Logged::default(),
+    };
     let frames_after = branches.frames_sent().await;
     let frames_sent = frames_after.zip(frames_before).and_then(|(all, old)| all.checked_sub(old));
     Ok(Performed { branches, ran: all, finals, logged, frames_sent })

@@ -4,10 +4,10 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use loadgen::foreign::ForeignReport;
 use loadgen::run::Phase;
 use loadgen::scenario::{Stop, Workload};
-use loadgen::{Progress, Report, Scenario, SideBySide};
+use loadgen::{ExitCode, Progress, Report, Scenario, SideBySide};
+use passbook::check::Verdict;
 use passbook::telemetry::{Counts, OtlpEndpoint};
 
 /// Between two lines where there is no terminal to redraw.
@@ -32,8 +32,19 @@ pub(crate) enum Total {
 }
 
 /// Says an error. Standard error may be closed; there is nobody to tell then.
-pub(crate) fn say_error(message: &str) {
+fn say_error(message: &str) {
     let _ = writeln!(io::stderr(), "error: {message}");
+}
+
+/// Says an error; what the process ends with.
+pub(crate) fn fail(code: ExitCode, message: &str) -> std::process::ExitCode {
+    say_error(message);
+    std::process::ExitCode::from(code.number())
+}
+
+/// What was asked for.
+pub(crate) fn tell(text: &str) {
+    print(text);
 }
 
 /// Says what was read although it is not as it should be.
@@ -178,10 +189,11 @@ impl Terminal {
         }
     }
 
-    pub(crate) fn judged(&self, judged: &ForeignReport) {
+    /// A verdict on files, and what was found in them.
+    pub(crate) fn judged(&self, verdict: Verdict, text: &str) {
         match self.verbosity {
-            Verbosity::Quiet => print(&format!("{}\n", judged.verdict().name())),
-            Verbosity::Normal | Verbosity::Verbose => print(&judged.render()),
+            Verbosity::Quiet => print(&format!("{}\n", verdict.name())),
+            Verbosity::Normal | Verbosity::Verbose => print(text),
         }
     }
 

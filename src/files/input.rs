@@ -218,9 +218,10 @@ mod tests {
                 {{"id":2,"interface":"withdraw","money":3,"branch":1}}]}},{BRANCH}]"#
         );
         let input = parse(&text).expect("valid");
-        let records: Vec<_> =
-            elements(input.customers.clone(), &input.branches, input.opening).collect();
-        let written = serde_json::to_string(&records).expect("serializable");
+        let written = {
+            let elements = elements(input.customers.clone(), &input.branches, input.opening);
+            serde_json::to_string(&elements.collect::<Vec<_>>()).expect("serializable")
+        };
         assert_eq!(parse(&written), Ok(input));
     }
 

@@ -1,5 +1,7 @@
 //! What a run came to: for people, for programs, and as an exit code.
 
+mod checks;
+mod guarantees;
 mod metrics;
 mod sides;
 mod summary;
@@ -21,10 +23,11 @@ use crate::judge::JudgedRun;
 use crate::record::Performed;
 use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 
+pub use guarantees::render_guarantees;
 pub use metrics::families;
 pub use sides::{SideBySide, SideBySideFigures};
 pub use summary::Summary;
-pub use waterfall::{TraceOf, Waterfall};
+pub use waterfall::Waterfall;
 
 /// How a process of loadgen ends. The order of the design's list decides where several apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,15 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
+    /// What a verdict ends a process with.
+    pub const fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass => Self::Passed,
+            Verdict::Unknown => Self::Unknown,
+            Verdict::Fail => Self::Failed,
+        }
+    }
+
     /// The number the shell sees.
     pub const fn number(self) -> u8 {
         match self {
@@ -96,7 +108,6 @@ pub struct Report {
     judged: JudgedRun,
     unrecorded: Unrecorded,
     waterfall: Option<Waterfall>,
-    traces_of_operations: TraceOf,
     traces: TraceCounts,
     cluster: ClusterFacts,
     interrupted: bool,
@@ -168,7 +179,6 @@ impl Report {
             judged,
             unrecorded,
             waterfall: Waterfall::slowest_write(&kept.traces),
-            traces_of_operations: TraceOf::new(&kept.traces),
             traces: TraceCounts {
                 traces: kept.traces.len(),
                 spans: kept.spans(),
@@ -205,13 +215,10 @@ impl Report {
 
     /// What the process is to end with.
     pub fn exit_code(&self) -> ExitCode {
-        match self.verdict() {
-            Verdict::Fail => ExitCode::Failed,
-            Verdict::Unknown if !(self.scenario.unchecked_ok && self.is_unchecked()) => {
-                ExitCode::Unknown
-            }
-            Verdict::Unknown | Verdict::Pass if self.interrupted => ExitCode::Interrupted,
-            Verdict::Unknown | Verdict::Pass => ExitCode::Passed,
+        let unchecked_ok = self.scenario.unchecked_ok && self.is_unchecked();
+        match ExitCode::of(if unchecked_ok { Verdict::Pass } else { self.verdict() }) {
+            ExitCode::Passed if self.interrupted => ExitCode::Interrupted,
+            code => code,
         }
     }
 

@@ -7,6 +7,7 @@ use passbook::check::Verdict;
 use passbook::replicate::Read;
 use serde::Serialize;
 
+use super::checks::table;
 use super::summary::{Percentiles, stands_out};
 use super::{ExitCode, Files, Report};
 use crate::artifacts;
@@ -115,9 +116,9 @@ impl SideBySide {
         for report in &self.reports {
             if report.verdict() != Verdict::Pass {
                 let _ = writeln!(text, "\nchecks of {}", report.cluster.replication);
-                report.checks_that(&mut text, |check| {
-                    check.promised && stands_out(check.finding.verdict)
-                });
+                let checks = report.checks().iter();
+                let wrong = checks.filter(|c| c.promised && stands_out(c.finding.verdict));
+                table(&mut text, wrong, None);
             }
         }
         if let Some(folder) = &self.folder {

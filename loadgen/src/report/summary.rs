@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use passbook::check::{Judged, Verdict};
+use passbook::check::Verdict;
 use serde::Serialize;
 
+use super::checks::CheckRecord;
 use super::{Report, Row};
 use crate::clusters::Lost;
 use crate::scenario::{Stop, Workload};
 
 /// Raised when a name or a meaning changes.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// The content of `summary.json`. Units are last in names.
 #[derive(Debug, Serialize)]
@@ -69,27 +70,6 @@ impl Percentiles {
             count: nanoseconds.len(),
         }
     }
-}
-
-#[derive(Debug, Serialize)]
-struct CheckRecord {
-    property: &'static str,
-    promised: bool,
-    verdict: &'static str,
-    violations: u64,
-    note: String,
-    first_violations: Vec<ViolationRecord>,
-}
-
-#[derive(Debug, Serialize)]
-struct ViolationRecord {
-    story: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    customer: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    number: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -162,7 +142,7 @@ impl Report {
             operations: kinds.map(outcomes).collect(),
             rejections: self.rejections.iter().map(|(why, count)| (why.key(), *count)).collect(),
             latency: self.rows.iter().map(latency).collect(),
-            checks: self.check_records(),
+            checks: self.judged.checks.iter().map(CheckRecord::of).collect(),
             cluster: ClusterRecord {
                 branches: self.cluster.branches,
                 replication: self.cluster.replication.clone(),
@@ -189,30 +169,6 @@ impl Report {
     fn lost_records(&self) -> Vec<LostRecord> {
         let record = |lost: &Lost| LostRecord { branch: lost.branch.0, how: lost.how.clone() };
         self.cluster.lost.iter().map(record).collect()
-    }
-
-    fn check_records(&self) -> Vec<CheckRecord> {
-        let record = |check: &Judged| CheckRecord {
-            property: check.finding.property.name(),
-            promised: check.promised,
-            verdict: check.finding.verdict.name(),
-            violations: check.finding.violations_total,
-            note: check.finding.note.clone(),
-            first_violations: check
-                .finding
-                .violations
-                .iter()
-                .map(|violation| ViolationRecord {
-                    story: violation.story.clone(),
-                    customer: violation.operation().map(|(customer, _)| customer.0),
-                    number: violation.operation().map(|(_, number)| number),
-                    trace_id: violation
-                        .operation()
-                        .and_then(|name| self.traces_of_operations.get(name)),
-                })
-                .collect(),
-        };
-        self.judged.checks.iter().map(record).collect()
     }
 
     fn workload_record(&self) -> WorkloadRecord {

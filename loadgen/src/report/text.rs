@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use passbook::bank::Rejection;
-use passbook::check::{Judged, Verdict};
+use passbook::check::Verdict;
 use passbook::files::{Entry, ResultName};
 use passbook::replicate::Read;
 
-use super::Report;
-use super::summary::stands_out;
+use super::{Report, checks};
 use crate::artifacts;
 use crate::record::Performed;
 use crate::scenario::{ReplayOrder, Stop, Wire, Workload};
@@ -26,7 +25,7 @@ pub(super) fn milliseconds(time: Duration) -> String {
 }
 
 /// A whole number in groups of three.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -222,35 +221,9 @@ impl Report {
 
     fn checks_text(&self, text: &mut String) {
         let _ = writeln!(text, "\nchecks (of {} as read back from disk)", artifacts::OUTPUT);
-        self.checks_that(text, |_| true);
-    }
-
-    /// The checks that are wanted, with what was found first.
-    pub(super) fn checks_that(&self, text: &mut String, wanted: impl Fn(&Judged) -> bool) {
-        for Judged { finding, promised } in self.judged.checks.iter().filter(|check| wanted(check)) {
-            let verdict = finding.verdict.name();
-            let verdict = if stands_out(finding.verdict) {
-                verdict.to_uppercase()
-            } else {
-                verdict.to_owned()
-            };
-            let not_promised = if *promised { "" } else { " (not promised by these settings)" };
-            let name = finding.property.name();
-            let _ = writeln!(text, "  {verdict:<8}{name:<18}{}{not_promised}", finding.note);
-            for violation in finding.violations.iter().take(3) {
-                let _ = write!(text, "            {}", violation.story);
-                let trace =
-                    violation.operation().and_then(|name| self.traces_of_operations.get(name));
-                let _ = match trace {
-                    Some(trace) => writeln!(text, ", trace {trace}"),
-                    None => writeln!(text),
-                };
-            }
-            let more = finding.violations_total.saturating_sub(3);
-            if more > 0 {
-                let _ = writeln!(text, "            … and {} more", grouped(more));
-            }
-        }
+        let told = self.judged.counterexample.as_ref();
+        checks::table(text, &self.judged.checks, told);
+        checks::counterexample(text, told);
     }
 
     fn slowest(&self, text: &mut String) {

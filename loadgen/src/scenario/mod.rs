@@ -14,7 +14,7 @@ use passbook::replicate::{Ack, Read, Scheme};
 
 pub use mix::{Mix, MixError};
 pub use sampling::{SampleRate, SampleRateError};
-pub use wire::Wire;
+pub use wire::{Wire, broadcast_reads};
 pub use workload::{Stop, Synthetic};
 
 /// A run, from its arguments.

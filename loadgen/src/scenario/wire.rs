@@ -1,5 +1,8 @@
 //! By which contract customers ask.
 
+use passbook::check::{Customers, Server, Settings};
+use passbook::replicate::{Ack, Read};
+
 /// A contract between customers and branches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wire {
@@ -22,6 +25,89 @@ impl Wire {
             Self::Passbook => "passbook",
             Self::Bank => "bank",
             Self::BankService => "bankservice",
+        }
+    }
+}
+
+impl Wire {
+    /// Only our own contract has a place for what is asked for. The error names it, and says what to do.
+    pub fn carries(self, ack: Ack, read: Option<Read>) -> Result<(), String> {
+        let ack = (ack != Ack::All).then(|| format!("--ack {}", ack.name()));
+        match ack.or_else(|| read.map(asked)) {
+            Some(asked) if self != Self::Passbook => Err(format!(
+                "{asked} cannot be asked for over --wire {}; leave it out, or use --wire passbook",
+                self.name()
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// What promises depend on, where customers ask `branches` branches under the scheme of this name.
+    pub fn settings(
+        self,
+        replication: &str,
+        branches: usize,
+        (ack, read): (Ack, Read),
+        customers: Customers,
+    ) -> Settings {
+        let server = match self {
+            Self::Passbook => Server::ALL.into_iter().find(|server| server.name() == replication),
+            Self::Bank | Self::BankService => None,
+        };
+        let server = server.unwrap_or(Server::Foreign);
+        // Without tokens to carry all that a branch has is what it knows.
+        let read = if server == Server::Passbook { read } else { Read::Local };
+        let ack = if branches == 1 { Ack::All } else { ack };
+        Settings { server, ack, read, customers }
+    }
+}
+
+/// Under broadcast there is nothing to choose. The error says what to do.
+pub fn broadcast_reads(read: Option<Read>) -> Result<(), String> {
+    match read.map(asked) {
+        None => Ok(()),
+        Some(asked) => Err(format!(
+            "{asked} is for --replication passbook; a query under broadcast is answered from what the branch \
+             knows: leave it out"
+        )),
+    }
+}
+
+fn asked(read: Read) -> String {
+    format!("--read {}", read.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_needs_a_contract_that_carries_it() {
+        assert_eq!(Wire::Passbook.carries(Ack::Local, Some(Read::Snapshot)), Ok(()));
+        assert_eq!(Wire::Bank.carries(Ack::All, None), Ok(()));
+        for (ack, read) in [(Ack::Local, None), (Ack::All, Some(Read::Session))] {
+            let refused = Wire::Bank.carries(ack, read).expect_err("it has no place for it");
+            assert!(refused.contains("cannot be asked for over --wire bank"), "{refused}");
+        }
+        assert!(broadcast_reads(Some(Read::Local)).is_err());
+    }
+
+    #[test]
+    fn answers_without_versions_are_a_foreign_servers_and_one_branch_is_all() {
+        let settings = |wire: Wire, replication, branches| {
+            wire.settings(replication, branches, (Ack::Local, Read::Snapshot), Customers::Many)
+        };
+        let own = settings(Wire::Passbook, "passbook", 3);
+        assert_eq!((own.server, own.ack, own.read), (Server::Passbook, Ack::Local, Read::Snapshot));
+        let broadcast = settings(Wire::Passbook, "broadcast", 1);
+        assert_eq!(
+            (broadcast.server, broadcast.ack, broadcast.read),
+            (Server::Broadcast, Ack::All, Read::Local)
+        );
+        for (wire, replication) in
+            [(Wire::Bank, "passbook"), (Wire::Passbook, "of another program")]
+        {
+            assert_eq!(settings(wire, replication, 3).server, Server::Foreign);
         }
     }
 }

@@ -1,0 +1,238 @@
+//! What was found, property by property: for people, and as records of `summary.json`.
+
+use std::fmt::Write;
+
+use passbook::bank::CustomerId;
+use passbook::check::{Judged, Named, Verdict, Violation};
+use serde::Serialize;
+
+use super::ExitCode;
+use super::text::grouped;
+use crate::judge::{Counterexample, JudgedRun};
+
+/// Longer lines go on below.
+const WIDTH: usize = 100;
+/// Where the note of a property begins.
+const NOTE: usize = 40;
+
+impl JudgedRun {
+    /// What a process that judged the run is to end with.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::of(self.verdict())
+    }
+
+    /// The verdict, all properties at a glance, and the first broken promise as a story. Writing into a
+    /// `String` cannot fail, so results are ignored here.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let settings = self.header.settings;
+        let branches = match self.header.branches.len() {
+            1 => "1 branch".to_owned(),
+            n => format!("{n} branches"),
+        };
+        let operations = u64::try_from(self.operations).unwrap_or(u64::MAX);
+        let _ = writeln!(
+            text,
+            "{}  {} recorded operations, {branches} at {}, {}, ack {}, read {}\n\nchecks (as read from the files)",
+            self.verdict().name().to_uppercase(),
+            grouped(operations),
+            self.header.opening,
+            settings.server.name(),
+            settings.ack.name(),
+            settings.read.name(),
+        );
+        table(&mut text, &self.checks, self.counterexample.as_ref());
+        counterexample(&mut text, self.counterexample.as_ref());
+        text
+    }
+}
+
+/// A line a property: what was found, whether the settings promise it, and what that rests on. Below a broken
+/// promise stands the first violation, unless it is `told` elsewhere.
+pub(super) fn table<'a>(
+    text: &mut String,
+    checks: impl IntoIterator<Item = &'a Judged>,
+    told: Option<&Counterexample>,
+) {
+    for (place, Judged { finding, promised }) in checks.into_iter().enumerate() {
+        // What is promised is what the verdict depends on.
+        let (verdict, said) = if *promised {
+            (finding.verdict.name().to_uppercase(), "promised")
+        } else {
+            (finding.verdict.name().to_owned(), "observed")
+        };
+        let begin = format!("  {verdict:<8}{:<20}{said}  ", finding.property.name());
+        let note = match finding.violations_total {
+            0 => finding.note.clone(),
+            1 => format!("{} (1 violation)", finding.note),
+            n => format!("{} ({} violations)", finding.note, grouped(n)),
+        };
+        wrapped(text, &begin, NOTE, &note);
+        let is_told = told.is_some_and(|told| told.check == place);
+        let broken = *promised && finding.verdict == Verdict::Fail && !is_told;
+        if let Some(violation) = finding.violations.first().filter(|_| broken) {
+            let story = format!("{}{}", violation.story, traces(violation));
+            wrapped(text, &" ".repeat(10), 12, &story);
+        }
+    }
+}
+
+/// The first broken promise as a story, if one is.
+pub(super) fn counterexample(text: &mut String, told: Option<&Counterexample>) {
+    let Some(Counterexample { lines, .. }) = told else { return };
+    text.push_str("\ncounterexample\n");
+    for (place, line) in lines.iter().enumerate() {
+        let indent = if place == 0 { "  " } else { "    " };
+        wrapped(text, indent, 6, line);
+    }
+}
+
+/// The trace of the operation that cannot be, if there is one.
+fn traces(violation: &Violation) -> String {
+    let trace = violation.operations.first().and_then(|operation| operation.trace);
+    trace.map_or_else(String::new, |trace| format!(", trace {trace:032x}"))
+}
+
+/// `words` after `begin`, in lines of at most [`WIDTH`] characters where words are not longer than that; all but
+/// the first are indented.
+pub(super) fn wrapped(text: &mut String, begin: &str, indent: usize, words: &str) {
+    let mut line = begin.to_owned();
+    let mut is_empty = true;
+    for word in words.split(' ') {
+        let length = line.chars().count() + word.chars().count() + usize::from(!is_empty);
+        if length > WIDTH && !is_empty {
+            let _ = writeln!(text, "{}", line.trim_end());
+            line = " ".repeat(indent);
+        } else if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    let _ = writeln!(text, "{}", line.trim_end());
+}
+
+/// A property in `summary.json`.
+#[derive(Debug, Serialize)]
+pub(super) struct CheckRecord {
+    property: &'static str,
+    promised: bool,
+    verdict: &'static str,
+    violations: u64,
+    note: String,
+    first_violations: Vec<ViolationRecord>,
+}
+
+#[derive(Debug, Serialize)]
+struct ViolationRecord {
+    story: String,
+    operations: Vec<OperationRecord>,
+}
+
+/// An operation that takes part, the one that cannot be first.
+#[derive(Debug, Serialize)]
+struct OperationRecord {
+    customer: u64,
+    event: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+}
+
+impl CheckRecord {
+    pub(super) fn of(Judged { finding, promised }: &Judged) -> Self {
+        let operation = |Named { customer: CustomerId(customer), event, trace, .. }: &Named| {
+            let trace_id = trace.map(|trace| format!("{trace:032x}"));
+            OperationRecord { customer: *customer, event: *event, trace_id }
+        };
+        let violation = |violation: &Violation| ViolationRecord {
+            story: violation.story.clone(),
+            operations: violation.operations.iter().map(operation).collect(),
+        };
+        Self {
+            property: finding.property.name(),
+            promised: *promised,
+            verdict: finding.verdict.name(),
+            violations: finding.violations_total,
+            note: finding.note.clone(),
+            first_violations: finding.violations.iter().map(violation).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use passbook::bank::{BranchId, Money};
+    use passbook::check::{BranchState, Evidence, overdraft};
+
+    use super::*;
+
+    fn judged(promised: bool) -> Judged {
+        let branch = BranchState {
+            branch: BranchId(1),
+            balance: Money::new(-3),
+            lowest_balance: Some(Money::new(-3)),
+            settled: true,
+        };
+        let mut finding = overdraft(&Evidence {
+            opening: Money::ZERO,
+            observations: &[],
+            branches: &[branch],
+            branches_total: 1,
+        });
+        let named = Named { customer: CustomerId(7), event: 9, trace: Some(0xabc), place: None };
+        finding.violations[0].operations.push(named);
+        Judged { finding, promised }
+    }
+
+    #[test]
+    fn a_broken_promise_shows_its_violation_and_what_is_observed_does_not() {
+        let shown = |promised| {
+            let mut text = String::new();
+            table(&mut text, &[judged(promised)], None);
+            text
+        };
+        assert_eq!(
+            shown(true),
+            "  FAIL    overdraft           promised  lowest balance -3 (1 violation)\n          \
+             held at their lowest: branch 1 at -3, trace 00000000000000000000000000000abc\n"
+        );
+        assert_eq!(
+            shown(false),
+            "  fail    overdraft           observed  lowest balance -3 (1 violation)\n"
+        );
+    }
+
+    #[test]
+    fn the_counterexample_is_told_once() {
+        let told = Counterexample { check: 0, lines: vec!["a".to_owned(), "b".to_owned()] };
+        let mut text = String::new();
+        table(&mut text, &[judged(true)], Some(&told));
+        counterexample(&mut text, Some(&told));
+        assert_eq!(text.lines().count(), 5, "{text}");
+        assert!(text.ends_with("\ncounterexample\n  a\n    b\n"), "{text}");
+    }
+
+    #[test]
+    fn lines_stay_readable() {
+        let mut text = String::new();
+        wrapped(&mut text, "  begin ", 4, &"word ".repeat(60));
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH && !line.ends_with(' ')));
+        assert!(text.lines().skip(1).all(|line| line.starts_with("    word")), "{text}");
+        assert_eq!(text.matches("word").count(), 60);
+    }
+
+    #[test]
+    fn records_name_every_operation_with_its_trace() {
+        let record = serde_json::to_value(CheckRecord::of(&judged(true))).expect("serializable");
+        let operation = &record["first_violations"][0]["operations"][0];
+        assert_eq!(
+            (operation["customer"].as_u64(), operation["event"].as_u64()),
+            (Some(7), Some(9))
+        );
+        assert_eq!(operation["trace_id"], "00000000000000000000000000000abc");
+        assert_eq!(
+            (record["violations"].as_u64(), record["promised"].as_bool()),
+            (Some(1), Some(true))
+        );
+    }
+}
