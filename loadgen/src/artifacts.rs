@@ -28,7 +28,7 @@ pub const TRACES: &str = "traces.otlp.jsonl";
 pub const COMPARISON: &str = "comparison.json";
 
 /// All of a run: a folder that holds anything else is not replaced.
-const ALL: [&str; 6] = [INPUT, OUTPUT, HISTORY, LEDGER, SUMMARY, TRACES];
+pub const ALL: [&str; 6] = [INPUT, OUTPUT, HISTORY, LEDGER, SUMMARY, TRACES];
 
 /// The artifacts could not be written.
 #[derive(Debug, Error)]

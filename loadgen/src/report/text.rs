@@ -9,7 +9,7 @@ use passbook::check::Verdict;
 use passbook::files::{Entry, ResultName};
 use passbook::replicate::Read;
 
-use super::{Report, checks};
+use super::{Report, Unrecorded, checks};
 use crate::artifacts;
 use crate::record::Performed;
 use crate::scenario::{ReplayOrder, Stop, Wire, Workload};
@@ -132,6 +132,7 @@ impl Report {
         let verdict = match self.verdict() {
             Verdict::Pass => "PASS",
             Verdict::Fail => "FAIL",
+            Verdict::Unknown if self.is_unchecked() => "UNCHECKED",
             Verdict::Unknown => "UNKNOWN",
         };
         let early = if self.interrupted { ", ended early" } else { "" };
@@ -142,6 +143,14 @@ impl Report {
             self.measured.as_secs_f64(),
             self.throughput_per_s(),
         );
+        let Unrecorded { left_out, lost } = self.unrecorded;
+        for (count, why) in [(left_out, "as --record says"), (lost, "the disk was too slow")] {
+            if count > 0 {
+                let were = if count == 1 { "operation was" } else { "operations were" };
+                let count = grouped(count);
+                let _ = writeln!(text, "      {count} {were} not recorded, {why}: not checked");
+            }
+        }
         for lost in &self.cluster.lost {
             let _ = writeln!(text, "      {}", lost.how);
         }
@@ -220,7 +229,7 @@ impl Report {
     }
 
     fn checks_text(&self, text: &mut String) {
-        let _ = writeln!(text, "\nchecks (of {} as read back from disk)", artifacts::OUTPUT);
+        let _ = writeln!(text, "\nchecks (as read back from disk)");
         let told = self.judged.counterexample.as_ref();
         checks::table(text, &self.judged.checks, told);
         checks::counterexample(text, told);
@@ -251,9 +260,7 @@ impl Report {
     fn places(&self, text: &mut String) {
         let _ = writeln!(text, "\nfiles");
         if let Some(folder) = &self.files.folder {
-            let names =
-                [artifacts::INPUT, artifacts::OUTPUT, artifacts::SUMMARY, artifacts::TRACES];
-            let _ = writeln!(text, "  {}/  {}", folder.display(), names.join("  "));
+            let _ = writeln!(text, "  {}/  {}", folder.display(), artifacts::ALL.join("  "));
         }
         if let Some(output) = &self.files.output {
             let _ = writeln!(text, "  {}", output.display());
