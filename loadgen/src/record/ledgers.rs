@@ -98,7 +98,7 @@ impl Ledgers {
     }
 
     /// Takes what is left. To be called when customers have ended and branches have settled: whatever is written
-    /// later is not recorded. Branches that do not answer cost ten seconds in all.
+    /// later is not recorded. A branch that does not answer costs ten seconds, several at once no more.
     ///
     /// # Errors
     /// What was recorded is lost.

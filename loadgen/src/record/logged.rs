@@ -223,3 +223,6 @@ impl<'a> Log<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
