@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn those_that_tell_no_proof_must_find_their_instant() {
         let mut scene = crossing(&[1, 1]);
-        scene.calls.push(refused(5, Operation::withdraw(10), 1, (1, 8)));
+        scene.calls.push(refused(5, Operation::withdraw(10), 1, (0, 8)));
         assert!(is_explained(&scene));
         scene.calls.push(refused(6, Operation::withdraw(10), 1, (10, 11)));
         assert!(!is_explained(&scene));
