@@ -30,8 +30,9 @@ const IMPURE: [&str; 9] = [
 ];
 
 /// The parts of `loadgen`, and what each may use of the others.
-const LOADGEN: [(&str, &[&str]); 12] = [
+const LOADGEN: [(&str, &[&str]); 13] = [
     ("scenario", &[]),
+    ("record", &["scenario"]),
     ("artifacts", &[]),
     ("customers", &["scenario"]),
     ("queried", &["scenario", "customers"]),
@@ -46,6 +47,7 @@ const LOADGEN: [(&str, &[&str]); 12] = [
         "lib",
         &[
             "scenario",
+            "record",
             "customers",
             "queried",
             "clusters",

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use loadgen::clusters::Branches;
-use loadgen::customers::{Bank, Crowd, Plan, Recorder, Terms};
+use loadgen::customers::{Bank, Crowd, KindRecord, Plan, Recorder, Terms};
+use loadgen::record::Calls;
 use loadgen::scenario::{
-    ClusterChoice, Mix, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
+    ClusterChoice, Mix, Recording, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
 };
 use passbook::bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
+use passbook::check::FinalState;
 use passbook::files::Event;
 use passbook::replicate::passbook::Session;
 use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
@@ -58,7 +60,17 @@ pub(crate) fn scenario(
         timeout: Duration::from_secs(30),
         trace_sample,
         metrics_listen: None,
+        recording: Recording::All,
+        keep_answers: false,
+        unchecked_ok: false,
         out,
+    }
+}
+
+fn amount(event: &Event) -> i64 {
+    match event.operation {
+        Operation::Write(write) => write.amount.minor_units(),
+        Operation::Query => 0,
     }
 }
 
@@ -85,6 +97,14 @@ impl Deposits {
     pub(crate) fn by_all(&mut self, events: u64) -> Duration {
         let ids = self.branches.ids();
         let synthetic = deposits(0, events);
+        let each = usize::try_from(events).expect("few");
+        let drawn = (1..=CUSTOMERS).map(CustomerId).flat_map(|customer| {
+            synthetic.events(customer, &ids).take(each)
+        });
+        let amounts: i64 = drawn.map(|event| amount(&event)).sum();
+        // As in a run: everything that customers see is recorded.
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let calls = Calls::begin(folder.path(), Recording::All).expect("a spool");
         let plan = Plan {
             addresses: self.branches.addresses.clone(),
             wire: self.scenario.wire,
@@ -93,30 +113,28 @@ impl Deposits {
             trace_sample: self.scenario.trace_sample,
             crowd: Crowd::AtOnce { synthetic, branches: ids },
             recorder: Recorder::new(),
+            calls,
             interrupted: CancellationToken::new(),
         };
         let at_work = plan.start(tokio::sync::watch::Sender::default()).expect("a thread");
         let ran = at_work.ran.blocking_recv().expect("not died").expect("connected");
-        let done = ran.records.iter().flat_map(|record| &record.done);
-        let amounts = done.map(|done| match (done.event.operation, done.answer.outcome) {
-            (Operation::Write(write), Outcome::Ok) => write.amount.minor_units(),
-            other => panic!("a deposit was not acknowledged: {other:?}"),
-        });
-        self.deposited += amounts.sum::<i64>();
+        let KindRecord { live, .. } = ran.recorder.all();
+        assert_eq!((live.rejected, live.unknown), (0, 0), "a deposit was not acknowledged");
+        self.deposited += amounts;
         ran.measured
     }
 
     /// Every branch must hold exactly what was acknowledged.
     pub(crate) fn end(self) {
         let Self { runtime, branches, scenario: _, deposited } = self;
-        let states = runtime.block_on(branches.settle());
-        for state in &states {
+        let finals = runtime.block_on(branches.settle());
+        for FinalState { state, .. } in &finals {
             let held = state.balance.minor_units() - branches.opening.minor_units();
             assert_eq!((held, state.settled), (deposited, true), "{state:?}");
         }
         // Branches would wait for its connections.
         drop(runtime);
-        assert_eq!(branches.end(&states).expect("ended well"), [], "branches were lost");
+        assert_eq!(branches.end(&finals).expect("ended well"), [], "branches were lost");
     }
 }
 
@@ -148,9 +166,9 @@ impl Alone {
             let mut took = Vec::new();
             for number in 1..=calls {
                 let begun = Instant::now();
-                let answer = bank.call(session, CustomerId(1), number, &event, false).await;
+                let called = bank.call(session, CustomerId(1), number, &event, false).await;
                 took.push(begun.elapsed());
-                assert_eq!(answer.outcome, Outcome::Ok);
+                assert_eq!(called.answer.outcome, Outcome::Ok);
                 deposits.deposited += 1;
             }
             took

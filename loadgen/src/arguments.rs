@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
 use loadgen::scenario::{
-    ClusterChoice, Mix, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Wire, Workload,
+    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Wire, Workload,
     broadcast_reads,
 };
 use passbook::bank::BranchId;
@@ -19,7 +19,7 @@ use passbook::replicate::{Ack, Fanout, Read, Scheme};
 use crate::offline::{CheckArguments, GuaranteesArguments};
 use crate::terminal::Verbosity;
 use crate::values::{
-    Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_seed,
+    Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_recording, parse_seed,
     parse_target, parse_timeout, read_parser, style_parser, wire_parser,
 };
 
@@ -131,6 +131,12 @@ struct SyntheticArguments {
     /// Pause of a customer between an answer and the next operation, such as 10ms
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
     think: Duration,
+    /// How much of what customers see is recorded, and so can be checked: all, none, or so many operations
+    #[arg(long, value_name = "all|none|N", default_value = "all", value_parser = parse_recording)]
+    record: Recording,
+    /// Exit with 0 also if not everything could be checked because --record said so
+    #[arg(long)]
+    unchecked_ok: bool,
 }
 
 #[derive(Args, Debug)]
@@ -210,8 +216,10 @@ impl Arguments {
             Some(Command::Guarantees(asked)) => Ok(Asked::Guarantees(asked)),
             None => {
                 let targets = self.common.target.len();
+                let SyntheticArguments { record: recording, unchecked_ok, .. } = self.synthetic;
                 let workload = Workload::Synthetic(self.synthetic.into_synthetic(targets)?);
                 let (scenario, schemes) = self.common.into_scenario(workload, Some(self.out))?;
+                let scenario = Scenario { recording, unchecked_ok, ..scenario };
                 Ok(Asked::Run(Box::new(Task { scenario, schemes, warnings: Vec::new() })))
             }
         }
@@ -367,6 +375,9 @@ impl CommonArguments {
             timeout: self.timeout,
             trace_sample: self.trace_sample,
             metrics_listen: self.metrics_listen,
+            recording: Recording::All,
+            keep_answers: self.verbose,
+            unchecked_ok: false,
             out,
         };
         Ok((scenario, schemes))

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use passbook::files::{Input, Notation, Output, write_json, write_output};
+use passbook::files::write_json;
 use passbook::replicate::Scheme;
 use passbook::telemetry::KeptTrace;
 use serde::Serialize;
@@ -15,6 +15,10 @@ use thiserror::Error;
 pub const INPUT: &str = "input.json";
 /// What every customer received.
 pub const OUTPUT: &str = "output.json";
+/// Every operation as its customer saw it.
+pub const HISTORY: &str = "history.jsonl";
+/// What every branch logged.
+pub const LEDGER: &str = "ledger.jsonl";
 /// The run in numbers. Its presence makes a folder a run folder.
 pub const SUMMARY: &str = "summary.json";
 /// The kept traces.
@@ -24,7 +28,7 @@ pub const TRACES: &str = "traces.otlp.jsonl";
 pub const COMPARISON: &str = "comparison.json";
 
 /// All of a run: a folder that holds anything else is not replaced.
-const ALL: [&str; 4] = [INPUT, OUTPUT, SUMMARY, TRACES];
+pub const ALL: [&str; 6] = [INPUT, OUTPUT, HISTORY, LEDGER, SUMMARY, TRACES];
 
 /// The artifacts could not be written.
 #[derive(Debug, Error)]
@@ -86,6 +90,11 @@ impl RunFolder {
         Ok(Self { named, destination, building })
     }
 
+    /// Where all of it is until the folder is finished.
+    pub fn building(&self) -> &Path {
+        self.building.path()
+    }
+
     /// Where a file is until the folder is finished.
     pub fn path(&self, name: &str) -> PathBuf {
         self.building.path().join(name)
@@ -94,17 +103,6 @@ impl RunFolder {
     /// Writes a JSON file.
     pub fn json(&self, name: &str, value: &impl Serialize) -> Result<(), ArtifactError> {
         self.write(name, |file| write_json(file, value))
-    }
-
-    /// Writes what was asked and what was received.
-    pub fn files(
-        &self,
-        performed: &Input,
-        output: &Output,
-        notation: Notation,
-    ) -> Result<(), ArtifactError> {
-        self.json(INPUT, &performed.to_records())?;
-        self.write(OUTPUT, |file| write_output(file, output, notation))
     }
 
     /// Writes the kept traces, a line each.
@@ -118,14 +116,19 @@ impl RunFolder {
         })
     }
 
-    fn write(
+    /// Writes a file; `fill` gets it empty.
+    pub fn write(
         &self,
         name: &str,
         fill: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<(), ArtifactError> {
-        let path = self.path(name);
-        let filled = File::create(&path).and_then(|mut file| fill(&mut file));
-        filled.map_err(|source| ArtifactError::Unwritable { path, source })
+        let filled = File::create(self.path(name)).and_then(|mut file| fill(&mut file));
+        filled.map_err(|source| self.unwritable(name, source))
+    }
+
+    /// The error of a file that could not be written.
+    pub fn unwritable(&self, name: &str, source: io::Error) -> ArtifactError {
+        ArtifactError::Unwritable { path: self.path(name), source }
     }
 
     /// Puts the folder in its place; an older run is gone then.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use passbook::bank::{BranchId, Money};
 use passbook::branch::BranchHandle;
-use passbook::check::BranchState;
+use passbook::check::FinalState;
 use passbook::cluster::{
     Cluster, ClusterError, ClusterSpec, MakeReplica, ProcessCluster, ProcessError, ProcessSpec,
     branch_binary,
@@ -196,6 +196,12 @@ impl Branches {
         self.addresses.iter().map(|(id, _)| *id).collect()
     }
 
+    /// Ways to the branches, each with its id. None where branches can only be queried.
+    pub fn channels(&self) -> Vec<(BranchId, Channel)> {
+        let channels = self.addresses.iter().zip(&self.channels);
+        channels.map(|((id, _), (_, channel))| (*id, channel.clone())).collect()
+    }
+
     /// Ways to the metrics of an embedded cluster.
     pub fn handles(&self) -> Vec<BranchHandle> {
         self.embedded.as_ref().map_or_else(Vec::new, |cluster| cluster.handles().to_vec())
@@ -203,14 +209,14 @@ impl Branches {
 
     /// Waits until no propagation is under way anywhere, at most ten seconds, and tells what every
     /// branch holds then. A branch that does not answer is missing.
-    pub async fn settle(&self) -> Vec<BranchState> {
+    pub async fn settle(&self) -> Vec<FinalState> {
         if let Some(queried) = &self.queried {
             return queried.settle().await;
         }
         let begun = Instant::now();
         loop {
             let before = self.states().await;
-            let settled = before.iter().all(|state| state.settled);
+            let settled = before.iter().all(|last| last.state.settled);
             if settled || before.is_empty() || begun.elapsed() >= SETTLE_LIMIT {
                 // One branch may have been read before another's last propagation reached it.
                 return self.states().await;
@@ -241,17 +247,17 @@ impl Branches {
         replies
     }
 
-    async fn states(&self) -> Vec<BranchState> {
-        let mut states: Vec<BranchState> = self.replies().await.iter().map(state).collect();
+    async fn states(&self) -> Vec<FinalState> {
+        let mut states: Vec<FinalState> = self.replies().await.iter().map(state).collect();
         let place =
-            |state: &BranchState| self.addresses.iter().position(|(id, _)| *id == state.branch);
+            |last: &FinalState| self.addresses.iter().position(|(id, _)| *id == last.state.branch);
         states.sort_by_key(place);
         states
     }
 
     /// Ends what was started for the run in order, and names the branches that were not there to the end:
-    /// those that ended by themselves, and those that are not among `states`. Blocks.
-    pub fn end(self, states: &[BranchState]) -> Result<Vec<Lost>, ClustersError> {
+    /// those that ended by themselves, and those that are not among `finals`. Blocks.
+    pub fn end(self, finals: &[FinalState]) -> Result<Vec<Lost>, ClustersError> {
         let Self { embedded, processes, channels, queried, addresses, .. } = self;
         drop((channels, queried));
         let mut lost: Vec<Lost> = processes.map_or_else(Vec::new, |processes| {
@@ -266,7 +272,7 @@ impl Branches {
             ended => ended?,
         }
         for (branch, address) in addresses {
-            let known = states.iter().any(|state| state.branch == branch)
+            let known = finals.iter().any(|last| last.state.branch == branch)
                 || lost.iter().any(|lost| lost.branch == branch);
             if !known {
                 let how = format!(

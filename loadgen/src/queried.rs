@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use passbook::bank::{BranchId, Money};
-use passbook::check::BranchState;
+use passbook::check::{BranchState, FinalState};
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -129,7 +129,7 @@ impl Queried {
 
     /// Asks all until two rounds in a row show one balance everywhere, at most ten seconds, and tells
     /// what each answered last. A branch that does not answer is missing, and if none does, that is the end.
-    pub async fn settle(&self) -> Vec<BranchState> {
+    pub async fn settle(&self) -> Vec<FinalState> {
         let until = Instant::now() + SETTLE_LIMIT;
         let (mut before, mut last): (Round, Round) = (Vec::new(), Vec::new());
         while let Ok(round) = timeout_at(until, self.round()).await {
@@ -143,12 +143,9 @@ impl Queried {
         let states = known.filter_map(|(index, ((branch, _), balance))| {
             // What does not move any more is settled, also where others hold something else.
             let settled = before.get(index) == Some(balance);
-            Some(BranchState {
-                branch: *branch,
-                balance: (*balance)?,
-                lowest_balance: None,
-                settled,
-            })
+            let (branch, balance) = (*branch, (*balance)?);
+            let state = BranchState { branch, balance, lowest_balance: None, settled };
+            Some(FinalState { state, version: None })
         });
         states.collect()
     }

@@ -1,15 +1,19 @@
 //! A run from its first connection to its report.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use passbook::check::{BranchState, Judged};
+use passbook::bank::{BranchId, Money};
+use passbook::check::{Customers, Edition, FinalState, History, Server, Settings};
 use passbook::cluster::MakeReplica;
-use passbook::files::{Notation, OutputError, Shape, replace, write_output};
+use passbook::files::{Header, Notation, Output, Shape, replace, write_input, write_output};
+use passbook::replicate::{Ack, Read};
 use passbook::telemetry::{Tracing, serve_metrics};
+use tempfile::TempDir;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch::Receiver;
@@ -17,13 +21,14 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use crate::artifacts::{ArtifactError, OUTPUT, RunFolder, SUMMARY};
+use crate::artifacts::{ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY};
 use crate::clusters::{Branches, ClustersError};
 use crate::customers::{AtWork, ConnectError, Look, Plan, Ran, Recorder, Terms};
-use crate::judge::{Concurrency, judge, performed};
-use crate::report::{ClusterFacts, Files, Report, Results, families};
-use crate::scenario::{Replay, ReplayOrder, Scenario, Synthetic, Workload};
-use crate::stages::{arrange, crowds};
+use crate::judge::{JudgeError, judge_folder};
+use crate::record::{Answers, Calls, Ledgers, LedgersError, Logged, asked};
+use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded, families};
+use crate::scenario::{Recording, Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload};
+use crate::stages::crowds;
 
 /// Between two signs of life.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -108,12 +113,15 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// Branches' logs could not be recorded.
+    #[error(transparent)]
+    Ledgers(#[from] LedgersError),
     /// Artifacts could not be written.
     #[error(transparent)]
     Artifacts(#[from] ArtifactError),
     /// What was written could not be read back.
     #[error(transparent)]
-    Output(#[from] OutputError),
+    Judge(#[from] JudgeError),
     /// The output file of a replay could not be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Unwritable {
@@ -128,95 +136,150 @@ pub enum RunError {
 struct Performed {
     branches: Branches,
     ran: Ran,
-    states: Vec<BranchState>,
+    finals: Vec<FinalState>,
+    logged: Logged,
     /// What branches sent each other for it.
     frames_sent: Option<u64>,
 }
 
 /// Performs `scenario`, judges it and writes its artifacts. Blocks; not to be called from a runtime.
 pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
-    // Before anything is started: an --out that cannot be written must not cost a run.
-    let folder = scenario.out.as_deref().map(RunFolder::begin).transpose()?;
+    // Before anything is started: an --out that cannot be written must not cost a run. The gate reads from disk
+    // also where nothing is to be kept.
+    let scratch = scenario.out.is_none().then(scratch).transpose()?;
+    let beside = scratch.as_ref().map(|scratch| scratch.path().join("run"));
+    let folder = scenario.out.as_deref().or(beside.as_deref()).unwrap_or(Path::new(""));
+    let folder = RunFolder::begin(folder)?;
     let Hooks { progress, interrupted, tracing, replica } = hooks;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(RunError::Thread)?;
-    let performing = perform(scenario, progress, &interrupted, tracing, replica);
-    let Performed { branches, ran, states, frames_sent } = runtime.block_on(performing)?;
+    let performing = perform(scenario, &folder, progress, &interrupted, tracing, replica);
+    let Performed { branches, ran, finals, logged, frames_sent } = runtime.block_on(performing)?;
     // The connections of this thread end with its runtime; branches would wait for them otherwise.
     drop(runtime);
     let (ids, opening) = (branches.ids(), branches.opening);
     let replication = branches.replication.clone();
-    let lost = branches.end(&states)?;
-    let cluster = ClusterFacts { branches: ids.len(), opening, replication, frames_sent, lost };
-    let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
-
-    let done = performed(&ran.records, ids, opening);
-    let (shape, notation) = match &scenario.workload {
-        Workload::Synthetic(_) => (Shape::GroupedWithBranch, Notation::Json),
-        Workload::Replay(Replay { style, order, .. }) => {
-            (style.shape(&done), style.notation(*order))
-        }
-    };
-    let answers = ran.records.iter().flat_map(|record| &record.done).map(|done| done.answer);
-    let output = shape.lay_out(&done, answers);
+    let lost = branches.end(&finals)?;
+    let header = header(scenario, &replication, &ids, opening, &logged);
+    let Ran { recorder, calls, measured } = ran;
+    let recorded = calls.finish().map_err(|source| folder.unwritable(HISTORY, source))?;
+    let unrecorded = Unrecorded { left_out: recorded.left_out, lost: recorded.lost };
+    let path = folder.path(HISTORY);
+    let history = recorded.write(&path, &header, logged.base());
+    let history = history.map_err(|source| folder.unwritable(HISTORY, source))?;
+    logged
+        .write(&header, &finals, &folder.path(LEDGER))
+        .map_err(|source| folder.unwritable(LEDGER, source))?;
     let mut files = Files::default();
-    if let Workload::Replay(replay) = &scenario.workload
-        && let Some(path) = &replay.output
-    {
-        replace(path, |file| write_output(file, &output, notation))
-            .map_err(|source| RunError::Unwritable { path: path.clone(), source })?;
-        files.output = Some(path.clone());
-    }
-    if let Some(folder) = &folder {
-        folder.files(&done, &output, notation)?;
-        folder.traces(&kept.traces)?;
-    }
-    let concurrency = match &scenario.workload {
-        Workload::Synthetic(Synthetic { customers: 2.., .. }) => Concurrency::Many,
-        Workload::Replay(Replay { order: ReplayOrder::Concurrent, .. }) => Concurrency::QueriesLast,
-        Workload::Synthetic(_) | Workload::Replay(_) => Concurrency::None,
-    };
-    let on_disk = folder.as_ref().map(|folder| folder.path(OUTPUT)).or(files.output.clone());
-    let checks = match on_disk {
-        Some(path) => judge(&path, &done, &ran.records, &states, concurrency, scenario.ack)?,
-        None => judge_without_files(&done, &output, |path| {
-            judge(path, &done, &ran.records, &states, concurrency, scenario.ack)
-        })?,
-    };
+    let output = answers(scenario, &folder, &history, &header, &mut files)?;
+    // It is read back for the judge: both at once are twice the memory.
+    drop(history);
+    let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
+    folder.traces(&kept.traces)?;
+    let judged = judge_folder(&folder.path(""))?;
     let results = Results {
-        ran: &ran,
-        checks,
+        recorder: &recorder,
+        measured,
+        judged,
+        unrecorded,
         kept: &kept,
-        cluster,
+        cluster: ClusterFacts { branches: ids.len(), opening, replication, frames_sent, lost },
         interrupted: interrupted.is_cancelled(),
         output,
     };
     let report = Report::new(scenario, results);
-    if let Some(folder) = folder {
-        folder.json(SUMMARY, &report.summary())?;
+    folder.json(SUMMARY, &report.summary())?;
+    if scenario.out.is_some() {
         files.folder = Some(folder.finish()?);
     }
     Ok(report.with_files(files))
 }
 
-/// The gate reads from disk also where nothing is to be kept.
-fn judge_without_files(
-    done: &passbook::files::Input,
-    output: &passbook::files::Output,
-    judge: impl FnOnce(&Path) -> Result<Vec<Judged>, OutputError>,
-) -> Result<Vec<Judged>, RunError> {
-    let nowhere = std::env::temp_dir().join("passbook-run");
-    let scratch = tempfile::tempdir()
-        .map_err(|source| ArtifactError::Unwritable { path: nowhere, source })?;
-    let folder = RunFolder::begin(&scratch.path().join("run"))?;
-    folder.files(done, output, Notation::Json)?;
-    Ok(judge(&folder.path(OUTPUT))?)
+fn scratch() -> Result<TempDir, ArtifactError> {
+    tempfile::tempdir().map_err(|source| ArtifactError::Unwritable {
+        path: std::env::temp_dir().join("passbook-run"),
+        source,
+    })
+}
+
+/// What the run was set to, as its files say it.
+fn header(
+    scenario: &Scenario,
+    replication: &str,
+    ids: &[BranchId],
+    opening: Money,
+    logged: &Logged,
+) -> Header {
+    let ours = |scheme: &Server| scenario.wire == Wire::Passbook && scheme.name() == replication;
+    let server = Server::ALL.into_iter().find(ours).unwrap_or(Server::Foreign);
+    let (customers, edition) = match &scenario.workload {
+        Workload::Synthetic(Synthetic { customers: 2.., .. }) => (Customers::Many, None),
+        Workload::Replay(Replay { order: ReplayOrder::Concurrent, .. }) => {
+            (Customers::Many, Some(Edition::FinalBalance))
+        }
+        Workload::Synthetic(_) | Workload::Replay(_) => {
+            (Customers::One, Some(Edition::Sequential))
+        }
+    };
+    let mut branches = ids.to_vec();
+    branches.sort_unstable();
+    Header {
+        opening,
+        branches,
+        settings: Settings {
+            server,
+            // One branch is all of them.
+            ack: if ids.len() == 1 { Ack::All } else { scenario.ack },
+            // Without tokens to carry, all that a branch has is what it knows.
+            read: if server == Server::Passbook { scenario.read } else { Read::Local },
+            customers,
+        },
+        rights: logged.rights().map(<[i64]>::to_vec),
+        edition,
+    }
+}
+
+/// Writes what was asked and what every customer received; gives the latter where it is to be kept.
+fn answers(
+    scenario: &Scenario,
+    folder: &RunFolder,
+    history: &History,
+    header: &Header,
+    files: &mut Files,
+) -> Result<Output, RunError> {
+    let answers = Answers::of(history);
+    let workload = &scenario.workload;
+    let (shape, notation) = match workload {
+        Workload::Synthetic(_) => (Shape::GroupedWithBranch, Notation::Json),
+        Workload::Replay(Replay { style, order, input, .. }) => {
+            (style.shape(input), style.notation(*order))
+        }
+    };
+    folder.write(INPUT, |file| {
+        let blocks = answers.blocks(workload).map(asked);
+        write_input(file, blocks, &header.branches, header.opening)
+    })?;
+    let elements = || {
+        let blocks = answers.blocks(workload);
+        blocks.flat_map(|(customer, answered)| shape.elements(customer, answered))
+    };
+    folder.write(OUTPUT, |file| write_output(file, elements(), notation))?;
+    if let Workload::Replay(Replay { output: Some(path), .. }) = workload {
+        replace(path, |file| {
+            let mut written = File::open(folder.path(OUTPUT))?;
+            io::copy(&mut written, file).map(drop)
+        })
+        .map_err(|source| RunError::Unwritable { path: path.clone(), source })?;
+        files.output = Some(path.clone());
+    }
+    Ok(if scenario.keep_answers { elements().collect() } else { Output::new() })
 }
 
 async fn perform(
     scenario: &Scenario,
+    folder: &RunFolder,
     progress: &mut dyn FnMut(&Progress),
     interrupted: &CancellationToken,
     tracing: Option<&Tracing>,
@@ -248,8 +311,16 @@ async fn perform(
         serving.spawn(serve_metrics(listener, CancellationToken::new(), scrape));
     }
     let mut tell = |phase, look| progress(&Progress { scheme: None, phase, metrics, look });
-    let mut all = Ran { records: Vec::new(), recorder: Recorder::new(), measured: Duration::ZERO };
-    let mut states = Vec::new();
+    let ledgers = if scenario.wire == Wire::Passbook && scenario.recording != Recording::Nothing {
+        Some(Ledgers::begin(&branches.channels(), folder.building()).await?)
+    } else {
+        // Answers by the others' contracts say nothing of logs.
+        None
+    };
+    let calls = Calls::begin(folder.building(), scenario.recording);
+    let calls = calls.map_err(|source| folder.unwritable(HISTORY, source))?;
+    let mut all = Ran { recorder: Recorder::new(), calls, measured: Duration::ZERO };
+    let mut finals = Vec::new();
     let frames_before = branches.frames_sent().await;
     for crowd in crowds(&scenario.workload, branches.ids()) {
         let plan = Plan {
@@ -260,21 +331,23 @@ async fn perform(
             trace_sample: scenario.trace_sample,
             crowd,
             recorder: all.recorder,
+            calls: all.calls,
             interrupted: interrupted.clone(),
         };
         tell(Phase::Measure, looking.borrow().clone());
         let at_work = plan.start(looks.clone()).map_err(RunError::Thread)?;
         let ran = watch(at_work, &looking, scenario, &mut tell, interrupted).await?;
-        all.records.extend(ran.records);
-        all.recorder = ran.recorder;
-        all.measured += ran.measured;
+        all = Ran { measured: all.measured + ran.measured, ..ran };
         tell(Phase::Settle, looking.borrow().clone());
-        states = branches.settle().await;
+        finals = branches.settle().await;
     }
-    all.records = arrange(&scenario.workload, all.records);
+    let logged = match ledgers {
+        Some(ledgers) => ledgers.finish().await?,
+        None => Logged::default(),
+    };
     let frames_after = branches.frames_sent().await;
     let frames_sent = frames_after.zip(frames_before).and_then(|(all, old)| all.checked_sub(old));
-    Ok(Performed { branches, ran: all, states, frames_sent })
+    Ok(Performed { branches, ran: all, finals, logged, frames_sent })
 }
 
 async fn bind_metrics(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {

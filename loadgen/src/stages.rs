@@ -1,11 +1,11 @@
 //! Who works when: a run is one crowd of customers after another, with settling in between.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use passbook::bank::{BranchId, CustomerId, Operation};
 use passbook::files::{Event, Input};
 
-use crate::customers::{Crowd, Done, Order, Record};
+use crate::customers::{Crowd, Order};
 use crate::scenario::{Replay, ReplayOrder, Workload};
 
 type Numbered = Vec<(u64, Event)>;
@@ -47,29 +47,9 @@ fn by_customer(input: &Input, wanted: impl Fn(&Event) -> bool) -> Vec<(CustomerI
     lists.into_iter().collect()
 }
 
-/// What was done, as the blocks of the file have it. What was not done is missing.
-pub fn arrange(workload: &Workload, records: Vec<Record>) -> Vec<Record> {
-    let Workload::Replay(Replay { input, order: ReplayOrder::Concurrent, .. }) = workload else {
-        return records;
-    };
-    let mut done: HashMap<(CustomerId, u64), Done> = HashMap::new();
-    for record in records {
-        done.extend(record.done.into_iter().map(|done| ((record.customer, done.number), done)));
-    }
-    let mut events = input.events();
-    let blocks = input.customers.iter().map(|block| {
-        let mine = events.by_ref().take(block.events.len());
-        let mine = mine.filter_map(|(customer, number, _)| done.remove(&(customer, number)));
-        Record { customer: block.id, done: mine.collect() }
-    });
-    blocks.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-
-    use passbook::bank::{Answer, Outcome};
 
     use crate::scenario::Style;
 
@@ -105,23 +85,5 @@ mod tests {
         let concurrent = crowds_of(ReplayOrder::Concurrent);
         assert_eq!(numbers(&concurrent[0]), [(1, vec![2]), (2, vec![1])]);
         assert_eq!(numbers(&concurrent[1]), [(1, vec![1, 3])]);
-    }
-
-    #[test]
-    fn answers_return_to_their_place() {
-        let workload = workload(ReplayOrder::Concurrent);
-        let answer = Answer { outcome: Outcome::Ok, balance: None };
-        let mut records = Vec::new();
-        for crowd in crowds(&workload, Vec::new()) {
-            let Crowd::Lists(lists, _) = crowd else { panic!("lists") };
-            records.extend(lists.into_iter().map(|(customer, events)| {
-                let done = events.into_iter().map(|(number, event)| Done { number, event, answer });
-                Record { customer, done: done.collect() }
-            }));
-        }
-        let arranged = arrange(&workload, records);
-        let numbers = |record: &Record| record.done.iter().map(|done| done.number).collect();
-        let numbers: Vec<Vec<u64>> = arranged.iter().map(numbers).collect();
-        assert_eq!(numbers, [vec![1, 2], vec![1], vec![3]]);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use loadgen::scenario::{ReplayOrder, Style, Wire};
+use loadgen::scenario::{Recording, ReplayOrder, Style, Wire};
 use passbook::replicate::{Ack, Fanout, Read};
 
 /// Where the seed comes from.
@@ -20,6 +20,20 @@ pub(crate) fn parse_seed(text: &str) -> Result<Seed, String> {
             .parse()
             .map(Seed::Given)
             .map_err(|_| "expected a whole number or random".to_owned()),
+    }
+}
+
+pub(crate) fn parse_recording(text: &str) -> Result<Recording, String> {
+    match text {
+        "all" => Ok(Recording::All),
+        "none" => Ok(Recording::Nothing),
+        _ => text
+            .parse()
+            .map(|operations| match operations {
+                0 => Recording::Nothing,
+                _ => Recording::First(operations),
+            })
+            .map_err(|_| "expected all, none or a number of operations".to_owned()),
     }
 }
 

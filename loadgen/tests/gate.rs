@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loadgen::scenario::{
-    ClusterChoice, Replay, ReplayOrder, SampleRate, Scenario, Style, Wire, Workload,
+    ClusterChoice, Recording, Replay, ReplayOrder, SampleRate, Scenario, Style, Wire, Workload,
 };
 use loadgen::{ExitCode, Hooks, Report};
 use passbook::bank::{BranchId, Money, Write, WriteKind};
@@ -75,6 +75,9 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
         timeout: Duration::from_secs(30),
         trace_sample: SampleRate::NONE,
         metrics_listen: None,
+        recording: Recording::All,
+        keep_answers: true,
+        unchecked_ok: false,
         out: None,
     };
     let replica: MakeReplica = Arc::new(move |id, peers| {

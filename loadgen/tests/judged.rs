@@ -9,7 +9,8 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use loadgen::judge::{HISTORY, JudgedRun, LEDGER, judge_folder};
+use loadgen::artifacts::{HISTORY, LEDGER};
+use loadgen::judge::{JudgedRun, judge_folder};
 use passbook::bank::{Money, Operation, Outcome};
 use passbook::check::{Call, Property, Verdict};
 use passbook::files::{
@@ -82,7 +83,7 @@ fn write(run: &Recording, folder: &Path, notation: Notation) {
         recv: kept.calls().filter(|call| call.customer.0 == id).map(|call| entry(&call)).collect(),
     };
     let output: Vec<Element> = (1..=6).map(element).collect();
-    write_output(&mut file(OUTPUT), &output, notation).expect("written");
+    write_output(&mut file(OUTPUT), output, notation).expect("written");
 }
 
 /// A run folder of a healthy run, with one of its files changed.

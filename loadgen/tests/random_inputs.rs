@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use loadgen::scenario::{
-    ClusterChoice, Replay, ReplayOrder, SampleRate, Scenario, Style, Wire, Workload,
+    ClusterChoice, Recording, Replay, ReplayOrder, SampleRate, Scenario, Style, Wire, Workload,
 };
 use loadgen::{ExitCode, Hooks};
 use passbook::bank::{BranchId, CustomerId, Money, Operation, WriteKind};
@@ -110,6 +110,9 @@ proptest! {
             timeout: Duration::from_secs(30),
             trace_sample: SampleRate::NONE,
             metrics_listen: None,
+            recording: Recording::All,
+            keep_answers: true,
+            unchecked_ok: false,
             out: None,
         };
         let hooks = Hooks {

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use loadgen::scenario::{
-    ClusterChoice, Mix, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
+    ClusterChoice, Mix, Recording, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
 };
 use loadgen::{ExitCode, Hooks, Progress, SideBySide, run::Phase, run_each};
 use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
@@ -183,6 +183,9 @@ fn interrupted_at(scheme: &str, phase: Phase) -> SideBySide {
         timeout: std::time::Duration::from_secs(30),
         trace_sample: SampleRate::NONE,
         metrics_listen: None,
+        recording: Recording::All,
+        keep_answers: false,
+        unchecked_ok: false,
         out: Some(home.path().join("run")),
     };
     let interrupted = CancellationToken::new();

@@ -10,10 +10,11 @@ use super::clock::Clock;
 use super::link::Delivered;
 use super::notices::Notice;
 use super::stream::{Outgoing, StreamId};
-use crate::bank::{Answer, BranchId, Operation, Write};
+use super::tap::{self, Asked};
+use crate::bank::{Answer, BranchId, Operation, Version, Write};
 use crate::replicate::{self, Ack, Audit, Message, Receipt, Request, WriteId, passbook};
 use crate::telemetry::{Family, SpanContext};
-use crate::wire::Failure;
+use crate::wire::{Failure, LogBegun, LogPart};
 
 /// Something for the owner to do.
 #[derive(Debug)]
@@ -56,7 +57,8 @@ pub(super) enum Command {
     /// To be told to whoever runs the branch.
     Noticed(Notice),
     Audit(oneshot::Sender<Audit>),
-    FramesSent(oneshot::Sender<u64>),
+    Inspect(oneshot::Sender<Inspected>),
+    Log(tap::Asked),
     Families(oneshot::Sender<Vec<Family>>),
 }
 
@@ -64,6 +66,16 @@ impl From<Delivered> for Command {
     fn from(delivered: Delivered) -> Self {
         Self::Delivered(delivered)
     }
+}
+
+/// What there is to see of a branch at one instant.
+#[derive(Debug)]
+pub(super) struct Inspected {
+    pub(super) audit: Audit,
+    /// How much of each log its balance is made from, where the scheme knows.
+    pub(super) version: Option<Arc<Version>>,
+    /// How many messages between branches this one accounts for: an answered call counts at its caller.
+    pub(super) frames_sent: u64,
 }
 
 /// What a customer is told, and what that was made from.
@@ -134,9 +146,33 @@ impl BranchHandle {
         self.ask(Command::Audit).await
     }
 
-    /// How many messages between branches this one accounts for: an answered call counts at its caller.
-    pub(super) async fn frames_sent(&self) -> Result<u64, Failure> {
-        self.ask(Command::FramesSent).await
+    /// All that an auditor sees now.
+    pub(super) async fn inspect(&self) -> Result<Inspected, Failure> {
+        self.ask(Command::Inspect).await
+    }
+
+    /// Records the branch's log from now on. It takes the place of a recording that is under way.
+    ///
+    /// # Errors
+    /// The scheme keeps no logs, or the branch has ended.
+    pub async fn begin_log(&self) -> Result<LogBegun, Failure> {
+        self.ask(|reply| Command::Log(Asked::Begin(reply))).await?
+    }
+
+    /// What was recorded since the last time. What is not taken is kept up to 8 MiB: then recording stops.
+    ///
+    /// # Errors
+    /// Another recording than `log` is under way or none, or the branch has ended.
+    pub async fn take_log(&self, log: u64) -> Result<LogPart, Failure> {
+        self.ask(|reply| Command::Log(Asked::Take { log, reply })).await?
+    }
+
+    /// Records no more.
+    ///
+    /// # Errors
+    /// As with [`BranchHandle::take_log`].
+    pub async fn end_log(&self, log: u64) -> Result<(), Failure> {
+        self.ask(|reply| Command::Log(Asked::End { log, reply })).await?
     }
 
     /// The branch's metrics. Empty if the branch has ended.

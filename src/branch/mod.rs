@@ -23,6 +23,7 @@ mod services;
 mod statistics;
 mod stream;
 mod streams;
+mod tap;
 mod wakes;
 
 pub use handle::BranchHandle;

@@ -9,12 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::fanouts::Fanouts;
-use super::handle::{BranchHandle, Command, Told};
+use super::handle::{BranchHandle, Command, Inspected, Told};
 use super::link::{Delivered, Delivery, Propagation};
 use super::notices::{Notice, Notices};
 use super::pushes::Pushes;
 use super::statistics::{Queues, Statistics};
 use super::streams::Streams;
+use super::tap::Tap;
 use super::wakes::Wakes;
 use crate::bank::{BranchId, Money, Operation};
 use crate::replicate::passbook::Stop;
@@ -113,6 +114,7 @@ pub(super) struct Owner {
     asking: HashMap<WriteId, oneshot::Sender<bool>>,
     fanouts: Fanouts,
     pushes: Pushes,
+    tap: Tap,
     statistics: Statistics,
     /// Requests to peers and their answers.
     call_frames: u64,
@@ -151,6 +153,7 @@ impl Owner {
             asking: HashMap::new(),
             fanouts: Fanouts::new(info.id, info.peers.len()),
             pushes: Pushes::new(info.id, info.peers.iter().map(|peer| peer.id)),
+            tap: Tap::default(),
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
             call_frames: 0,
             notices: Notices::new(info.peers.clone()),
@@ -269,9 +272,14 @@ impl Owner {
                 // The asker may be gone.
                 let _ = reply.send(self.replica.audit());
             }
-            Command::FramesSent(reply) => {
-                let _ = reply.send(self.call_frames + self.streams.sent);
+            Command::Inspect(reply) => {
+                let _ = reply.send(Inspected {
+                    audit: self.replica.audit(),
+                    version: self.replica.standing().map(|standing| standing.shown),
+                    frames_sent: self.call_frames + self.streams.sent,
+                });
             }
+            Command::Log(asked) => self.tap.on(asked, self.replica.as_ref()),
             Command::Families(reply) => {
                 let _ = reply.send(self.families());
             }
@@ -369,7 +377,10 @@ impl Owner {
                 self.streams.say(to, message);
             }
             // In memory nothing is kept on disk.
-            Effect::Persist { record, ticket } => self.pushes.written(now, ticket, &record),
+            Effect::Persist { record, ticket } => {
+                self.pushes.written(now, ticket, &record);
+                self.tap.written(&record);
+            }
             Effect::Note(note) => self.pushes.noted(&note),
             Effect::WakeAt(at) => self.wakes.add(at),
             Effect::Refuse { peer, why } => self.notices.refused(peer, why),

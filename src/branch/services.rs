@@ -6,7 +6,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::handle::{BranchHandle, Command};
+use super::handle::{BranchHandle, Command, Inspected};
 use super::notices::Notice;
 use super::owner::BranchInfo;
 use super::stream::{Outgoing, listen, opener, queue};
@@ -17,12 +17,12 @@ use crate::wire::v1::bank_server::Bank;
 use crate::wire::v1::inspect_server::Inspect;
 use crate::wire::v1::peer_server::Peer;
 use crate::wire::v1::{
-    Frame, PropagateReply, PropagateRequest, QueryReply, QueryRequest, StateReply, StateRequest,
-    WriteReply, WriteRequest,
+    Frame, LogReply, LogRequest, PropagateReply, PropagateRequest, QueryReply, QueryRequest,
+    StateReply, StateRequest, WriteReply, WriteRequest,
 };
 use crate::wire::{
-    Failure, from_state, timeout, to_query_reply, to_query_request, to_write, to_write_reply,
-    to_write_request,
+    Failure, LogPart, from_log_part, from_state, timeout, to_query_reply, to_query_request,
+    to_write, to_write_reply, to_write_request,
 };
 
 /// For callers that set no deadline, and the most that any gets.
@@ -202,11 +202,27 @@ impl Peer for Services {
 #[tonic::async_trait]
 impl Inspect for Services {
     async fn state(&self, _request: Request<StateRequest>) -> Result<Response<StateReply>, Status> {
-        let audit = self.handle.audit().await?;
+        let inspected = self.handle.inspect().await?;
+        let Inspected { audit, version, frames_sent } = inspected;
         let peers: Vec<BranchId> = self.info.peers.iter().map(|peer| peer.id).collect();
         let BranchInfo { id, opening, replication, .. } = self.info;
-        let mut state = from_state(id, &peers, replication, opening, &audit);
-        state.frames_sent = Some(self.handle.frames_sent().await?);
+        let version = version.as_deref();
+        let mut state = from_state(id, &peers, replication, opening, &audit, version);
+        state.frames_sent = Some(frames_sent);
         Ok(Response::new(state))
+    }
+
+    async fn log(&self, request: Request<LogRequest>) -> Result<Response<LogReply>, Status> {
+        let reply = match request.into_inner() {
+            LogRequest { log: None, .. } => self.handle.begin_log().await?.into(),
+            LogRequest { log: Some(log), end: false } => {
+                from_log_part(log, self.handle.take_log(log).await?)
+            }
+            LogRequest { log: Some(log), end: true } => {
+                self.handle.end_log(log).await?;
+                from_log_part(log, LogPart::default())
+            }
+        };
+        Ok(Response::new(reply))
     }
 }

@@ -268,7 +268,7 @@ mod tests {
 
     fn written(notation: Notation) -> Vec<u8> {
         let mut text = Vec::new();
-        write_output(&mut text, &output(), notation).expect("written");
+        write_output(&mut text, output(), notation).expect("written");
         text
     }
 

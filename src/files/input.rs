@@ -145,34 +145,32 @@ impl Input {
             (customer, *number, event)
         })
     }
+}
 
-    /// The file's content: what `parse` would read back, with event ids counted from 1.
-    pub fn to_records(&self) -> impl Serialize + use<> {
-        let mut event_id = 0;
-        let customers = self.customers.iter().map(|block| ElementRecord {
-            id: block.id.0,
-            element_type: "customer",
-            events: Some(
-                block
-                    .events
-                    .iter()
-                    .map(|event| {
-                        event_id += 1;
-                        EventRecord::new(event_id, event)
-                    })
-                    .collect(),
-            ),
-            balance: None,
-        });
-        let mut records: Vec<ElementRecord> = customers.collect();
-        records.extend(self.branches.iter().map(|branch| ElementRecord {
-            id: branch.0.into(),
-            element_type: "branch",
-            events: None,
-            balance: Some(self.opening.minor_units()),
-        }));
-        records
-    }
+/// The elements of a file that `parse` reads back, one by one: `customers`, with event ids counted from 1, and then
+/// `branches`, which all hold `opening`.
+pub(super) fn elements(
+    customers: impl IntoIterator<Item = Block>,
+    branches: &[BranchId],
+    opening: Money,
+) -> impl Iterator<Item = impl Serialize> {
+    let mut event_id = 0;
+    let mut numbered = move |event: &Event| {
+        event_id += 1;
+        EventRecord::new(event_id, event)
+    };
+    let customers = customers.into_iter().map(move |block| ElementRecord {
+        id: block.id.0,
+        element_type: "customer",
+        events: Some(block.events.iter().map(&mut numbered).collect()),
+        balance: None,
+    });
+    customers.chain(branches.iter().map(move |branch| ElementRecord {
+        id: branch.0.into(),
+        element_type: "branch",
+        events: None,
+        balance: Some(opening.minor_units()),
+    }))
 }
 
 impl EventRecord {
@@ -220,7 +218,10 @@ mod tests {
                 {{"id":2,"interface":"withdraw","money":3,"branch":1}}]}},{BRANCH}]"#
         );
         let input = parse(&text).expect("valid");
-        let written = serde_json::to_string(&input.to_records()).expect("serializable");
+        let written = {
+            let elements = elements(input.customers.clone(), &input.branches, input.opening);
+            serde_json::to_string(&elements.collect::<Vec<_>>()).expect("serializable")
+        };
         assert_eq!(parse(&written), Ok(input));
     }
 

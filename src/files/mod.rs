@@ -21,4 +21,4 @@ pub use received::{Answer, Received, ReceivedError};
 pub use recorded::{
     Header, HistoryWriter, LedgerWriter, RecordedError, RecordedRun, read_history, read_ledger,
 };
-pub use write::{replace, write_json, write_output};
+pub use write::{replace, write_input, write_json, write_output};

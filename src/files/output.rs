@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Input, Received, ReceivedError, pair_with};
-use crate::bank::{Answer, BranchId, Money, Operation, Outcome};
+use super::{Event, Input, Received, ReceivedError, pair_with};
+use crate::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
 use crate::check::Observation;
 
 /// The whole file.
@@ -89,28 +89,23 @@ impl Shape {
         if input.names_branches() { Self::PerEvent } else { Self::Grouped }
     }
 
-    /// Lays out `answers`: one for each event of `input`, in file order. Missing ones are unknown.
-    pub fn lay_out(self, input: &Input, answers: impl IntoIterator<Item = Answer>) -> Output {
-        let mut answers = answers.into_iter();
-        let mut next =
-            || answers.next().unwrap_or(Answer { outcome: Outcome::Unknown, balance: None });
-        let mut output = Output::new();
-        for block in &input.customers {
-            let mut entries = block.events.iter().map(|event| {
-                let branch = (self != Self::Grouped).then_some(event.branch);
-                Entry::new(event.operation, branch, next())
-            });
-            let id = block.id.0;
-            match self {
-                Self::PerEvent => {
-                    output.extend(entries.map(|entry| Element { id, recv: vec![entry] }));
-                }
-                Self::Grouped | Self::GroupedWithBranch => {
-                    output.push(Element { id, recv: entries.by_ref().collect() });
-                }
+    /// The elements for a block of `customer`: its events with their answers.
+    pub fn elements(
+        self,
+        customer: CustomerId,
+        answered: impl IntoIterator<Item = (Event, Answer)>,
+    ) -> Vec<Element> {
+        let id = customer.0;
+        let entries = answered.into_iter().map(|(event, answer)| {
+            let branch = (self != Self::Grouped).then_some(event.branch);
+            Entry::new(event.operation, branch, answer)
+        });
+        match self {
+            Self::PerEvent => entries.map(|entry| Element { id, recv: vec![entry] }).collect(),
+            Self::Grouped | Self::GroupedWithBranch => {
+                vec![Element { id, recv: entries.collect() }]
             }
         }
-        output
     }
 }
 
@@ -183,8 +178,18 @@ mod tests {
         ]
     }
 
+    fn lay_out(shape: Shape) -> Output {
+        let (input, mut answers) = (input(INPUT), answers().into_iter());
+        let blocks = input.customers.into_iter();
+        let elements = blocks.flat_map(|block| {
+            let answers = answers.by_ref().take(block.events.len());
+            shape.elements(block.id, block.events.into_iter().zip(answers))
+        });
+        elements.collect()
+    }
+
     fn laid_out(shape: Shape) -> String {
-        serde_json::to_string(&shape.lay_out(&input(INPUT), answers())).expect("serializable")
+        serde_json::to_string(&lay_out(shape)).expect("serializable")
     }
 
     #[test]
@@ -203,13 +208,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn missing_answers_are_unknown() {
-        let output = Shape::Grouped.lay_out(&input(INPUT), answers().into_iter().take(1));
-        assert_eq!(output[0].recv[1].result, Some(ResultName::Unknown));
-        assert_eq!(output[1].recv[0].result, Some(ResultName::Unknown));
-    }
-
     fn observed(output: &Output) -> Result<Vec<Observation>, String> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("output.json");
@@ -221,7 +219,7 @@ mod tests {
     #[test]
     fn every_shape_reads_back_as_what_customers_saw() {
         for shape in [Shape::Grouped, Shape::GroupedWithBranch, Shape::PerEvent] {
-            let seen = observed(&shape.lay_out(&input(INPUT), answers())).expect("its own output");
+            let seen = observed(&lay_out(shape)).expect("its own output");
             assert_eq!(seen.len(), 3);
             assert_eq!(seen[1].balance, Some(Money::new(10)));
             assert_eq!(seen[2].outcome, Outcome::Rejected(Rejection::InsufficientFunds));
@@ -230,7 +228,7 @@ mod tests {
 
     #[test]
     fn an_output_that_answers_something_else_is_refused() {
-        let mut other = Shape::Grouped.lay_out(&input(INPUT), answers());
+        let mut other = lay_out(Shape::Grouped);
         other[0].recv[0].interface = "withdraw".to_owned();
         let message = observed(&other).expect_err("mislabelled");
         assert!(message.contains("expected the answer to a deposit"), "{message}");

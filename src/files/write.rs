@@ -3,11 +3,14 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use serde::Serialize;
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer as _};
 use serde_json::ser::{PrettyFormatter, Serializer};
 use tempfile::NamedTempFile;
 
-use super::output::{Element, Entry, Notation, Output};
+use super::input::{self, Block};
+use super::output::{Element, Entry, Notation};
+use crate::bank::{BranchId, Money};
 
 /// Writes `value` as JSON with an indent of four, as the seed systems do, and a final newline.
 pub fn write_json(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
@@ -18,15 +21,46 @@ pub fn write_json(to: &mut impl Write, value: &impl Serialize) -> io::Result<()>
     buffered.flush()
 }
 
-/// Writes an output in its notation.
-pub fn write_output(to: &mut impl Write, output: &Output, notation: Notation) -> io::Result<()> {
+/// Writes a JSON array as [`write_json`] does, element by element: no more than one is in memory.
+fn write_json_array(
+    to: &mut impl Write,
+    elements: impl Iterator<Item = impl Serialize>,
+) -> io::Result<()> {
+    let mut buffered = BufWriter::new(to);
+    let formatter = PrettyFormatter::with_indent(b"    ");
+    let mut json = Serializer::with_formatter(&mut buffered, formatter);
+    let mut array = json.serialize_seq(None)?;
+    for element in elements {
+        array.serialize_element(&element)?;
+    }
+    array.end()?;
+    buffered.write_all(b"\n")?;
+    buffered.flush()
+}
+
+/// Writes an input file: what `customers` do, on `branches` that all begin with `opening`.
+pub fn write_input(
+    to: &mut impl Write,
+    customers: impl IntoIterator<Item = Block>,
+    branches: &[BranchId],
+    opening: Money,
+) -> io::Result<()> {
+    write_json_array(to, input::elements(customers, branches, opening))
+}
+
+/// Writes the elements of an output in its notation.
+pub fn write_output(
+    to: &mut impl Write,
+    elements: impl IntoIterator<Item = Element>,
+    notation: Notation,
+) -> io::Result<()> {
     let with_money = match notation {
-        Notation::Json => return write_json(to, output),
+        Notation::Json => return write_json_array(to, elements.into_iter()),
         Notation::PythonLines => false,
         Notation::PythonLinesWithMoney => true,
     };
     let mut lines = BufWriter::new(to);
-    for Element { id, recv } in output {
+    for Element { id, recv } in elements {
         let entries: Vec<String> = recv.iter().map(|entry| python(entry, with_money)).collect();
         writeln!(lines, "{{'id': {id}, 'recv': [{}]}}", entries.join(", "))?;
     }
@@ -130,7 +164,7 @@ mod tests {
         let output = vec![Element { id: 2, recv }, Element { id: 3, recv: Vec::new() }];
         let written = |notation| {
             let mut text = Vec::new();
-            write_output(&mut text, &output, notation).expect("written");
+            write_output(&mut text, output.clone(), notation).expect("written");
             String::from_utf8(text).expect("text")
         };
         assert_eq!(

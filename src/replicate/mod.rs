@@ -267,6 +267,17 @@ pub struct Audit {
     pub undelivered: u64,
 }
 
+/// How far a branch is in the logs of all branches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What it shows: its balance is that of exactly these entries.
+    pub shown: Arc<Version>,
+    /// What it has written down, of its own log and of others.
+    pub written: Version,
+    /// What it may pay out without asking another branch, by what it has written down. In minor units.
+    pub rights: i128,
+}
+
 /// A replica of the bank under one scheme.
 pub trait Replication: Send {
     /// Takes in what happened at `now` and appends what is to be done about it.
@@ -277,6 +288,12 @@ pub trait Replication: Send {
 
     /// What an auditor sees now.
     fn audit(&self) -> Audit;
+
+    /// How far it is in all logs; nothing if the scheme keeps none. One that does writes down every entry of
+    /// its own log, and all that it takes in of others, by [`Effect::Persist`].
+    fn standing(&self) -> Option<Standing> {
+        None
+    }
 
     /// The scheme's name in arguments and reports.
     fn name(&self) -> &'static str;

@@ -108,6 +108,14 @@ impl CallSpan {
         self.span.as_ref().map(OpenTelemetrySpanExt::context)
     }
 
+    /// The trace that this span belongs to; `None` if it is empty, or nothing is installed that traces.
+    pub fn trace(&self) -> Option<u128> {
+        let context = self.context()?;
+        let span = context.span();
+        let trace = u128::from_be_bytes(span.span_context().trace_id().to_bytes());
+        (trace != 0).then_some(trace)
+    }
+
     /// Hands this span's context to the called side.
     pub fn inject(&self, metadata: &mut MetadataMap) {
         if let Some(context) = self.context() {

@@ -3,10 +3,10 @@
 use super::link::{from_version, to_version};
 use super::{Failure, v1};
 use crate::bank::{
-    Answer, BranchId, Money, Operation, Outcome, Rejection, RequestId, Seq, SessionId, Write,
-    WriteKind,
+    Answer, BranchId, Money, Operation, Outcome, Rejection, RequestId, Seq, SessionId, Version,
+    Write, WriteKind,
 };
-use crate::check::BranchState;
+use crate::check::{BranchState, FinalState};
 use crate::replicate::{Ack, Attempt, Audit, ClusterId, Instant, Read, Receipt, Request, Token};
 
 /// The write that a message asks for; negative amounts are refused.
@@ -188,6 +188,7 @@ pub fn from_state(
     replication: &str,
     opening: Money,
     audit: &Audit,
+    version: Option<&Version>,
 ) -> v1::StateReply {
     v1::StateReply {
         branch: branch.0,
@@ -202,23 +203,25 @@ pub fn from_state(
         undelivered: audit.undelivered,
         // Not the scheme's to know.
         frames_sent: None,
+        version: version.map(from_version).unwrap_or_default(),
     }
 }
 
 /// A branch's state as the gate wants it.
-pub fn to_state(reply: &v1::StateReply) -> BranchState {
-    BranchState {
+pub fn to_state(reply: &v1::StateReply) -> FinalState {
+    let state = BranchState {
         branch: BranchId(reply.branch),
         balance: Money::new(reply.balance),
         lowest_balance: Some(Money::new(reply.lowest_balance)),
         settled: reply.outstanding == 0,
-    }
+    };
+    let version = (!reply.version.is_empty()).then(|| to_version(&reply.version));
+    FinalState { state, version }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bank::Version;
     use crate::wire::outcome_of;
 
     #[test]

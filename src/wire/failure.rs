@@ -31,6 +31,14 @@ pub enum Failure {
         "this call between branches is not one of replication {0}, by which this branch replicates"
     )]
     OtherScheme(&'static str),
+    /// The running scheme keeps no logs that could be recorded.
+    #[error("replication {0}, by which this branch replicates, keeps no logs")]
+    NoLog(&'static str),
+    /// Another recording of the branch's log is under way than the one that was named, or none.
+    #[error(
+        "recording {0:016x} of this branch's log is over: somebody else has begun another, or it was ended"
+    )]
+    NotRecording(u64),
     /// The branch definitely did not do it, for a reason that has no failure of its own here.
     #[error("rejected: {}", .0.name())]
     Refused(Rejection),
@@ -47,7 +55,10 @@ impl Failure {
         match self {
             Self::BadRequest(_) => Code::InvalidArgument,
             Self::OutOfRange | Self::BeyondInt32(_) => Code::OutOfRange,
-            Self::OtherScheme(_) | Self::Refused(_) => Code::FailedPrecondition,
+            Self::OtherScheme(_) | Self::NotRecording(_) | Self::Refused(_) => {
+                Code::FailedPrecondition
+            }
+            Self::NoLog(_) => Code::Unimplemented,
             Self::NotAcknowledged | Self::MadeBeyondInt32(_) => Code::Aborted,
             Self::ShuttingDown => Code::Unavailable,
         }

@@ -133,7 +133,7 @@ pub(super) fn to_version(seqs: &[u64]) -> Version {
     seqs.iter().copied().map(Seq).collect()
 }
 
-fn to_member(place: u32) -> Option<Member> {
+pub(super) fn to_member(place: u32) -> Option<Member> {
     u16::try_from(place).ok().map(Member)
 }
 

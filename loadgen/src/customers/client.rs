@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
-use passbook::check::BranchState;
+use passbook::check::FinalState;
 use passbook::files::Event;
 use passbook::replicate::passbook::Session;
+use passbook::replicate::{Attempt, Receipt};
 use passbook::telemetry::CallSpan;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{StateReply, StateRequest};
@@ -47,6 +48,19 @@ pub enum ConnectError {
         /// Why.
         reason: String,
     },
+}
+
+/// What came of an operation.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// What was answered.
+    pub answer: Answer,
+    /// The attempt whose answer was taken.
+    pub attempt: Attempt,
+    /// What the answer was made from, where it said so.
+    pub receipt: Option<Receipt>,
+    /// The trace of that attempt, if one was made.
+    pub trace: Option<u128>,
 }
 
 /// Channels to all branches from one thread.
@@ -184,7 +198,7 @@ impl Bank {
         number: u64,
         event: &Event,
         traced: bool,
-    ) -> Answer {
+    ) -> Called {
         let begun = Instant::now();
         let mut attempt = session.begin();
         let mut left = self.timeout;
@@ -197,7 +211,8 @@ impl Bank {
                 attempt: Some(attempt),
                 token: session.token(),
             };
-            let heard = self.ask(&asked, left, traced).await.unwrap_or_else(|status| {
+            let (heard, trace) = self.ask(&asked, left, traced).await;
+            let heard = heard.unwrap_or_else(|status| {
                 let outcome = outcome_of(&status);
                 Heard::from(Answer { outcome, balance: None })
             });
@@ -208,7 +223,8 @@ impl Bank {
             let pause = REPEAT_AFTER * attempt.attempt;
             left = self.timeout.saturating_sub(begun.elapsed() + pause);
             if !repeats || left.is_zero() {
-                return heard.answer;
+                let Heard { answer, receipt } = heard;
+                return Called { answer, attempt, receipt, trace };
             }
             sleep(pause).await;
             attempt = session.retry();
@@ -221,13 +237,20 @@ impl Bank {
         let customer = CustomerId(branch.0.into());
         let operation = Operation::Query;
         let asked = Asked { customer, number: 0, branch, operation, attempt: None, token: None };
-        let balance = self.ask(&asked, self.timeout, false).await?.answer.balance;
+        let (heard, _) = self.ask(&asked, self.timeout, false).await;
+        let balance = heard?.answer.balance;
         balance.ok_or_else(|| Status::unknown("the answer to a query has no balance"))
     }
 
-    async fn ask(&self, asked: &Asked<'_>, limit: Duration, traced: bool) -> Result<Heard, Status> {
+    /// What was heard, and the trace that shows it.
+    async fn ask(
+        &self,
+        asked: &Asked<'_>,
+        limit: Duration,
+        traced: bool,
+    ) -> (Result<Heard, Status>, Option<u128>) {
         let Ok(index) = self.branches.binary_search_by_key(&asked.branch, |(id, _)| *id) else {
-            return Err(Status::unknown("there is no such branch"));
+            return (Err(Status::unknown("there is no such branch")), None);
         };
         let client = &self.branches[index].1;
         let Asked { customer, number, branch, operation, .. } = *asked;
@@ -260,8 +283,9 @@ impl Bank {
             let outcome = answered.as_ref().map_or_else(outcome_of, |heard| heard.answer.outcome);
             span.note(amount, outcome_name(outcome));
         }
+        let trace = span.trace();
         span.end_client(code);
-        answered
+        (answered, trace)
     }
 }
 
@@ -275,7 +299,7 @@ const fn outcome_name(outcome: Outcome) -> &'static str {
 }
 
 /// What a branch said of itself, as the gate wants it.
-pub(crate) fn state(reply: &StateReply) -> BranchState {
+pub(crate) fn state(reply: &StateReply) -> FinalState {
     to_state(reply)
 }
 
@@ -299,7 +323,7 @@ mod tests {
         let bank = known.expect("nobody need be there");
         let mut session = Session::new(SessionId(7));
         let event = Event { operation: Operation::deposit(1), branch, names_branch: true };
-        let answer = bank.call(&mut session, CustomerId(1), 1, &event, false).await;
-        assert_eq!(answer.outcome, Outcome::Unknown);
+        let called = bank.call(&mut session, CustomerId(1), 1, &event, false).await;
+        assert_eq!(called.answer.outcome, Outcome::Unknown);
     }
 }

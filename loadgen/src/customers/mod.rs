@@ -6,9 +6,8 @@ mod session;
 mod threads;
 mod wires;
 
-pub use client::{Bank, ConnectError};
+pub use client::{Bank, Called, ConnectError};
 pub(crate) use client::{connect, inspect, ready, state};
 pub use recorder::{Kind, KindRecord, Live, Recorder};
-pub use session::{Done, Record};
 pub use threads::{AtWork, Crowd, Look, Order, Plan, Ran};
 pub use wires::Terms;

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use passbook::bank::{Operation, Outcome, WriteKind};
+use passbook::bank::{Operation, Outcome, Rejection, WriteKind};
 use passbook::telemetry::Latencies;
+
+use crate::record::Performed;
 
 /// Histograms hold 1 ns to this, with three significant digits.
 const LATENCY_MAX: Duration = Duration::from_hours(1);
@@ -128,6 +130,10 @@ pub struct Recorder {
     kinds: [KindRecord; 3],
     /// Response times since the last look.
     recent: Histogram<u64>,
+    /// By place in [`Rejection::ALL`].
+    rejections: [u64; Rejection::ALL.len()],
+    /// The first that were never answered.
+    unanswered: Vec<Performed>,
 }
 
 impl Recorder {
@@ -136,23 +142,35 @@ impl Recorder {
         Self {
             kinds: [KindRecord::new(), KindRecord::new(), KindRecord::new()],
             recent: histogram(),
+            rejections: [0; Rejection::ALL.len()],
+            unanswered: Vec::new(),
         }
     }
 
+    /// How many of the operations that were never answered are kept.
+    pub const UNANSWERED_KEPT: usize = 3;
+
     /// An operation ended.
-    pub fn record(
-        &mut self,
-        operation: Operation,
-        outcome: Outcome,
-        response: Duration,
-        service: Duration,
-    ) {
+    pub fn record(&mut self, performed: &Performed) {
+        let Performed { operation, due, sent, ended, .. } = *performed;
         let kind = &mut self.kinds[Kind::of(operation).index()];
-        match outcome {
+        match performed.answer.outcome {
             Outcome::Ok => kind.live.ok += 1,
-            Outcome::Rejected(_) => kind.live.rejected += 1,
-            Outcome::Unknown => kind.live.unknown += 1,
+            Outcome::Rejected(reason) => {
+                kind.live.rejected += 1;
+                if let Some(place) = Rejection::ALL.iter().position(|known| *known == reason) {
+                    self.rejections[place] += 1;
+                }
+            }
+            Outcome::Unknown => {
+                kind.live.unknown += 1;
+                if self.unanswered.len() < Self::UNANSWERED_KEPT {
+                    self.unanswered.push(performed.clone());
+                }
+            }
         }
+        let response = ended.saturating_duration_since(due);
+        let service = ended.saturating_duration_since(sent);
         kind.live.response.record(response);
         kind.live.service.record(service);
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -166,6 +184,21 @@ impl Recorder {
         for (kind, more) in self.kinds.iter_mut().zip(&other.kinds) {
             kind.merge(more);
         }
+        for (count, more) in self.rejections.iter_mut().zip(other.rejections) {
+            *count += more;
+        }
+        let room = Self::UNANSWERED_KEPT.saturating_sub(self.unanswered.len());
+        self.unanswered.extend(other.unanswered.iter().take(room).cloned());
+    }
+
+    /// How many operations were rejected, by reason.
+    pub fn rejections(&self) -> impl Iterator<Item = (Rejection, u64)> {
+        Rejection::ALL.into_iter().zip(self.rejections)
+    }
+
+    /// The first operations that were never answered.
+    pub fn unanswered(&self) -> &[Performed] {
+        &self.unanswered
     }
 
     /// One kind's record.
@@ -203,19 +236,40 @@ impl Default for Recorder {
 
 #[cfg(test)]
 mod tests {
-    use passbook::bank::Rejection;
+    use passbook::bank::{Answer, BranchId, CustomerId, RequestId, SessionId};
+    use passbook::replicate::Attempt;
+    use tokio::time::Instant;
 
     use super::*;
+
+    const RESPONSE: Duration = Duration::from_millis(3);
+
+    fn ended(operation: Operation, outcome: Outcome, response: Duration) -> Performed {
+        let due = Instant::now();
+        let request = RequestId { session: SessionId(1), number: 1 };
+        Performed {
+            customer: CustomerId(9),
+            event: 4,
+            operation,
+            branch: BranchId(2),
+            due,
+            sent: due + Duration::from_millis(1),
+            ended: due + response,
+            attempt: Attempt { request, attempt: 1 },
+            answer: Answer { outcome, balance: None },
+            receipt: None,
+            trace: None,
+        }
+    }
 
     #[test]
     fn outcomes_and_latencies_are_kept_by_kind_and_merged() {
         let mut one = Recorder::new();
-        let (response, service) = (Duration::from_millis(3), Duration::from_millis(2));
-        one.record(Operation::deposit(1), Outcome::Ok, response, service);
+        one.record(&ended(Operation::deposit(1), Outcome::Ok, RESPONSE));
         let refused = Outcome::Rejected(Rejection::InsufficientFunds);
-        one.record(Operation::withdraw(1), refused, response, service);
+        one.record(&ended(Operation::withdraw(1), refused, RESPONSE));
         let mut two = Recorder::new();
-        two.record(Operation::Query, Outcome::Unknown, LATENCY_MAX * 2, service);
+        two.record(&ended(Operation::Query, Outcome::Unknown, LATENCY_MAX * 2));
         one.merge(&two);
         assert_eq!(one.kind(Kind::Deposit).live.ok, 1);
         assert_eq!(one.kind(Kind::Withdraw).live.completed(), 1);
@@ -224,13 +278,29 @@ mod tests {
         assert_eq!((all.response.len(), all.live.completed()), (3, 2));
         let p50 = all.response.value_at_quantile(0.5);
         assert!((2_990_000..3_010_000).contains(&p50), "{p50}");
+        let service = one.kind(Kind::Deposit).service.max();
+        assert!((1_990_000..2_010_000).contains(&service), "{service}");
+    }
+
+    #[test]
+    fn reasons_are_counted_apart_and_the_first_unanswered_are_kept() {
+        let mut recorder = Recorder::new();
+        let contended = Outcome::Rejected(Rejection::Contended);
+        for outcome in [contended, Outcome::Unknown, Outcome::Ok, contended] {
+            recorder.record(&ended(Operation::withdraw(1), outcome, RESPONSE));
+        }
+        let mut more = Recorder::new();
+        (0..9).for_each(|_| more.record(&ended(Operation::Query, Outcome::Unknown, RESPONSE)));
+        recorder.merge(&more);
+        let counted: Vec<_> = recorder.rejections().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [(Rejection::Contended, 2)]);
+        assert_eq!(recorder.unanswered().len(), Recorder::UNANSWERED_KEPT);
     }
 
     #[test]
     fn recent_percentiles_forget() {
         let mut recorder = Recorder::new();
-        let time = Duration::from_millis(5);
-        recorder.record(Operation::Query, Outcome::Ok, time, time);
+        recorder.record(&ended(Operation::Query, Outcome::Ok, Duration::from_millis(5)));
         assert!(recorder.take_recent().0 > 4_000_000);
         assert_eq!(recorder.take_recent(), (0, 0));
     }

@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Bank, ConnectError};
 use super::recorder::{Live, Recorder};
-use super::session::{Record, Shared};
+use super::session::Shared;
 use super::wires::Terms;
+use crate::record::Calls;
 use crate::scenario::{SampleRate, Stop, Synthetic, Wire};
 
 /// How often a thread says how far it is.
@@ -46,7 +47,7 @@ pub enum Order {
 }
 
 /// Everything a thread of customers is told.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Plan {
     /// Where the branches are.
     pub addresses: Vec<(BranchId, String)>,
@@ -62,6 +63,8 @@ pub struct Plan {
     pub crowd: Crowd,
     /// What was recorded so far; this goes on with it.
     pub recorder: Recorder,
+    /// Where operations are recorded one by one.
+    pub calls: Calls,
     /// Ends the run early: nothing new is begun.
     pub interrupted: CancellationToken,
 }
@@ -82,10 +85,10 @@ pub struct Look {
 /// What came of a thread of customers.
 #[derive(Debug)]
 pub struct Ran {
-    /// What each customer did, in the order of ids or of the file.
-    pub records: Vec<Record>,
     /// What was measured.
     pub recorder: Recorder,
+    /// What was recorded.
+    pub calls: Calls,
     /// From the instant the first operation was due to the last answer.
     pub measured: Duration,
 }
@@ -130,6 +133,7 @@ impl Plan {
         let shared = Rc::new(Shared {
             bank,
             recorder: RefCell::new(self.recorder),
+            calls: RefCell::new(self.calls),
             active: Cell::new(active),
             trace_sample: self.trace_sample,
             think,
@@ -137,12 +141,16 @@ impl Plan {
             interrupted: self.interrupted,
         });
         let looking = tokio::task::spawn_local(look_at(Rc::clone(&shared), begun, looks));
-        let records = match self.crowd {
+        match self.crowd {
             Crowd::AtOnce { synthetic, branches } => {
-                at_once(&shared, &synthetic, &branches, begun).await
+                at_once(&shared, &synthetic, &branches, begun).await;
             }
             Crowd::Lists(lists, Order::OneAfterAnother) => {
-                one_after_another(&shared, lists, begun).await
+                let mut due = begun;
+                for (customer, events) in lists {
+                    shared.session(customer, events, due).await;
+                    due = Instant::now();
+                }
             }
             Crowd::Lists(lists, Order::AtOnce) => {
                 let sessions = lists.into_iter();
@@ -150,13 +158,13 @@ impl Plan {
                     let shared = Rc::clone(&shared);
                     async move { shared.session(customer, events, begun).await }
                 }))
-                .await
+                .await;
             }
-        };
+        }
         let measured = begun.elapsed();
         looking.abort();
-        let recorder = shared.recorder.take();
-        Ok(Ran { records, recorder, measured })
+        let (recorder, calls) = (shared.recorder.take(), shared.calls.take());
+        Ok(Ran { recorder, calls, measured })
     }
 }
 
@@ -165,7 +173,7 @@ async fn at_once(
     synthetic: &Synthetic,
     branches: &[BranchId],
     begun: Instant,
-) -> Vec<Record> {
+) {
     let events = match synthetic.stop {
         Stop::Events(events) => usize::try_from(events).unwrap_or(usize::MAX),
         Stop::After(_) => usize::MAX,
@@ -175,35 +183,19 @@ async fn at_once(
         let mine = (1..).zip(synthetic.events(customer, branches)).take(events);
         async move { shared.session(customer, mine, begun).await }
     }))
-    .await
+    .await;
 }
 
-/// All sessions at once; their records by customer.
-async fn all<F>(sessions: impl Iterator<Item = F>) -> Vec<Record>
+/// All sessions at once.
+async fn all<F>(sessions: impl Iterator<Item = F>)
 where
-    F: Future<Output = Record> + 'static,
+    F: Future<Output = ()> + 'static,
 {
     let mut tasks = JoinSet::new();
     for session in sessions {
         tasks.spawn_local(session);
     }
-    let mut records = tasks.join_all().await;
-    records.sort_by_key(|record| record.customer);
-    records
-}
-
-async fn one_after_another(
-    shared: &Rc<Shared>,
-    lists: Vec<(CustomerId, Vec<(u64, Event)>)>,
-    begun: Instant,
-) -> Vec<Record> {
-    let mut records = Vec::with_capacity(lists.len());
-    let mut due = begun;
-    for (customer, events) in lists {
-        records.push(shared.session(customer, events, due).await);
-        due = Instant::now();
-    }
-    records
+    tasks.join_all().await;
 }
 
 /// Reports until it is aborted.

@@ -9,12 +9,7 @@ use passbook::replicate::Scheme;
 use thiserror::Error;
 
 use super::verdict;
-use crate::artifacts::{COMPARISON, OUTPUT};
-
-/// What customers saw.
-pub const HISTORY: &str = "history.jsonl";
-/// What branches logged.
-pub const LEDGER: &str = "ledger.jsonl";
+use crate::artifacts::{COMPARISON, HISTORY, LEDGER, OUTPUT};
 
 /// A folder cannot be judged.
 #[derive(Debug, Error)]

@@ -2,78 +2,9 @@
 
 mod folder;
 
-use std::path::Path;
+use passbook::check::{Judged, Verdict};
 
-use passbook::bank::{Money, Operation, Outcome};
-use passbook::check::{
-    BranchState, Customers, Evidence, Finding, Judged, Observation, Server, Settings, Verdict,
-    conservation, convergence, final_balance, overdraft, read_your_writes, sequential,
-};
-use passbook::files::{Input, OutputError, observe};
-use passbook::replicate::{Ack, Read};
-
-use crate::customers::Record;
-
-pub use folder::{Counterexample, HISTORY, JudgeError, JudgedRun, LEDGER, judge_folder};
-
-/// What customers did: one after another, or at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Concurrency {
-    /// Never two operations at the same time.
-    None,
-    /// Any number of customers at the same time.
-    Many,
-    /// Any number of customers write at the same time; when all has settled, all query.
-    QueriesLast,
-}
-
-/// Judges the output at `path`, which answers `performed`. `records` adds what the file has no place for: the
-/// balances that came with the answers to writes, and the reasons of rejections.
-pub fn judge(
-    path: &Path,
-    performed: &Input,
-    records: &[Record],
-    branches: &[BranchState],
-    concurrency: Concurrency,
-    ack: Ack,
-) -> Result<Vec<Judged>, OutputError> {
-    let mut observations = observe(performed, path)?;
-    add_from_records(&mut observations, records);
-    let evidence = Evidence {
-        opening: performed.opening,
-        observations: &observations,
-        branches,
-        branches_total: performed.branches.len(),
-    };
-    let settings = Settings {
-        // Whoever gave the answers, the file has balances only, and no sessions.
-        server: Server::Foreign,
-        read: Read::Local,
-        ack: if performed.branches.len() == 1 { Ack::All } else { ack },
-        customers: match concurrency {
-            Concurrency::None => Customers::One,
-            Concurrency::Many | Concurrency::QueriesLast => Customers::Many,
-        },
-    };
-    let mut checks = Vec::new();
-    let mut check = |finding: Finding| {
-        let promised = settings.promises(finding.property);
-        checks.push(Judged { finding, promised });
-    };
-    match concurrency {
-        Concurrency::None => check(sequential(&evidence)),
-        Concurrency::QueriesLast => check(final_balance(&evidence)),
-        Concurrency::Many => {}
-    }
-    check(conservation(&evidence));
-    check(convergence(&evidence));
-    check(overdraft(&evidence));
-    // Queries that are answered last show writes that stand after them in the file.
-    if concurrency != Concurrency::QueriesLast {
-        check(read_your_writes(&evidence));
-    }
-    Ok(checks)
-}
+pub use folder::{Counterexample, JudgeError, JudgedRun, judge_folder};
 
 /// The worst verdict on what was promised.
 pub fn verdict(checks: &[Judged]) -> Verdict {
@@ -81,43 +12,20 @@ pub fn verdict(checks: &[Judged]) -> Verdict {
     promised.map(|check| check.finding.verdict).max().unwrap_or(Verdict::Unknown)
 }
 
-fn add_from_records(observations: &mut [Observation], records: &[Record]) {
-    let answers = records.iter().flat_map(|record| &record.done).map(|done| done.answer);
-    for (seen, answer) in observations.iter_mut().zip(answers) {
-        if seen.operation != Operation::Query {
-            seen.balance = answer.balance;
-        }
-        if let (Outcome::Rejected(read), Outcome::Rejected(reason)) =
-            (&mut seen.outcome, answer.outcome)
-        {
-            *read = reason;
-        }
-    }
-}
-
-/// What was performed, in the seeds' form: the events of `records` on branches that all began at `opening`.
-pub fn performed(
-    records: &[Record],
-    branches: Vec<passbook::bank::BranchId>,
-    opening: Money,
-) -> Input {
-    let block = |record: &Record| passbook::files::Block {
-        id: record.customer,
-        events: record.done.iter().map(|done| done.event).collect(),
-    };
-    Input { customers: records.iter().map(block).collect(), branches, opening }
-}
-
 #[cfg(test)]
 mod tests {
-    use passbook::check::Property;
+    use passbook::check::{Finding, Property};
 
     use super::*;
 
     fn check(property: Property, verdict: Verdict, promised: bool) -> Judged {
-        let evidence =
-            Evidence { opening: Money::ZERO, observations: &[], branches: &[], branches_total: 0 };
-        let finding = Finding { property, verdict, ..sequential(&evidence) };
+        let finding = Finding {
+            property,
+            verdict,
+            violations: Vec::new(),
+            violations_total: 0,
+            note: String::new(),
+        };
         Judged { finding, promised }
     }
 

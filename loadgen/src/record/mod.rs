@@ -1,5 +1,13 @@
 //! What a run leaves behind: recorded off the hot path into spools, and made into files when all has settled.
 
+mod answers;
+mod calls;
+mod ledgers;
+mod logged;
 mod spool;
 
+pub use answers::{Answered, Answers, asked};
+pub use calls::{Calls, Performed, Recorded};
+pub use ledgers::{Ledgers, LedgersError};
+pub use logged::Logged;
 pub use spool::{Spool, Spooled};

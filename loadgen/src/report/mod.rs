@@ -3,35 +3,31 @@
 mod checks;
 mod guarantees;
 mod metrics;
-mod rejected;
 mod sides;
 mod summary;
 mod text;
-mod unanswered;
 mod waterfall;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use passbook::bank::Money;
+use passbook::bank::{Money, Rejection};
 use passbook::check::{Judged, Verdict};
 use passbook::files::Output;
 use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
 
 use crate::clusters::Lost;
-use crate::customers::{Kind, KindRecord, Ran};
-use crate::judge::{Counterexample, JudgedRun, verdict};
+use crate::customers::{Kind, KindRecord, Recorder};
+use crate::judge::JudgedRun;
+use crate::record::Performed;
 use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
-
-use rejected::Rejected;
-use unanswered::Unanswered;
 
 pub use guarantees::render_guarantees;
 pub use metrics::families;
 pub use sides::{SideBySide, SideBySideFigures};
 pub use summary::Summary;
-pub use waterfall::{TraceOf, Waterfall};
+pub use waterfall::Waterfall;
 
 /// How a process of loadgen ends. The order of the design's list decides where several apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,12 +101,13 @@ pub struct Report {
     measured: Duration,
     /// By kind, then all together.
     rows: Vec<Row>,
-    unanswered: Unanswered,
-    rejected: Rejected,
-    checks: Vec<Judged>,
+    /// The first operations that were never answered.
+    unanswered: Vec<Performed>,
+    /// How many operations were rejected, by reason.
+    rejections: Vec<(Rejection, u64)>,
+    judged: JudgedRun,
+    unrecorded: Unrecorded,
     waterfall: Option<Waterfall>,
-    /// The first broken promise, if it was told.
-    counterexample: Option<Counterexample>,
     traces: TraceCounts,
     cluster: ClusterFacts,
     interrupted: bool,
@@ -134,13 +131,26 @@ pub struct ClusterFacts {
     pub lost: Vec<Lost>,
 }
 
+/// Operations that the gate could not see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// They were left out on purpose.
+    pub left_out: u64,
+    /// The disk was too slow for them.
+    pub lost: u64,
+}
+
 /// Everything a run brought home.
 #[derive(Debug)]
 pub struct Results<'a> {
-    /// What the customers did and measured.
-    pub ran: &'a Ran,
+    /// What was measured.
+    pub recorder: &'a Recorder,
+    /// How long.
+    pub measured: Duration,
     /// What the gate found.
-    pub checks: Vec<Judged>,
+    pub judged: JudgedRun,
+    /// What it could not see.
+    pub unrecorded: Unrecorded,
     /// The traces.
     pub kept: &'a Kept,
     /// The branches.
@@ -154,24 +164,20 @@ pub struct Results<'a> {
 impl Report {
     /// What the results of `scenario` come to.
     pub fn new(scenario: &Scenario, results: Results<'_>) -> Self {
-        let Results { ran, mut checks, kept, cluster, interrupted, output } = results;
-        let traces = TraceOf::new(&kept.traces);
-        let findings = checks.iter_mut().flat_map(|check| &mut check.finding.violations);
-        for operation in findings.flat_map(|violation| &mut violation.operations) {
-            operation.trace = operation.trace.or_else(|| traces.get(operation));
-        }
+        let Results { recorder, measured, judged, unrecorded, kept, .. } = results;
+        let Results { cluster, interrupted, output, .. } = results;
         let kinds = Kind::ALL
-            .map(|kind| Row { name: kind.name(), record: ran.recorder.kind(kind).clone() });
+            .map(|kind| Row { name: kind.name(), record: recorder.kind(kind).clone() });
         let mut rows = Vec::from(kinds);
-        rows.push(Row { name: "all", record: ran.recorder.all() });
+        rows.push(Row { name: "all", record: recorder.all() });
         Self {
             scenario: scenario.clone(),
-            measured: ran.measured,
+            measured,
             rows,
-            unanswered: Unanswered::of(&ran.records),
-            rejected: Rejected::of(&ran.records),
-            checks,
-            counterexample: None,
+            unanswered: recorder.unanswered().to_vec(),
+            rejections: recorder.rejections().filter(|(_, count)| *count > 0).collect(),
+            judged,
+            unrecorded,
             waterfall: Waterfall::slowest_write(&kept.traces),
             traces: TraceCounts {
                 traces: kept.traces.len(),
@@ -185,13 +191,6 @@ impl Report {
         }
     }
 
-    /// With what its folder was judged by.
-    #[must_use]
-    pub fn with_judged(self, judged: JudgedRun) -> Self {
-        let JudgedRun { checks, counterexample, .. } = judged;
-        Self { checks, counterexample, ..self }
-    }
-
     /// With its artifacts where `files` says.
     #[must_use]
     pub fn with_files(mut self, files: Files) -> Self {
@@ -202,12 +201,22 @@ impl Report {
     /// The worst verdict on what was promised; of a bank that has lost a branch not everything is known.
     pub fn verdict(&self) -> Verdict {
         let at_best = if self.cluster.lost.is_empty() { Verdict::Pass } else { Verdict::Unknown };
-        verdict(&self.checks).max(at_best)
+        self.judged.verdict().max(at_best)
+    }
+
+    /// Whether operations were not recorded because that was asked for, and nothing else keeps the verdict from
+    /// being known: what was recorded is not wrong, and the rest was not looked at.
+    pub fn is_unchecked(&self) -> bool {
+        self.verdict() == Verdict::Unknown
+            && self.unrecorded.left_out > 0
+            && self.unrecorded.lost == 0
+            && self.cluster.lost.is_empty()
     }
 
     /// What the process is to end with.
     pub fn exit_code(&self) -> ExitCode {
-        match ExitCode::of(self.verdict()) {
+        let unchecked_ok = self.scenario.unchecked_ok && self.is_unchecked();
+        match ExitCode::of(if unchecked_ok { Verdict::Pass } else { self.verdict() }) {
             ExitCode::Passed if self.interrupted => ExitCode::Interrupted,
             code => code,
         }
@@ -220,7 +229,7 @@ impl Report {
 
     /// Every property that was looked at.
     pub fn checks(&self) -> &[Judged] {
-        &self.checks
+        &self.judged.checks
     }
 
     /// Answered operations per second of the measured time.

@@ -116,7 +116,7 @@ impl SideBySide {
         for report in &self.reports {
             if report.verdict() != Verdict::Pass {
                 let _ = writeln!(text, "\nchecks of {}", report.cluster.replication);
-                let checks = report.checks.iter();
+                let checks = report.checks().iter();
                 let wrong = checks.filter(|c| c.promised && stands_out(c.finding.verdict));
                 table(&mut text, wrong, None);
             }
@@ -192,7 +192,7 @@ impl Report {
 
     fn because(&self) -> Vec<&'static str> {
         let verdict = self.verdict();
-        let promised = self.checks.iter().filter(|check| check.promised);
+        let promised = self.judged.checks.iter().filter(|check| check.promised);
         let worst = promised.filter(|check| check.finding.verdict == verdict);
         let worst = worst.filter(|check| stands_out(check.finding.verdict));
         worst.map(|check| check.finding.property.name()).collect()

@@ -25,6 +25,8 @@ pub struct Summary {
     throughput_per_s: f64,
     measured_s: f64,
     operations: BTreeMap<&'static str, Outcomes>,
+    /// What the checks could not see.
+    unrecorded: UnrecordedRecord,
     /// Counts by reason.
     rejections: BTreeMap<&'static str, u64>,
     latency: BTreeMap<&'static str, Latency>,
@@ -32,6 +34,12 @@ pub struct Summary {
     cluster: ClusterRecord,
     workload: WorkloadRecord,
     traces: TracesRecord,
+}
+
+#[derive(Debug, Serialize)]
+struct UnrecordedRecord {
+    left_out: u64,
+    lost: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -140,9 +148,13 @@ impl Report {
             throughput_per_s: self.throughput_per_s(),
             measured_s: self.measured.as_secs_f64(),
             operations: kinds.map(outcomes).collect(),
-            rejections: self.rejected.by_key(),
+            unrecorded: UnrecordedRecord {
+                left_out: self.unrecorded.left_out,
+                lost: self.unrecorded.lost,
+            },
+            rejections: self.rejections.iter().map(|(why, count)| (why.key(), *count)).collect(),
             latency: self.rows.iter().map(latency).collect(),
-            checks: self.checks.iter().map(CheckRecord::of).collect(),
+            checks: self.judged.checks.iter().map(CheckRecord::of).collect(),
             cluster: ClusterRecord {
                 branches: self.cluster.branches,
                 replication: self.cluster.replication.clone(),

@@ -4,12 +4,14 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use passbook::bank::Rejection;
 use passbook::check::Verdict;
 use passbook::files::{Entry, ResultName};
 use passbook::replicate::Read;
 
-use super::{Report, checks};
+use super::{Report, Unrecorded, checks};
 use crate::artifacts;
+use crate::record::Performed;
 use crate::scenario::{ReplayOrder, Stop, Wire, Workload};
 
 /// A duration as people compare them: always in milliseconds, digits by size.
@@ -130,6 +132,7 @@ impl Report {
         let verdict = match self.verdict() {
             Verdict::Pass => "PASS",
             Verdict::Fail => "FAIL",
+            Verdict::Unknown if self.is_unchecked() => "UNCHECKED",
             Verdict::Unknown => "UNKNOWN",
         };
         let early = if self.interrupted { ", ended early" } else { "" };
@@ -140,6 +143,14 @@ impl Report {
             self.measured.as_secs_f64(),
             self.throughput_per_s(),
         );
+        let Unrecorded { left_out, lost } = self.unrecorded;
+        for (count, why) in [(left_out, "as --record says"), (lost, "the disk was too slow")] {
+            if count > 0 {
+                let were = if count == 1 { "operation was" } else { "operations were" };
+                let count = grouped(count);
+                let _ = writeln!(text, "      {count} {were} not recorded, {why}: not checked");
+            }
+        }
         for lost in &self.cluster.lost {
             let _ = writeln!(text, "      {}", lost.how);
         }
@@ -152,10 +163,14 @@ impl Report {
                 grouped(unknown),
                 humantime::format_duration(self.scenario.timeout),
             );
-            for operation in &self.unanswered.first {
-                let _ = writeln!(text, "        {operation}");
+            for Performed { customer, event, operation, branch, .. } in &self.unanswered {
+                let _ = writeln!(
+                    text,
+                    "        customer {customer}: {operation} at branch {branch} (operation {event})"
+                );
             }
-            let more = self.unanswered.total.saturating_sub(self.unanswered.first.len());
+            let told = u64::try_from(self.unanswered.len()).unwrap_or(u64::MAX);
+            let more = unknown.saturating_sub(told);
             if more > 0 {
                 let _ = writeln!(text, "        … and {more} more");
             }
@@ -164,7 +179,10 @@ impl Report {
 
     /// What the table counts as rejected says nothing of the reasons.
     fn rejections(&self, text: &mut String) {
-        let others: Vec<_> = self.rejected.for_other_reasons().collect();
+        let of_balance =
+            |reason| matches!(reason, Rejection::InsufficientFunds | Rejection::OutOfRange);
+        let others = self.rejections.iter().copied().filter(|(reason, _)| !of_balance(*reason));
+        let others: Vec<_> = others.collect();
         let total: u64 = others.iter().map(|(_, count)| count).sum();
         if total > 0 {
             let were = if total == 1 { "operation was" } else { "operations were" };
@@ -211,9 +229,10 @@ impl Report {
     }
 
     fn checks_text(&self, text: &mut String) {
-        let _ = writeln!(text, "\nchecks (of {} as read back from disk)", artifacts::OUTPUT);
-        checks::table(text, &self.checks, self.counterexample.as_ref());
-        checks::counterexample(text, self.counterexample.as_ref());
+        let _ = writeln!(text, "\nchecks (as read back from disk)");
+        let told = self.judged.counterexample.as_ref();
+        checks::table(text, &self.judged.checks, told);
+        checks::counterexample(text, told);
     }
 
     fn slowest(&self, text: &mut String) {
@@ -241,9 +260,7 @@ impl Report {
     fn places(&self, text: &mut String) {
         let _ = writeln!(text, "\nfiles");
         if let Some(folder) = &self.files.folder {
-            let names =
-                [artifacts::INPUT, artifacts::OUTPUT, artifacts::SUMMARY, artifacts::TRACES];
-            let _ = writeln!(text, "  {}/  {}", folder.display(), names.join("  "));
+            let _ = writeln!(text, "  {}/  {}", folder.display(), artifacts::ALL.join("  "));
         }
         if let Some(output) = &self.files.output {
             let _ = writeln!(text, "  {}", output.display());

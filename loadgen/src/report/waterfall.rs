@@ -6,8 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use opentelemetry::{KeyValue, Value};
-use passbook::bank::{CustomerId, Operation};
-use passbook::check::Named;
+use passbook::bank::Operation;
 use passbook::telemetry::{KeptTrace, SpanData, names};
 
 use super::text::milliseconds;
@@ -220,28 +219,5 @@ fn add_rows(
     });
     for child in children.get(&span.span_context.span_id()).into_iter().flatten() {
         add_rows(*child, children, begun, straggler, depth + 1, rows);
-    }
-}
-
-/// Which trace shows an operation, where it was traced and kept.
-#[derive(Clone, Debug, Default)]
-pub struct TraceOf(HashMap<(CustomerId, u64), TraceId>);
-
-impl TraceOf {
-    /// Of the operations in `traces`.
-    pub fn new(traces: &[KeptTrace]) -> Self {
-        let name = |trace: &KeptTrace| {
-            let root = root(trace)?;
-            let named = |name| u64::try_from(integer(&root.attributes, name)?).ok();
-            let (customer, number) = (named("bank.customer")?, named("bank.number")?);
-            Some(((CustomerId(customer), number), trace.id))
-        };
-        Self(traces.iter().filter_map(name).collect())
-    }
-
-    /// The trace of an operation.
-    pub fn get(&self, operation: &Named) -> Option<u128> {
-        let trace = self.0.get(&(operation.customer, operation.event))?;
-        Some(u128::from_be_bytes(trace.to_bytes()))
     }
 }

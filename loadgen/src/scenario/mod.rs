@@ -36,8 +36,26 @@ pub struct Scenario {
     pub trace_sample: SampleRate,
     /// Where `/metrics` is served while the run lasts.
     pub metrics_listen: Option<SocketAddr>,
+    /// How much of what customers see is recorded.
+    pub recording: Recording,
+    /// Whether the report can tell what every customer received, which keeps all of it in memory.
+    pub keep_answers: bool,
+    /// Whether a run passes that could not be checked because not all of it was recorded.
+    pub unchecked_ok: bool,
     /// The run folder.
     pub out: Option<PathBuf>,
+}
+
+/// How much of what customers see is recorded, and so can be checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recording {
+    /// Everything.
+    #[default]
+    All,
+    /// So many operations, from the first.
+    First(u64),
+    /// Nothing: for what recording costs.
+    Nothing,
 }
 
 /// What customers do.

@@ -4,6 +4,7 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod branches;
+pub(crate) mod ledgers;
 #[cfg(target_os = "linux")]
 pub(crate) mod processes;
 pub(crate) mod traces;

@@ -47,6 +47,7 @@ mod waiting;
 mod writes;
 
 use std::fmt;
+use std::sync::Arc;
 
 use rand_pcg::Pcg64Mcg;
 
@@ -59,8 +60,8 @@ pub use session::Session;
 pub use settings::{Limits, ROUNDS_MAX, Settings, Storage, Timing};
 
 use super::{
-    Audit, ClusterId, Effect, Input, Instant, Message as AnyMessage, Replication, Request, Ticket,
-    Transport,
+    Audit, ClusterId, Effect, Input, Instant, Message as AnyMessage, Replication, Request,
+    Standing, Ticket, Transport,
 };
 use crate::bank::{Answer, BranchId, Ledger, Member, Money, Operation, Outcome, Row, Seq, Version};
 use answers::Answers;
@@ -321,6 +322,13 @@ impl Replication for Passbook {
             outstanding: self.own.seq.0.saturating_sub(least.0),
             undelivered: 0,
         }
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        let shown = Arc::clone(self.visible.version());
+        let mut written = Version::clone(&shown);
+        written.raise(self.me, self.own.seq);
+        Some(Standing { shown, written, rights: self.rights })
     }
 
     fn name(&self) -> &'static str {

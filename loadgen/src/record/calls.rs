@@ -1,0 +1,302 @@
+//! What customers see, recorded as it happens, and made into `history.jsonl` afterwards.
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::Path;
+use std::sync::Arc;
+
+use passbook::bank::{
+    Answer, BranchId, CustomerId, Money, Operation, Outcome, Rejection, Seq, SessionId, Version,
+    Write, WriteKind,
+};
+use passbook::check::{Call, History};
+use passbook::files::{Header, HistoryWriter};
+use passbook::replicate::{Attempt, Receipt};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::spool::{Spool, Spooled};
+use crate::scenario::Recording;
+
+/// Records the operations of a run's customers. One thread at a time has it.
+#[derive(Debug)]
+pub struct Calls {
+    spool: Option<Spool<CallRecord>>,
+    /// How many more are to be recorded.
+    left: u64,
+    /// Operations that were left out on purpose.
+    left_out: u64,
+    begun: Instant,
+}
+
+/// An operation that has ended, as its customer saw it.
+#[derive(Clone, Debug)]
+pub struct Performed {
+    /// Who asked.
+    pub customer: CustomerId,
+    /// The how-manieth operation of the customer it is, from 1.
+    pub event: u64,
+    /// What was asked.
+    pub operation: Operation,
+    /// Which branch.
+    pub branch: BranchId,
+    /// When it was due.
+    pub due: Instant,
+    /// When it was first sent.
+    pub sent: Instant,
+    /// When it was answered, or given up.
+    pub ended: Instant,
+    /// The attempt whose answer was taken, or the last one.
+    pub attempt: Attempt,
+    /// What was answered.
+    pub answer: Answer,
+    /// What the answer was made from, where it said so.
+    pub receipt: Option<Receipt>,
+    /// The trace that shows it, if one was made.
+    pub trace: Option<u128>,
+}
+
+/// An operation as it is spooled.
+#[derive(Debug, Serialize, Deserialize)]
+struct CallRecord {
+    customer: u64,
+    event: u64,
+    session: u64,
+    number: u64,
+    attempt: u32,
+    kind: Kind,
+    amount: i64,
+    branch: u32,
+    /// Nanoseconds from the run's start.
+    sent: u64,
+    /// Nanoseconds from there to the answer, or until it was given up.
+    took: u64,
+    fate: Fate,
+    seq: Option<u64>,
+    #[serde(with = "seqs")]
+    version: Option<Arc<Version>>,
+    balance: Option<i64>,
+    trace: Option<u128>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Kind {
+    Query,
+    Deposit,
+    Withdraw,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Fate {
+    Ok,
+    /// By its place in [`Rejection::ALL`].
+    Rejected(u8),
+    Unknown,
+}
+
+/// A version as a list of numbers.
+mod seqs {
+    use std::sync::Arc;
+
+    use passbook::bank::{Seq, Version};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    struct Seqs<'a>(&'a Version);
+
+    impl Serialize for Seqs<'_> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeSeq;
+            let mut seqs = to.serialize_seq(Some(self.0.members()))?;
+            for (_, seq) in self.0.iter() {
+                seqs.serialize_element(&seq.0)?;
+            }
+            seqs.end()
+        }
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        version: &Option<Arc<Version>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        version.as_deref().map(Seqs).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Arc<Version>>, D::Error> {
+        let seqs = Option::<Vec<u64>>::deserialize(from)?;
+        Ok(seqs.map(|seqs| Arc::new(seqs.into_iter().map(Seq).collect())))
+    }
+}
+
+impl Default for Calls {
+    /// Records nothing.
+    fn default() -> Self {
+        Self { spool: None, left: 0, left_out: 0, begun: Instant::now() }
+    }
+}
+
+impl Calls {
+    /// Records as much as `recording` says, by way of a spool in `folder`.
+    ///
+    /// # Errors
+    /// The spool cannot be begun.
+    pub fn begin(folder: &Path, recording: Recording) -> io::Result<Self> {
+        let left = match recording {
+            Recording::All => u64::MAX,
+            Recording::First(operations) => operations,
+            Recording::Nothing => 0,
+        };
+        let spool = (left > 0).then(|| Spool::begin(folder)).transpose()?;
+        Ok(Self { spool, left, ..Self::default() })
+    }
+
+    /// An operation has ended.
+    pub fn take(&mut self, performed: Performed) {
+        let Some(spool) = self.spool.as_mut().filter(|_| self.left > 0) else {
+            self.left_out += 1;
+            return;
+        };
+        self.left -= 1;
+        let Performed { operation, sent, ended, attempt, answer, receipt, .. } = performed;
+        let (kind, amount) = match operation {
+            Operation::Query => (Kind::Query, Money::ZERO),
+            Operation::Write(write) => match write.kind {
+                WriteKind::Deposit => (Kind::Deposit, write.amount),
+                WriteKind::Withdraw => (Kind::Withdraw, write.amount),
+            },
+        };
+        let (seq, version) =
+            receipt.map_or((None, None), |receipt| (receipt.seq, Some(receipt.version)));
+        let nanos = |from: Instant, to: Instant| {
+            u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
+        };
+        spool.push(&CallRecord {
+            customer: performed.customer.0,
+            event: performed.event,
+            session: attempt.request.session.0,
+            number: attempt.request.number,
+            attempt: attempt.attempt,
+            kind,
+            amount: amount.minor_units(),
+            branch: performed.branch.0,
+            sent: nanos(self.begun, sent),
+            took: nanos(sent, ended),
+            fate: Fate::of(answer.outcome),
+            seq: seq.map(|seq| seq.0),
+            version,
+            balance: answer.balance.map(Money::minor_units),
+            trace: performed.trace,
+        });
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// The spool could not be written.
+    pub fn finish(self) -> io::Result<Recorded> {
+        let spooled = self.spool.map(Spool::finish).transpose()?;
+        let lost = spooled.as_ref().map_or(0, |spooled| spooled.dropped);
+        Ok(Recorded { spooled, left_out: self.left_out, lost })
+    }
+}
+
+impl Fate {
+    fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Ok => Self::Ok,
+            Outcome::Unknown => Self::Unknown,
+            Outcome::Rejected(reason) => {
+                let place = Rejection::ALL.iter().position(|known| *known == reason);
+                Self::Rejected(place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX))
+            }
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Ok => Outcome::Ok,
+            Self::Unknown => Outcome::Unknown,
+            Self::Rejected(place) => Rejection::ALL
+                .get(usize::from(place))
+                .map_or(Outcome::Unknown, |reason| Outcome::Rejected(*reason)),
+        }
+    }
+}
+
+/// What customers saw, as far as it was recorded.
+#[derive(Debug)]
+pub struct Recorded {
+    spooled: Option<Spooled<CallRecord>>,
+    /// Operations that were left out on purpose.
+    pub left_out: u64,
+    /// Operations that the disk was too slow for.
+    pub lost: u64,
+}
+
+impl Recorded {
+    /// Writes `history.jsonl` at `path`, counting entries of logs from `base`, which is what there was before the
+    /// run; and gives what it wrote.
+    ///
+    /// # Errors
+    /// The spool cannot be read, or the file cannot be written.
+    pub fn write(self, path: &Path, header: &Header, base: Option<&Version>) -> io::Result<History> {
+        let mut history = History::new(header.branches.iter().copied());
+        let mut writer = HistoryWriter::new(BufWriter::new(File::create(path)?), header)?;
+        let width = header.branches.len();
+        let mut shown = Vec::with_capacity(width);
+        for record in self.spooled.into_iter().flatten() {
+            let record = record?;
+            let before = |member| base.map_or(Seq::ZERO, |base| base.of(member));
+            shown.clear();
+            // What speaks of other branches than there are says nothing of these.
+            if let Some(version) = record.version.as_ref().filter(|v| v.members() == width) {
+                let since = version.iter().map(|(m, seq)| seq.0.saturating_sub(before(m).0));
+                shown.extend(since);
+            }
+            let mut call = record.call();
+            call.version = (!shown.is_empty()).then_some(&shown);
+            if let (Some(seq), Some(member)) = (call.seq, history.member(call.branch)) {
+                call.seq = Some(Seq(seq.0.saturating_sub(before(member).0)));
+            }
+            history.push(&call).map_err(io::Error::other)?;
+            writer.write(&call)?;
+        }
+        let missing = self.left_out + self.lost;
+        if missing > 0 {
+            history.cut();
+        }
+        writer.finish(missing)?;
+        Ok(history)
+    }
+}
+
+impl CallRecord {
+    /// Without its version.
+    fn call(&self) -> Call<'static> {
+        let amount = Money::new(self.amount);
+        let operation = match self.kind {
+            Kind::Query => Operation::Query,
+            Kind::Deposit => Operation::Write(Write { kind: WriteKind::Deposit, amount }),
+            Kind::Withdraw => Operation::Write(Write { kind: WriteKind::Withdraw, amount }),
+        };
+        let outcome = self.fate.outcome();
+        let answered = outcome != Outcome::Unknown;
+        Call {
+            session: SessionId(self.session),
+            customer: CustomerId(self.customer),
+            number: self.number,
+            event: self.event,
+            attempt: self.attempt,
+            operation,
+            branch: BranchId(self.branch),
+            invoked: self.sent,
+            completed: answered.then(|| self.sent.saturating_add(self.took)),
+            outcome,
+            seq: self.seq.map(Seq),
+            version: None,
+            balance: self.balance.map(Money::new),
+            trace: self.trace,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What branches logged, on its way to `ledger.jsonl`.
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::Path;
+
+use passbook::bank::{BranchId, Entry, Member, Seq, Version};
+use passbook::check::{FinalState, Logged as LoggedEntry};
+use passbook::files::{Header, LedgerWriter};
+use passbook::wire::{LogBegun, LogEntry, to_log_entries};
+use serde::{Deserialize, Serialize};
+
+use super::spool::Spool;
+
+/// One branch, and how much was taken of its log.
+#[derive(Debug)]
+pub(super) struct Source {
+    member: Member,
+    branch: BranchId,
+    /// Unless it keeps no log.
+    begun: Option<LogBegun>,
+    /// Entries so far.
+    taken: u64,
+    /// It was asked to the end and has kept all.
+    whole: bool,
+}
+
+impl Source {
+    pub(super) const fn new(member: Member, branch: BranchId, begun: Option<LogBegun>) -> Self {
+        Self { member, branch, begun, taken: 0, whole: false }
+    }
+
+    /// What was taken next.
+    pub(super) fn piece(&mut self, count: u64, entries: Vec<u8>) -> Piece {
+        let first = self.taken;
+        self.taken = self.taken.saturating_add(count);
+        Piece { member: self.member.0, first, entries }
+    }
+
+    /// Nothing is left to take.
+    pub(super) const fn ended(&mut self, lost: bool) {
+        self.whole = !lost;
+    }
+}
+
+/// Some entries of a log as the branch sent them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Piece {
+    /// Whose, by member.
+    member: u16,
+    /// How many of its entries were recorded before these: the spool may have dropped some.
+    first: u64,
+    #[serde(with = "bytes")]
+    entries: Vec<u8>,
+}
+
+/// Bytes as one, not as a list of numbers.
+mod bytes {
+    use std::fmt;
+
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    struct Bytes;
+
+    impl Visitor<'_> for Bytes {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("bytes")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+    }
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        from.deserialize_bytes(Bytes)
+    }
+}
+
+/// What branches logged in a run. By default nothing was recorded.
+#[derive(Debug, Default)]
+pub struct Logged {
+    /// By member.
+    sources: Vec<Source>,
+    spool: Option<Spool<Piece>>,
+    base: Option<Version>,
+    rights: Option<Vec<i64>>,
+    /// All branches began at the same.
+    at_rest: bool,
+}
+
+impl Logged {
+    pub(super) fn new(sources: Vec<Source>, spool: Spool<Piece>) -> Self {
+        let begun = || sources.iter().filter_map(|source| source.begun.as_ref());
+        let mut versions = begun().map(|begun| &begun.version);
+        let first = versions.next();
+        let at_rest = versions.all(|version| Some(version) == first);
+        // Nobody knows more of a log than the branch that writes it.
+        let mut base = Version::zero(sources.len());
+        begun().for_each(|begun| base.join(&begun.version));
+        let base = Some(base).filter(|base| base.iter().any(|(_, seq)| seq > Seq::ZERO));
+        let rights = sources.iter().map(|source| Some(source.begun.as_ref()?.rights));
+        let rights = base.as_ref().and_then(|_| rights.collect());
+        Self { base, rights, at_rest, sources, spool: Some(spool) }
+    }
+
+    /// How long each log was when recording began: what answers and entries say of logs is counted from there.
+    /// `None` if that is from nothing, or not known.
+    pub const fn base(&self) -> Option<&Version> {
+        self.base.as_ref()
+    }
+
+    /// What each branch had the rights to when recording began, by member in minor units, if the cluster was used
+    /// before.
+    pub fn rights(&self) -> Option<&[i64]> {
+        self.rights.as_deref()
+    }
+
+    /// Writes `ledger.jsonl` at `path`, with what branches hold at the end. Memory does not grow with the length of the
+    /// logs. Blocks; the same branches must be in `header`.
+    ///
+    /// # Errors
+    /// The file cannot be written, or what was recorded cannot be read.
+    pub fn write(self, header: &Header, finals: &[FinalState], path: &Path) -> io::Result<()> {
+        let Self { sources, spool, base, at_rest, .. } = self;
+        let members = sources.len();
+        let base = base.unwrap_or_else(|| Version::zero(members));
+        let file = BufWriter::with_capacity(1 << 16, File::create(path)?);
+        let mut to = LedgerWriter::new(file, header)?;
+        let mut logs: Vec<Log<'_>> =
+            sources.iter().map(|source| Log::of(source, members)).collect();
+        if let Some(spool) = spool {
+            for piece in spool.finish()? {
+                let Piece { member, first, entries } = piece?;
+                if let Some(log) = logs.get_mut(usize::from(member)) {
+                    log.write((first, &entries), &base, &mut to)?;
+                }
+            }
+        }
+        for FinalState { state, version } in finals {
+            let since =
+                |version: &Version| version.iter().map(|(of, seq)| since(&base, of, seq)).collect();
+            let version = version.as_ref().map(since);
+            to.state(&FinalState { state: *state, version })?;
+        }
+        let whole = logs.iter().filter(|log| at_rest && log.is_whole());
+        let whole: Vec<BranchId> = whole.map(|log| log.source.branch).collect();
+        to.finish(&whole).map(drop)
+    }
+}
+
+/// An entry's place counted from the run's start.
+fn since(base: &Version, member: Member, seq: Seq) -> Seq {
+    Seq(seq.0.saturating_sub(base.of(member).0))
+}
+
+/// A log as its pieces come back.
+struct Log<'a> {
+    source: &'a Source,
+    /// What the branch's journal held before the next entry, of other branches' logs.
+    version: Version,
+    /// Room for the same from the run's start.
+    since: Vec<u64>,
+    written: u64,
+    /// Something is missing: what comes after it is left out.
+    cut: bool,
+}
+
+impl<'a> Log<'a> {
+    fn of(source: &'a Source, members: usize) -> Self {
+        let begun = source.begun.as_ref().map(|begun| begun.version.clone());
+        let version = begun.unwrap_or_else(|| Version::zero(members));
+        Self { source, version, since: Vec::with_capacity(members), written: 0, cut: false }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.source.whole && !self.cut && self.written == self.source.taken
+    }
+
+    /// Writes a piece. One that is none a branch can have sent cuts the log.
+    fn write<W: io::Write>(
+        &mut self,
+        (first, entries): (u64, &[u8]),
+        base: &Version,
+        to: &mut LedgerWriter<W>,
+    ) -> io::Result<()> {
+        let entries = match to_log_entries(entries) {
+            Ok(entries) if first == self.written && !self.cut => entries,
+            _ => {
+                self.cut = true;
+                return Ok(());
+            }
+        };
+        for entry in entries {
+            let LogEntry { seq, entry, request, grown } = entry;
+            let members = self.version.members();
+            let strange = |member: Member| member.index() >= members;
+            let to_nobody = matches!(entry, Entry::Grant { to, .. } if strange(to));
+            if to_nobody || grown.iter().any(|(member, _)| strange(*member)) {
+                self.cut = true;
+                return Ok(());
+            }
+            for (member, known) in grown {
+                self.version.set(member, known);
+            }
+            let seq = since(base, self.source.member, seq);
+            self.since.clear();
+            self.since.extend(self.version.iter().map(|(of, known)| since(base, of, known).0));
+            if let Some(own) = self.since.get_mut(self.source.member.index()) {
+                *own = seq.0.saturating_sub(1);
+            }
+            let version = Some(self.since.as_slice());
+            to.write(self.source.branch, &LoggedEntry { seq, entry, request, version })?;
+            self.written += 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! Banks with a mistake, under load: the gate must fail the run and name the property that is broken. Beside each
+//! stands the same bank without the mistake, which must pass. Needs the feature `mutants`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loadgen::scenario::{
+    ClusterChoice, Mix, Recording, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
+};
+use loadgen::{ExitCode, Hooks, Report};
+use passbook::bank::{BranchId, Money, Outcome};
+use passbook::check::{Property, Verdict};
+use passbook::cluster::MakeReplica;
+use passbook::replicate::passbook::{Message as Said, Mutant, Passbook, Settings, Timing};
+use passbook::replicate::{
+    Ack, Audit, Effect, Input, Instant, Message, Read, Replication, Scheme, Transport,
+};
+use tokio_util::sync::CancellationToken;
+
+/// A branch whose words do not all arrive. That alone must break nothing.
+struct Unreliable {
+    replica: Passbook,
+    trouble: Trouble,
+    replies: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Trouble {
+    None,
+    /// Every tenth answer that a write happened is lost: its customer asks again.
+    LosesAnswers,
+    /// Pushes to this branch are lost.
+    LosesPushesTo(BranchId),
+}
+
+impl Unreliable {
+    fn arrives(&mut self, effect: &mut Effect) -> bool {
+        match (self.trouble, effect) {
+            (Trouble::LosesAnswers, Effect::Reply { answer, receipt, .. })
+                if answer.outcome == Outcome::Ok
+                    && receipt.as_ref().is_some_and(|receipt| receipt.seq.is_some()) =>
+            {
+                self.replies += 1;
+                if self.replies.is_multiple_of(10) {
+                    answer.outcome = Outcome::Unknown;
+                    *receipt = None;
+                }
+                true
+            }
+            (
+                Trouble::LosesPushesTo(branch),
+                Effect::Send { to, message: Message::Passbook(Said::Push { .. }) },
+            ) => *to != branch,
+            _ => true,
+        }
+    }
+}
+
+impl Replication for Unreliable {
+    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+        let before = effects.len();
+        self.replica.on(now, input, effects);
+        let mut new = effects.split_off(before);
+        new.retain_mut(|effect| self.arrives(effect));
+        effects.append(&mut new);
+    }
+
+    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let before = effects.len();
+        self.replica.settle(now, effects);
+        let mut new = effects.split_off(before);
+        new.retain_mut(|effect| self.arrives(effect));
+        effects.append(&mut new);
+    }
+
+    fn audit(&self) -> Audit {
+        self.replica.audit()
+    }
+
+    fn name(&self) -> &'static str {
+        self.replica.name()
+    }
+
+    fn transport(&self) -> Transport {
+        self.replica.transport()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.replica.is_ready()
+    }
+}
+
+/// A workload in which a mistake shows.
+#[derive(Clone, Copy)]
+struct Load {
+    opening: i64,
+    mix: [u32; 3],
+    ack: Ack,
+    timeout: Duration,
+    trouble: Trouble,
+}
+
+const USUAL: Load = Load {
+    opening: 100_000,
+    mix: [40, 30, 30],
+    ack: Ack::All,
+    timeout: Duration::from_secs(30),
+    trouble: Trouble::None,
+};
+
+fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
+    let Load { opening, mix: [deposit, withdraw, query], ack, timeout, trouble } = load;
+    let synthetic = Synthetic {
+        customers: 50,
+        branches: 3,
+        stop: Stop::Events(40),
+        mix: Mix { deposit, withdraw, query },
+        roam: 1.0,
+        opening: Some(opening),
+        seed,
+        think: Duration::ZERO,
+    };
+    let scenario = Scenario {
+        workload: Workload::Synthetic(synthetic),
+        cluster: ClusterChoice::Embedded(Scheme::Passbook),
+        wire: Wire::Passbook,
+        ack,
+        read: Read::Session,
+        timeout,
+        trace_sample: SampleRate::NONE,
+        metrics_listen: None,
+        recording: Recording::All,
+        keep_answers: false,
+        unchecked_ok: false,
+        out: None,
+    };
+    let replica: MakeReplica = Arc::new(move |me, peers| {
+        let mut branches = peers;
+        branches.push(me);
+        let life = u64::from(me.0) + 1_000 * seed;
+        let settings = Settings {
+            timing: Timing::on_streams(),
+            mutant,
+            ..Settings::in_memory(me, &branches, Money::new(opening), life)
+        };
+        // One branch that loses what it says is enough.
+        let trouble = if me == BranchId(1) { trouble } else { Trouble::None };
+        Box::new(Unreliable { replica: Passbook::in_memory(settings), trouble, replies: 0 })
+    });
+    let hooks = Hooks {
+        progress: &mut |_| {},
+        interrupted: CancellationToken::new(),
+        tracing: None,
+        replica: Some(replica),
+    };
+    loadgen::run(&scenario, hooks).expect("a run")
+}
+
+/// Three runs each, with other customers in each.
+fn is_caught(load: Load, mutant: Mutant, by: &[Property]) {
+    for seed in 1..=3 {
+        let report = run(load, Some(mutant), seed);
+        assert_eq!(report.exit_code(), ExitCode::Failed, "{}", report.render());
+        let failed: Vec<Property> = report
+            .checks()
+            .iter()
+            .filter(|check| check.promised && check.finding.verdict == Verdict::Fail)
+            .map(|check| check.finding.property)
+            .collect();
+        let named = by.iter().all(|property| failed.contains(property));
+        assert!(named, "expected {by:?}, found {failed:?}\n{}", report.render());
+    }
+}
+
+fn passes(load: Load) {
+    let report = run(load, None, 1);
+    assert_eq!(report.exit_code(), ExitCode::Passed, "{}", report.render());
+}
+
+#[test]
+fn a_swapped_sign_is_a_value_that_is_not_that_of_its_writes() {
+    is_caught(USUAL, Mutant::SwappedSign, &[Property::Value]);
+    passes(USUAL);
+}
+
+#[test]
+fn a_retry_that_is_applied_twice_breaks_conservation() {
+    let load = Load { trouble: Trouble::LosesAnswers, ..USUAL };
+    is_caught(load, Mutant::ApplyRetryTwice, &[Property::Conservation]);
+    passes(load);
+}
+
+#[test]
+fn a_dropped_push_keeps_branches_apart() {
+    // Who comes to the branch that lacks it waits in vain.
+    let timeout = Duration::from_millis(200);
+    let trouble = Trouble::LosesPushesTo(BranchId(2));
+    let load = Load { timeout, trouble, mix: [100, 0, 0], ..USUAL };
+    is_caught(load, Mutant::DropPush, &[Property::Convergence]);
+}
+
+#[test]
+fn a_token_that_is_ignored_on_reads_breaks_monotonic_reads() {
+    let load = Load { ack: Ack::Local, ..USUAL };
+    let broken = [Property::ReadYourWrites, Property::MonotonicReads];
+    is_caught(load, Mutant::IgnoreTokenOnReads, &broken);
+    passes(load);
+}
+
+#[test]
+fn a_token_that_is_ignored_on_writes_breaks_the_order_of_writes() {
+    let load = Load { ack: Ack::Local, ..USUAL };
+    let broken = [Property::MonotonicWrites, Property::WritesFollowReads];
+    is_caught(load, Mutant::IgnoreTokenOnWrites, &broken);
+}
+
+#[test]
+fn a_grant_that_is_not_debited_is_an_overdraft() {
+    let load = Load { opening: 300, mix: [10, 90, 0], ..USUAL };
+    is_caught(load, Mutant::GrantWithoutDebiting, &[Property::Overdraft]);
+    passes(load);
+}

@@ -1,0 +1,89 @@
+//! Clusters whose branches' logs are recorded, and the files made of them.
+
+#![allow(dead_code, reason = "each test file is a crate of its own and uses a part")]
+
+use std::fs::File;
+use std::io::BufReader;
+
+use loadgen::record::Logged;
+use passbook::bank::{BranchId, Money};
+use passbook::check::{Customers, FinalState, Ledgers as Logs, Server, Settings};
+use passbook::cluster::{Cluster, ClusterSpec};
+use passbook::files::{Header, read_ledger};
+use passbook::replicate::{Ack, Read, Scheme};
+use passbook::wire::to_state;
+use passbook::wire::v1::StateRequest;
+use passbook::wire::v1::inspect_client::InspectClient;
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+
+pub(crate) type Channels = Vec<(BranchId, Channel)>;
+
+pub(crate) async fn channels(addresses: impl Iterator<Item = (BranchId, String)>) -> Channels {
+    let mut channels = Vec::new();
+    for (branch, address) in addresses {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
+        channels.push((branch, endpoint.connect().await.expect("connected")));
+    }
+    channels
+}
+
+pub(crate) async fn embedded(ids: &[u32], scheme: Scheme, opening: i64) -> (Cluster, Channels) {
+    let ids = ids.iter().copied().map(BranchId).collect();
+    let mut spec = ClusterSpec::new(ids, Money::new(opening), scheme);
+    spec.threads = 2;
+    let cluster = Cluster::start(&spec).expect("started");
+    let addresses = cluster.addresses().iter().map(|(id, address)| (*id, address.to_string()));
+    let channels = channels(addresses).await;
+    (cluster, channels)
+}
+
+/// Connections of this test end meanwhile: branches wait for them.
+pub(crate) async fn end(cluster: Cluster) {
+    let ended = tokio::task::spawn_blocking(move || cluster.end()).await;
+    ended.expect("not died").expect("ended well");
+}
+
+/// What branches hold when nothing is under way any more.
+pub(crate) async fn settled(channels: &Channels) -> Vec<FinalState> {
+    loop {
+        let mut finals = Vec::new();
+        for (_, channel) in channels {
+            let mut client = InspectClient::new(channel.clone());
+            finals.push(to_state(client.state(StateRequest {}).await.expect("told").get_ref()));
+        }
+        let first = &finals[0];
+        let same = |last: &FinalState| last.state.settled && last.version == first.version;
+        if finals.iter().all(same) {
+            return finals;
+        }
+    }
+}
+
+pub(crate) fn header(channels: &Channels, opening: Money, logged: &Logged) -> Header {
+    let mut branches: Vec<BranchId> = channels.iter().map(|(branch, _)| *branch).collect();
+    branches.sort_unstable();
+    let (server, customers) = (Server::Passbook, Customers::Many);
+    Header {
+        opening,
+        branches,
+        settings: Settings { server, ack: Ack::All, read: Read::Session, customers },
+        rights: logged.rights().map(<[i64]>::to_vec),
+        edition: None,
+    }
+}
+
+/// Writes what was logged and reads it back.
+pub(crate) fn written(
+    home: &TempDir,
+    header: &Header,
+    logged: Logged,
+    finals: &[FinalState],
+) -> (Logs, Vec<FinalState>) {
+    let path = home.path().join("ledger.jsonl");
+    logged.write(header, finals, &path).expect("written");
+    let file = BufReader::new(File::open(&path).expect("a file"));
+    let (read, logs, finals) = read_ledger(&path, file).expect("valid");
+    assert_eq!(&read, header);
+    (logs, finals)
+}

@@ -1,0 +1,295 @@
+//! A branch's log as it is written, for whoever records a run.
+//!
+//! Off until somebody asks for it. From then on each entry of the own log is encoded, with what the branch has taken
+//! in of other logs since the entry before: so a reader knows what was in the journal when it was written down. It
+//! is kept until it is taken, within a bound: if nobody takes it, recording stops and says so.
+
+use std::collections::VecDeque;
+
+use tokio::sync::oneshot;
+
+use crate::bank::{Entry, Member, RequestId, Seq, Version};
+use crate::replicate::Replication;
+use crate::replicate::passbook::Record;
+use crate::wire::{Failure, LogBegun, LogEncoder, LogPart};
+
+/// Bytes of entries that may wait to be taken: some 230,000 entries at three branches. An entry that knows more of many
+/// logs than the one before is longer.
+const HELD_MAX: usize = 8 << 20;
+/// A part is closed when it has so many bytes. With one entry more it is far below the 4 MiB of a message.
+const PART_BYTES: usize = 1 << 18;
+
+/// What a recorder asks.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Begin(oneshot::Sender<Result<LogBegun, Failure>>),
+    Take { log: u64, reply: oneshot::Sender<Result<LogPart, Failure>> },
+    End { log: u64, reply: oneshot::Sender<Result<(), Failure>> },
+}
+
+/// Records the log of a branch while somebody wants it.
+#[derive(Debug, Default)]
+pub(super) struct Tap(Option<Box<Recording>>);
+
+#[derive(Debug)]
+struct Recording {
+    log: u64,
+    news: News,
+    encoder: LogEncoder,
+    /// Closed ones, the oldest first.
+    parts: VecDeque<Part>,
+    open: Part,
+    /// Bytes in all of them.
+    held: usize,
+    lost: bool,
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    entries: Vec<u8>,
+    count: u64,
+}
+
+/// What was taken in of other logs since the last own entry.
+#[derive(Debug)]
+struct News {
+    /// How much is known of each log.
+    known: Vec<Seq>,
+    /// Which of them have grown, each once.
+    grown: Vec<Member>,
+    has_grown: Vec<bool>,
+}
+
+impl Tap {
+    /// Does what a recorder asks, who may be gone when it is answered.
+    pub(super) fn on(&mut self, asked: Asked, replica: &dyn Replication) {
+        match asked {
+            Asked::Begin(reply) => drop(reply.send(self.begin(replica))),
+            Asked::Take { log, reply } => drop(reply.send(self.of(log).map(Recording::take))),
+            Asked::End { log, reply } => {
+                let ended = self.of(log).map(|_| ());
+                if ended.is_ok() {
+                    self.0 = None;
+                }
+                drop(reply.send(ended));
+            }
+        }
+    }
+
+    fn begin(&mut self, replica: &dyn Replication) -> Result<LogBegun, Failure> {
+        let standing = replica.standing().ok_or(Failure::NoLog(replica.name()))?;
+        let log = rand::random();
+        let most = if standing.rights < 0 { i64::MIN } else { i64::MAX };
+        let rights = i64::try_from(standing.rights).unwrap_or(most);
+        self.0 = Some(Box::new(Recording::new(log, &standing.written)));
+        Ok(LogBegun { log, version: standing.written, rights })
+    }
+
+    fn of(&mut self, log: u64) -> Result<&mut Recording, Failure> {
+        let recording = self.0.as_deref_mut().filter(|recording| recording.log == log);
+        recording.ok_or(Failure::NotRecording(log))
+    }
+
+    /// A record was written down.
+    pub(super) fn written(&mut self, record: &Record) {
+        let Some(recording) = self.0.as_deref_mut().filter(|recording| !recording.lost) else {
+            return;
+        };
+        match record {
+            Record::Own { seq, entry, request, .. } => recording.entry(*seq, *entry, *request),
+            Record::Received { rows } => {
+                rows.iter().for_each(|row| recording.news.received(row.origin, row.seq));
+            }
+            Record::Founded { .. } | Record::Bound { .. } => {}
+        }
+    }
+}
+
+impl Recording {
+    fn new(log: u64, version: &Version) -> Self {
+        Self {
+            log,
+            news: News::since(version),
+            encoder: LogEncoder::default(),
+            parts: VecDeque::new(),
+            open: Part::default(),
+            held: 0,
+            lost: false,
+        }
+    }
+
+    fn entry(&mut self, seq: Seq, entry: Entry, request: Option<RequestId>) {
+        let before = self.open.entries.len();
+        let news = self.news.take();
+        let encoded = self.encoder.append((seq, entry, request), news, &mut self.open.entries);
+        self.open.count += 1;
+        self.held += self.open.entries.len() - before;
+        if self.open.entries.len() >= PART_BYTES {
+            self.parts.push_back(std::mem::take(&mut self.open));
+        }
+        self.lost = encoded.is_err() || self.held >= HELD_MAX;
+    }
+
+    fn take(&mut self) -> LogPart {
+        let Part { entries, count } = self.parts.pop_front().unwrap_or_else(|| {
+            // About as much will come until the next time.
+            let room = Vec::with_capacity(self.open.entries.len());
+            std::mem::replace(&mut self.open, Part { entries: room, count: 0 })
+        });
+        self.held -= entries.len();
+        LogPart { entries, count, more: self.held > 0, lost: self.lost }
+    }
+}
+
+impl News {
+    fn since(version: &Version) -> Self {
+        let known: Vec<Seq> = version.iter().map(|(_, seq)| seq).collect();
+        let has_grown = vec![false; known.len()];
+        Self { known, grown: Vec::new(), has_grown }
+    }
+
+    fn received(&mut self, origin: Member, seq: Seq) {
+        let place = origin.index();
+        let (Some(known), Some(has_grown)) =
+            (self.known.get_mut(place), self.has_grown.get_mut(place))
+        else {
+            return;
+        };
+        if seq > *known {
+            *known = seq;
+            if !std::mem::replace(has_grown, true) {
+                self.grown.push(origin);
+            }
+        }
+    }
+
+    fn take(&mut self) -> impl Iterator<Item = (Member, Seq)> {
+        let Self { known, grown, has_grown } = self;
+        grown.drain(..).map(|member| {
+            has_grown[member.index()] = false;
+            (member, known[member.index()])
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::{BranchId, Chain, Money, Row, SessionId};
+    use crate::replicate::passbook::Settings;
+    use crate::replicate::{Broadcast, Fanout, Passbook};
+    use crate::wire::{LogEntry, to_log_entries};
+
+    fn passbook() -> Passbook {
+        let branches = [1, 2, 3].map(BranchId);
+        Passbook::in_memory(Settings::in_memory(BranchId(2), &branches, Money::new(100), 7))
+    }
+
+    fn begun() -> (Tap, u64) {
+        let mut tap = Tap::default();
+        let LogBegun { log, version, rights } = tap.begin(&passbook()).expect("a log");
+        assert_eq!((version, rights), (Version::zero(3), 33));
+        (tap, log)
+    }
+
+    fn own(seq: u64) -> Record {
+        let request = Some(RequestId { session: SessionId(seq), number: 1 });
+        let entry = Entry::Deposit(Money::new(5));
+        Record::Own { seq: Seq(seq), entry, request, chain: Chain::default() }
+    }
+
+    fn received(rows: &[(u16, u64)]) -> Record {
+        let row = |&(origin, seq)| Row { seq: Seq(seq), ..Row::empty(Member(origin)) };
+        Record::Received { rows: rows.iter().map(row).collect() }
+    }
+
+    fn taken(tap: &mut Tap, log: u64) -> (Vec<LogEntry>, LogPart) {
+        let part = tap.of(log).map(Recording::take).expect("the one that is under way");
+        let entries = to_log_entries(&part.entries).expect("entries");
+        assert_eq!(u64::try_from(entries.len()), Ok(part.count));
+        (entries, LogPart { entries: Vec::new(), count: 0, ..part })
+    }
+
+    #[test]
+    fn an_entry_says_once_what_was_taken_in_since_the_one_before() {
+        let (mut tap, log) = begun();
+        let records = [
+            received(&[(0, 1), (2, 4)]),
+            received(&[(0, 3)]),
+            own(1),
+            own(2),
+            received(&[(2, 5), (9, 1)]),
+            own(3),
+            received(&[(0, 4)]),
+        ];
+        records.iter().for_each(|record| tap.written(record));
+        let (entries, rest) = taken(&mut tap, log);
+        let grown: Vec<Vec<(u16, u64)>> = entries
+            .iter()
+            .map(|entry| entry.grown.iter().map(|(member, seq)| (member.0, seq.0)).collect())
+            .collect();
+        assert_eq!(grown, [vec![(0, 3), (2, 4)], vec![], vec![(2, 5)]]);
+        assert_eq!(entries.iter().map(|entry| entry.seq.0).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(entries[1].request.map(|request| request.session), Some(SessionId(2)));
+        assert_eq!(rest, LogPart::default());
+        // What came after the last entry belongs to the next, whenever that is taken.
+        tap.written(&own(4));
+        assert_eq!(taken(&mut tap, log).0[0].grown, [(Member(0), Seq(4))]);
+        assert_eq!(taken(&mut tap, log), (Vec::new(), LogPart::default()));
+    }
+
+    #[test]
+    fn what_nobody_takes_is_bounded_and_its_end_is_said_to_be_lost() {
+        let (mut tap, log) = begun();
+        let mut written = 0;
+        while tap.of(log).is_ok_and(|recording| !recording.lost) {
+            written += 1;
+            tap.written(&own(written));
+        }
+        tap.written(&own(written + 1));
+        assert!(tap.of(log).is_ok_and(|recording| recording.held < HELD_MAX + 64));
+        let mut seen = 0;
+        loop {
+            let (entries, part) = taken(&mut tap, log);
+            let last = entries.last().expect("entries");
+            seen += u64::try_from(entries.len()).expect("few");
+            assert_eq!((last.seq.0, part.lost), (seen, true));
+            if !part.more {
+                break;
+            }
+        }
+        assert_eq!(seen, written, "what came after it is not recorded");
+        // There is room again, but what lies between is not known.
+        tap.written(&own(written + 2));
+        assert_eq!(
+            taken(&mut tap, log),
+            (Vec::new(), LogPart { lost: true, ..LogPart::default() })
+        );
+    }
+
+    #[test]
+    fn who_asks_for_another_recording_is_refused() {
+        let (mut tap, first) = begun();
+        tap.written(&own(1));
+        assert_eq!(tap.of(first ^ 1).err(), Some(Failure::NotRecording(first ^ 1)));
+        let second = tap.begin(&passbook()).expect("a log").log;
+        let refused = tap.of(first).err().expect("another has begun");
+        let words = format!("recording {first:016x} of this branch's log is over: somebody else");
+        assert!(refused.to_string().starts_with(&words), "{refused}");
+        let (reply, mut answer) = oneshot::channel();
+        tap.on(Asked::End { log: first, reply }, &passbook());
+        assert_eq!(answer.try_recv(), Ok(Err(Failure::NotRecording(first))));
+        assert_eq!(taken(&mut tap, second).0, []);
+        let (reply, mut answer) = oneshot::channel();
+        tap.on(Asked::End { log: second, reply }, &passbook());
+        assert_eq!(answer.try_recv(), Ok(Ok(())));
+        assert_eq!(tap.of(second).err(), Some(Failure::NotRecording(second)));
+    }
+
+    #[test]
+    fn a_scheme_without_logs_says_so() {
+        let fanout = Fanout::Parallel;
+        let replica = Broadcast::new(BranchId(1), Vec::new(), fanout, Money::ZERO);
+        assert_eq!(Tap::default().begin(&replica), Err(Failure::NoLog("broadcast")));
+    }
+}
