@@ -43,12 +43,11 @@ fn deposits(branches: u32, events: u64) -> Synthetic {
     }
 }
 
-/// A whole run of that in memory, acknowledged by all.
+/// A whole run of that in memory, acknowledged by all, not traced.
 pub(crate) fn scenario(
     scheme: Scheme,
     branches: u32,
     events: u64,
-    trace_sample: SampleRate,
     out: Option<PathBuf>,
 ) -> Scenario {
     Scenario {
@@ -58,7 +57,7 @@ pub(crate) fn scenario(
         ack: Ack::All,
         read: Read::default(),
         timeout: Duration::from_secs(30),
-        trace_sample,
+        trace_sample: SampleRate::NONE,
         metrics_listen: None,
         recording: Recording::All,
         keep_answers: false,
@@ -87,7 +86,7 @@ impl Deposits {
     /// Starts `branches` branches under `scheme` and waits until all are ready.
     pub(crate) fn start(scheme: Scheme, branches: u32) -> Self {
         let runtime = runtime();
-        let scenario = scenario(scheme, branches, 0, SampleRate::NONE, None);
+        let scenario = scenario(scheme, branches, 0, None);
         let started = Branches::start(&scenario, None);
         let branches = runtime.block_on(started).expect("ready");
         Self { runtime, branches, scenario, deposited: 0 }
@@ -98,9 +97,9 @@ impl Deposits {
         let ids = self.branches.ids();
         let synthetic = deposits(0, events);
         let each = usize::try_from(events).expect("few");
-        let drawn = (1..=CUSTOMERS).map(CustomerId).flat_map(|customer| {
-            synthetic.events(customer, &ids).take(each)
-        });
+        let drawn = (1..=CUSTOMERS)
+            .map(CustomerId)
+            .flat_map(|customer| synthetic.events(customer, &ids).take(each));
         let amounts: i64 = drawn.map(|event| amount(&event)).sum();
         // As in a run: everything that customers see is recorded.
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -219,9 +219,7 @@ fn header(
         Workload::Replay(Replay { order: ReplayOrder::Concurrent, .. }) => {
             (Customers::Many, Some(Edition::FinalBalance))
         }
-        Workload::Synthetic(_) | Workload::Replay(_) => {
-            (Customers::One, Some(Edition::Sequential))
-        }
+        Workload::Synthetic(_) | Workload::Replay(_) => (Customers::One, Some(Edition::Sequential)),
     };
     let mut branches = ids.to_vec();
     branches.sort_unstable();

@@ -104,13 +104,8 @@ struct Load {
     trouble: Trouble,
 }
 
-const USUAL: Load = Load {
-    opening: 100_000,
-    mix: [40, 30, 30],
-    ack: Ack::All,
-    roam: 1.0,
-    trouble: Trouble::None,
-};
+const USUAL: Load =
+    Load { opening: 100_000, mix: [40, 30, 30], ack: Ack::All, roam: 1.0, trouble: Trouble::None };
 
 fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
     let Load { opening, mix: [deposit, withdraw, query], ack, roam, trouble } = load;

@@ -116,6 +116,7 @@ mod seqs {
         }
     }
 
+    #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
     pub(super) fn serialize<S: Serializer>(
         version: &Option<Arc<Version>>,
         to: S,
@@ -244,7 +245,12 @@ impl Recorded {
     ///
     /// # Errors
     /// The spool cannot be read, or the file cannot be written.
-    pub fn write(self, path: &Path, header: &Header, base: Option<&Version>) -> io::Result<History> {
+    pub fn write(
+        self,
+        path: &Path,
+        header: &Header,
+        base: Option<&Version>,
+    ) -> io::Result<History> {
         let mut history = History::new(header.branches.iter().copied());
         let mut writer = HistoryWriter::new(BufWriter::new(File::create(path)?), header)?;
         let none = Version::zero(header.branches.len());
@@ -274,7 +280,11 @@ impl Recorded {
 
 /// A version counted from the run's start, in `room`. One that speaks of other branches than there are says nothing
 /// of these.
-fn since<'r>(base: &Version, version: Option<&Version>, room: &'r mut Vec<u64>) -> Option<&'r [u64]> {
+fn since<'r>(
+    base: &Version,
+    version: Option<&Version>,
+    room: &'r mut Vec<u64>,
+) -> Option<&'r [u64]> {
     room.clear();
     let version = version.filter(|version| version.members() == base.members())?;
     room.extend(version.iter().map(|(of, seq)| seq.0.saturating_sub(base.of(of).0)));
