@@ -155,6 +155,7 @@ impl Recorded {
         let case = Case {
             settings: self.header.settings,
             opening: self.header.opening,
+            edition: None,
             rights: self.header.rights.as_deref(),
             history: &history,
             ledgers: logs,
