@@ -13,7 +13,7 @@ use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
 use passbook::replicate::passbook::{Message as Said, Mutant, Passbook, Settings, Timing};
 use passbook::replicate::{
-    Ack, Audit, Effect, Input, Instant, Message, Read, Replication, Scheme, Transport,
+    Ack, Audit, Effect, Input, Instant, Message, Read, Replication, Scheme, Standing, Transport,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +75,10 @@ impl Replication for Unreliable {
 
     fn audit(&self) -> Audit {
         self.replica.audit()
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        self.replica.standing()
     }
 
     fn name(&self) -> &'static str {
