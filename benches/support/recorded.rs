@@ -1,6 +1,8 @@
 //! Recorded runs that are right by construction, from a little model of a bank with rows, rights and tokens. It
 //! shares nothing with the branches that it imitates, nor with the judge.
 
+mod bank;
+
 use passbook::bank::{
     BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Seq,
     SessionId,
@@ -10,6 +12,8 @@ use passbook::check::{
     Settings, judge,
 };
 use passbook::replicate::{Ack, Read};
+
+use bank::Bank;
 
 /// Random numbers (`SplitMix64`).
 pub(crate) struct Dice(pub(crate) u64);
@@ -49,6 +53,7 @@ pub(crate) struct RawCall {
     pub(crate) call: Call<'static>,
     pub(crate) member: usize,
     pub(crate) version: Option<Vec<u64>>,
+    pub(crate) at_most: Option<Vec<u64>>,
 }
 
 /// One entry, to be changed at will.
@@ -140,7 +145,8 @@ impl Recording {
 
 impl RawCall {
     pub(crate) fn seen(&self) -> Call<'_> {
-        Call { version: self.version.as_deref(), ..self.call }
+        let (version, at_most) = (self.version.as_deref(), self.at_most.as_deref());
+        Call { version, at_most, ..self.call }
     }
 }
 
@@ -164,96 +170,6 @@ struct Customer {
     event: u64,
     token: Vec<u64>,
     doing: Doing,
-}
-
-struct Bank {
-    opening: i64,
-    logs: Vec<Vec<RawEntry>>,
-    /// By log: the change by its first entries.
-    sums: Vec<Vec<i64>>,
-    /// By giver and taker: entry number and total granted.
-    grants: Vec<Vec<Vec<(u64, i64)>>>,
-    /// By branch: what it knows of each log.
-    known: Vec<Vec<u64>>,
-}
-
-impl Bank {
-    fn new(opening: i64, branches: usize) -> Self {
-        Self {
-            opening,
-            logs: vec![Vec::new(); branches],
-            sums: vec![vec![0]; branches],
-            grants: vec![vec![Vec::new(); branches]; branches],
-            known: vec![vec![0; branches]; branches],
-        }
-    }
-
-    fn all(&self) -> Vec<u64> {
-        self.logs.iter().map(|log| kept(log.len())).collect()
-    }
-
-    fn balance(&self, version: &[u64]) -> i64 {
-        let sum = |(sums, seq): (&Vec<i64>, &u64)| sums[usize::try_from(*seq).expect("few")];
-        self.opening + self.sums.iter().zip(version).map(sum).sum::<i64>()
-    }
-
-    fn learn(&mut self, branch: usize, version: &[u64]) {
-        for (known, seq) in self.known[branch].iter_mut().zip(version) {
-            *known = (*known).max(*seq);
-        }
-    }
-
-    fn rights(&self, branch: usize) -> i64 {
-        let branches = i64::try_from(self.logs.len()).expect("few");
-        let rest = usize::try_from(self.opening % branches).expect("few");
-        let share = self.opening / branches + i64::from(branch < rest);
-        let given: i64 = self.grants[branch].iter().filter_map(|to| to.last()).map(|g| g.1).sum();
-        let got = |giver: usize| {
-            let list = &self.grants[giver][branch];
-            let count = list.partition_point(|(seq, _)| *seq <= self.known[branch][giver]);
-            count.checked_sub(1).map_or(0, |last| list[last].1)
-        };
-        let got: i64 = (0..self.logs.len()).map(got).sum();
-        share + self.sums[branch].last().copied().unwrap_or_default() - given + got
-    }
-
-    fn append(&mut self, branch: usize, entry: Entry, request: Option<RequestId>) -> u64 {
-        let version = self.known[branch].clone();
-        self.logs[branch].push(RawEntry { entry, request, version });
-        let sum = self.sums[branch].last().copied().unwrap_or_default() + change(entry);
-        self.sums[branch].push(sum);
-        let seq = kept(self.logs[branch].len());
-        self.known[branch][branch] = seq;
-        if let Entry::Grant { to, amount } = entry {
-            let list = &mut self.grants[branch][to.index()];
-            let before = list.last().map_or(0, |(_, total)| *total);
-            list.push((seq, before + amount.minor_units()));
-        }
-        seq
-    }
-
-    /// Gets the rights to `amount`, or knows that there is too little money.
-    fn obtain(&mut self, branch: usize, amount: i64) -> bool {
-        if self.rights(branch) >= amount {
-            return true;
-        }
-        let all = self.all();
-        self.learn(branch, &all);
-        if self.balance(&all) < amount {
-            return false;
-        }
-        for donor in (0..self.logs.len()).filter(|donor| *donor != branch) {
-            let need = amount - self.rights(branch);
-            self.learn(donor, &all);
-            let grant = need.min(self.rights(donor));
-            if grant > 0 {
-                let to = Member(u16::try_from(branch).expect("few"));
-                let seq = self.append(donor, Entry::Grant { to, amount: Money::new(grant) }, None);
-                self.known[branch][donor] = seq;
-            }
-        }
-        self.rights(branch) >= amount
-    }
 }
 
 /// Runs the model. The same seed is the same run.
@@ -300,7 +216,7 @@ pub(crate) fn record(shape: Shape, seed: u64) -> Recording {
     for customer in customers {
         if let Doing::Asked(raw) | Doing::Done(raw) = customer.doing {
             let call = Call { outcome: Outcome::Unknown, seq: None, balance: None, ..raw.call };
-            calls.push(RawCall { call, version: None, ..raw });
+            calls.push(RawCall { call, version: None, at_most: None, ..raw });
         }
     }
     let balance = bank.balance(&bank.all());
@@ -337,10 +253,11 @@ fn ask(shape: &Shape, dice: &mut Dice, customer: &mut Customer, now: u64) -> Raw
         outcome: Outcome::Ok,
         seq: None,
         version: None,
+        at_most: None,
         balance: None,
         trace: dice.percent(1).then_some(u128::from(now)),
     };
-    RawCall { call, member, version: None }
+    RawCall { call, member, version: None, at_most: None }
 }
 
 /// Does it, and says whether there will be an answer.
@@ -376,6 +293,7 @@ fn carry_out(
                     Some(entry) => raw.call.seq = Some(Seq(bank.append(branch, entry, request))),
                     None => {
                         raw.call.outcome = Outcome::Rejected(Rejection::InsufficientFunds);
+                        (raw.version, raw.at_most) = (Some(bank.all()), Some(bank.all()));
                     }
                 }
             }
@@ -383,13 +301,19 @@ fn carry_out(
     }
     if lost {
         let call = Call { outcome: Outcome::Unknown, seq: None, ..raw.call };
-        raw = RawCall { call, version: None, ..raw };
+        raw = RawCall { call, version: None, at_most: None, ..raw };
     }
     (raw, !lost)
 }
 
-/// Answers a write from what is known by now; a query from what was known when it was looked at.
+/// Answers a write from what is known by now; a query, and a refusal, from what was known when it was looked at.
 fn answer(bank: &Bank, mut raw: RawCall, now: u64) -> RawCall {
+    // The later the other end of a proof, the less it tells.
+    if let (Some(write), Some(version), Some(_)) = (raw.call.write(), &raw.version, &raw.at_most)
+        && bank.is_short(version, write.amount.minor_units())
+    {
+        raw.at_most = Some(bank.all());
+    }
     let version = raw.version.take().unwrap_or_else(|| bank.known[raw.member].clone());
     raw.call.balance = Some(Money::new(bank.balance(&version)));
     raw.call.completed = Some(now);

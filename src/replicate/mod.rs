@@ -240,6 +240,10 @@ pub struct Receipt {
     pub cluster: ClusterId,
     /// What the answer shows: its balance is that of exactly these entries.
     pub version: Arc<Version>,
+    /// For a refusal for insufficient funds, the other end of its proof: at some instant between question and answer
+    /// all branches had at least what `version` says and at most this, and with all deposits of this and only the
+    /// withdrawals of `version` there would still have been too little.
+    pub at_most: Option<Arc<Version>>,
     /// For an accepted write, its place in the branch's log.
     pub seq: Option<Seq>,
     /// For an accepted write, how many branches are known to hold it.

@@ -130,10 +130,12 @@ pub fn to_write_reply(
         }
         Outcome::Unknown => return Err(Failure::NotAcknowledged),
     };
+    let at_most = receipt.and_then(|receipt| receipt.at_most.as_ref());
     Ok(v1::WriteReply {
         result: result.into(),
         balance: answer.balance.map_or(0, Money::minor_units),
         token: receipt.map(shown),
+        at_most: at_most.map_or_else(Vec::new, |version| from_version(version)),
         seq: receipt.and_then(|receipt| receipt.seq).map_or(0, |seq| seq.0),
         achieved: receipt.map_or(0, |receipt| receipt.achieved),
     })
@@ -167,15 +169,16 @@ pub fn to_answer(reply: &v1::WriteReply) -> Answer {
 
 /// What the answer to a write was made from.
 pub fn to_receipt(reply: v1::WriteReply) -> Option<Receipt> {
-    let v1::WriteReply { token, seq, achieved, .. } = reply;
+    let v1::WriteReply { token, seq, achieved, at_most, .. } = reply;
+    let at_most = (!at_most.is_empty()).then(|| to_version(&at_most).into());
     let seq = Some(Seq(seq)).filter(|seq| *seq != Seq::ZERO);
-    token.map(|token| Receipt { seq, achieved, ..receipt_of(&token) })
+    token.map(|token| Receipt { seq, achieved, at_most, ..receipt_of(&token) })
 }
 
 /// What the answer to a query was made from.
 pub fn receipt_of(token: &v1::Token) -> Receipt {
     let Token { cluster, version } = to_token(token);
-    Receipt { cluster, version: version.into(), seq: None, achieved: 0 }
+    Receipt { cluster, version: version.into(), at_most: None, seq: None, achieved: 0 }
 }
 
 /// An audit as a message.
@@ -253,7 +256,9 @@ mod tests {
     fn receipt() -> Receipt {
         let version: Version = [4, 0, u64::MAX].map(Seq).into_iter().collect();
         let cluster = ClusterId(u64::MAX);
-        Receipt { cluster, version: version.into(), seq: Some(Seq(4)), achieved: 2 }
+        let at_most = [5, 1, u64::MAX].map(Seq).into_iter().collect::<Version>();
+        let (version, at_most) = (version.into(), Some(at_most.into()));
+        Receipt { cluster, version, at_most, seq: Some(Seq(4)), achieved: 2 }
     }
 
     #[test]
@@ -264,7 +269,7 @@ mod tests {
         assert_eq!(to_receipt(reply), Some(receipt()));
         let reply = to_query_reply(made, Some(&receipt())).expect("an answer");
         let shown = reply.token.as_ref().map(receipt_of);
-        assert_eq!(shown, Some(Receipt { seq: None, achieved: 0, ..receipt() }));
+        assert_eq!(shown, Some(Receipt { at_most: None, seq: None, achieved: 0, ..receipt() }));
         let without = to_write_reply(made, None).expect("an answer");
         assert_eq!((without.token.as_ref(), to_receipt(without.clone())), (None, None));
     }

@@ -75,6 +75,8 @@ struct CallRecord {
     seq: Option<u64>,
     #[serde(with = "seqs")]
     version: Option<Arc<Version>>,
+    #[serde(with = "seqs")]
+    at_most: Option<Arc<Version>>,
     balance: Option<i64>,
     trace: Option<u128>,
 }
@@ -166,8 +168,9 @@ impl Calls {
                 WriteKind::Withdraw => (Kind::Withdraw, write.amount),
             },
         };
-        let (seq, version) =
-            receipt.map_or((None, None), |receipt| (receipt.seq, Some(receipt.version)));
+        let (seq, version, at_most) = receipt.map_or((None, None, None), |receipt| {
+            (receipt.seq, Some(receipt.version), receipt.at_most)
+        });
         let nanos = |from: Instant, to: Instant| {
             u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
         };
@@ -185,6 +188,7 @@ impl Calls {
             fate: Fate::of(answer.outcome),
             seq: seq.map(|seq| seq.0),
             version,
+            at_most,
             balance: answer.balance.map(Money::minor_units),
             trace: performed.trace,
         });
@@ -236,31 +240,28 @@ pub struct Recorded {
 
 impl Recorded {
     /// Writes `history.jsonl` at `path`, counting entries of logs from `base`, which is what there was before the
-    /// run; and gives what it wrote.
+    /// run; and gives what it wrote, without versions.
     ///
     /// # Errors
     /// The spool cannot be read, or the file cannot be written.
     pub fn write(self, path: &Path, header: &Header, base: Option<&Version>) -> io::Result<History> {
         let mut history = History::new(header.branches.iter().copied());
         let mut writer = HistoryWriter::new(BufWriter::new(File::create(path)?), header)?;
-        let width = header.branches.len();
-        let mut shown = Vec::with_capacity(width);
+        let none = Version::zero(header.branches.len());
+        let base = base.unwrap_or(&none);
+        let (mut shown, mut at_most) = (Vec::new(), Vec::new());
         for record in self.spooled.into_iter().flatten() {
             let record = record?;
-            let before = |member| base.map_or(Seq::ZERO, |base| base.of(member));
-            shown.clear();
-            // What speaks of other branches than there are says nothing of these.
-            if let Some(version) = record.version.as_ref().filter(|v| v.members() == width) {
-                let since = version.iter().map(|(m, seq)| seq.0.saturating_sub(before(m).0));
-                shown.extend(since);
-            }
             let mut call = record.call();
-            call.version = (!shown.is_empty()).then_some(&shown);
+            call.version = since(base, record.version.as_deref(), &mut shown);
+            call.at_most = since(base, record.at_most.as_deref(), &mut at_most);
             if let (Some(seq), Some(member)) = (call.seq, history.member(call.branch)) {
-                call.seq = Some(Seq(seq.0.saturating_sub(before(member).0)));
+                call.seq = Some(Seq(seq.0.saturating_sub(base.of(member).0)));
             }
-            history.push(&call).map_err(io::Error::other)?;
             writer.write(&call)?;
+            // Of what it was made from only the file has to know.
+            let bare = Call { version: None, at_most: None, trace: None, ..call };
+            history.push(&bare).map_err(io::Error::other)?;
         }
         let missing = self.left_out + self.lost;
         if missing > 0 {
@@ -271,8 +272,17 @@ impl Recorded {
     }
 }
 
+/// A version counted from the run's start, in `room`. One that speaks of other branches than there are says nothing
+/// of these.
+fn since<'r>(base: &Version, version: Option<&Version>, room: &'r mut Vec<u64>) -> Option<&'r [u64]> {
+    room.clear();
+    let version = version.filter(|version| version.members() == base.members())?;
+    room.extend(version.iter().map(|(of, seq)| seq.0.saturating_sub(base.of(of).0)));
+    Some(room)
+}
+
 impl CallRecord {
-    /// Without its version.
+    /// Without its versions.
     fn call(&self) -> Call<'static> {
         let amount = Money::new(self.amount);
         let operation = match self.kind {
@@ -295,6 +305,7 @@ impl CallRecord {
             outcome,
             seq: self.seq.map(Seq),
             version: None,
+            at_most: None,
             balance: self.balance.map(Money::new),
             trace: self.trace,
         }

@@ -65,7 +65,7 @@ impl Bench {
     fn answered(&mut self, seq: u64) {
         let version = Version::zero(3).into();
         let cluster = ClusterId(1);
-        let receipt = Receipt { cluster, version, seq: Some(Seq(seq)), achieved: 2 };
+        let receipt = Receipt { cluster, version, at_most: None, seq: Some(Seq(seq)), achieved: 2 };
         self.pushes.answered(Ticket(seq), Some(&receipt));
     }
 }

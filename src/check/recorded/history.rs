@@ -41,6 +41,9 @@ pub struct Call<'a> {
     pub seq: Option<Seq>,
     /// What the answer was made from: how much of each branch's log, by member.
     pub version: Option<&'a [u64]>,
+    /// For a refusal for insufficient funds, the other end of its proof: at some instant of it there was at least
+    /// what `version` says and at most this.
+    pub at_most: Option<&'a [u64]>,
     /// The balance in the answer.
     pub balance: Option<Money>,
     /// The trace that shows it, if one was made.
@@ -128,6 +131,7 @@ struct Compact {
     balance: Money,
     session: u32,
     version: u32,
+    at_most: u32,
     attempt: u32,
     branch: Member,
     kind: Option<WriteKind>,
@@ -173,18 +177,12 @@ impl History {
         if let Some(completed) = call.completed.filter(|completed| *completed < call.invoked) {
             return Err(Unfit::Backwards { invoked: call.invoked, completed });
         }
-        if let Some(version) = call.version.filter(|v| v.len() != self.branches.len()) {
+        let versions = [call.version, call.at_most].into_iter().flatten();
+        if let Some(version) = versions.into_iter().find(|v| v.len() != self.branches.len()) {
             return Err(Unfit::Version { found: version.len(), expected: self.branches.len() });
         }
         let session = self.enter(call)?;
-        let version = match call.version {
-            None => NONE,
-            Some(version) => {
-                let slot = index(self.versions.len() / self.branches.len().max(1))?;
-                self.versions.extend_from_slice(version);
-                slot
-            }
-        };
+        let (version, at_most) = (self.keep(call.version)?, self.keep(call.at_most)?);
         if let Some(trace) = call.trace {
             self.traces.push((place, trace));
         }
@@ -198,6 +196,7 @@ impl History {
             balance: call.balance.unwrap_or(Money::ZERO),
             session,
             version,
+            at_most,
             attempt: call.attempt,
             branch,
             kind: call.write().map(|write| write.kind),
@@ -206,6 +205,13 @@ impl History {
             has_trace: call.trace.is_some(),
         });
         Ok(())
+    }
+
+    fn keep(&mut self, version: Option<&[u64]>) -> Result<u32, Unfit> {
+        let Some(version) = version else { return Ok(NONE) };
+        let slot = index(self.versions.len() / self.branches.len().max(1))?;
+        self.versions.extend_from_slice(version);
+        Ok(slot)
     }
 
     fn enter(&mut self, call: &Call<'_>) -> Result<u32, Unfit> {
@@ -312,6 +318,7 @@ impl History {
             outcome: kept.outcome,
             seq: (kept.seq != Seq::ZERO).then_some(kept.seq),
             version: self.slot(kept.version),
+            at_most: self.slot(kept.at_most),
             balance: kept.has_balance.then_some(kept.balance),
             trace: if kept.has_trace { self.trace(place) } else { None },
         }
@@ -361,6 +368,7 @@ mod tests {
             outcome: Outcome::Ok,
             seq: Some(Seq(3)),
             version: Some(&[1, 3]),
+            at_most: Some(&[2, 3]),
             balance: Some(Money::new(-4)),
             trace: Some(77),
         }
@@ -375,6 +383,7 @@ mod tests {
             outcome: Outcome::Unknown,
             seq: None,
             version: None,
+            at_most: None,
             balance: None,
             trace: None,
             ..call(2)
@@ -394,6 +403,7 @@ mod tests {
         let wrong = [
             Call { branch: BranchId(5), ..call(3) },
             Call { version: Some(&[1]), ..call(3) },
+            Call { at_most: Some(&[1]), ..call(3) },
             Call { completed: Some(9), ..call(3) },
             Call { customer: CustomerId(2), ..call(3) },
             call(2),

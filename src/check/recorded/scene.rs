@@ -44,6 +44,7 @@ pub(in crate::check) fn ok(
         outcome: Outcome::Ok,
         seq: None,
         version: None,
+        at_most: None,
         balance: None,
         trace: None,
     }
@@ -77,6 +78,10 @@ impl Call<'static> {
 
     pub(in crate::check) fn shows(self, version: &'static [u64], balance: i64) -> Self {
         Self { version: Some(version), balance: Some(Money::new(balance)), ..self }
+    }
+
+    pub(in crate::check) fn at_most(self, version: &'static [u64]) -> Self {
+        Self { at_most: Some(version), ..self }
     }
 }
 

@@ -47,6 +47,8 @@ struct CallLine<V> {
     seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
     version: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
+    at_most: Option<V>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     balance: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -84,6 +86,7 @@ impl<'a> CallLine<&'a [u64]> {
             reason,
             seq: call.seq.map(|seq| seq.0),
             version: call.version,
+            at_most: call.at_most,
             balance: call.balance.map(Money::minor_units),
             trace_id: call.trace.map(Hex),
         }
@@ -117,6 +120,7 @@ impl CallLine<Vec<u64>> {
             outcome,
             seq: self.seq.map(Seq),
             version: self.version.as_deref(),
+            at_most: self.at_most.as_deref(),
             balance: self.balance.map(Money::new),
             trace: self.trace_id.map(|trace| trace.0),
         })

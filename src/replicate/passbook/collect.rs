@@ -9,6 +9,8 @@
 //! - If the deposits and withdrawals of all branches are the same in both rounds, they were so at that
 //!   instant (the double collect of Afek et al., 1993).
 
+use std::sync::Arc;
+
 use super::prover::Asker;
 use super::queries::Snapshot;
 use super::{Message, Mutant, Note, Passbook, ROUNDS_MAX, Round, Step};
@@ -293,18 +295,20 @@ impl Passbook {
         // Without room the proof was not taken in, so an answer could not show it.
         let rejection =
             if self.has_no_room() { Rejection::Overloaded } else { Rejection::InsufficientFunds };
+        let own_only = self.has(Mutant::ProofOfOwnRows);
+        let at_most: Arc<Version> = Arc::new(collect.second.iter().map(|row| row.seq).collect());
         for priority in judged {
-            if let Some(queued) = self.withdrawals.remove(&priority) {
-                if self.has(Mutant::ProofOfOwnRows) {
-                    if let Some(request) = queued.pending.request {
-                        self.sessions.rejected(request, rejection);
-                    }
-                    let outcome = Outcome::Rejected(rejection);
-                    self.tell_shown(step, queued.pending.ticket, outcome, &collect.second);
-                } else {
-                    self.reject(step, &queued.pending, rejection);
-                }
+            let Some(queued) = self.withdrawals.remove(&priority) else { continue };
+            if rejection == Rejection::Overloaded {
+                self.reject(step, &queued.pending, rejection);
+                continue;
             }
+            if let Some(request) = queued.pending.request {
+                self.sessions.rejected(request, rejection);
+            }
+            let from = if own_only { &collect.second } else { &collect.first };
+            let (ticket, outcome) = (queued.pending.ticket, Outcome::Rejected(rejection));
+            self.tell_shown(step, ticket, outcome, (from, Some(Arc::clone(&at_most))));
         }
         self.rest(step);
     }
@@ -315,7 +319,8 @@ impl Passbook {
         });
         for snapshot in &collect.snapshots {
             if same || self.has(Mutant::OneCollect) {
-                self.tell_shown(step, snapshot.ticket, Outcome::Ok, &collect.first);
+                let shown = (&collect.first[..], None);
+                self.tell_shown(step, snapshot.ticket, Outcome::Ok, shown);
             } else if snapshot.rounds + 1 >= ROUNDS_MAX {
                 let outcome = Outcome::Rejected(Rejection::Contended);
                 self.reply(step, snapshot.ticket, outcome, None);
@@ -328,14 +333,25 @@ impl Passbook {
     }
 
     /// Answers from these rows rather than from what is visible by now.
-    fn tell_shown(&self, step: &mut Step<'_>, ticket: Ticket, outcome: Outcome, rows: &[Row]) {
+    fn tell_shown(
+        &self,
+        step: &mut Step<'_>,
+        ticket: Ticket,
+        outcome: Outcome,
+        (rows, at_most): (&[Row], Option<Arc<Version>>),
+    ) {
         let opening = i128::from(self.settings.opening.minor_units());
         let total = opening + rows.iter().map(Row::net).sum::<i128>();
         let balance = i64::try_from(total).ok().map(Money::new);
         let version: Version = rows.iter().map(|row| row.seq).collect();
         let version = version.into();
-        let receipt =
-            self.cluster.map(|cluster| Receipt { cluster, version, seq: None, achieved: 0 });
+        let receipt = self.cluster.map(|cluster| Receipt {
+            cluster,
+            version,
+            at_most,
+            seq: None,
+            achieved: 0,
+        });
         let answer = Answer { outcome, balance };
         step.effects.push(Effect::Reply { ticket, answer, receipt });
     }

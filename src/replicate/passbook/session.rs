@@ -72,7 +72,8 @@ mod tests {
 
     fn receipt(seqs: &[u64]) -> Receipt {
         let version: Version = seqs.iter().copied().map(Seq).collect();
-        Receipt { cluster: ClusterId(1), version: Arc::new(version), seq: None, achieved: 0 }
+        let version = Arc::new(version);
+        Receipt { cluster: ClusterId(1), version, at_most: None, seq: None, achieved: 0 }
     }
 
     #[test]

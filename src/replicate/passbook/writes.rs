@@ -251,6 +251,7 @@ impl Passbook {
         let receipt = cluster.map(|cluster| Receipt {
             cluster,
             version: Arc::clone(self.visible.version()),
+            at_most: None,
             seq: written.map(|(seq, _)| seq),
             achieved: written.map_or(0, |(_, held)| u32::try_from(held).unwrap_or(u32::MAX)),
         });

@@ -1,18 +1,20 @@
 //! What has to be put in one order: entries, reads and refusals, each with the time in which it happened.
 
-use super::super::Facts;
 use super::super::causal::Dependencies;
 use super::super::facts::{Place, change};
+use super::super::{Facts, Log};
 use super::chain::Level;
 use crate::bank::{Outcome, Rejection, WriteKind};
 
 /// A refusal for insufficient funds: somewhere between these instants there was less than the amount.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Refusal {
+pub(super) struct Refusal<'a> {
     pub(super) call: usize,
     pub(super) invoked: u64,
     pub(super) completed: u64,
     pub(super) amount: i128,
+    /// Two versions between which there is too little, whatever of the later one had happened.
+    pub(super) proof: Option<(&'a [u64], &'a [u64])>,
 }
 
 /// One entry of a log.
@@ -29,8 +31,8 @@ pub(super) struct Problem<'a> {
     pub(super) facts: &'a Facts<'a>,
     pub(super) offsets: Vec<usize>,
     pub(super) items: Vec<Item>,
-    pub(super) levels: Vec<Level<'a>>,
-    pub(super) refusals: Vec<Refusal>,
+    pub(super) levels: Vec<Level>,
+    pub(super) refusals: Vec<Refusal<'a>>,
     pub(super) dependencies: Vec<Dependencies>,
     /// Answers that speak of entries which no log has.
     pub(super) untold: u64,
@@ -38,7 +40,7 @@ pub(super) struct Problem<'a> {
 
 impl<'a> Problem<'a> {
     /// All logs are there. Levels that show what no log has are left out and counted.
-    pub(super) fn of(facts: &'a Facts<'_>, mut levels: Vec<Level<'a>>) -> Self {
+    pub(super) fn of(facts: &'a Facts<'_>, mut levels: Vec<Level>) -> Self {
         let logs = facts.case.ledgers.logs();
         let mut offsets = vec![0];
         let mut items = Vec::new();
@@ -60,16 +62,23 @@ impl<'a> Problem<'a> {
         });
         let mut untold = u64::try_from(before - levels.len()).unwrap_or(u64::MAX);
         let mut refusals = Vec::new();
+        let mut deposits = None;
         for (place, call) in facts.calls() {
             let Some(write) = call.write() else { continue };
             untold += u64::from(call.outcome == Outcome::Ok && facts.entry_of(place).is_none());
             let short = call.outcome == Outcome::Rejected(Rejection::InsufficientFunds);
             if short && write.kind == WriteKind::Withdraw {
+                let amount = write.amount.minor_units().into();
+                let proof = call.version.zip(call.at_most).filter(|ends| {
+                    let deposits = deposits.get_or_insert_with(|| Deposits::of(facts));
+                    deposits.at_most(facts, *ends).is_some_and(|most| most < amount)
+                });
                 refusals.push(Refusal {
                     call: place,
                     invoked: call.invoked,
                     completed: call.completed.unwrap_or(u64::MAX),
-                    amount: write.amount.minor_units().into(),
+                    amount,
+                    proof,
                 });
             }
         }
@@ -103,6 +112,37 @@ impl<'a> Problem<'a> {
     /// What the entry after the first `before` of a log was made upon, where it is known.
     pub(super) fn upon(&self, member: usize, before: usize) -> Option<&[u64]> {
         self.dependencies[member].upto(u64::try_from(before).ok()?.checked_add(1)?)
+    }
+}
+
+/// By log: what its first entries paid in.
+struct Deposits(Vec<Vec<i128>>);
+
+impl Deposits {
+    fn of(facts: &Facts<'_>) -> Self {
+        let summed = |log: &Log| {
+            let mut sum = 0;
+            let sums = log.entries().map(|logged| {
+                sum += change(logged.entry).max(0);
+                sum
+            });
+            std::iter::once(0).chain(sums).collect()
+        };
+        Self(facts.case.ledgers.logs().iter().map(summed).collect())
+    }
+
+    fn upto(&self, member: usize, seq: u64) -> Option<i128> {
+        self.0[member].get(usize::try_from(seq).ok()?).copied()
+    }
+
+    /// The most that there can be between two versions: with all deposits of the later one, and only the withdrawals
+    /// of the earlier one. Nothing if they are not in that order, or no log has them.
+    fn at_most(&self, facts: &Facts<'_>, (version, at_most): (&[u64], &[u64])) -> Option<i128> {
+        let members = version.iter().zip(at_most).enumerate();
+        members.into_iter().try_fold(facts.opening(), |most, (member, (least, later))| {
+            let between = self.upto(member, *later)? - self.upto(member, *least)?;
+            (least <= later).then_some(most + facts.sum(member, *least)? + between)
+        })
     }
 }
 

@@ -28,9 +28,7 @@ pub(super) fn explain(problem: &Problem<'_>, witness: &Witness) -> Explained {
     let lowest = Lowest::of(&witness.balances);
     let mut open = 0;
     for refusal in &problem.refusals {
-        let first = witness.instants.partition_point(|at| *at < refusal.invoked);
-        let last = witness.instants.partition_point(|at| *at <= refusal.completed);
-        if lowest.within(first, last) < refusal.amount {
+        if has_instant(refusal, &witness.instants, &lowest) {
             continue;
         }
         open += 1;
@@ -44,9 +42,16 @@ pub(super) fn explain(problem: &Problem<'_>, witness: &Witness) -> Explained {
     if open == 0 { Explained::All } else { Explained::Open(open) }
 }
 
+/// Whether there is an instant with less than its amount in this order.
+pub(super) fn has_instant(refusal: &Refusal<'_>, instants: &[u64], lowest: &Lowest) -> bool {
+    let first = instants.partition_point(|at| *at < refusal.invoked);
+    let last = instants.partition_point(|at| *at <= refusal.completed);
+    lowest.within(first, last) < refusal.amount
+}
+
 /// The least that there can have been while it was asked, in any order: of each log the worst prefix that its
 /// windows allow, each log by itself.
-fn least(problem: &Problem<'_>, witness: &Witness, refusal: &Refusal) -> i128 {
+fn least(problem: &Problem<'_>, witness: &Witness, refusal: &Refusal<'_>) -> i128 {
     let mut least = problem.opening();
     for member in 0..problem.width() {
         let range = problem.offsets[member]..problem.offsets[member + 1];
@@ -66,13 +71,13 @@ fn least(problem: &Problem<'_>, witness: &Witness, refusal: &Refusal) -> i128 {
 }
 
 /// The least of any range of balances (a segment tree).
-struct Lowest {
+pub(super) struct Lowest {
     tree: Vec<i128>,
     leaves: usize,
 }
 
 impl Lowest {
-    fn of(balances: &[i128]) -> Self {
+    pub(super) fn of(balances: &[i128]) -> Self {
         let leaves = balances.len();
         let mut tree = vec![i128::MAX; leaves];
         tree.extend_from_slice(balances);

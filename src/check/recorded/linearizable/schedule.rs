@@ -102,7 +102,7 @@ fn order(problem: &Problem<'_>, mut upon: bool) -> Order {
     let mut ends = Vec::with_capacity(problem.levels.len());
     let all: Vec<u64> =
         (0..width).map(|member| u64::try_from(problem.len(member)).unwrap_or(u64::MAX)).collect();
-    let versions = problem.levels.iter().map(|level| level.version).chain([all.as_slice()]);
+    let versions = problem.levels.iter().map(|level| &level.version[..]).chain([&all[..]]);
     for version in versions {
         let mut moved = true;
         while moved {

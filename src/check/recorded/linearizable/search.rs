@@ -70,7 +70,7 @@ fn steps<'a>(problem: &'a Problem<'_>) -> Vec<Step<'a>> {
     }
     for level in &problem.levels {
         for (invoked, completed) in level.reads.iter().map(|read| problem.window(*read)) {
-            steps.push(Step { invoked, completed, does: Does::Read(level.version) });
+            steps.push(Step { invoked, completed, does: Does::Read(&level.version) });
         }
     }
     for refusal in &problem.refusals {

@@ -76,6 +76,8 @@ fn a_refusal_carries_its_proof_in_its_version() {
     assert!(late.iter().all(|pushes| pushes.len() == 1));
     let told = cluster.told(refused).expect("an answer");
     assert_eq!(told.balance, Some(20));
+    let receipt = told.receipt.as_ref().expect("what it was made from");
+    assert_eq!(receipt.at_most.as_deref(), Some(&version(&[0, 1, 1])), "C's grant came after");
 }
 
 /// What was done here is part of the whole: without it the sum is of somebody else's money.
@@ -143,7 +145,7 @@ fn what_a_refusal_shows_is_closed() {
         }
     }
     assert_eq!(cluster.outcome(refused), Some(INSUFFICIENT));
-    assert_eq!(cluster.shown(refused), version(&[0, 1, 1]));
+    assert_eq!(cluster.shown(refused), version(&[0, 0, 0]));
 }
 
 /// Taken for all branches' at one instant, ledgers from different instants show a balance that never was.

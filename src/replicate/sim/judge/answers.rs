@@ -6,7 +6,8 @@ use super::accounted::Acknowledged;
 use super::steps::{Claim, Claimed};
 use super::watch::Judge;
 use super::{
-    Asked, Deed, Property, Violation, acknowledged, amnesia, closed, durable, sessions, value,
+    Asked, Deed, Property, Violation, acknowledged, amnesia, closed, durable, refusals, sessions,
+    value,
 };
 use crate::bank::{Answer, Member, Operation, Outcome, Rejection, RequestId, Version};
 use crate::replicate::{Attempt, Instant, Read, Receipt, Ticket};
@@ -66,6 +67,12 @@ impl Judge {
                 }
             }
             (Outcome::Rejected(Rejection::InsufficientFunds), _) => {
+                if let Some(receipt) = receipt
+                    && let Some(at_most) = &receipt.at_most
+                {
+                    let ends = (&*receipt.version, &**at_most);
+                    refusals::is_proved(&self.truth, request, operation, ends)?;
+                }
                 let what = Claimed::TooLittle(operation);
                 self.claims.push(Claim { branch, request, since, what });
             }

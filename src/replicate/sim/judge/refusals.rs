@@ -1,8 +1,8 @@
 //! What is said of the whole cluster was true at some moment between the question and the answer.
 
 use super::timeline::{Moment, Timeline};
-use super::truth::Truth;
-use super::{Property, Violation, name, seqs};
+use super::truth::{Truth, signed};
+use super::{Property, Violation, name, or_nothing, seqs};
 use crate::bank::{Operation, RequestId, Version, WriteKind};
 
 /// There was a moment with too little money for a withdrawal that is refused.
@@ -23,6 +23,33 @@ pub(super) fn is_due(
     Property::Refusal.unless(lowest < i128::from(amount.minor_units()), || {
         format!(
             "{request}, a {operation}, is refused for insufficient funds; the balance was never below {lowest} since it was asked"
+        )
+    })
+}
+
+/// The two ends of a refusal's proof prove it: all that was deposited by the later one and only what was
+/// withdrawn by the earlier one are too little.
+pub(super) fn is_proved(
+    truth: &Truth,
+    request: RequestId,
+    operation: Operation,
+    (version, at_most): (&Version, &Version),
+) -> Result<(), Violation> {
+    let Operation::Write(write) = operation else { return Ok(()) };
+    let most = version.iter().zip(at_most.iter()).try_fold(truth.opening(), |most, pair| {
+        let ((member, least), (_, later)) = pair;
+        let (deposited, _) = truth.totals(member, later)?.moved();
+        let (_, withdrawn) = truth.totals(member, least)?.moved();
+        Some(most + signed(deposited) - signed(withdrawn))
+    });
+    let ordered = version.iter().zip(at_most.iter()).all(|((_, least), (_, most))| least <= most);
+    let is_proof = most.is_some_and(|most| most < i128::from(write.amount.minor_units()));
+    Property::Refusal.unless(is_proof && ordered, || {
+        format!(
+            "{request}, a {operation}, is refused by a proof from {} to {}, which allow {}",
+            seqs(version),
+            seqs(at_most),
+            or_nothing(most)
         )
     })
 }
@@ -89,6 +116,20 @@ mod tests {
         assert_eq!(found(Operation::withdraw(12), 3), Some(Property::Refusal), "12 were there");
         assert_eq!(found(Operation::deposit(99), 0), Some(Property::Refusal));
         assert_eq!(found(Operation::Query, 0), Some(Property::Refusal));
+    }
+
+    #[test]
+    fn a_refusal_needs_ends_of_its_proof_that_prove_it() {
+        let (truth, _) = history();
+        let found = |amount, least: &[u64], most: &[u64]| {
+            let ends = (&version(least), &version(most));
+            is_proved(&truth, request(1, 1), Operation::withdraw(amount), ends).is_err()
+        };
+        assert!(!found(8, &[1, 0], &[1, 1]), "7 at most");
+        assert!(found(7, &[1, 0], &[1, 1]), "7 may have been there");
+        assert!(found(11, &[0, 1], &[2, 1]), "the withdrawal may have come later, and the deposit");
+        assert!(found(99, &[1, 1], &[1, 0]), "it ends before it begins");
+        assert!(found(99, &[1, 1], &[1, 2]), "never written");
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Scene {
         let visible = &self.branches[usize::from(branch)].visible;
         let answer = Answer { outcome: Outcome::Ok, balance: visible.balance() };
         let (cluster, version) = (ClusterId(1), Arc::clone(visible.version()));
-        (answer, Receipt { cluster, version, seq: seq.map(Seq), achieved })
+        (answer, Receipt { cluster, version, at_most: None, seq: seq.map(Seq), achieved })
     }
 
     pub(super) fn reply(
