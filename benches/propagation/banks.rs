@@ -98,9 +98,9 @@ impl Deposits {
         let ids = self.branches.ids();
         let synthetic = deposits(0, events);
         let each = usize::try_from(events).expect("few");
-        let drawn = (1..=CUSTOMERS).map(CustomerId).flat_map(|customer| {
-            synthetic.events(customer, &ids).take(each)
-        });
+        let drawn = (1..=CUSTOMERS)
+            .map(CustomerId)
+            .flat_map(|customer| synthetic.events(customer, &ids).take(each));
         let amounts: i64 = drawn.map(|event| amount(&event)).sum();
         // As in a run: everything that customers see is recorded.
         let folder = tempfile::tempdir().expect("a temporary folder");

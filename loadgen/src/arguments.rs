@@ -8,8 +8,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
 use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Wire, Workload,
-    broadcast_reads,
+    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Wire,
+    Workload, broadcast_reads,
 };
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
@@ -19,8 +19,8 @@ use passbook::replicate::{Ack, Fanout, Read, Scheme};
 use crate::offline::{CheckArguments, GuaranteesArguments};
 use crate::terminal::Verbosity;
 use crate::values::{
-    Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_recording, parse_seed,
-    parse_target, parse_timeout, read_parser, style_parser, wire_parser,
+    Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_recording,
+    parse_seed, parse_target, parse_timeout, read_parser, style_parser, wire_parser,
 };
 
 /// The run folder where none is named.

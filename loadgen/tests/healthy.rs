@@ -34,16 +34,20 @@ fn settings() -> impl Iterator<Item = Scenario> {
         let openings = if near_zero { &[100_000, 60][..] } else { &[100_000] };
         openings.iter().flat_map(move |opening| {
             [30, 1].map(|customers| {
-                scenario(scheme, (ack, read), Synthetic {
-                    customers,
-                    branches,
-                    stop: Stop::Events(if customers == 1 { 60 } else { 20 }),
-                    mix: Mix { deposit: 30, withdraw: 40, query: 30 },
-                    roam: 0.5,
-                    opening: Some(*opening),
-                    seed: 1,
-                    think: Duration::ZERO,
-                })
+                scenario(
+                    scheme,
+                    (ack, read),
+                    Synthetic {
+                        customers,
+                        branches,
+                        stop: Stop::Events(if customers == 1 { 60 } else { 20 }),
+                        mix: Mix { deposit: 30, withdraw: 40, query: 30 },
+                        roam: 0.5,
+                        opening: Some(*opening),
+                        seed: 1,
+                        think: Duration::ZERO,
+                    },
+                )
             })
         })
     })

@@ -90,6 +90,7 @@ async fn customer(id: u64, events: u64, channels: Channels, begun: Instant) -> V
             outcome,
             seq: receipt.as_ref().and_then(|receipt| receipt.seq),
             version: None,
+            at_most: None,
             balance,
             trace: None,
         };
@@ -154,6 +155,7 @@ impl Recorded {
         let history = self.history();
         let case = Case {
             settings: self.header.settings,
+            edition: self.header.edition,
             opening: self.header.opening,
             rights: self.header.rights.as_deref(),
             history: &history,

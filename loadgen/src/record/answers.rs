@@ -96,6 +96,7 @@ mod tests {
             outcome: Outcome::Ok,
             seq: None,
             version: None,
+            at_most: None,
             balance: Some(Money::new(balance)),
             trace: None,
         }

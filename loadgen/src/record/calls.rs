@@ -75,6 +75,8 @@ struct CallRecord {
     seq: Option<u64>,
     #[serde(with = "seqs")]
     version: Option<Arc<Version>>,
+    #[serde(with = "seqs")]
+    at_most: Option<Arc<Version>>,
     balance: Option<i64>,
     trace: Option<u128>,
 }
@@ -166,8 +168,9 @@ impl Calls {
                 WriteKind::Withdraw => (Kind::Withdraw, write.amount),
             },
         };
-        let (seq, version) =
-            receipt.map_or((None, None), |receipt| (receipt.seq, Some(receipt.version)));
+        let (seq, version, at_most) = receipt.map_or((None, None, None), |receipt| {
+            (receipt.seq, Some(receipt.version), receipt.at_most)
+        });
         let nanos = |from: Instant, to: Instant| {
             u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
         };
@@ -185,6 +188,7 @@ impl Calls {
             fate: Fate::of(answer.outcome),
             seq: seq.map(|seq| seq.0),
             version,
+            at_most,
             balance: answer.balance.map(Money::minor_units),
             trace: performed.trace,
         });
@@ -240,22 +244,29 @@ impl Recorded {
     ///
     /// # Errors
     /// The spool cannot be read, or the file cannot be written.
-    pub fn write(self, path: &Path, header: &Header, base: Option<&Version>) -> io::Result<History> {
+    pub fn write(
+        self,
+        path: &Path,
+        header: &Header,
+        base: Option<&Version>,
+    ) -> io::Result<History> {
         let mut history = History::new(header.branches.iter().copied());
         let mut writer = HistoryWriter::new(BufWriter::new(File::create(path)?), header)?;
         let width = header.branches.len();
-        let mut shown = Vec::with_capacity(width);
+        let (mut shown, mut at_most) = (Vec::with_capacity(width), Vec::with_capacity(width));
         for record in self.spooled.into_iter().flatten() {
             let record = record?;
             let before = |member| base.map_or(Seq::ZERO, |base| base.of(member));
-            shown.clear();
-            // What speaks of other branches than there are says nothing of these.
-            if let Some(version) = record.version.as_ref().filter(|v| v.members() == width) {
-                let since = version.iter().map(|(m, seq)| seq.0.saturating_sub(before(m).0));
-                shown.extend(since);
+            for (since, told) in [(&mut shown, &record.version), (&mut at_most, &record.at_most)] {
+                since.clear();
+                // What speaks of other branches than there are says nothing of these.
+                if let Some(version) = told.as_ref().filter(|told| told.members() == width) {
+                    since.extend(version.iter().map(|(m, seq)| seq.0.saturating_sub(before(m).0)));
+                }
             }
             let mut call = record.call();
             call.version = (!shown.is_empty()).then_some(&shown);
+            call.at_most = (!at_most.is_empty()).then_some(&at_most);
             if let (Some(seq), Some(member)) = (call.seq, history.member(call.branch)) {
                 call.seq = Some(Seq(seq.0.saturating_sub(before(member).0)));
             }
@@ -272,7 +283,7 @@ impl Recorded {
 }
 
 impl CallRecord {
-    /// Without its version.
+    /// Without its versions.
     fn call(&self) -> Call<'static> {
         let amount = Money::new(self.amount);
         let operation = match self.kind {
@@ -295,6 +306,7 @@ impl CallRecord {
             outcome,
             seq: self.seq.map(Seq),
             version: None,
+            at_most: None,
             balance: self.balance.map(Money::new),
             trace: self.trace,
         }

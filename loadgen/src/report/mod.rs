@@ -166,8 +166,8 @@ impl Report {
     pub fn new(scenario: &Scenario, results: Results<'_>) -> Self {
         let Results { recorder, measured, judged, unrecorded, kept, .. } = results;
         let Results { cluster, interrupted, output, .. } = results;
-        let kinds = Kind::ALL
-            .map(|kind| Row { name: kind.name(), record: recorder.kind(kind).clone() });
+        let kinds =
+            Kind::ALL.map(|kind| Row { name: kind.name(), record: recorder.kind(kind).clone() });
         let mut rows = Vec::from(kinds);
         rows.push(Row { name: "all", record: recorder.all() });
         Self {
