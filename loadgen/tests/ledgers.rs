@@ -155,8 +155,8 @@ impl Recorded {
         let history = self.history();
         let case = Case {
             settings: self.header.settings,
-            edition: self.header.edition,
             opening: self.header.opening,
+            edition: None,
             rights: self.header.rights.as_deref(),
             history: &history,
             ledgers: logs,

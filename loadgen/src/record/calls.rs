@@ -240,7 +240,7 @@ pub struct Recorded {
 
 impl Recorded {
     /// Writes `history.jsonl` at `path`, counting entries of logs from `base`, which is what there was before the
-    /// run; and gives what it wrote.
+    /// run; and gives what it wrote, without versions.
     ///
     /// # Errors
     /// The spool cannot be read, or the file cannot be written.
@@ -252,26 +252,21 @@ impl Recorded {
     ) -> io::Result<History> {
         let mut history = History::new(header.branches.iter().copied());
         let mut writer = HistoryWriter::new(BufWriter::new(File::create(path)?), header)?;
-        let width = header.branches.len();
-        let (mut shown, mut at_most) = (Vec::with_capacity(width), Vec::with_capacity(width));
+        let none = Version::zero(header.branches.len());
+        let base = base.unwrap_or(&none);
+        let (mut shown, mut at_most) = (Vec::new(), Vec::new());
         for record in self.spooled.into_iter().flatten() {
             let record = record?;
-            let before = |member| base.map_or(Seq::ZERO, |base| base.of(member));
-            for (since, told) in [(&mut shown, &record.version), (&mut at_most, &record.at_most)] {
-                since.clear();
-                // What speaks of other branches than there are says nothing of these.
-                if let Some(version) = told.as_ref().filter(|told| told.members() == width) {
-                    since.extend(version.iter().map(|(m, seq)| seq.0.saturating_sub(before(m).0)));
-                }
-            }
             let mut call = record.call();
-            call.version = (!shown.is_empty()).then_some(&shown);
-            call.at_most = (!at_most.is_empty()).then_some(&at_most);
+            call.version = since(base, record.version.as_deref(), &mut shown);
+            call.at_most = since(base, record.at_most.as_deref(), &mut at_most);
             if let (Some(seq), Some(member)) = (call.seq, history.member(call.branch)) {
-                call.seq = Some(Seq(seq.0.saturating_sub(before(member).0)));
+                call.seq = Some(Seq(seq.0.saturating_sub(base.of(member).0)));
             }
-            history.push(&call).map_err(io::Error::other)?;
             writer.write(&call)?;
+            // Of what it was made from only the file has to know.
+            let bare = Call { version: None, at_most: None, trace: None, ..call };
+            history.push(&bare).map_err(io::Error::other)?;
         }
         let missing = self.left_out + self.lost;
         if missing > 0 {
@@ -280,6 +275,19 @@ impl Recorded {
         writer.finish(missing)?;
         Ok(history)
     }
+}
+
+/// A version counted from the run's start, in `room`. One that speaks of other branches than there are says nothing
+/// of these.
+fn since<'r>(
+    base: &Version,
+    version: Option<&Version>,
+    room: &'r mut Vec<u64>,
+) -> Option<&'r [u64]> {
+    room.clear();
+    let version = version.filter(|version| version.members() == base.members())?;
+    room.extend(version.iter().map(|(of, seq)| seq.0.saturating_sub(base.of(of).0)));
+    Some(room)
 }
 
 impl CallRecord {
