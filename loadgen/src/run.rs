@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use passbook::bank::{BranchId, Money};
-use passbook::check::{Customers, Edition, FinalState, History, Server, Settings};
+use passbook::check::{Customers, Edition, FinalState, History};
 use passbook::cluster::MakeReplica;
 use passbook::files::{Header, Notation, Output, Shape, replace, write_input, write_output};
-use passbook::replicate::{Ack, Read};
 use passbook::telemetry::{Tracing, serve_metrics};
 use tempfile::TempDir;
 use thiserror::Error;
@@ -212,8 +211,6 @@ fn header(
     opening: Money,
     logged: &Logged,
 ) -> Header {
-    let ours = |scheme: &Server| scenario.wire == Wire::Passbook && scheme.name() == replication;
-    let server = Server::ALL.into_iter().find(ours).unwrap_or(Server::Foreign);
     let (customers, edition) = match &scenario.workload {
         Workload::Synthetic(Synthetic { customers: 2.., .. }) => (Customers::Many, None),
         Workload::Replay(Replay { order: ReplayOrder::Concurrent, .. }) => {
@@ -221,19 +218,13 @@ fn header(
         }
         Workload::Synthetic(_) | Workload::Replay(_) => (Customers::One, Some(Edition::Sequential)),
     };
+    let terms = (scenario.ack, scenario.read);
     let mut branches = ids.to_vec();
     branches.sort_unstable();
     Header {
         opening,
         branches,
-        settings: Settings {
-            server,
-            // One branch is all of them.
-            ack: if ids.len() == 1 { Ack::All } else { scenario.ack },
-            // Without tokens to carry, all that a branch has is what it knows.
-            read: if server == Server::Passbook { scenario.read } else { Read::Local },
-            customers,
-        },
+        settings: scenario.wire.settings(replication, ids.len(), terms, customers),
         rights: logged.rights().map(<[i64]>::to_vec),
         edition,
     }

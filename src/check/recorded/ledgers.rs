@@ -1,6 +1,7 @@
 //! What the branches logged in a run.
 
-use super::history::{NONE, Unfit, at, index};
+use super::Unfit;
+use super::history::{NONE, at, index};
 use crate::bank::{BranchId, Entry, Member, RequestId, Seq};
 
 /// One entry of a branch's log.

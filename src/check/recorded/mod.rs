@@ -4,6 +4,7 @@
 //! record could hide makes a verdict unknown; what is wrong in the rest stays wrong.
 
 mod bounds;
+mod call;
 mod causal;
 mod conservation;
 mod convergence;
@@ -27,8 +28,9 @@ use super::promises::{Edition, Settings};
 use super::{BranchState, Finding, Property};
 use crate::bank::{Money, Version};
 
+pub use call::{Call, Unfit};
 pub use facts::Facts;
-pub use history::{Call, History, Unfit};
+pub use history::History;
 pub use ledgers::{Extent, Ledgers, Log, Logged};
 
 /// A branch after the run has settled.
