@@ -43,12 +43,11 @@ fn deposits(branches: u32, events: u64) -> Synthetic {
     }
 }
 
-/// A whole run of that in memory, acknowledged by all.
+/// A whole run of that in memory, acknowledged by all, not traced.
 pub(crate) fn scenario(
     scheme: Scheme,
     branches: u32,
     events: u64,
-    trace_sample: SampleRate,
     out: Option<PathBuf>,
 ) -> Scenario {
     Scenario {
@@ -58,7 +57,7 @@ pub(crate) fn scenario(
         ack: Ack::All,
         read: Read::default(),
         timeout: Duration::from_secs(30),
-        trace_sample,
+        trace_sample: SampleRate::NONE,
         metrics_listen: None,
         recording: Recording::All,
         keep_answers: false,
@@ -87,7 +86,7 @@ impl Deposits {
     /// Starts `branches` branches under `scheme` and waits until all are ready.
     pub(crate) fn start(scheme: Scheme, branches: u32) -> Self {
         let runtime = runtime();
-        let scenario = scenario(scheme, branches, 0, SampleRate::NONE, None);
+        let scenario = scenario(scheme, branches, 0, None);
         let started = Branches::start(&scenario, None);
         let branches = runtime.block_on(started).expect("ready");
         Self { runtime, branches, scenario, deposited: 0 }

@@ -5,9 +5,11 @@
 //! Each bench asserts that every branch holds every deposit at its end.
 //!
 //! `table`: no criterion, but whole runs of `loadgen` as ratios, see there. It follows the groups if nothing
-//! is asked for, and is alone if it is asked for: `cargo bench --bench propagation -- table`.
+//! is asked for, and is alone if it is asked for: `cargo bench --bench propagation -- table`. Its last part alone,
+//! what recording costs: `-- recording`.
 
 mod banks;
+mod costs;
 mod echo;
 mod table;
 
@@ -28,6 +30,7 @@ const BRANCHES: [u32; 4] = [1, 3, 10, 50];
 struct Asked {
     groups: bool,
     table: bool,
+    recording: bool,
     /// `cargo test`, and any debug build: it only has to work.
     smoke: bool,
 }
@@ -38,7 +41,8 @@ impl Asked {
         // What is left is criterion's.
         let nothing = arguments.iter().all(|argument| ["--bench", "--test"].contains(&&**argument));
         let smoke = !has("--bench") || has("--test") || cfg!(debug_assertions);
-        Self { groups: !has("table"), table: nothing || has("table"), smoke }
+        let alone = has("table") || has("recording");
+        Self { groups: !alone, table: nothing || has("table"), recording: has("recording"), smoke }
     }
 }
 
@@ -59,6 +63,8 @@ fn main() {
     }
     if asked.table {
         table::print(&callers, asked.smoke).expect("printed");
+    } else if asked.recording {
+        table::print_recorded(asked.smoke).expect("printed");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Speed as ratios, in interleaved pairs on one machine, so that what else the machine does meets both.
 //!
 //! Whole runs of `loadgen` with 500 customers depositing, against a raw unary echo with 500 calls in flight;
-//! one customer alone, against the echo called alone; and tracing against none.
+//! one customer alone, against the echo called alone; and tracing and recording against none (`costs`).
 //! All that a run records is on, also the sample of traces that `loadgen` takes unless told otherwise, and
 //! every run must pass. Medians are printed with the least and the most.
 
@@ -9,13 +9,14 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use loadgen::scenario::SampleRate;
-use loadgen::{ExitCode, Hooks, Report};
+use loadgen::scenario::{Recording, SampleRate};
+use loadgen::{ExitCode, Hooks, Report, Scenario};
 use passbook::replicate::Scheme;
 use passbook::telemetry::Tracing;
 use tokio_util::sync::CancellationToken;
 
 use crate::banks::{Alone, BROADCAST, CUSTOMERS, PASSBOOK, scenario};
+use crate::costs;
 use crate::echo::EchoCallers;
 
 /// Calls of the echo for about a second, by each of 500.
@@ -23,24 +24,20 @@ const ECHO_CALLS: u64 = 250;
 /// Writes of one customer alone, in a pair with as many calls of the echo.
 const ALONE: u64 = 2_000;
 const ALONE_BRANCHES: u32 = 3;
-const TRACED_BRANCHES: u32 = 3;
 const PAIRS: usize = 9;
 /// Where both sides of a pair are runs, or one run takes long.
-const PAIRS_FEW: usize = 5;
+pub(crate) const PAIRS_FEW: usize = 5;
 /// As `loadgen` does.
 const KEEP_SPANS: usize = 50_000;
 
-/// What `loadgen` samples unless told otherwise.
-const SAMPLED: &str = "1%";
-
 /// One line of the table.
 #[derive(Clone, Copy)]
-struct Row {
-    scheme: Scheme,
-    branches: u32,
+pub(crate) struct Row {
+    pub(crate) scheme: Scheme,
+    pub(crate) branches: u32,
     /// Deposits of each customer: enough for about a second.
-    events: u64,
-    pairs: usize,
+    pub(crate) events: u64,
+    pub(crate) pairs: usize,
     needed: Needed,
 }
 
@@ -62,10 +59,21 @@ impl Row {
     }
 
     /// A whole run of it, which must pass.
-    fn run(&self, tracing: &Tracing, trace_sample: SampleRate) -> Report {
+    pub(crate) fn run(
+        &self,
+        tracing: &Tracing,
+        trace_sample: SampleRate,
+        recording: Recording,
+    ) -> Report {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let out = Some(folder.path().join("run"));
-        let scenario = scenario(self.scheme, self.branches, self.events, trace_sample, out);
+        let scenario = Scenario {
+            trace_sample,
+            recording,
+            // What is not recorded cannot be checked, and is not to be here.
+            unchecked_ok: true,
+            ..scenario(self.scheme, self.branches, self.events, out)
+        };
         let hooks = Hooks {
             progress: &mut |_| {},
             interrupted: CancellationToken::new(),
@@ -101,8 +109,8 @@ impl Needed {
 }
 
 /// What was measured several times.
-struct Spread {
-    median: f64,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
     least: f64,
     most: f64,
 }
@@ -137,7 +145,15 @@ pub(crate) fn print(callers: &EchoCallers, smoke: bool) -> io::Result<()> {
     throughput(&mut say, &rows, &tracing, &echo)?;
     let (pairs, calls) = if smoke { (1, 10) } else { (PAIRS, ALONE) };
     alone(&mut say, callers, pairs, calls)?;
-    traced(&mut say, &rows, &tracing)
+    costs::traced(&mut say, &rows, &tracing)?;
+    costs::recorded(&mut say, &rows, &tracing)
+}
+
+/// Prints what recording costs, and nothing else.
+pub(crate) fn print_recorded(smoke: bool) -> io::Result<()> {
+    let tracing = Tracing::install(KEEP_SPANS, None).expect("installed once");
+    let rows = ROWS.into_iter().filter_map(|row| if smoke { row.smoke() } else { Some(row) });
+    costs::recorded(&mut io::stdout().lock(), &rows.collect::<Vec<_>>(), &tracing)
 }
 
 fn throughput(
@@ -161,7 +177,7 @@ fn throughput(
         let (mut ratios, mut rates, mut frames) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..row.pairs {
             let before = echo();
-            let report = row.run(tracing, SampleRate::NONE);
+            let report = row.run(tracing, SampleRate::NONE, Recording::All);
             let rate = report.throughput_per_s();
             echoed.push(before);
             ratios.push(rate / before);
@@ -219,28 +235,6 @@ fn alone(say: &mut impl Write, callers: &EchoCallers, pairs: usize, calls: u64) 
         )?;
     }
     Ok(())
-}
-
-fn traced(say: &mut impl Write, rows: &[Row], tracing: &Tracing) -> io::Result<()> {
-    writeln!(
-        say,
-        "\n{CUSTOMERS} customers depositing at {TRACED_BRANCHES} branches, traced / not traced"
-    )?;
-    for row in rows.iter().filter(|row| row.branches == TRACED_BRANCHES) {
-        for share in [SAMPLED, "100%"] {
-            let pairs = (0..row.pairs.min(PAIRS_FEW)).map(|_| {
-                let without = row.run(tracing, SampleRate::NONE).throughput_per_s();
-                row.run(tracing, sampled(share)).throughput_per_s() / without
-            });
-            let ratio = Spread::from(pairs.collect::<Vec<f64>>());
-            writeln!(say, "{:<10}{share:>8}  {ratio}", row.scheme.name())?;
-        }
-    }
-    Ok(())
-}
-
-fn sampled(share: &str) -> SampleRate {
-    share.parse().expect("a share")
 }
 
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a rate is a float")]

@@ -289,12 +289,11 @@ fn carry_out(
                 } else {
                     bank.obtain(branch, amount.minor_units()).then_some(Entry::Withdraw(amount))
                 };
-                match entry {
-                    Some(entry) => raw.call.seq = Some(Seq(bank.append(branch, entry, request))),
-                    None => {
-                        raw.call.outcome = Outcome::Rejected(Rejection::InsufficientFunds);
-                        (raw.version, raw.at_most) = (Some(bank.all()), Some(bank.all()));
-                    }
+                if let Some(entry) = entry {
+                    raw.call.seq = Some(Seq(bank.append(branch, entry, request)));
+                } else {
+                    raw.call.outcome = Outcome::Rejected(Rejection::InsufficientFunds);
+                    (raw.version, raw.at_most) = (Some(bank.all()), Some(bank.all()));
                 }
             }
         }

@@ -144,7 +144,10 @@ impl Recorded {
             let member = history.member(call.branch).expect("a branch");
             let before = self.base.as_ref().map_or(0, |base| base.of(member).0);
             let seq = call.seq.map(|seq| Seq(seq.0 - before));
-            let call = Call { version: version.as_deref(), seq, ..*call };
+            let at_most = receipt.as_ref().and_then(|receipt| receipt.at_most.as_ref());
+            let at_most = at_most.map(|version| self.since(version));
+            let (version, at_most) = (version.as_deref(), at_most.as_deref());
+            let call = Call { version, at_most, seq, ..*call };
             history.push(&call).expect("a call that fits");
         }
         history

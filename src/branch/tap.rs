@@ -98,7 +98,9 @@ impl Tap {
         match record {
             Record::Own { seq, entry, request, .. } => recording.entry(*seq, *entry, *request),
             Record::Received { rows } => {
-                rows.iter().for_each(|row| recording.news.received(row.origin, row.seq));
+                for row in rows {
+                    recording.news.received(row.origin, row.seq);
+                }
             }
             Record::Founded { .. } | Record::Bound { .. } => {}
         }

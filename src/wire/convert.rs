@@ -172,7 +172,7 @@ pub fn to_receipt(reply: v1::WriteReply) -> Option<Receipt> {
     let v1::WriteReply { token, seq, achieved, at_most, .. } = reply;
     let at_most = (!at_most.is_empty()).then(|| to_version(&at_most).into());
     let seq = Some(Seq(seq)).filter(|seq| *seq != Seq::ZERO);
-    token.map(|token| Receipt { seq, achieved, at_most, ..receipt_of(&token) })
+    token.map(|token| Receipt { at_most, seq, achieved, ..receipt_of(&token) })
 }
 
 /// What the answer to a query was made from.

@@ -116,6 +116,7 @@ mod seqs {
         }
     }
 
+    #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
     pub(super) fn serialize<S: Serializer>(
         version: &Option<Arc<Version>>,
         to: S,

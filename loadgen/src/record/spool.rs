@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::marker::PhantomData;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::JoinHandle;
 
 use serde::Serialize;
@@ -91,10 +91,7 @@ impl<T> Spool<T> {
     }
 
     fn hand_over(&mut self) {
-        let next = match self.emptied.try_recv() {
-            Ok(block) => block,
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Vec::new(),
-        };
+        let next = self.emptied.try_recv().unwrap_or_default();
         let full = std::mem::replace(&mut self.block, next);
         match self.to_disk.try_send(full) {
             Ok(()) => self.recorded += self.in_block,
@@ -190,7 +187,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut spool = Spool::<(u64, Option<String>)>::begin(folder.path()).expect("begun");
         // More than a block, and less than all that may wait.
-        let value = |number: u64| (number, (number % 3 == 0).then(|| "x".repeat(20)));
+        let value = |number: u64| (number, number.is_multiple_of(3).then(|| "x".repeat(20)));
         let count = 100_000;
         (0..count).for_each(|number| spool.push(&value(number)));
         assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0);
