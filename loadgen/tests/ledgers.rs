@@ -159,7 +159,6 @@ impl Recorded {
         let case = Case {
             settings: self.header.settings,
             opening: self.header.opening,
-            edition: None,
             rights: self.header.rights.as_deref(),
             history: &history,
             ledgers: logs,

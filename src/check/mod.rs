@@ -114,6 +114,8 @@ pub enum Property {
     ReadYourWrites,
     /// The balance of an answer is that of the writes it is made from.
     Value,
+    /// A balance without a version is one that some order of the writes allows.
+    BalanceBounds,
     /// What was acknowledged is still there at the end.
     Durability,
     /// A customer is never shown less than before.
@@ -140,6 +142,7 @@ impl Property {
             Self::Overdraft => "overdraft",
             Self::ReadYourWrites => "read your writes",
             Self::Value => "value",
+            Self::BalanceBounds => "balance bounds",
             Self::Durability => "durability",
             Self::MonotonicReads => "monotonic reads",
             Self::MonotonicWrites => "monotonic writes",

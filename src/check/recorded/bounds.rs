@@ -1,6 +1,6 @@
 //! What a balance without a version may be: bounds from the instants at which writes began and were answered.
 
-use super::Facts;
+use super::{Call, Facts};
 use crate::bank::{Outcome, WriteKind};
 use crate::check::Finding;
 
@@ -35,7 +35,7 @@ pub(super) struct Bounds {
 impl Bounds {
     /// Nothing is collected where every balance has a version.
     pub(super) fn of(facts: &Facts<'_>) -> Self {
-        let bare = |call: &super::Call<'_>| call.balance.is_some() && call.version.is_none();
+        let bare = |call: &Call<'_>| call.balance.is_some() && call.version.is_none();
         if !facts.calls().any(|(_, call)| bare(&call)) {
             return Self { begun: Vec::new(), acknowledged: Vec::new() };
         }
@@ -55,13 +55,69 @@ impl Bounds {
     }
 
     /// By writes that were sent no later than at `instant`, and not refused.
-    pub(super) fn begun(&self, instant: u64) -> Moved {
+    fn begun(&self, instant: u64) -> Moved {
         until(&self.begun, |at| at <= instant)
     }
 
-    /// By writes that were acknowledged before `instant`.
-    pub(super) fn acknowledged(&self, instant: u64) -> Moved {
-        until(&self.acknowledged, |at| at < instant)
+    /// What an answer may show if nothing is demanded: anything of what had begun by then.
+    pub(super) fn of_begun(&self, facts: &Facts<'_>, call: &Call<'_>) -> (i128, i128) {
+        let begun = self.begun(call.completed.unwrap_or(u64::MAX));
+        (facts.opening() - begun.out, facts.opening() + begun.into)
+    }
+
+    /// What an answer may show if all is demanded that was acknowledged before its question.
+    pub(super) fn of_acknowledged(&self, facts: &Facts<'_>, call: &Call<'_>) -> (i128, i128) {
+        let before = until(&self.acknowledged, |at| at < call.invoked);
+        let (least, most) = self.of_begun(facts, call);
+        (least + before.into, most - before.out)
+    }
+}
+
+/// Own money in and out, by session.
+#[derive(Debug)]
+pub(super) struct Own(Vec<Written>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    /// By acknowledged writes.
+    settled: i128,
+    /// By unanswered ones.
+    open: Moved,
+    /// By both.
+    begun: Moved,
+}
+
+impl Own {
+    pub(super) fn of(facts: &Facts<'_>) -> Self {
+        Self(vec![Written::default(); facts.case.history.sessions()])
+    }
+
+    /// Takes a call's own write in.
+    pub(super) fn pass(&mut self, facts: &Facts<'_>, place: usize, call: &Call<'_>) {
+        let own = &mut self.0[facts.case.history.session_of(place)];
+        let Some(write) = call.write() else { return };
+        let mut moved = Moved::default();
+        moved.add(write.kind, write.amount.minor_units().into());
+        match call.outcome {
+            Outcome::Rejected(_) => return,
+            Outcome::Ok => own.settled += moved.into - moved.out,
+            Outcome::Unknown => own.open.add(write.kind, write.amount.minor_units().into()),
+        }
+        own.begun.add(write.kind, write.amount.minor_units().into());
+    }
+
+    /// What an answer may show if its customer's own writes are demanded, those that were taken in.
+    pub(super) fn bounds(
+        &self,
+        facts: &Facts<'_>,
+        bounds: &Bounds,
+        place: usize,
+        call: &Call<'_>,
+    ) -> (i128, i128) {
+        let own = self.0[facts.case.history.session_of(place)];
+        let others = bounds.begun(call.completed.unwrap_or(u64::MAX)).without(own.begun);
+        let settled = facts.opening() + own.settled;
+        (settled - own.open.out - others.out, settled + own.open.into + others.into)
     }
 }
 
@@ -123,6 +179,18 @@ impl Judgement {
                 "; {} without a version are within their bounds, which are {narrowest} wide or more",
                 self.shown
             ),
+        }
+    }
+
+    /// All that can be said of balances within their bounds.
+    pub(super) fn told(&self) -> String {
+        let (shown, widest) = (self.shown, self.widest);
+        match self.narrowest {
+            None => "every balance tells what it is made from".to_owned(),
+            Some(_) if widest == 0 => format!("{shown} balances, exact"),
+            Some(narrowest) => {
+                format!("{shown} balances within bounds that are {narrowest} to {widest} wide")
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! Pure and near-linear. One file a property, each from [`Facts`] to a finding. What a missing part of the
 //! record could hide makes a verdict unknown; what is wrong in the rest stays wrong.
 
+mod balance_bounds;
 mod bounds;
 mod call;
 mod causal;
@@ -75,8 +76,9 @@ pub struct Judged {
 pub type Check = fn(&Facts<'_>) -> Finding;
 
 /// Every property of a recorded run, in the order of reports.
-pub const CHECKS: [(Property, Check); 11] = [
+pub const CHECKS: [(Property, Check); 12] = [
     (Property::Value, value::value),
+    (Property::BalanceBounds, balance_bounds::balance_bounds),
     (Property::Conservation, conservation::conservation),
     (Property::Overdraft, overdraft::overdraft),
     (Property::Convergence, convergence::convergence),
@@ -141,6 +143,7 @@ mod tests {
                 // who wrote there had written nothing before.
                 Property::Durability
                 | Property::Convergence
+                | Property::BalanceBounds
                 | Property::ReadYourWrites
                 | Property::MonotonicReads
                 | Property::MonotonicWrites => Verdict::Pass,

@@ -2,8 +2,11 @@
 
 use super::Facts;
 use super::facts::Place;
-use crate::bank::{Entry, Ledger, Member};
-use crate::check::{BranchState, Evidence, Finding, Observation, Server};
+use crate::bank::{Entry, Ledger, Member, Outcome, WriteKind};
+use crate::check::{BranchState, Evidence, Finding, Observation, Server, Violation};
+
+/// Payments that are told beside the first balance below zero.
+const TOLD_MAX: usize = 3;
 
 /// Nobody is ever shown, and no branch ever holds, less than nothing; and a branch of the passbook scheme pays
 /// out and grants only what it has the rights to: its share of the opening balance and its deposits, less what
@@ -13,11 +16,11 @@ use crate::check::{BranchState, Evidence, Finding, Observation, Server};
 /// an entry does not say what it was made upon, everything that was ever granted to its branch counts:
 /// what exceeds that is a violation, and the rest proves nothing.
 pub(super) fn overdraft(facts: &Facts<'_>) -> Finding {
-    let observations: Vec<Observation> = facts
-        .calls()
-        .filter(|(_, call)| call.balance.is_some())
-        .map(|(place, _)| facts.observation(place))
-        .collect();
+    // Of all balances the lowest and those below zero say everything.
+    let shown = || facts.calls().filter_map(|(place, call)| Some((call.balance?, place)));
+    let lowest = shown().min();
+    let told = shown().filter(|shown| shown.0.is_negative() || Some(*shown) == lowest);
+    let observations: Vec<Observation> = told.map(|(_, place)| facts.observation(place)).collect();
     let branches: Vec<BranchState> = facts.case.finals.iter().map(|held| held.state).collect();
     let evidence = Evidence {
         opening: facts.case.opening,
@@ -26,6 +29,12 @@ pub(super) fn overdraft(facts: &Facts<'_>) -> Finding {
         branches_total: facts.width,
     };
     let mut finding = crate::check::overdraft(&evidence);
+    if let Some(first) = first_below_zero(facts) {
+        // It is among those that were counted.
+        finding.violations.retain(|violation| violation.operation() != first.operation());
+        finding.violations.insert(0, first);
+        finding.violations.truncate(Finding::KEPT);
+    }
     if facts.case.settings.server == Server::Passbook {
         let grants = Grants::of(facts);
         let mut vague = 0_u64;
@@ -43,6 +52,35 @@ pub(super) fn overdraft(facts: &Facts<'_>) -> Finding {
     }
     facts.close(&mut finding);
     finding
+}
+
+/// The first answer below zero, with payments that were accepted elsewhere at the same time. Each of them may have
+/// been covered by a balance that lacked the others.
+fn first_below_zero(facts: &Facts<'_>) -> Option<Violation> {
+    let shown = facts.calls().filter_map(|(place, call)| {
+        let below = call.balance.filter(|balance| balance.is_negative())?;
+        Some((call.completed?, place, call, below))
+    });
+    let (completed, place, first, below) = shown.min_by_key(|(completed, ..)| *completed)?;
+    let meanwhile = facts.calls().filter(|(_, call)| {
+        let paid_out = call.write().is_some_and(|write| write.kind == WriteKind::Withdraw);
+        let overlaps = call.invoked < completed && call.completed > Some(first.invoked);
+        paid_out && overlaps && call.outcome == Outcome::Ok && call.branch != first.branch
+    });
+    let meanwhile: Vec<usize> = meanwhile.map(|(place, _)| place).take(TOLD_MAX).collect();
+    let with = match meanwhile.len() {
+        0 => String::new(),
+        _ => {
+            "; meanwhile other branches paid out, from balances that lacked what was paid out here"
+                .to_owned()
+        }
+    };
+    let operations = std::iter::once(place).chain(meanwhile).map(|call| facts.name(call)).collect();
+    let story = format!(
+        "{} was shown a balance of {below}, the first below zero{with}",
+        facts.words(place)
+    );
+    Some(Violation { operations, story })
 }
 
 /// What each branch had granted to each other by which entry.
@@ -201,12 +239,30 @@ mod tests {
     }
 
     #[test]
+    fn the_first_balance_below_zero_is_told_with_what_was_paid_out_elsewhere_meanwhile() {
+        let mut scene = Scene { lost: vec![0, 1], ..Scene::new(50, 2) };
+        scene.settings.server = Server::Broadcast;
+        scene.calls = vec![
+            ok(1, Operation::withdraw(40), 1, (0, 5)),
+            ok(2, Operation::withdraw(30), 2, (1, 6)),
+            ok(3, Operation::Query, 2, (8, 9)),
+        ];
+        for (place, balance) in [(0, 10), (1, -20), (2, -20)] {
+            scene.calls[place].balance = Some(Money::new(balance));
+        }
+        scene.fails(OVERDRAFT, (2, 1), "meanwhile other branches paid out");
+        let first = &scene.judge(OVERDRAFT).violations[0];
+        let named: Vec<u64> = first.operations.iter().map(|named| named.customer.0).collect();
+        assert_eq!(named, [2, 1], "{first:?}");
+    }
+
+    #[test]
     fn a_balance_below_zero_is_found_in_answers_and_at_branches() {
         let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
         scene.settings.server = Server::Broadcast;
         assert_eq!(scene.verdict(OVERDRAFT), Verdict::Pass);
         scene.calls[4].balance = Some(Money::new(-1));
-        scene.fails(OVERDRAFT, (2, 3), "was shown a balance of -1");
+        scene.fails(OVERDRAFT, (2, 3), "was shown a balance of -1, the first below zero");
         assert!(scene.judge(OVERDRAFT).violations[0].operations[0].place.is_some());
     }
 }

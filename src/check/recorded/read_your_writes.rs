@@ -1,9 +1,8 @@
 //! What a customer is shown contains what that customer has written.
 
-use super::bounds::{Bounds, Judgement, Moved};
+use super::bounds::{Bounds, Judgement, Own};
 use super::session::{earlier, first_missing, is_guarded, tell, walk, written_as, wrote};
 use super::{Call, Facts};
-use crate::bank::Outcome;
 use crate::check::{Finding, Property};
 
 /// After I pay in at one branch, no branch shows me a balance without it. (Of what others do I may see as much
@@ -17,7 +16,7 @@ pub(super) fn read_your_writes(facts: &Facts<'_>) -> Finding {
     let mut money = Money::of(facts);
     walk(facts, |place, call, known| {
         if !is_guarded(call) {
-            money.pass(facts, place, call);
+            money.own.pass(facts, place, call);
             return;
         }
         let Some(version) = call.version else {
@@ -25,7 +24,7 @@ pub(super) fn read_your_writes(facts: &Facts<'_>) -> Finding {
             money.judge(facts, &mut finding, place, call);
             return;
         };
-        money.pass(facts, place, call);
+        money.own.pass(facts, place, call);
         let itself = written_as(facts, place, call).filter(|(at, seq)| version[*at] < *seq);
         let missing = first_missing(version, known.written).map(|at| (at, known.written[at]));
         match itself.or(missing) {
@@ -50,55 +49,24 @@ pub(super) fn read_your_writes(facts: &Facts<'_>) -> Finding {
     finding
 }
 
-/// Own money in and out, by session: what bounds a balance that has no version.
+/// What bounds balances that have no version.
 struct Money {
     bounds: Bounds,
-    sessions: Vec<Own>,
+    own: Own,
     judgement: Judgement,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Own {
-    /// By acknowledged writes.
-    settled: i128,
-    /// By unanswered ones.
-    open: Moved,
-    /// By both.
-    begun: Moved,
 }
 
 impl Money {
     fn of(facts: &Facts<'_>) -> Self {
-        Self {
-            bounds: Bounds::of(facts),
-            sessions: vec![Own::default(); facts.case.history.sessions()],
-            judgement: Judgement::default(),
-        }
-    }
-
-    /// Takes a call's own write in.
-    fn pass(&mut self, facts: &Facts<'_>, place: usize, call: &Call<'_>) {
-        let own = &mut self.sessions[facts.case.history.session_of(place)];
-        let Some(write) = call.write() else { return };
-        let mut moved = Moved::default();
-        moved.add(write.kind, write.amount.minor_units().into());
-        match call.outcome {
-            Outcome::Rejected(_) => return,
-            Outcome::Ok => own.settled += moved.into - moved.out,
-            Outcome::Unknown => own.open.add(write.kind, write.amount.minor_units().into()),
-        }
-        own.begun.add(write.kind, write.amount.minor_units().into());
+        let (bounds, own) = (Bounds::of(facts), Own::of(facts));
+        Self { bounds, own, judgement: Judgement::default() }
     }
 
     fn judge(&mut self, facts: &Facts<'_>, finding: &mut Finding, place: usize, call: &Call<'_>) {
-        self.pass(facts, place, call);
+        self.own.pass(facts, place, call);
         let Some(shown) = call.balance else { return };
-        let own = self.sessions[facts.case.history.session_of(place)];
-        let others = self.bounds.begun(call.completed.unwrap_or(u64::MAX)).without(own.begun);
-        let settled = facts.opening() + own.settled;
-        let least = settled - own.open.out - others.out;
-        let most = settled + own.open.into + others.into;
-        self.judgement.judge(facts, finding, place, shown.minor_units().into(), (least, most));
+        let range = self.own.bounds(facts, &self.bounds, place, call);
+        self.judgement.judge(facts, finding, place, shown.minor_units().into(), range);
     }
 }
 

@@ -151,11 +151,8 @@ fn by_bounds(facts: &Facts<'_>, finding: &mut Finding) -> Judgement {
         else {
             continue;
         };
-        let before = bounds.acknowledged(call.invoked);
-        let begun = bounds.begun(call.completed.unwrap_or(u64::MAX));
-        let least = facts.opening() + before.into - begun.out;
-        let most = facts.opening() + begun.into - before.out;
-        judgement.judge(facts, finding, place, balance.minor_units().into(), (least, most));
+        let range = bounds.of_acknowledged(facts, &call);
+        judgement.judge(facts, finding, place, balance.minor_units().into(), range);
     }
     judgement
 }

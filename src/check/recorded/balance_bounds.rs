@@ -1,0 +1,98 @@
+//! A balance that does not say what it is made from is one that some order allows.
+
+use super::Facts;
+use super::bounds::{Bounds, Judgement, Own};
+use super::session::is_guarded;
+use crate::check::{Finding, Property, Server};
+use crate::replicate::Ack;
+
+/// A bare balance may be that of many orders of the writes, but not of any: it has no deposit in it that had not begun
+/// when it was shown, and, where all branches hold a write before its answer, every write that was acknowledged before
+/// the question. Of another program only the customer's own writes are demanded. That cannot acquit a server of
+/// everything, but whom it convicts is wrong; how wide the bounds are is said.
+///
+/// Algorithm: sums of what had begun and of what had been acknowledged, by time; n log n.
+pub(super) fn balance_bounds(facts: &Facts<'_>) -> Finding {
+    let mut finding = Finding::new(Property::BalanceBounds);
+    let mut judgement = Judgement::default();
+    let bounds = Bounds::of(facts);
+    let mut own = Own::of(facts);
+    let settings = facts.case.settings;
+    for (place, call) in facts.calls() {
+        own.pass(facts, place, &call);
+        let Some(balance) = call.balance.filter(|_| is_guarded(&call) && call.version.is_none())
+        else {
+            continue;
+        };
+        let range = match (settings.ack, settings.server) {
+            (Ack::All, Server::Foreign) => own.bounds(facts, &bounds, place, &call),
+            (Ack::All, _) => bounds.of_acknowledged(facts, &call),
+            (Ack::Majority | Ack::Local, _) => bounds.of_begun(facts, &call),
+        };
+        judgement.judge(facts, &mut finding, place, balance.minor_units().into(), range);
+    }
+    finding.note = match finding.violations_total {
+        0 => judgement.told(),
+        _ => "a balance was shown that no order of the writes allows".to_owned(),
+    };
+    facts.close(&mut finding);
+    finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{Scene, ok};
+    use crate::bank::{Money, Operation};
+    use crate::check::{Property, Server, Verdict};
+    use crate::replicate::Ack;
+
+    const BOUNDS: Property = Property::BalanceBounds;
+
+    /// Somebody pays in 10 before the query and 70 after it; a withdrawal of 5 overlaps with it.
+    fn shown(server: Server, ack: Ack, customer: u64, balance: i64) -> Verdict {
+        let mut scene = Scene { lost: vec![0, 1], ..Scene::new(100, 2) };
+        (scene.settings.server, scene.settings.ack) = (server, ack);
+        scene.calls = vec![
+            ok(1, Operation::deposit(10), 1, (0, 1)),
+            ok(3, Operation::withdraw(5), 1, (2, 9)),
+            ok(customer, Operation::Query, 2, (3, 4)),
+            ok(1, Operation::deposit(70), 1, (6, 7)),
+        ];
+        scene.calls[2].balance = Some(Money::new(balance));
+        scene.verdict(BOUNDS)
+    }
+
+    #[test]
+    fn where_all_hold_a_write_before_its_answer_it_is_in_every_balance_after() {
+        let shown = |balance| shown(Server::Broadcast, Ack::All, 2, balance);
+        assert_eq!([shown(110), shown(105)], [Verdict::Pass; 2]);
+        assert_eq!([shown(100), shown(104), shown(111), shown(180)], [Verdict::Fail; 4]);
+    }
+
+    #[test]
+    fn of_another_program_only_the_own_writes_are_demanded() {
+        let shown = |customer, balance| shown(Server::Foreign, Ack::All, customer, balance);
+        assert_eq!([shown(2, 110), shown(2, 95), shown(1, 105)], [Verdict::Pass; 3]);
+        assert_eq!([shown(2, 94), shown(2, 111), shown(1, 100)], [Verdict::Fail; 3]);
+    }
+
+    #[test]
+    fn where_an_answer_may_overtake_its_write_nothing_is_demanded_and_nothing_new_is_allowed() {
+        let shown = |balance| shown(Server::Broadcast, Ack::Local, 1, balance);
+        assert_eq!([shown(100), shown(95), shown(110)], [Verdict::Pass; 3]);
+        assert_eq!([shown(94), shown(111), shown(180)], [Verdict::Fail; 3]);
+    }
+
+    #[test]
+    fn the_note_says_how_wide_the_bounds_are_and_gaps_prove_nothing() {
+        let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
+        scene.settings.server = Server::Broadcast;
+        scene.calls.iter_mut().for_each(|call| call.version = None);
+        let finding = scene.judge(BOUNDS);
+        assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
+        assert_eq!(finding.note, "6 balances within bounds that are 0 to 50 wide");
+        assert_eq!(Scene::healthy().judge(BOUNDS).note, "every balance tells what it is made from");
+        scene.complete = false;
+        scene.is_unknown(BOUNDS, "the history is not whole");
+    }
+}
