@@ -13,9 +13,13 @@ import (
 	"io"
 	"math"
 	"os"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 )
+
+// A bound for a history, which should take milliseconds.
+const patience = time.Minute
 
 // A line of the file.
 type history struct {
@@ -97,7 +101,11 @@ func (h history) isLinearizable() (bool, error) {
 		Init: func() []interface{} { return []interface{}{h.Opening} },
 		Step: func(balance, does, _ interface{}) []interface{} { return does.(effect)(balance.(int64)) },
 	}
-	return porcupine.CheckOperations(account.ToModel(), operations), nil
+	verdict := porcupine.CheckOperationsTimeout(account.ToModel(), operations, patience)
+	if verdict == porcupine.Unknown {
+		return false, fmt.Errorf("porcupine found nothing out within %v", patience)
+	}
+	return verdict == porcupine.Ok, nil
 }
 
 func compare(file io.Reader) (disagree int, err error) {

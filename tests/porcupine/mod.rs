@@ -33,7 +33,7 @@ use tempfile::TempDir;
 use super::recorded::{Dice, NAME_BITS, RawCall, Recording, Shape, change, record, record_as};
 use super::{disturb, ours};
 
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 1_000;
 
 struct Compared {
     name: String,
@@ -178,7 +178,7 @@ fn verdicts_agree_with_porcupine() {
         histories.iter().filter(same).count()
     };
     let (good, bad) = (count(Verdict::Pass), count(Verdict::Fail));
-    assert!(good >= 300 && bad >= 150, "{good} good and {bad} bad histories are compared");
+    assert!(good >= 300 && bad >= 200, "{good} good and {bad} bad histories are compared");
     let folder = tempfile::tempdir().expect("a folder");
     let out = std::env::var_os("PASSBOOK_LINEARIZABLE_OUT").filter(|out| !out.is_empty());
     let file = out.map_or_else(|| folder.path().join("histories.jsonl"), PathBuf::from);
@@ -188,7 +188,7 @@ fn verdicts_agree_with_porcupine() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with(&format!("{} histories: ", histories.len())), "{said}");
     assert!(said.ends_with(", 0 unknown to us\n"), "{said}");
-    println!("{said}");
+    println!("{said}of these, {good} good and {bad} bad are of customers who keep to themselves");
 }
 
 #[test]
