@@ -23,9 +23,7 @@ pub fn overdraft(evidence: &Evidence<'_>) -> Finding {
     finding.note = if evidence.branches.iter().all(|state| state.lowest_balance.is_some()) {
         format!("lowest balance {lowest}")
     } else {
-        format!(
-            "lowest balance {lowest} in answers; branches do not tell what they held in between"
-        )
+        format!("lowest balance {lowest} in answers, and at the end in branches")
     };
     if let Some(missing) = evidence.missing_branches() {
         finding.cannot_tell(missing);
