@@ -38,7 +38,7 @@ pub(crate) struct Row {
     /// Deposits of each customer: enough for about a second.
     pub(crate) events: u64,
     pub(crate) pairs: usize,
-    needed: Needed,
+    pub(crate) needed: Needed,
 }
 
 const ROWS: [Row; 8] = [
@@ -88,7 +88,7 @@ impl Row {
 
 /// What a median ratio has to be.
 #[derive(Clone, Copy)]
-enum Needed {
+pub(crate) enum Needed {
     Nothing,
     AtLeast(f64),
     AtMost(f64),

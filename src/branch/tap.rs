@@ -224,7 +224,9 @@ mod tests {
             own(3),
             received(&[(0, 4)]),
         ];
-        records.iter().for_each(|record| tap.written(record));
+        for record in &records {
+            tap.written(record);
+        }
         let (entries, rest) = taken(&mut tap, log);
         let grown: Vec<Vec<(u16, u64)>> = entries
             .iter()
@@ -275,7 +277,7 @@ mod tests {
         tap.written(&own(1));
         assert_eq!(tap.of(first ^ 1).err(), Some(Failure::NotRecording(first ^ 1)));
         let second = tap.begin(&passbook()).expect("a log").log;
-        let refused = tap.of(first).err().expect("another has begun");
+        let refused = tap.of(first).expect_err("another has begun");
         let words = format!("recording {first:016x} of this branch's log is over: somebody else");
         assert!(refused.to_string().starts_with(&words), "{refused}");
         let (reply, mut answer) = oneshot::channel();

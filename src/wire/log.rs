@@ -59,15 +59,12 @@ pub enum LogError {
     Begin,
 }
 
-/// Encodes entries one by one. It keeps its room, so that an entry allocates nothing.
-#[derive(Clone, Debug)]
-pub struct LogEncoder(v1::LogEntries);
+/// What goes before each entry of [`v1::LogEntries`]: field 1, with a length.
+const ENTRY: u8 = 1 << 3 | 2;
 
-impl Default for LogEncoder {
-    fn default() -> Self {
-        Self(v1::LogEntries { entries: vec![v1::LogEntry::default()] })
-    }
-}
+/// Encodes entries one by one. It keeps its room, so that an entry allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub struct LogEncoder(v1::LogEntry);
 
 impl LogEncoder {
     /// Appends an entry to what [`to_log_entries`] reads. `grown` are the logs of which the branch has come to
@@ -81,28 +78,26 @@ impl LogEncoder {
         grown: impl Iterator<Item = (Member, Seq)>,
         to: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        for one in &mut self.0.entries {
-            one.seq = seq.0;
-            one.what = Some(match entry {
-                Entry::Deposit(amount) => What::Deposit(amount.minor_units()),
-                Entry::Withdraw(amount) => What::Withdraw(amount.minor_units()),
-                Entry::Grant { to, amount } => {
-                    What::Grant(v1::LogGrant { to: to.0.into(), amount: amount.minor_units() })
-                }
-            });
-            one.session = request.map(|request| request.session.0);
-            one.number = request.map_or(0, |request| request.number);
-            one.members.clear();
-            one.seqs.clear();
-        }
-        if let Some(one) = self.0.entries.first_mut() {
-            for (member, seq) in grown {
-                one.members.push(member.0.into());
-                one.seqs.push(seq.0);
+        let one = &mut self.0;
+        one.seq = seq.0;
+        one.what = Some(match entry {
+            Entry::Deposit(amount) => What::Deposit(amount.minor_units()),
+            Entry::Withdraw(amount) => What::Withdraw(amount.minor_units()),
+            Entry::Grant { to, amount } => {
+                What::Grant(v1::LogGrant { to: to.0.into(), amount: amount.minor_units() })
             }
+        });
+        one.session = request.map(|request| request.session.0);
+        one.number = request.map_or(0, |request| request.number);
+        one.members.clear();
+        one.seqs.clear();
+        for (member, seq) in grown {
+            one.members.push(member.0.into());
+            one.seqs.push(seq.0);
         }
-        // A list of one: what follows it in the same bytes is read as further ones.
-        self.0.encode(to)
+        let before = to.len();
+        to.push(ENTRY);
+        one.encode_length_delimited(to).inspect_err(|_| to.truncate(before))
     }
 }
 
