@@ -158,6 +158,7 @@ impl Recorded {
         let history = self.history();
         let case = Case {
             settings: self.header.settings,
+            edition: self.header.edition,
             opening: self.header.opening,
             rights: self.header.rights.as_deref(),
             history: &history,
