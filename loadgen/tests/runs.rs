@@ -120,7 +120,7 @@ fn concurrent_replay_answers_queries_at_the_end_in_the_third_documents_form() {
     let arguments = ["replay", "input.json", "-o", "out.txt", "--order", "concurrent"];
     let ran = run(&home, &[&arguments[..], &["--style", "lines"]].concat());
     assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
-    assert!(stdout(&ran).contains("pass    final balance"), "{}", stdout(&ran));
+    assert!(stdout(&ran).contains("PASS    final balance"), "{}", stdout(&ran));
     assert!(stdout(&ran).contains("all at once, queries last"), "{}", stdout(&ran));
     let expected = "{'id': 1, 'recv': [{'interface': 'query', 'result': 'success', 'money': 500}]}\n\
         {'id': 2, 'recv': [{'interface': 'deposit', 'result': 'success'}, \

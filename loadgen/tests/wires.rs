@@ -65,7 +65,7 @@ fn running_branches_are_judged_by_queries_alone() {
                 ["--customers", "1", "--events", "20", "--wire", wire, "--target", &target];
             let ran = run(&home, &arguments);
             assert_eq!(code(&ran), 0, "{wire}: {}{}", stdout(&ran), stderr(&ran));
-            let note = "branches do not tell what they held in between";
+            let note = "in answers, and at the end in branches";
             assert!(stdout(&ran).contains(note), "{}", stdout(&ran));
             assert!(!stdout(&ran).contains("frames: "), "nobody tells them: {}", stdout(&ran));
             let summary = json(&home.path().join("passbook-run/summary.json"));

@@ -10,7 +10,7 @@ use crate::bank::{Operation, Outcome, WriteKind};
 ///
 /// Unanswered writes may or may not have happened: every sum they allow is legal, and the verdict is
 /// then unknown at best.
-pub fn conservation(evidence: &Evidence<'_>) -> Finding {
+pub(super) fn conservation(evidence: &Evidence<'_>) -> Finding {
     let mut finding = Finding::new(Property::Conservation);
     let opening = i128::from(evidence.opening.minor_units());
     let (mut deposited, mut withdrawn, mut unanswered) = (0_i128, 0_i128, Vec::new());

@@ -3,7 +3,7 @@
 use super::{Evidence, Finding, Property};
 
 /// Compares every branch with the first.
-pub fn convergence(evidence: &Evidence<'_>) -> Finding {
+pub(super) fn convergence(evidence: &Evidence<'_>) -> Finding {
     let mut finding = Finding::new(Property::Convergence);
     let Some((first, others)) = evidence.branches.split_first() else {
         finding.cannot_tell("no branch could be asked what it holds");

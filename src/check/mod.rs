@@ -9,7 +9,6 @@ mod output_file;
 mod overdraft;
 mod possible;
 mod promises;
-mod read_your_writes;
 mod recorded;
 mod sequential;
 mod story;
@@ -18,13 +17,13 @@ use std::fmt;
 
 use crate::bank::{BranchId, CustomerId, Money, Operation, Outcome};
 
-pub use conservation::conservation;
-pub use convergence::convergence;
+use conservation::conservation;
+use convergence::convergence;
+use overdraft::overdraft;
+
 pub use final_balance::final_balance;
 pub use output_file::{OutputFile, WrittenAnswer};
-pub use overdraft::overdraft;
 pub use promises::{Customers, Edition, Guarantee, Server, Settings};
-pub use read_your_writes::read_your_writes;
 pub use recorded::{
     CHECKS, Call, Case, Check, Extent, Facts, FinalState, History, Judged, Ledgers, Log, Logged,
     Unfit, judge,

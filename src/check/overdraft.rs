@@ -5,7 +5,7 @@ use crate::bank::Money;
 
 /// Looks at every balance that an answer carried, and at the lowest one that each branch ever held. Of a
 /// branch that does not tell it, only what it held at the end is known, and the note says so.
-pub fn overdraft(evidence: &Evidence<'_>) -> Finding {
+pub(super) fn overdraft(evidence: &Evidence<'_>) -> Finding {
     let mut finding = Finding::new(Property::Overdraft);
     let held = evidence.branches.iter().map(|state| (state.branch, least_known(state)));
     let below = held.filter(|(_, least)| least.is_negative());
@@ -23,9 +23,7 @@ pub fn overdraft(evidence: &Evidence<'_>) -> Finding {
     finding.note = if evidence.branches.iter().all(|state| state.lowest_balance.is_some()) {
         format!("lowest balance {lowest}")
     } else {
-        format!(
-            "lowest balance {lowest} in answers; branches do not tell what they held in between"
-        )
+        format!("lowest balance {lowest} in answers, and at the end in branches")
     };
     if let Some(missing) = evidence.missing_branches() {
         finding.cannot_tell(missing);
@@ -75,7 +73,7 @@ mod tests {
         let silent = BranchState { lowest_balance: None, ..branch(1, 10) };
         let passed = overdraft(&evidence(10, &[ok(1, Operation::Query, Some(4))], &[silent]));
         assert_eq!(passed.verdict, Verdict::Pass);
-        assert!(passed.note.starts_with("lowest balance 4 in answers;"), "{}", passed.note);
+        assert!(passed.note.starts_with("lowest balance 4 in answers,"), "{}", passed.note);
 
         let overdrawn = BranchState { lowest_balance: None, ..branch(1, -1) };
         assert_eq!(overdraft(&evidence(10, &[], &[overdrawn])).verdict, Verdict::Fail);

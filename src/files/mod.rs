@@ -15,7 +15,7 @@ mod write;
 pub use answers::read_answers;
 pub use input::{Block, Event, Input, InputError, Warning};
 pub use notation::{Leniency, Node, Parsed, Position, SyntaxError, Value, parse as parse_notation};
-pub use output::{Element, Entry, Notation, Output, OutputError, ResultName, Shape, observe};
+pub use output::{Element, Entry, Notation, Output, ResultName, Shape};
 pub use pairing::{Paired, pair_with};
 pub use received::{Answer, Received, ReceivedError};
 pub use recorded::{

@@ -1,13 +1,9 @@
 //! Writes and reads `output.json`: what every customer received.
 
-use std::path::{Path, PathBuf};
-
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::{Event, Input, Received, ReceivedError, pair_with};
+use super::{Event, Input};
 use crate::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
-use crate::check::Observation;
 
 /// The whole file.
 pub type Output = Vec<Element>;
@@ -129,34 +125,11 @@ impl Entry {
     }
 }
 
-/// An output of our own cannot be judged.
-#[derive(Debug, Error)]
-pub enum OutputError {
-    /// It cannot be read.
-    #[error(transparent)]
-    Unreadable(#[from] ReceivedError),
-    /// It does not answer the input's events one by one.
-    #[error("{}: {message}", path.display())]
-    Mismatch {
-        /// The file.
-        path: PathBuf,
-        /// The first difference.
-        message: String,
-    },
-}
-
-/// Reads the output at `path`, in any style, and pairs each of its answers with the event of `input`
-/// that it belongs to. Nothing may be missing or too much.
-pub fn observe(input: &Input, path: &Path) -> Result<Vec<Observation>, OutputError> {
-    let paired = pair_with(input, &Received::read(path)?);
-    match paired.mismatches.into_iter().next() {
-        None => Ok(paired.observations),
-        Some(message) => Err(OutputError::Mismatch { path: path.to_owned(), message }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::{Paired, Received, pair_with};
     use super::*;
     use crate::bank::Rejection;
 
@@ -208,18 +181,17 @@ mod tests {
         );
     }
 
-    fn observed(output: &Output) -> Result<Vec<Observation>, String> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("output.json");
-        std::fs::write(&path, serde_json::to_string(output).expect("serializable"))
-            .expect("written");
-        observe(&input(INPUT), &path).map_err(|error| error.to_string())
+    fn paired(output: &Output) -> Paired {
+        let text = serde_json::to_string(output).expect("serializable");
+        let received = Received::parse(Path::new("output.json"), text.as_bytes());
+        pair_with(&input(INPUT), &received.expect("its own output"))
     }
 
     #[test]
     fn every_shape_reads_back_as_what_customers_saw() {
         for shape in [Shape::Grouped, Shape::GroupedWithBranch, Shape::PerEvent] {
-            let seen = observed(&lay_out(shape)).expect("its own output");
+            let Paired { observations: seen, mismatches, .. } = paired(&lay_out(shape));
+            assert!(mismatches.is_empty(), "{mismatches:?}");
             assert_eq!(seen.len(), 3);
             assert_eq!(seen[1].balance, Some(Money::new(10)));
             assert_eq!(seen[2].outcome, Outcome::Rejected(Rejection::InsufficientFunds));
@@ -227,10 +199,10 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_answers_something_else_is_refused() {
+    fn an_output_that_answers_something_else_is_told() {
         let mut other = lay_out(Shape::Grouped);
         other[0].recv[0].interface = "withdraw".to_owned();
-        let message = observed(&other).expect_err("mislabelled");
+        let message = &paired(&other).mismatches[0];
         assert!(message.contains("expected the answer to a deposit"), "{message}");
     }
 }

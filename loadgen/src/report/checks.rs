@@ -161,26 +161,23 @@ impl CheckRecord {
 
 #[cfg(test)]
 mod tests {
-    use passbook::bank::{BranchId, Money};
-    use passbook::check::{BranchState, Evidence, overdraft};
+    use passbook::check::{Finding, Property};
 
     use super::*;
 
     fn judged(promised: bool) -> Judged {
-        let branch = BranchState {
-            branch: BranchId(1),
-            balance: Money::new(-3),
-            lowest_balance: Some(Money::new(-3)),
-            settled: true,
-        };
-        let mut finding = overdraft(&Evidence {
-            opening: Money::ZERO,
-            observations: &[],
-            branches: &[branch],
-            branches_total: 1,
-        });
         let named = Named { customer: CustomerId(7), event: 9, trace: Some(0xabc), place: None };
-        finding.violations[0].operations.push(named);
+        let violation = Violation {
+            operations: vec![named],
+            story: "held at their lowest: branch 1 at -3".to_owned(),
+        };
+        let finding = Finding {
+            property: Property::Overdraft,
+            verdict: Verdict::Fail,
+            violations: vec![violation],
+            violations_total: 1,
+            note: "lowest balance -3".to_owned(),
+        };
         Judged { finding, promised }
     }
 

@@ -26,12 +26,13 @@ pub(super) fn balance_bounds(facts: &Facts<'_>) -> Finding {
         };
         let range = match (settings.ack, settings.server) {
             (Ack::All, Server::Foreign) => own.bounds(facts, &bounds, place, &call),
-            (Ack::All, _) => bounds.of_acknowledged(facts, &call),
+            (Ack::All, _) => own.bounds_of_all(facts, &bounds, place, &call),
             (Ack::Majority | Ack::Local, _) => bounds.of_begun(facts, &call),
         };
         judgement.judge(facts, &mut finding, place, balance.minor_units().into(), range);
     }
     finding.note = match finding.violations_total {
+        0 if judgement.told().is_empty() => "every balance tells what it is made from".to_owned(),
         0 => judgement.told(),
         _ => "a balance was shown that no order of the writes allows".to_owned(),
     };
@@ -90,7 +91,10 @@ mod tests {
         scene.calls.iter_mut().for_each(|call| call.version = None);
         let finding = scene.judge(BOUNDS);
         assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
-        assert_eq!(finding.note, "6 balances within bounds that are 0 to 50 wide");
+        assert_eq!(finding.note, "6 balances, exact");
+        scene.calls[2].invoked = 0;
+        scene.calls[2].completed = Some(7_000_000);
+        assert_eq!(scene.judge(BOUNDS).note, "6 balances within bounds that are 0 to 70 wide");
         assert_eq!(Scene::healthy().judge(BOUNDS).note, "every balance tells what it is made from");
         scene.complete = false;
         scene.is_unknown(BOUNDS, "the history is not whole");

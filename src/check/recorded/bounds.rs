@@ -59,6 +59,11 @@ impl Bounds {
         until(&self.begun, |at| at <= instant)
     }
 
+    /// By writes that were acknowledged before `instant`.
+    fn acknowledged(&self, instant: u64) -> Moved {
+        until(&self.acknowledged, |at| at < instant)
+    }
+
     /// What an answer may show if nothing is demanded: anything of what had begun by then.
     pub(super) fn of_begun(&self, facts: &Facts<'_>, call: &Call<'_>) -> (i128, i128) {
         let begun = self.begun(call.completed.unwrap_or(u64::MAX));
@@ -67,7 +72,7 @@ impl Bounds {
 
     /// What an answer may show if all is demanded that was acknowledged before its question.
     pub(super) fn of_acknowledged(&self, facts: &Facts<'_>, call: &Call<'_>) -> (i128, i128) {
-        let before = until(&self.acknowledged, |at| at < call.invoked);
+        let before = self.acknowledged(call.invoked);
         let (least, most) = self.of_begun(facts, call);
         (least + before.into, most - before.out)
     }
@@ -81,6 +86,10 @@ pub(super) struct Own(Vec<Written>);
 struct Written {
     /// By acknowledged writes.
     settled: i128,
+    /// By those before the last one that was taken in.
+    acknowledged: Moved,
+    /// By the last one that was taken in, if it is acknowledged.
+    last: Moved,
     /// By unanswered ones.
     open: Moved,
     /// By both.
@@ -95,12 +104,18 @@ impl Own {
     /// Takes a call's own write in.
     pub(super) fn pass(&mut self, facts: &Facts<'_>, place: usize, call: &Call<'_>) {
         let own = &mut self.0[facts.case.history.session_of(place)];
+        let last = std::mem::take(&mut own.last);
+        own.acknowledged.into += last.into;
+        own.acknowledged.out += last.out;
         let Some(write) = call.write() else { return };
         let mut moved = Moved::default();
         moved.add(write.kind, write.amount.minor_units().into());
         match call.outcome {
             Outcome::Rejected(_) => return,
-            Outcome::Ok => own.settled += moved.into - moved.out,
+            Outcome::Ok => {
+                own.settled += moved.into - moved.out;
+                own.last = moved;
+            }
             Outcome::Unknown => own.open.add(write.kind, write.amount.minor_units().into()),
         }
         own.begun.add(write.kind, write.amount.minor_units().into());
@@ -118,6 +133,20 @@ impl Own {
         let others = bounds.begun(call.completed.unwrap_or(u64::MAX)).without(own.begun);
         let settled = facts.opening() + own.settled;
         (settled - own.open.out - others.out, settled + own.open.into + others.into)
+    }
+
+    /// The same if what others were told before the question is demanded as well.
+    pub(super) fn bounds_of_all(
+        &self,
+        facts: &Facts<'_>,
+        bounds: &Bounds,
+        place: usize,
+        call: &Call<'_>,
+    ) -> (i128, i128) {
+        let own = self.0[facts.case.history.session_of(place)];
+        let before = bounds.acknowledged(call.invoked).without(own.acknowledged);
+        let (least, most) = self.bounds(facts, bounds, place, call);
+        (least + before.into.max(0), most - before.out.max(0))
     }
 }
 
@@ -170,23 +199,11 @@ impl Judgement {
         }
     }
 
-    /// For a note that goes on.
-    pub(super) fn note(&self) -> String {
-        match self.narrowest {
-            None => String::new(),
-            Some(_) if self.widest == 0 => format!("; {} without a version are exact", self.shown),
-            Some(narrowest) => format!(
-                "; {} without a version are within their bounds, which are {narrowest} wide or more",
-                self.shown
-            ),
-        }
-    }
-
     /// All that can be said of balances within their bounds.
     pub(super) fn told(&self) -> String {
         let (shown, widest) = (self.shown, self.widest);
         match self.narrowest {
-            None => "every balance tells what it is made from".to_owned(),
+            None => String::new(),
             Some(_) if widest == 0 => format!("{shown} balances, exact"),
             Some(narrowest) => {
                 format!("{shown} balances within bounds that are {narrowest} to {widest} wide")
@@ -197,8 +214,7 @@ impl Judgement {
     /// Bounds that are wider than one value prove nothing.
     pub(super) fn close(&self, finding: &mut Finding) {
         if self.widest > 0 {
-            let note = finding.note.clone();
-            finding.cannot_tell(format!("{note}; a balance alone does not say more"));
+            finding.cannot_tell(finding.note.clone());
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn causal(facts: &Facts<'_>) -> Finding {
         let why = facts.missing_entries();
         let why = why.unwrap_or_else(|| "logs and answers do not say it".to_owned());
         let count = untold + bare;
-        finding.cannot_tell(format!("what {count} answers depend on is not known: {why}"));
+        finding.cannot_tell(format!("what {count} answers rest on is not known: {why}"));
     }
     facts.close(&mut finding);
     finding

@@ -44,7 +44,7 @@ pub(super) fn durability(facts: &Facts<'_>) -> Finding {
     };
     if untold > 0 {
         let why = facts.missing_entries().unwrap_or_default();
-        finding.cannot_tell(format!("of {untold} acknowledged writes nothing is known: {why}"));
+        finding.cannot_tell(format!("{untold} acknowledged writes cannot be found: {why}"));
     }
     facts.close(&mut finding);
     finding
@@ -113,6 +113,6 @@ mod tests {
         scene.finals = Some(finals);
         scene.fails(DURABILITY, (2, 2), "branch 2 is lost, and too few others have it");
         scene.settings.ack = Ack::Local;
-        scene.is_unknown(DURABILITY, "of 1 acknowledged writes nothing is known");
+        scene.is_unknown(DURABILITY, "1 acknowledged writes cannot be found");
     }
 }

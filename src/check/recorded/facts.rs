@@ -226,7 +226,7 @@ impl<'a> Facts<'a> {
     /// What is missing of the logs, if anything.
     pub(super) fn missing_entries(&self) -> Option<String> {
         if self.case.ledgers.is_missing() {
-            return Some("there is no ledger of any branch".to_owned());
+            return Some("there is no ledger".to_owned());
         }
         let lacks = |member: &usize| !self.is_whole(*member);
         let (member, log) = (0..self.width).find(lacks).map(|m| (m, self.extent(m)))?;

@@ -38,7 +38,8 @@ pub(super) fn read_your_writes(facts: &Facts<'_>) -> Finding {
         }
     });
     finding.note = match finding.violations_total {
-        0 => format!("{covered} answers show their customers' writes{}", money.judgement.note()),
+        0 if covered == 0 && !money.judgement.told().is_empty() => money.judgement.told(),
+        0 => format!("{covered} answers show their customers' writes"),
         _ => "a customer was shown an account without their own writes".to_owned(),
     };
     if untold > 0 {
@@ -65,8 +66,15 @@ impl Money {
     fn judge(&mut self, facts: &Facts<'_>, finding: &mut Finding, place: usize, call: &Call<'_>) {
         self.own.pass(facts, place, call);
         let Some(shown) = call.balance else { return };
-        let range = self.own.bounds(facts, &self.bounds, place, call);
-        self.judgement.judge(facts, finding, place, shown.minor_units().into(), range);
+        let shown = shown.minor_units().into();
+        // Who is shown exactly what all were told is shown their own as well.
+        let all = self.own.bounds_of_all(facts, &self.bounds, place, call);
+        let range = if all == (shown, shown) {
+            all
+        } else {
+            self.own.bounds(facts, &self.bounds, place, call)
+        };
+        self.judgement.judge(facts, finding, place, shown, range);
     }
 }
 

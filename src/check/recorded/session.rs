@@ -161,7 +161,7 @@ pub(super) fn writes_upon(
     if vague > 0 {
         let why = facts.missing_entries();
         let why = why.unwrap_or_else(|| "logs and answers do not say it".to_owned());
-        finding.cannot_tell(format!("what {vague} writes were made upon is not known: {why}"));
+        finding.cannot_tell(format!("what {vague} writes rest on is not known: {why}"));
     }
     facts.close(&mut finding);
     finding

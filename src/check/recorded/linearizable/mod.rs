@@ -48,18 +48,22 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
             return finding;
         }
     };
+    let mut refusals = 0;
     let reads: usize = levels.iter().map(|level| level.reads.len()).sum();
     if let Some(missing) = facts.missing_entries().filter(|_| reads > 0) {
         finding.cannot_tell(missing);
-    } else if reads > 0 || bare.note().is_empty() {
+    } else if reads > 0 || bare.told().is_empty() {
         let problem = Problem::of(facts, levels);
+        refusals = problem.refusals.len();
         decide(facts, &problem, &mut finding);
     }
     if finding.violations_total > 0 {
-        "no order of the operations explains the answers".clone_into(&mut finding.note);
+        "no order explains the answers".clone_into(&mut finding.note);
     } else if finding.note.is_empty() {
-        finding.note =
-            format!("{reads} reads are in one order with everything else{}", bare.note());
+        finding.note = match (reads, bare.told()) {
+            (0, told) if !told.is_empty() => told,
+            _ => format!("{reads} reads and {refusals} refusals are in one order with all writes"),
+        };
     }
     bare.close(&mut finding);
     facts.close(&mut finding);
@@ -247,7 +251,7 @@ mod tests {
         scene.calls[3].completed = Some(9_500_000);
         scene.calls[4].session = crate::bank::SessionId(700);
         scene.calls[4].customer = crate::bank::CustomerId(7);
-        scene.is_unknown(LINEARIZABLE, "a balance alone does not say more");
+        scene.is_unknown(LINEARIZABLE, "balances within bounds");
     }
 
     #[test]
