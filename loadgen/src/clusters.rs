@@ -9,6 +9,7 @@ use passbook::cluster::{
     Cluster, ClusterError, ClusterSpec, MakeReplica, ProcessCluster, ProcessError, ProcessSpec,
     branch_binary,
 };
+use passbook::replicate::Scheme;
 use passbook::wire::v1::StateReply;
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -24,7 +25,7 @@ use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 pub(crate) const CONTROL_LIMIT: Duration = Duration::from_secs(10);
 /// How long propagations may take to end after the last answer.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
-/// At about 80 KiB a connection these take 8 GiB.
+/// Where each two of them have connections, at about 80 KiB each, these take 8 GiB.
 const BRANCHES_MAX: usize = 300;
 /// Between two looks at branches that have not settled.
 const POLL: Duration = Duration::from_millis(2);
@@ -116,7 +117,7 @@ impl Branches {
         let (mut embedded, mut processes) = (None, None);
         let targets: Vec<String> = match &scenario.cluster {
             ClusterChoice::Embedded(scheme) => {
-                enough_sockets(ids.len())?;
+                enough_sockets(ids.len(), *scheme)?;
                 let mut spec = ClusterSpec::new(ids.clone(), started_with, *scheme);
                 spec.threads = branch_threads(ids.len());
                 if let Some(replica) = replica {
@@ -280,9 +281,15 @@ impl Branches {
     }
 }
 
-/// Every branch has a connection to every other, with both ends in this process.
-fn enough_sockets(branches: usize) -> Result<(), ClustersError> {
-    let needed = u64::try_from(2 * branches * branches + 256).unwrap_or(u64::MAX);
+/// Whether this process may have the sockets that so many branches need in it. A branch has a port and the
+/// connections of customers and of this run, with both ends here; where each propagation is a call, it has one to
+/// every other besides.
+fn enough_sockets(branches: usize, scheme: Scheme) -> Result<(), ClustersError> {
+    let each = match scheme {
+        Scheme::Passbook => 5,
+        Scheme::Broadcast { .. } => 5 + 2 * branches,
+    };
+    let needed = u64::try_from(each * branches + 256).unwrap_or(u64::MAX);
     let allowed = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(soft, _)| soft);
     if branches > BRANCHES_MAX {
         Err(ClustersError::Unfit(format!(

@@ -19,6 +19,7 @@ use super::server::ServeError;
 use super::services::Services;
 use super::stream::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, addressee, endpoint};
 use crate::bank::BranchId;
+use crate::wire::Failure;
 use crate::wire::v1::peer_server::{Peer, PeerServer};
 use crate::wire::v1::{Frame, PropagateReply, PropagateRequest};
 
@@ -67,8 +68,11 @@ impl Peer for Exchange {
         match to.and_then(|to| self.branches.get(&to)) {
             Some(branch) if branch.is_served() => branch.link(request).await,
             // It is tried again later, and later still, as where nobody listens.
-            Some(_) => Err(Status::unavailable("the branch has ended")),
-            None => Err(Status::invalid_argument("a stream has to name a branch that is here")),
+            Some(_) => Err(Failure::ShuttingDown.into()),
+            None => {
+                let text = "a stream has to name a branch behind this exchange".to_owned();
+                Err(Failure::BadRequest(text).into())
+            }
         }
     }
 
