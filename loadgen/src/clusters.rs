@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{OptionFuture, try_join_all};
 use passbook::bank::{BranchId, Money};
 use passbook::branch::BranchHandle;
 use passbook::check::BranchState;
@@ -144,18 +145,14 @@ impl Branches {
             }
             ClusterChoice::Running { targets } => targets.clone(),
         };
-        let limit = CONTROL_LIMIT;
-        let mut channels = Vec::new();
-        let mut states = Vec::new();
-        for address in targets {
-            let channel = connect(&address, limit).await?;
-            let no_answer = |status: tonic::Status| ClustersError::NoAnswer {
-                address: address.clone(),
-                message: status.message().to_owned(),
-            };
-            ready(channel.clone(), limit).await.map_err(no_answer)?;
-            states.push(inspect(channel.clone(), limit).await.map_err(no_answer)?);
+        let (mut channels, mut states) = (Vec::new(), Vec::new());
+        let mut targets = targets.into_iter();
+        // When the first is ready the others are, or nearly: to ask all before would only hold them up.
+        let first = OptionFuture::from(targets.next().map(meet)).await.transpose()?;
+        let others = try_join_all(targets.map(meet)).await?;
+        for (address, channel, state) in first.into_iter().chain(others) {
             channels.push((address, channel));
+            states.push(state);
         }
         let named = matches!(scenario.workload, Workload::Replay(_));
         let found = examine(&states, &channels, opening, named.then_some(ids.as_slice()))?;
@@ -279,6 +276,19 @@ impl Branches {
         lost.sort_by_key(|lost| lost.branch);
         Ok(lost)
     }
+}
+
+/// Connects to the branch at `address`, and waits until it is ready and has told its state.
+async fn meet(address: String) -> Result<(String, Channel, StateReply), ClustersError> {
+    let limit = CONTROL_LIMIT;
+    let channel = connect(&address, limit).await?;
+    let no_answer = |status: tonic::Status| ClustersError::NoAnswer {
+        address: address.clone(),
+        message: status.message().to_owned(),
+    };
+    ready(channel.clone(), limit).await.map_err(no_answer)?;
+    let state = inspect(channel.clone(), limit).await.map_err(no_answer)?;
+    Ok((address, channel, state))
 }
 
 /// Whether this process may have the sockets that so many branches need in it. A branch has a port and the
