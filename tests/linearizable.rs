@@ -1,13 +1,15 @@
 //! The verdicts on linearizability agree with an exact search that shares nothing with the judge, on many small
-//! histories, good and bad. It follows the definition: the sets of steps that may have been done, smallest first.
+//! histories, good and bad; and with porcupine (`porcupine/mod.rs`). The search follows the definition: the sets of
+//! steps that may have been done, smallest first.
 
 use std::collections::BTreeSet;
 
+mod porcupine;
 #[path = "../benches/support/recorded.rs"]
 mod recorded;
 
-use passbook::bank::{Operation, Outcome, RequestId};
-use passbook::check::{Property, Verdict};
+use passbook::bank::{Money, Operation, Outcome, RequestId};
+use passbook::check::{Finding, Property, Verdict};
 use passbook::replicate::Read;
 use recorded::{Dice, RawCall, RawEntry, Recording, Shape, change, kept, record};
 
@@ -124,7 +126,7 @@ fn disturb(run: &mut Recording, dice: &mut Dice) {
     let place = dice.roll(run.calls.len());
     let lengths: Vec<u64> = run.logs.iter().map(|log| kept(log.len())).collect();
     let raw = &mut run.calls[place];
-    let member = dice.roll(BRANCHES);
+    let member = dice.roll(lengths.len());
     match dice.roll(3) {
         0 => {
             if let Some(version) = raw.version.as_mut() {
@@ -143,11 +145,19 @@ fn disturb(run: &mut Recording, dice: &mut Dice) {
             if let (Operation::Write(write), Outcome::Rejected(_)) =
                 (raw.call.operation, raw.call.outcome)
             {
-                let less = write.amount.minor_units() / 2;
+                let half = write.amount.minor_units() / 2;
+                let there = raw.call.balance.map(Money::minor_units);
+                let less = if dice.percent(50) { half } else { there.unwrap_or(half).max(1) };
                 raw.call.operation = Operation::withdraw(less);
             }
         }
     }
+}
+
+/// What our judge says.
+fn ours(run: &Recording) -> Finding {
+    let mut judged = run.judge().into_iter().map(|judged| judged.finding);
+    judged.find(|finding| finding.property == Property::Linearizable).expect("it is judged")
 }
 
 fn distinct(run: &Recording) -> bool {
@@ -184,9 +194,7 @@ fn verdicts_agree_with_an_exact_search() {
         if !distinct(&run) {
             continue;
         }
-        let judged = run.judge();
-        let ours = judged.iter().find(|judged| judged.finding.property == Property::Linearizable);
-        let ours = &ours.expect("it is judged").finding;
+        let ours = ours(&run);
         let steps = translated(&run);
         let has_order = is_linearizable(run.opening, &steps);
         let expected = if has_order { Verdict::Pass } else { Verdict::Fail };

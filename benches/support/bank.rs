@@ -1,4 +1,4 @@
-//! The bank of the model.
+//! The branches of the model: rows, rights and what each knows.
 
 use passbook::bank::{Entry, Member, Money, RequestId};
 

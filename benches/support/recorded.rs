@@ -162,6 +162,7 @@ enum Doing {
     Nothing,
     Asked(RawCall),
     Done(RawCall),
+    Gone,
 }
 
 struct Customer {
@@ -172,8 +173,18 @@ struct Customer {
     doing: Doing,
 }
 
-/// Runs the model. The same seed is the same run.
+/// The low bits of an amount by which customers who keep to themselves name their writes. Money counts above them.
+pub(crate) const NAME_BITS: u32 = 32;
+
+/// Runs the model, with customers who roam. The same seed is the same run.
 pub(crate) fn record(shape: Shape, seed: u64) -> Recording {
+    record_as(shape, false, seed)
+}
+
+/// The same. Customers may keep to themselves: each has the branch of its number, asks nothing more after what was not
+/// answered, and gives every amount a bit of its own below [`NAME_BITS`]. There are as many branches as sessions, and
+/// fewer requests than such bits.
+pub(crate) fn record_as(shape: Shape, apart: bool, seed: u64) -> Recording {
     let mut dice = Dice(seed);
     let mut bank = Bank::new(shape.opening, shape.branches);
     let mut calls = Vec::with_capacity(shape.operations);
@@ -185,8 +196,9 @@ pub(crate) fn record(shape: Shape, seed: u64) -> Recording {
         doing: Doing::Nothing,
     };
     let mut customers: Vec<Customer> = (0..shape.sessions).map(new).collect();
-    let mut now = 0;
-    while calls.len() < shape.operations {
+    let (mut now, mut asked) = (0, 0);
+    let here = |customer: &Customer| !matches!(customer.doing, Doing::Gone);
+    while calls.len() < shape.operations && customers.iter().any(here) {
         now += 1 + kept(dice.roll(2_000));
         if dice.percent(40) {
             let heard = bank.known[dice.roll(shape.branches)].clone();
@@ -194,12 +206,16 @@ pub(crate) fn record(shape: Shape, seed: u64) -> Recording {
         }
         let customer = &mut customers[dice.roll(shape.sessions)];
         customer.doing = match std::mem::replace(&mut customer.doing, Doing::Nothing) {
-            Doing::Nothing => Doing::Asked(ask(&shape, &mut dice, customer, now)),
+            Doing::Gone => Doing::Gone,
+            Doing::Nothing => {
+                asked += 1;
+                Doing::Asked(ask(&shape, &mut dice, customer, now, apart.then_some(asked)))
+            }
             Doing::Asked(raw) => match carry_out(&shape, &mut dice, &mut bank, customer, raw) {
                 (raw, true) => Doing::Done(raw),
                 (raw, false) => {
                     calls.push(raw);
-                    Doing::Nothing
+                    if apart { Doing::Gone } else { Doing::Nothing }
                 }
             },
             Doing::Done(raw) => {
@@ -229,17 +245,27 @@ pub(crate) fn record(shape: Shape, seed: u64) -> Recording {
     Recording { settings, opening: shape.opening, calls, logs: bank.logs, balance }
 }
 
-fn ask(shape: &Shape, dice: &mut Dice, customer: &mut Customer, now: u64) -> RawCall {
+fn ask(
+    shape: &Shape,
+    dice: &mut Dice,
+    customer: &mut Customer,
+    now: u64,
+    apart: Option<u32>,
+) -> RawCall {
     customer.number += 1 + kept(dice.roll(2));
     customer.event += 1;
     let amount = 1 + i64::try_from(dice.roll(100)).expect("small");
+    let amount = apart.map_or(amount, |asked| (amount << NAME_BITS) + (1 << asked));
     let (deposits, withdrawals) = shape.mix;
     let operation = match dice.roll(100) {
         kind if kind < deposits => Operation::deposit(amount),
         kind if kind < deposits + withdrawals => Operation::withdraw(amount),
         _ => Operation::Query,
     };
-    let member = dice.roll(shape.branches);
+    let member = match apart {
+        None => dice.roll(shape.branches),
+        Some(_) => usize::try_from(customer.id - 1).expect("few"),
+    };
     let call = Call {
         session: SessionId(customer.id * 7_919),
         customer: CustomerId(customer.id),
