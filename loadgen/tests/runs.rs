@@ -165,6 +165,23 @@ fn concurrency_near_zero_fails_broadcast_at_the_gate_and_one_customer_does_not()
     let overdraft = checks.find(|check| check["property"] == "overdraft").expect("there");
     assert_eq!(overdraft["verdict"], "fail");
     assert!(overdraft["violations"].as_u64() > Some(0));
+    let history = std::fs::read_to_string(home.path().join("passbook-run/history.jsonl"));
+    let history = history.expect("recorded");
+    let told = overdraft["first_violations"].as_array().expect("violations");
+    let told = told.iter().find_map(|told| told["operations"].as_array().filter(|o| !o.is_empty()));
+    for operation in told.expect("a counterexample with operations") {
+        let (customer, event) = (&operation["customer"], &operation["event"]);
+        let customer = format!("\"customer\":{customer},");
+        let event = format!("\"event\":{event},");
+        let found = history.lines().any(|line| line.contains(&customer) && line.contains(&event));
+        assert!(found, "{operation} is not in the history");
+    }
+    // The same verdict, table and story from the files alone.
+    let again = run(&home, &["check", "passbook-run"]);
+    assert_eq!(code(&again), 3);
+    let said = stdout(&again);
+    let found = said.split_once("\n  ").expect("a table").1.trim_end();
+    assert!(stdout(&ran).contains(found), "{said}");
 
     let ran = run(&home, &[&near_zero[..], &["1"]].concat());
     assert_eq!(code(&ran), 0, "{}", stdout(&ran));
