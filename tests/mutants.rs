@@ -25,9 +25,9 @@ fn caught_by(mutant: Mutant) -> (&'static [Property], Option<Mix>) {
         Mutant::PushWithoutClosure | Mutant::PushRowByRow | Mutant::ProofOfOwnRows => {
             (&[P::Closed], None)
         }
-        Mutant::OneCollect | Mutant::CollectWithoutOwnRow | Mutant::AskerJoinsCollect => {
-            (&[P::Snapshot, P::Refusal], None)
-        }
+        Mutant::OneCollect | Mutant::AskerJoinsCollect => (&[P::Snapshot, P::Refusal], None),
+        // What it shows as its proof lacks the own row as well.
+        Mutant::CollectWithoutOwnRow => (&[P::Snapshot, P::Refusal, P::Closed], None),
         // A reply of the first round has to be late or doubled.
         Mutant::CollectNotTiedToRound => (&[P::Snapshot, P::Refusal], Some(Mix::Lossy)),
         Mutant::DeclinedByAllIsProof => (&[P::Refusal], None),
