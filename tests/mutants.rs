@@ -26,7 +26,7 @@ fn caught_by(mutant: Mutant) -> (&'static [Property], Option<Mix>) {
             (&[P::Closed], None)
         }
         Mutant::OneCollect | Mutant::AskerJoinsCollect => (&[P::Snapshot, P::Refusal], None),
-        // What it shows as its proof lacks the own row as well.
+        // What others know of the own row is missing in what a refusal shows.
         Mutant::CollectWithoutOwnRow => (&[P::Snapshot, P::Refusal, P::Closed], None),
         // A reply of the first round has to be late or doubled.
         Mutant::CollectNotTiedToRound => (&[P::Snapshot, P::Refusal], Some(Mix::Lossy)),

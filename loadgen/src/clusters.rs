@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{OptionFuture, try_join_all};
 use passbook::bank::{BranchId, Money};
 use passbook::branch::BranchHandle;
 use passbook::check::FinalState;
@@ -9,6 +10,7 @@ use passbook::cluster::{
     Cluster, ClusterError, ClusterSpec, MakeReplica, ProcessCluster, ProcessError, ProcessSpec,
     branch_binary,
 };
+use passbook::replicate::Scheme;
 use passbook::wire::v1::StateReply;
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -24,7 +26,7 @@ use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 pub(crate) const CONTROL_LIMIT: Duration = Duration::from_secs(10);
 /// How long propagations may take to end after the last answer.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
-/// At about 80 KiB a connection these take 8 GiB.
+/// Where each two of them have connections, at about 80 KiB each, these take 8 GiB.
 const BRANCHES_MAX: usize = 300;
 /// Between two looks at branches that have not settled.
 const POLL: Duration = Duration::from_millis(2);
@@ -116,7 +118,7 @@ impl Branches {
         let (mut embedded, mut processes) = (None, None);
         let targets: Vec<String> = match &scenario.cluster {
             ClusterChoice::Embedded(scheme) => {
-                enough_sockets(ids.len())?;
+                enough_sockets(ids.len(), *scheme)?;
                 let mut spec = ClusterSpec::new(ids.clone(), started_with, *scheme);
                 spec.threads = branch_threads(ids.len());
                 if let Some(replica) = replica {
@@ -143,18 +145,14 @@ impl Branches {
             }
             ClusterChoice::Running { targets } => targets.clone(),
         };
-        let limit = CONTROL_LIMIT;
-        let mut channels = Vec::new();
-        let mut states = Vec::new();
-        for address in targets {
-            let channel = connect(&address, limit).await?;
-            let no_answer = |status: tonic::Status| ClustersError::NoAnswer {
-                address: address.clone(),
-                message: status.message().to_owned(),
-            };
-            ready(channel.clone(), limit).await.map_err(no_answer)?;
-            states.push(inspect(channel.clone(), limit).await.map_err(no_answer)?);
+        let (mut channels, mut states) = (Vec::new(), Vec::new());
+        let mut targets = targets.into_iter();
+        // When the first is ready the others are, or nearly: to ask all before would only hold them up.
+        let first = OptionFuture::from(targets.next().map(meet)).await.transpose()?;
+        let others = try_join_all(targets.map(meet)).await?;
+        for (address, channel, state) in first.into_iter().chain(others) {
             channels.push((address, channel));
+            states.push(state);
         }
         let named = matches!(scenario.workload, Workload::Replay(_));
         let found = examine(&states, &channels, opening, named.then_some(ids.as_slice()))?;
@@ -286,9 +284,28 @@ impl Branches {
     }
 }
 
-/// Every branch has a connection to every other, with both ends in this process.
-fn enough_sockets(branches: usize) -> Result<(), ClustersError> {
-    let needed = u64::try_from(2 * branches * branches + 256).unwrap_or(u64::MAX);
+/// Connects to the branch at `address`, and waits until it is ready and has told its state.
+async fn meet(address: String) -> Result<(String, Channel, StateReply), ClustersError> {
+    let limit = CONTROL_LIMIT;
+    let channel = connect(&address, limit).await?;
+    let no_answer = |status: tonic::Status| ClustersError::NoAnswer {
+        address: address.clone(),
+        message: status.message().to_owned(),
+    };
+    ready(channel.clone(), limit).await.map_err(no_answer)?;
+    let state = inspect(channel.clone(), limit).await.map_err(no_answer)?;
+    Ok((address, channel, state))
+}
+
+/// Whether this process may have the sockets that so many branches need in it. A branch has a port and the
+/// connections of customers and of this run, with both ends here; where each propagation is a call, it has one to
+/// every other besides.
+fn enough_sockets(branches: usize, scheme: Scheme) -> Result<(), ClustersError> {
+    let each = match scheme {
+        Scheme::Passbook => 5,
+        Scheme::Broadcast { .. } => 5 + 2 * branches,
+    };
+    let needed = u64::try_from(each * branches + 256).unwrap_or(u64::MAX);
     let allowed = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(soft, _)| soft);
     if branches > BRANCHES_MAX {
         Err(ClustersError::Unfit(format!(

@@ -38,6 +38,10 @@ impl Branches {
         let addresses = Addresses::reserve(count);
         let mut branches = Self { addresses, processes: Vec::new(), calls: runtime() };
         branches.processes = (1..=count).map(|id| Some(branches.serve(id))).collect();
+        for process in branches.processes.iter_mut().flatten() {
+            // Before it listens, who is to load it would find nobody there.
+            process.started(1);
+        }
         branches
     }
 

@@ -11,6 +11,7 @@
 
 mod clock;
 mod errands;
+mod exchange;
 mod fanouts;
 mod handle;
 mod link;
@@ -26,6 +27,7 @@ mod streams;
 mod tap;
 mod wakes;
 
+pub use exchange::{Exchange, Lines};
 pub use handle::BranchHandle;
 pub use notices::Notice;
 pub use owner::{Branch, BranchInfo, Peer};

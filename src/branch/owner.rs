@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::exchange::Lines;
 use super::fanouts::Fanouts;
 use super::handle::{BranchHandle, Command, Inspected, Told};
 use super::link::{Delivered, Delivery, Propagation};
@@ -57,6 +58,7 @@ pub struct Branch {
     pub(super) info: BranchInfo,
     pub(super) owner: Owner,
     pub(super) handle: BranchHandle,
+    pub(super) lines: Lines,
 }
 
 impl Branch {
@@ -73,7 +75,14 @@ impl Branch {
         let clock = Clock::start();
         let handle = BranchHandle::new(commands, clock);
         let owner = Owner::new(&info, replica, queue, clock);
-        Self { info, owner, handle }
+        Self { info, owner, handle, lines: Lines::default() }
+    }
+
+    /// Streams to peers that `lines` lead to use these; to the others the branch connects by itself.
+    #[must_use]
+    pub fn using(mut self, lines: Lines) -> Self {
+        self.lines = lines;
+        self
     }
 
     /// Its number.

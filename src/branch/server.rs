@@ -73,7 +73,7 @@ impl Branch {
         shutdown: CancellationToken,
         tell: impl FnOnce() + Send,
     ) -> Result<(), ServeError> {
-        let Self { info, mut owner, handle } = self;
+        let Self { info, mut owner, handle, lines } = self;
         let mut links = JoinSet::new();
         let mut attempts = Vec::new();
         for peer in &info.peers {
@@ -88,7 +88,8 @@ impl Branch {
                     links.spawn(link.run(propagations, attempted, handle.reports()));
                 }
                 Transport::Streams if from < to => {
-                    let dialer = Dialer { from, to, address, handle: handle.clone() };
+                    let (line, handle) = (lines.get(to), handle.clone());
+                    let dialer = Dialer { from, to, address, line, handle };
                     links.spawn(dialer.run(shutdown.clone()));
                 }
                 // It opens the stream.

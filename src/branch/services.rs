@@ -41,6 +41,11 @@ impl Services {
         Self { id: info.id, info, handle }
     }
 
+    /// Whether anybody is there to answer.
+    pub(super) fn is_served(&self) -> bool {
+        !self.handle.reports().is_closed()
+    }
+
     fn span(&self, metadata: &MetadataMap, method: &'static str) -> CallSpan {
         CallSpan::server(extract(metadata), method, self.id)
     }

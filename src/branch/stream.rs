@@ -1,4 +1,4 @@
-//! The way to one peer as a stream of frames, on a connection of its own.
+//! The way to one peer as a stream of frames, on a connection of its own or one that branches share.
 //!
 //! Of two branches the one with the smaller number opens it, and opens it again when it breaks. What does not
 //! fit into the queue towards a slow peer is dropped: a scheme on streams repeats what was not answered, so
@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Streaming};
 
 use super::handle::{BranchHandle, Command};
@@ -33,8 +33,9 @@ pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Frames that may wait for a slow peer.
 const FRAMES: usize = 64;
-/// The metadata by which who opens a stream names itself.
+/// The metadata by which who opens a stream names itself, and the branch that it leads to.
 const BRANCH: &str = "passbook-branch";
+const TO: &str = "passbook-to";
 
 /// Names one stream of this branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,7 +49,27 @@ pub(super) fn queue<T>() -> (mpsc::Sender<T>, ReceiverStream<T>) {
 
 /// The branch that opens a stream, if it says so.
 pub(super) fn opener(metadata: &MetadataMap) -> Option<BranchId> {
-    metadata.get(BRANCH)?.to_str().ok()?.parse().ok().map(BranchId)
+    named(metadata, BRANCH)
+}
+
+/// The branch that a stream leads to, if it says so.
+pub(super) fn addressee(metadata: &MetadataMap) -> Option<BranchId> {
+    named(metadata, TO)
+}
+
+fn named(metadata: &MetadataMap, key: &str) -> Option<BranchId> {
+    metadata.get(key)?.to_str().ok()?.parse().ok().map(BranchId)
+}
+
+/// How to connect to where streams are accepted.
+pub(super) fn endpoint(address: SocketAddr) -> Result<Endpoint, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true);
+    Ok(endpoint)
 }
 
 /// Opens the stream to one peer, again and again.
@@ -57,6 +78,8 @@ pub(super) struct Dialer {
     pub(super) from: BranchId,
     pub(super) to: BranchId,
     pub(super) address: SocketAddr,
+    /// The connection to use, if it shares one.
+    pub(super) line: Option<Channel>,
     pub(super) handle: BranchHandle,
 }
 
@@ -98,18 +121,16 @@ impl Dialer {
 
     /// A stream that is open, both its ends.
     async fn dial(&self) -> Result<(mpsc::Sender<Frame>, Streaming<Frame>), DialError> {
-        let channel = Endpoint::from_shared(format!("http://{}", self.address))?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .connect()
-            .await?;
+        let channel = match &self.line {
+            Some(shared) => shared.clone(),
+            None => endpoint(self.address)?.connect().await?,
+        };
         let (frames, queued) = queue();
         let mut request = Request::new(queued);
-        let name: MetadataValue<Ascii> = MetadataValue::from(self.from.0);
-        request.metadata_mut().insert(BRANCH, name);
+        for (key, branch) in [(BRANCH, self.from), (TO, self.to)] {
+            let name: MetadataValue<Ascii> = MetadataValue::from(branch.0);
+            request.metadata_mut().insert(key, name);
+        }
         let incoming = PeerClient::new(channel).link(request).await?.into_inner();
         Ok((frames, incoming))
     }

@@ -1,7 +1,9 @@
 //! A cluster in threads of this process, on free loopback ports.
 //!
 //! Each thread runs a `current_thread` runtime with its share of the branches: on few cores that moves
-//! two to three times the calls of one multi-thread runtime.
+//! two to three times the calls of one multi-thread runtime. Branches of a thread share a connection to those
+//! of each other thread, and one among themselves: with one for each two branches most of the time that a
+//! large cluster takes to start goes into connecting.
 
 use std::fmt;
 use std::io;
@@ -14,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bank::{BranchId, Money};
-use crate::branch::{Branch, BranchHandle, Peer, ServeError};
+use crate::branch::{Branch, BranchHandle, Exchange, Lines, Peer, ServeError};
 use crate::replicate::{Fanout, Locking, Replication, Scheme};
 use crate::telemetry::Family;
 
@@ -85,6 +87,12 @@ pub enum ClusterError {
         /// Why.
         source: ServeError,
     },
+    /// A thread could not connect its branches with the others.
+    #[error("failed to connect the threads of branches: {0}")]
+    Exchange(#[source] ServeError),
+    /// No port could be had for what branches say to each other.
+    #[error("failed to bind a port for a thread of branches: {0}")]
+    ExchangePort(#[source] io::Error),
     /// A thread or a task died.
     #[error("a thread of branches died")]
     Died,
@@ -102,18 +110,29 @@ pub struct Cluster {
 /// A branch and the port it will listen on.
 type Placed = (Branch, TcpListener);
 
+/// Where the exchange of a thread is, and for which branches.
+type Behind = (SocketAddr, Vec<BranchId>);
+
+/// What a thread gets.
+struct Share {
+    branches: Vec<Placed>,
+    exchange: TcpListener,
+}
+
+/// A free port of this machine.
+fn bind() -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
 impl Cluster {
     /// Binds a port for every branch, then starts them all.
     pub fn start(spec: &ClusterSpec) -> Result<Self, ClusterError> {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for branch in &spec.branches {
-            let bind = || {
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-                listener.set_nonblocking(true)?;
-                let address = listener.local_addr()?;
-                Ok((listener, address))
-            };
             let (listener, address) =
                 bind().map_err(|source| ClusterError::Bind { branch: *branch, source })?;
             listeners.push(listener);
@@ -121,8 +140,12 @@ impl Cluster {
         }
         let mut handles = Vec::new();
         let threads = spec.threads.clamp(1, spec.branches.len().max(1));
-        let mut shares: Vec<Vec<Placed>> = Vec::new();
-        shares.resize_with(threads, Vec::new);
+        let (mut shares, mut exchanges) = (Vec::new(), Vec::new());
+        for _ in 0..threads {
+            let (exchange, address) = bind().map_err(ClusterError::ExchangePort)?;
+            shares.push(Share { branches: Vec::new(), exchange });
+            exchanges.push((address, Vec::new()));
+        }
         for (index, (id, listener)) in spec.branches.iter().zip(listeners).enumerate() {
             let peers: Vec<Peer> = addresses
                 .iter()
@@ -132,15 +155,17 @@ impl Cluster {
             let replica = (spec.replica)(*id, peers.iter().map(|peer| peer.id).collect());
             let branch = Branch::new(*id, peers, spec.opening, replica);
             handles.push(branch.handle());
-            shares[index % threads].push((branch, listener));
+            shares[index % threads].branches.push((branch, listener));
+            exchanges[index % threads].1.push(*id);
         }
+        let exchanges = Arc::new(exchanges);
         let shutdown = CancellationToken::new();
         let mut cluster = Self { addresses, handles, shutdown, threads: Vec::new() };
         for share in shares {
-            let shutdown = cluster.shutdown.clone();
+            let (exchanges, shutdown) = (Arc::clone(&exchanges), cluster.shutdown.clone());
             let thread = std::thread::Builder::new()
                 .name("passbook-branch".to_owned())
-                .spawn(move || serve(share, &shutdown))
+                .spawn(move || serve(share, &exchanges, &shutdown))
                 .map_err(ClusterError::Thread)?;
             cluster.threads.push(thread);
         }
@@ -185,27 +210,42 @@ pub async fn families(handles: &[BranchHandle]) -> Vec<Family> {
     families
 }
 
-fn serve(share: Vec<Placed>, shutdown: &CancellationToken) -> Result<(), ClusterError> {
+fn serve(
+    share: Share,
+    exchanges: &[Behind],
+    shutdown: &CancellationToken,
+) -> Result<(), ClusterError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(ClusterError::Thread)?;
     runtime.block_on(async {
+        let exchange = Exchange::of(share.branches.iter().map(|(branch, _)| branch));
+        let port = tokio::net::TcpListener::from_std(share.exchange);
+        let port = port.map_err(ClusterError::ExchangePort)?;
+        let lines = exchanges.iter().map(|(address, branches)| (*address, branches.as_slice()));
+        let lines = Lines::to(lines).map_err(ClusterError::Exchange)?;
         let mut branches = JoinSet::new();
-        for (branch, listener) in share {
+        for (branch, listener) in share.branches {
             let id = branch.id();
             let listener = tokio::net::TcpListener::from_std(listener)
                 .map_err(|source| ClusterError::Bind { branch: id, source })?;
-            let shutdown = shutdown.clone();
+            let (branch, shutdown) = (branch.using(lines.clone()), shutdown.clone());
             branches.spawn(async move {
                 let served = branch.serve(listener, shutdown).await;
                 served.map_err(|source| ClusterError::Serve { branch: id, source })
             });
         }
-        let mut result = Ok(());
-        while let Some(ended) = branches.join_next().await {
-            result = result.and(ended.map_err(|_| ClusterError::Died).flatten());
+        let all_ended = async {
+            let mut result = Ok(());
+            while let Some(ended) = branches.join_next().await {
+                result = result.and(ended.map_err(|_| ClusterError::Died).flatten());
+            }
+            result
+        };
+        tokio::select! {
+            result = all_ended => result,
+            Err(error) = exchange.serve(port) => Err(ClusterError::Exchange(error)),
         }
-        result
     })
 }

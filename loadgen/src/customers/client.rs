@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
 use passbook::check::FinalState;
 use passbook::files::Event;
@@ -157,13 +158,14 @@ impl Bank {
         terms: Terms,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        let mut channels = Vec::with_capacity(addresses.len());
-        for (id, address) in addresses {
+        let connecting = addresses.iter().map(async |(id, address)| {
             let endpoint = endpoint(address, CONNECT_LIMIT)?;
             let connected = endpoint.connect().await;
-            channels.push((*id, connected.unwrap_or_else(|_| endpoint.connect_lazy())));
-        }
-        Self::over(channels, wire, terms, timeout)
+            Ok((*id, connected.unwrap_or_else(|_| endpoint.connect_lazy())))
+        });
+        let channels: Result<Vec<_>, ConnectError> =
+            join_all(connecting).await.into_iter().collect();
+        Self::over(channels?, wire, terms, timeout)
     }
 
     fn over(
@@ -182,9 +184,7 @@ impl Bank {
 
     /// Asks each branch for its balance once: the connections and the code are warm then.
     pub async fn warm_up(&self) {
-        for (branch, _) in &self.branches {
-            let _ = self.balance(*branch).await;
-        }
+        join_all(self.branches.iter().map(|(branch, _)| self.balance(*branch))).await;
     }
 
     /// Does one operation. No answer in time is an unknown outcome.

@@ -1,0 +1,119 @@
+//! Where branches of one thread take streams together: what they say to those of another thread shares a
+//! connection.
+//!
+//! A connection costs far more than a stream on it, and N branches have N² / 2 streams. The exchange reads to
+//! whom a stream is and leaves the rest to that branch, so for the branches themselves nothing is different.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Server};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::owner::Branch;
+use super::server::ServeError;
+use super::services::Services;
+use super::stream::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, addressee, endpoint};
+use crate::bank::BranchId;
+use crate::wire::Failure;
+use crate::wire::v1::peer_server::{Peer, PeerServer};
+use crate::wire::v1::{Frame, PropagateReply, PropagateRequest};
+
+/// Streams on one connection: more than there can be.
+const STREAMS_MAX: u32 = 1 << 24;
+/// How much may be under way on a connection, and on each stream as much as on a connection of its own. So no
+/// branch that is slow to read holds up another's streams.
+const WINDOW_BYTES: u32 = (1 << 31) - 1;
+
+/// Accepts the streams that are opened to the branches of a thread.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    branches: Arc<HashMap<BranchId, Services>>,
+}
+
+impl Exchange {
+    /// For these branches.
+    pub fn of<'a>(branches: impl IntoIterator<Item = &'a Branch>) -> Self {
+        let services = |branch: &Branch| Services::new(branch.info.clone(), branch.handle());
+        let branches = branches.into_iter().map(|branch| (branch.id(), services(branch)));
+        Self { branches: Arc::new(branches.collect()) }
+    }
+
+    /// Accepts streams on `listener` until it is dropped.
+    pub async fn serve(self, listener: TcpListener) -> Result<(), ServeError> {
+        let serving = Server::builder()
+            .max_concurrent_streams(STREAMS_MAX)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .add_service(PeerServer::new(self))
+            .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
+        Ok(serving.await?)
+    }
+}
+
+#[tonic::async_trait]
+impl Peer for Exchange {
+    type LinkStream = ReceiverStream<Result<Frame, Status>>;
+
+    async fn link(
+        &self,
+        request: Request<Streaming<Frame>>,
+    ) -> Result<Response<Self::LinkStream>, Status> {
+        let to = addressee(request.metadata());
+        match to.and_then(|to| self.branches.get(&to)) {
+            Some(branch) if branch.is_served() => branch.link(request).await,
+            // It is tried again later, and later still, as where nobody listens.
+            Some(_) => Err(Failure::ShuttingDown.into()),
+            None => {
+                let text = "a stream has to name a branch behind this exchange".to_owned();
+                Err(Failure::BadRequest(text).into())
+            }
+        }
+    }
+
+    async fn propagate_deposit(
+        &self,
+        _request: Request<PropagateRequest>,
+    ) -> Result<Response<PropagateReply>, Status> {
+        Err(only_streams())
+    }
+
+    async fn propagate_withdraw(
+        &self,
+        _request: Request<PropagateRequest>,
+    ) -> Result<Response<PropagateReply>, Status> {
+        Err(only_streams())
+    }
+}
+
+fn only_streams() -> Status {
+    Status::unimplemented("only streams are taken here")
+}
+
+/// The ways to branches by the exchanges of their threads, one connection each.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Arc<HashMap<BranchId, Channel>>);
+
+impl Lines {
+    /// To the branches behind each exchange. Connects when it is needed; to be called within a runtime.
+    pub fn to<'a>(
+        exchanges: impl IntoIterator<Item = (SocketAddr, &'a [BranchId])>,
+    ) -> Result<Self, ServeError> {
+        let mut lines = HashMap::new();
+        for (address, branches) in exchanges {
+            let endpoint = endpoint(address)?.initial_connection_window_size(WINDOW_BYTES);
+            let channel = endpoint.connect_lazy();
+            lines.extend(branches.iter().map(|branch| (*branch, channel.clone())));
+        }
+        Ok(Self(Arc::new(lines)))
+    }
+
+    pub(super) fn get(&self, branch: BranchId) -> Option<Channel> {
+        self.0.get(&branch).cloned()
+    }
+}
