@@ -33,7 +33,13 @@ const OUT: &str = "passbook-run";
 /// Exit codes: 0 passed, 1 the run could not be done, 2 bad arguments or input, 3 the correctness gate
 /// failed, 5 the verdict is unknown, 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(version, about, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true,
+    allow_negative_numbers = true
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

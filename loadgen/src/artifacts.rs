@@ -137,6 +137,14 @@ impl RunFolder {
             let path = path.to_owned();
             move |source| ArtifactError::Unwritable { path, source }
         };
+        // Somebody may have put something there while the run lasted.
+        if self.destination.symlink_metadata().is_ok()
+            && let Some(reason) = unfit_to_replace(&self.destination)
+        {
+            let kept = self.building.keep();
+            let reason = format!("{reason}: the run is in {}", kept.display());
+            return Err(ArtifactError::Unfit { path: self.named, reason });
+        }
         let building = self.building.keep();
         // A temporary folder is its owner's alone; a run folder is as readable as its files.
         #[cfg(unix)]

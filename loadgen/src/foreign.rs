@@ -36,6 +36,8 @@ const fn told(edition: Edition) -> &'static str {
 pub struct ForeignReport {
     verdict: Verdict,
     edition: Edition,
+    /// No other edition could be meant.
+    only_sequential: bool,
     finding: Finding,
     paired: Paired,
     warnings: Vec<String>,
@@ -65,9 +67,9 @@ fn judge(asked: &Input, received: &Received, warnings: Vec<String>) -> ForeignRe
     let all_at_once = final_balance(&evidence);
     // The edition that holds, or that fewer answers contradict.
     let rank = |finding: &Finding| (finding.verdict, finding.violations_total);
-    let sequential_only = !may_be_concurrent(asked);
+    let only_sequential = !may_be_concurrent(asked);
     let (edition, mut finding) =
-        if sequential_only || rank(&one_after_another) <= rank(&all_at_once) {
+        if only_sequential || rank(&one_after_another) <= rank(&all_at_once) {
             (Edition::Sequential, one_after_another)
         } else {
             (Edition::FinalBalance, all_at_once)
@@ -77,7 +79,7 @@ fn judge(asked: &Input, received: &Received, warnings: Vec<String>) -> ForeignRe
         "the file holds no answer that could be judged".clone_into(&mut finding.note);
     }
     let verdict = if paired.mismatches.is_empty() { finding.verdict } else { Verdict::Fail };
-    ForeignReport { verdict, edition, finding, paired, warnings }
+    ForeignReport { verdict, edition, only_sequential, finding, paired, warnings }
 }
 
 /// Whether the answers may be those of the final-balance edition. A customer alone is never concurrent,
@@ -113,7 +115,12 @@ impl ForeignReport {
             Verdict::Pass => writeln!(text, "PASS  {answers} answers are right ({edition})"),
             Verdict::Unknown => writeln!(text, "UNKNOWN  {} ({edition})", self.finding.note),
             Verdict::Fail => {
-                writeln!(text, "FAIL  wrong in every edition; nearest is the {edition}")
+                let considered = if self.only_sequential {
+                    "wrong; the final-balance edition is not considered where events name branches or there is one customer: this is the"
+                } else {
+                    "wrong in every edition; nearest is the"
+                };
+                writeln!(text, "FAIL  {considered} {edition}")
             }
         };
         let wrong = self.finding.violations.iter().map(|violation| violation.story.as_str());

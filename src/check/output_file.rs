@@ -40,12 +40,22 @@ impl<'a> OutputFile<'a> {
     pub fn of(history: &'a History) -> Self {
         let mut order: Vec<usize> = (0..history.len()).collect();
         order.sort_unstable_by_key(|place| history.asked_as(*place));
+        let mut finding = Finding::new(Property::OutputFile);
+        for pair in order.windows(2).filter(|p| history.asked_as(p[0]) == history.asked_as(p[1])) {
+            finding.violate_with(|| {
+                let call = history.call(pair[1]);
+                let (event, customer) = (call.event, call.customer);
+                let story =
+                    format!("operation {event} of customer {customer} is in the history twice");
+                (pair.iter().map(|place| named(&history.call(*place), *place)).collect(), story)
+            });
+        }
         let mut rest: HashMap<CustomerId, Range<usize>> = HashMap::new();
         for (at, place) in order.iter().enumerate() {
             let (customer, _) = history.asked_as(*place);
             rest.entry(customer).or_insert(at..at).end = at + 1;
         }
-        Self { history, order, rest, answers: 0, finding: Finding::new(Property::OutputFile) }
+        Self { history, order, rest, answers: 0, finding }
     }
 
     /// The next answer of `customer`. Those of one customer come in their order.
@@ -88,8 +98,8 @@ impl<'a> OutputFile<'a> {
         }
         let answers = self.answers;
         self.finding.note = match self.finding.violations_total {
-            0 => format!("{answers} answers are as customers received them"),
-            _ => "the file tells of answers that no customer received".to_owned(),
+            0 => format!("{answers} operations are told as customers saw them"),
+            _ => "the file and the history tell of different runs".to_owned(),
         };
         if !self.history.is_complete() {
             self.finding.cannot_tell(format!(
@@ -199,7 +209,7 @@ mod tests {
     fn a_file_that_says_what_customers_received_passes() {
         let finding = judge(&Scene::healthy(), &FILE, true);
         assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
-        assert_eq!(finding.note, "6 answers are as customers received them");
+        assert_eq!(finding.note, "6 operations are told as customers saw them");
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct JudgedRun {
     pub header: Header,
     /// How many operations the history has.
     pub operations: usize,
+    /// Whether it has all operations of the run.
+    pub is_whole: bool,
     /// A verdict a property: the file's, that of its edition if it has one, and those of the history.
     pub checks: Vec<Judged>,
     /// The first broken promise, if one is.
@@ -84,8 +86,8 @@ pub fn judge_folder(folder: &Path) -> Result<JudgedRun, JudgeError> {
         let violation = telling(finding).filter(|_| broken)?;
         Some(Counterexample { check, lines: story(&case, finding, violation) })
     });
-    let operations = run.history.len();
-    Ok(JudgedRun { header: run.header, operations, checks, counterexample })
+    let (operations, is_whole) = (run.history.len(), run.history.is_complete());
+    Ok(JudgedRun { header: run.header, operations, is_whole, checks, counterexample })
 }
 
 /// The violation that tells most: the first that names operations.

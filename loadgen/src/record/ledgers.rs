@@ -41,6 +41,12 @@ pub enum LedgersError {
         /// What came instead.
         message: String,
     },
+    /// Branches know different things before the run begins.
+    #[error(
+        "the branches are not at rest: one knows more than another; others write to the cluster, or it has not \
+         settled: try again when it is yours alone"
+    )]
+    NotAtRest,
     /// There is no place for what they log.
     #[error("cannot keep what branches log: {0}")]
     Spool(#[from] std::io::Error),
@@ -75,7 +81,7 @@ impl Ledgers {
     /// until [`Ledgers::finish`].
     ///
     /// # Errors
-    /// A branch does not answer as it should, or there is no place for the spool.
+    /// A branch does not answer as it should, branches are not at rest, or there is no place for the spool.
     pub async fn begin(
         channels: &[(BranchId, Channel)],
         folder: &Path,
@@ -91,6 +97,9 @@ impl Ledgers {
                 tapped.push(Tapped { member, log: *log, branch: client });
             }
             sources.push(Source::new(member, *branch, begun));
+        }
+        if !Logged::are_at_rest(&sources) {
+            return Err(LedgersError::NotAtRest);
         }
         let ending = CancellationToken::new();
         let taking = take_all(sources, tapped, spool, ending.clone());

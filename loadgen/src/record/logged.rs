@@ -92,23 +92,25 @@ pub struct Logged {
     spool: Option<Spool<Piece>>,
     base: Option<Version>,
     rights: Option<Vec<i64>>,
-    /// All branches began at the same.
-    at_rest: bool,
 }
 
 impl Logged {
+    /// Whether all branches that keep a log knew the same when recording began.
+    pub(super) fn are_at_rest(sources: &[Source]) -> bool {
+        let mut begun = sources.iter().filter_map(|source| source.begun.as_ref());
+        let first = begun.next();
+        begun.all(|begun| Some(&begun.version) == first.map(|first| &first.version))
+    }
+
     pub(super) fn new(sources: Vec<Source>, spool: Spool<Piece>) -> Self {
         let begun = || sources.iter().filter_map(|source| source.begun.as_ref());
-        let mut versions = begun().map(|begun| &begun.version);
-        let first = versions.next();
-        let at_rest = versions.all(|version| Some(version) == first);
         // Nobody knows more of a log than the branch that writes it.
         let mut base = Version::zero(sources.len());
         begun().for_each(|begun| base.join(&begun.version));
         let base = Some(base).filter(|base| base.iter().any(|(_, seq)| seq > Seq::ZERO));
         let rights = sources.iter().map(|source| Some(source.begun.as_ref()?.rights));
         let rights = base.as_ref().and_then(|_| rights.collect());
-        Self { base, rights, at_rest, sources, spool: Some(spool) }
+        Self { base, rights, sources, spool: Some(spool) }
     }
 
     /// How long each log was when recording began: what answers and entries say of logs is counted from there.
@@ -129,7 +131,7 @@ impl Logged {
     /// # Errors
     /// The file cannot be written, or what was recorded cannot be read.
     pub fn write(self, header: &Header, finals: &[FinalState], path: &Path) -> io::Result<()> {
-        let Self { sources, spool, base, at_rest, .. } = self;
+        let Self { sources, spool, base, .. } = self;
         let members = sources.len();
         let base = base.unwrap_or_else(|| Version::zero(members));
         let file = BufWriter::with_capacity(1 << 16, File::create(path)?);
@@ -150,7 +152,7 @@ impl Logged {
             let version = version.as_ref().map(since);
             to.state(&FinalState { state: *state, version })?;
         }
-        let whole = logs.iter().filter(|log| at_rest && log.is_whole());
+        let whole = logs.iter().filter(|log| log.is_whole());
         let whole: Vec<BranchId> = whole.map(|log| log.source.branch).collect();
         to.finish(&whole).map(drop)
     }

@@ -33,7 +33,7 @@ impl JudgedRun {
         let operations = u64::try_from(self.operations).unwrap_or(u64::MAX);
         let _ = writeln!(
             text,
-            "{}  {} recorded operations, {branches} at {}, {}, ack {}, read {}\n\nchecks (as read from the files)",
+            "{}  {} recorded operations, {branches} at {}, {}, ack {}, read {}",
             self.verdict().name().to_uppercase(),
             grouped(operations),
             self.header.opening,
@@ -41,6 +41,12 @@ impl JudgedRun {
             settings.ack.name(),
             settings.read.name(),
         );
+        if !self.is_whole {
+            text.push_str(
+                "      not all operations of the run are in history.jsonl: what is missing is not checked\n",
+            );
+        }
+        text.push_str("\nchecks (of history.jsonl, ledger.jsonl and output.json)\n");
         table(&mut text, &self.checks, self.counterexample.as_ref());
         counterexample(&mut text, self.counterexample.as_ref());
         text
@@ -51,9 +57,10 @@ impl JudgedRun {
 /// promise stands the first violation, unless it is `told` elsewhere.
 pub(super) fn table<'a>(
     text: &mut String,
-    checks: impl IntoIterator<Item = &'a Judged>,
+    checks: impl IntoIterator<Item = &'a Judged> + Clone,
     told: Option<&Counterexample>,
 ) {
+    let mut all = checks.clone().into_iter();
     for (place, Judged { finding, promised }) in checks.into_iter().enumerate() {
         // What is promised is what the verdict depends on.
         let (verdict, said) = if *promised {
@@ -74,6 +81,12 @@ pub(super) fn table<'a>(
             let story = format!("{}{}", violation.story, traces(violation));
             wrapped(text, &" ".repeat(10), 12, &story);
         }
+    }
+    if all.any(|judged| !judged.promised && judged.finding.verdict == Verdict::Fail) {
+        let _ = writeln!(
+            text,
+            "  observed: not promised by these settings; summary.json names the operations"
+        );
     }
 }
 
@@ -195,7 +208,8 @@ mod tests {
         );
         assert_eq!(
             shown(false),
-            "  fail    overdraft           observed  lowest balance -3 (1 violation)\n"
+            "  fail    overdraft           observed  lowest balance -3 (1 violation)\n  \
+             observed: not promised by these settings; summary.json names the operations\n"
         );
     }
 

@@ -148,7 +148,10 @@ impl Report {
             if count > 0 {
                 let were = if count == 1 { "operation was" } else { "operations were" };
                 let count = grouped(count);
-                let _ = writeln!(text, "      {count} {were} not recorded, {why}: not checked");
+                let _ = writeln!(
+                    text,
+                    "      {count} {were} not recorded, {why}: not checked; --record all checks all"
+                );
             }
         }
         for lost in &self.cluster.lost {
@@ -158,8 +161,8 @@ impl Report {
             let were = if unknown == 1 { "operation was" } else { "operations were" };
             let _ = writeln!(
                 text,
-                "      {} {were} never answered (time-out {}, or the call failed): what became of them is \
-                 unknown",
+                "      {} {were} never answered (time-out {}, or the call failed): their customers do not know \
+                 what became of them",
                 grouped(unknown),
                 humantime::format_duration(self.scenario.timeout),
             );
@@ -229,7 +232,10 @@ impl Report {
     }
 
     fn checks_text(&self, text: &mut String) {
-        let _ = writeln!(text, "\nchecks (as read back from disk)");
+        let _ = writeln!(
+            text,
+            "\nchecks (of history.jsonl, ledger.jsonl and output.json, as read back from disk)"
+        );
         let told = self.judged.counterexample.as_ref();
         checks::table(text, &self.judged.checks, told);
         checks::counterexample(text, told);

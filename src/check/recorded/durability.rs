@@ -12,7 +12,7 @@ use crate::replicate::Ack;
 pub(super) fn durability(facts: &Facts<'_>) -> Finding {
     let mut finding = Finding::new(Property::Durability);
     let survivors: Vec<Survivors> = (0..facts.width).map(|m| Survivors::of(facts, m)).collect();
-    let (mut held, mut untold) = (0_u64, 0_u64);
+    let (mut held, mut by_others, mut untold) = (0_u64, 0_u64, 0_u64);
     for (place, call) in facts.calls() {
         if call.write().is_none() || call.outcome != Outcome::Ok {
             continue;
@@ -29,7 +29,7 @@ pub(super) fn durability(facts: &Facts<'_>) -> Finding {
             }),
             Extent::Cut | Extent::Missing => {
                 match call.seq.and_then(|seq| survivors[member].hold(seq)) {
-                    Some(true) => held += 1,
+                    Some(true) => by_others += 1,
                     Some(false) => finding.violate_with(|| {
                         gone(format!("branch {} is lost, and too few others have it", call.branch))
                     }),
@@ -39,6 +39,9 @@ pub(super) fn durability(facts: &Facts<'_>) -> Finding {
         }
     }
     finding.note = match finding.violations_total {
+        0 if by_others > 0 => format!(
+            "{held} acknowledged writes are in the logs, and other branches hold {by_others} of a lost log"
+        ),
         0 => format!("{held} acknowledged writes are there"),
         _ => "an acknowledged write is gone".to_owned(),
     };

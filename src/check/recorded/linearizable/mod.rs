@@ -9,7 +9,7 @@ mod search;
 
 use super::bounds::{Bounds, Judgement};
 use super::{Call, Facts};
-use crate::bank::{Operation, Outcome};
+use crate::bank::{Operation, Outcome, Rejection};
 use crate::check::story::millis;
 use crate::check::{Finding, Property};
 
@@ -50,12 +50,17 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
     };
     let mut refusals = 0;
     let reads: usize = levels.iter().map(|level| level.reads.len()).sum();
-    if let Some(missing) = facts.missing_entries().filter(|_| reads > 0) {
-        finding.cannot_tell(missing);
-    } else if reads > 0 || bare.told().is_empty() {
-        let problem = Problem::of(facts, levels);
-        refusals = problem.refusals.len();
-        decide(facts, &problem, &mut finding);
+    match facts.missing_entries() {
+        // A refusal is a read too: without the logs nobody knows how much there was.
+        Some(missing) if reads > 0 || facts.calls().any(|(_, call)| is_refused(&call)) => {
+            finding.cannot_tell(missing);
+        }
+        None if reads > 0 || bare.told().is_empty() => {
+            let problem = Problem::of(facts, levels);
+            refusals = problem.refusals.len();
+            decide(facts, &problem, &mut finding);
+        }
+        Some(_) | None => {}
     }
     if finding.violations_total > 0 {
         "no order explains the answers".clone_into(&mut finding.note);
@@ -68,6 +73,10 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
     bare.close(&mut finding);
     facts.close(&mut finding);
     finding
+}
+
+fn is_refused(call: &Call<'_>) -> bool {
+    call.outcome == Outcome::Rejected(Rejection::InsufficientFunds)
 }
 
 fn decide(facts: &Facts<'_>, problem: &Problem<'_>, finding: &mut Finding) {
@@ -164,8 +173,8 @@ fn by_bounds(facts: &Facts<'_>, finding: &mut Finding) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::super::scene::{Scene, granted, logged, ok, paid_in, paid_out, refused};
-    use crate::bank::{Money, Operation};
-    use crate::check::{Property, Verdict};
+    use crate::bank::{Money, Operation, Outcome};
+    use crate::check::{Property, Server, Verdict};
 
     const LINEARIZABLE: Property = Property::Linearizable;
 
@@ -183,6 +192,17 @@ mod tests {
         scene.fails(LINEARIZABLE, (4, 1), "each has what the other lacks");
         scene.calls[3] = scene.calls[3].shows(&[1, 1], 111);
         assert_eq!(scene.verdict(LINEARIZABLE), Verdict::Pass);
+    }
+
+    #[test]
+    fn without_logs_nobody_knows_how_much_there_was_for_a_refusal() {
+        let mut scene = Scene { lost: vec![0], ..Scene::new(100, 1) };
+        scene.settings.server = Server::Broadcast;
+        scene.calls = vec![
+            ok(1, Operation::withdraw(40), 1, (0, 1)),
+            refused(1, Operation::withdraw(81), 1, (2, 3)),
+        ];
+        scene.is_unknown(LINEARIZABLE, "there is no ledger");
     }
 
     #[test]
@@ -245,12 +265,15 @@ mod tests {
         for call in &mut scene.calls {
             call.version = None;
         }
+        scene.is_unknown(LINEARIZABLE, "there is no ledger");
+        scene.calls.retain(|call| call.outcome == Outcome::Ok);
         assert_eq!(scene.verdict(LINEARIZABLE), Verdict::Pass, "nothing overlaps with a read");
-        scene.calls[4].balance = Some(Money::new(150));
+        let last = scene.calls.len() - 1;
+        scene.calls[last].balance = Some(Money::new(150));
         scene.fails(LINEARIZABLE, (2, 3), "it must be 130 to 130");
-        scene.calls[3].completed = Some(9_500_000);
-        scene.calls[4].session = crate::bank::SessionId(700);
-        scene.calls[4].customer = crate::bank::CustomerId(7);
+        scene.calls[last - 1].completed = Some(9_500_000);
+        scene.calls[last].session = crate::bank::SessionId(700);
+        scene.calls[last].customer = crate::bank::CustomerId(7);
         scene.is_unknown(LINEARIZABLE, "balances within bounds");
     }
 
