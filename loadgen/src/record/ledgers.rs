@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use passbook::bank::{BranchId, Member};
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{LogReply, LogRequest};
@@ -89,14 +90,20 @@ impl Ledgers {
         let spool = Spool::begin(folder)?;
         let mut channels = channels.to_vec();
         channels.sort_unstable_by_key(|(branch, _)| *branch);
+        let branches = channels.len();
+        // At once: one after another, the round trips of many branches add up.
+        let begins = channels.into_iter().map(|(branch, channel)| async move {
+            let mut client = InspectClient::new(channel);
+            let begun = begin(&mut client, branch, branches).await?;
+            Ok::<_, LedgersError>((branch, client, begun))
+        });
         let (mut sources, mut tapped) = (Vec::new(), Vec::new());
-        for (member, (branch, channel)) in (0..).map(Member).zip(&channels) {
-            let mut client = InspectClient::new(channel.clone());
-            let begun = begin(&mut client, *branch, channels.len()).await?;
+        for (member, (branch, client, begun)) in (0..).map(Member).zip(try_join_all(begins).await?)
+        {
             if let Some(LogBegun { log, .. }) = &begun {
                 tapped.push(Tapped { member, log: *log, branch: client });
             }
-            sources.push(Source::new(member, *branch, begun));
+            sources.push(Source::new(member, branch, begun));
         }
         if !Logged::are_at_rest(&sources) {
             return Err(LedgersError::NotAtRest);
