@@ -6,14 +6,12 @@ use std::time::{Duration, Instant};
 use loadgen::clusters::Branches;
 use loadgen::customers::{Bank, Crowd, KindRecord, Plan, Recorder, Terms};
 use loadgen::record::Calls;
-use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
-};
+use loadgen::scenario::{ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, Workload};
 use passbook::bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
 use passbook::check::FinalState;
 use passbook::files::Event;
 use passbook::replicate::passbook::Session;
-use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
+use passbook::replicate::{Fanout, Locking, Scheme};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -50,20 +48,8 @@ pub(crate) fn scenario(
     events: u64,
     out: Option<PathBuf>,
 ) -> Scenario {
-    Scenario {
-        workload: Workload::Synthetic(deposits(branches, events)),
-        cluster: ClusterChoice::Embedded(scheme),
-        wire: Wire::Passbook,
-        ack: Ack::All,
-        read: Read::default(),
-        timeout: Duration::from_secs(30),
-        trace_sample: SampleRate::NONE,
-        metrics_listen: None,
-        recording: Recording::All,
-        keep_answers: false,
-        unchecked_ok: false,
-        out,
-    }
+    let workload = Workload::Synthetic(deposits(branches, events));
+    Scenario { out, ..Scenario::new(workload, ClusterChoice::Embedded(scheme)) }
 }
 
 fn amount(event: &Event) -> i64 {

@@ -262,6 +262,21 @@ mod tests {
     }
 
     #[test]
+    fn what_appears_while_a_run_lasts_is_left_alone_and_the_run_is_kept_beside_it() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let destination = home.path().join("run");
+        let folder = RunFolder::begin(&destination).expect("begun");
+        folder.json(SUMMARY, &1).expect("written");
+        std::fs::create_dir(&destination).expect("made");
+        std::fs::write(destination.join("thesis.txt"), "precious").expect("written");
+        let refused = folder.finish().expect_err("somebody else's").to_string();
+        assert!(destination.join("thesis.txt").is_file());
+        let (_, kept) = refused.split_once("the run is in ").expect("told");
+        let (kept, _) = kept.split_once(';').expect("told what to do");
+        assert!(Path::new(kept).join(SUMMARY).is_file(), "{refused}");
+    }
+
+    #[test]
     fn an_abandoned_run_leaves_nothing() {
         let home = tempfile::tempdir().expect("a temporary folder");
         drop(RunFolder::begin(&home.path().join("run")).expect("begun"));

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use passbook::bank::{BranchId, Money};
@@ -145,10 +145,13 @@ struct Performed {
 pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     // Before anything is started: an --out that cannot be written must not cost a run. The gate reads from disk
     // also where nothing is to be kept.
-    let scratch = scenario.out.is_none().then(scratch).transpose()?;
-    let beside = scratch.as_ref().map(|scratch| scratch.path().join("run"));
-    let folder = scenario.out.as_deref().or(beside.as_deref()).unwrap_or(Path::new(""));
-    let folder = RunFolder::begin(folder)?;
+    let nowhere;
+    let folder = if let Some(out) = &scenario.out {
+        RunFolder::begin(out)?
+    } else {
+        nowhere = scratch()?;
+        RunFolder::begin(&nowhere.path().join("run"))?
+    };
     let Hooks { progress, interrupted, tracing, replica } = hooks;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -177,7 +180,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     drop(history);
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
     folder.traces(&kept.traces)?;
-    let judged = judge_folder(&folder.path(""))?;
+    let judged = judge_folder(folder.building())?;
     let results = Results {
         recorder: &recorder,
         measured,
@@ -196,6 +199,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     Ok(report.with_files(files))
 }
 
+/// A folder that goes with the run.
 fn scratch() -> Result<TempDir, ArtifactError> {
     tempfile::tempdir().map_err(|source| ArtifactError::Unwritable {
         path: std::env::temp_dir().join("passbook-run"),

@@ -4,19 +4,16 @@ mod support;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use loadgen::scenario::{
-    ClusterChoice, Recording, Replay, ReplayOrder, SampleRate, Scenario, Style, Wire, Workload,
-};
+use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Workload};
 use loadgen::{ExitCode, Hooks, Report};
 use passbook::bank::{BranchId, Money, Write, WriteKind};
 use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
 use passbook::files::Input;
 use passbook::replicate::{
-    Ack, Audit, Broadcast, Effect, Fanout, Input as Event, Instant, Locking, Message, Read,
-    Replication, Scheme,
+    Audit, Broadcast, Effect, Fanout, Input as Event, Instant, Locking, Message, Replication,
+    Scheme,
 };
 use support::{EXERCISE, folder, json};
 use tokio_util::sync::CancellationToken;
@@ -63,23 +60,11 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
         order: ReplayOrder::Sequential,
         style: Style::Auto,
     };
-    let scenario = Scenario {
-        workload: Workload::Replay(replay),
-        cluster: ClusterChoice::Embedded(Scheme::Broadcast {
-            fanout: Fanout::Parallel,
-            locking: Locking::Unlocked,
-        }),
-        wire: Wire::Passbook,
-        ack: Ack::All,
-        read: Read::default(),
-        timeout: Duration::from_secs(30),
-        trace_sample: SampleRate::NONE,
-        metrics_listen: None,
-        recording: Recording::All,
-        keep_answers: true,
-        unchecked_ok: false,
-        out: None,
-    };
+    let cluster = ClusterChoice::Embedded(Scheme::Broadcast {
+        fanout: Fanout::Parallel,
+        locking: Locking::Unlocked,
+    });
+    let scenario = Scenario::new(Workload::Replay(replay), cluster);
     let replica: MakeReplica = Arc::new(move |id, peers| {
         let right = Broadcast::new(id, peers, Fanout::Parallel, opening);
         if Some(id) == wrong { Box::new(WrongSign(right)) } else { Box::new(right) }

@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
-};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, Workload};
 use loadgen::{ExitCode, Hooks};
 use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
 use tokio_util::sync::CancellationToken;
@@ -54,20 +52,8 @@ fn settings() -> impl Iterator<Item = Scenario> {
 }
 
 fn scenario(scheme: Scheme, (ack, read): (Ack, Read), synthetic: Synthetic) -> Scenario {
-    Scenario {
-        workload: Workload::Synthetic(synthetic),
-        cluster: ClusterChoice::Embedded(scheme),
-        wire: Wire::Passbook,
-        ack,
-        read,
-        timeout: Duration::from_secs(30),
-        trace_sample: SampleRate::NONE,
-        metrics_listen: None,
-        recording: Recording::All,
-        keep_answers: false,
-        unchecked_ok: false,
-        out: None,
-    }
+    let workload = Workload::Synthetic(synthetic);
+    Scenario { ack, read, ..Scenario::new(workload, ClusterChoice::Embedded(scheme)) }
 }
 
 #[test]

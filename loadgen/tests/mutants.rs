@@ -4,16 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
-};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, Workload};
 use loadgen::{ExitCode, Hooks, Report};
 use passbook::bank::{BranchId, Money, Outcome};
 use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
 use passbook::replicate::passbook::{Message as Said, Mutant, Passbook, Settings, Timing};
 use passbook::replicate::{
-    Ack, Audit, Effect, Input, Instant, Message, Read, Replication, Scheme, Standing, Transport,
+    Ack, Audit, Effect, Input, Instant, Message, Replication, Scheme, Standing, Transport,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -119,20 +117,9 @@ fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
         seed,
         think: Duration::ZERO,
     };
-    let scenario = Scenario {
-        workload: Workload::Synthetic(synthetic),
-        cluster: ClusterChoice::Embedded(Scheme::Passbook),
-        wire: Wire::Passbook,
-        ack,
-        read: Read::Session,
-        timeout: Duration::from_secs(30),
-        trace_sample: SampleRate::NONE,
-        metrics_listen: None,
-        recording: Recording::All,
-        keep_answers: false,
-        unchecked_ok: false,
-        out: None,
-    };
+    let workload = Workload::Synthetic(synthetic);
+    let cluster = ClusterChoice::Embedded(Scheme::Passbook);
+    let scenario = Scenario { ack, ..Scenario::new(workload, cluster) };
     let replica: MakeReplica = Arc::new(move |me, peers| {
         let mut branches = peers;
         branches.push(me);

@@ -4,15 +4,11 @@
 
 mod support;
 
-use std::time::Duration;
-
-use loadgen::scenario::{
-    ClusterChoice, Recording, Replay, ReplayOrder, SampleRate, Scenario, Style, Wire, Workload,
-};
+use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Workload};
 use loadgen::{ExitCode, Hooks};
 use passbook::bank::{BranchId, CustomerId, Money, Operation, WriteKind};
 use passbook::files::{Block, Element, Entry, Event, Input, Output, ResultName};
-use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
+use passbook::replicate::{Fanout, Locking, Scheme};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
@@ -101,20 +97,9 @@ proptest! {
             order: ReplayOrder::Sequential,
             style: Style::Auto,
         };
-        let scenario = Scenario {
-            workload: Workload::Replay(replay),
-            cluster: ClusterChoice::Embedded(scheme),
-            wire: Wire::Passbook,
-            ack: Ack::All,
-            read: Read::default(),
-            timeout: Duration::from_secs(30),
-            trace_sample: SampleRate::NONE,
-            metrics_listen: None,
-            recording: Recording::All,
-            keep_answers: true,
-            unchecked_ok: false,
-            out: None,
-        };
+        let cluster = ClusterChoice::Embedded(scheme);
+        let workload = Workload::Replay(replay);
+        let scenario = Scenario { keep_answers: true, ..Scenario::new(workload, cluster) };
         let hooks = Hooks {
             progress: &mut |_| {},
             interrupted: CancellationToken::new(),

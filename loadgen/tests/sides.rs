@@ -4,11 +4,9 @@ mod support;
 
 use std::fs;
 
-use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, SampleRate, Scenario, Stop, Synthetic, Wire, Workload,
-};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, Workload};
 use loadgen::{ExitCode, Hooks, Progress, SideBySide, run::Phase, run_each};
-use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
+use passbook::replicate::{Fanout, Locking, Scheme};
 use serde_json::{Value, json};
 use support::{EXERCISE, code, folder, run, stderr, stdout, write};
 use tokio_util::sync::CancellationToken;
@@ -165,29 +163,18 @@ fn runs_that_cannot_be_done_leave_the_folder_as_it_was() {
 fn interrupted_at(scheme: &str, phase: Phase) -> SideBySide {
     let home = folder();
     let broadcast = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
-    let scenario = Scenario {
-        workload: Workload::Synthetic(Synthetic {
-            customers: 3,
-            branches: 2,
-            stop: Stop::After(std::time::Duration::from_millis(1)),
-            mix: Mix::default(),
-            roam: 0.2,
-            opening: None,
-            seed: 1,
-            think: std::time::Duration::ZERO,
-        }),
-        cluster: ClusterChoice::Embedded(broadcast),
-        wire: Wire::Passbook,
-        ack: Ack::All,
-        read: Read::default(),
-        timeout: std::time::Duration::from_secs(30),
-        trace_sample: SampleRate::NONE,
-        metrics_listen: None,
-        recording: Recording::All,
-        keep_answers: false,
-        unchecked_ok: false,
-        out: Some(home.path().join("run")),
-    };
+    let workload = Workload::Synthetic(Synthetic {
+        customers: 3,
+        branches: 2,
+        stop: Stop::After(std::time::Duration::from_millis(1)),
+        mix: Mix::default(),
+        roam: 0.2,
+        opening: None,
+        seed: 1,
+        think: std::time::Duration::ZERO,
+    });
+    let out = Some(home.path().join("run"));
+    let scenario = Scenario { out, ..Scenario::new(workload, ClusterChoice::Embedded(broadcast)) };
     let interrupted = CancellationToken::new();
     let mut progress = |told: &Progress| {
         if (told.scheme, told.phase) == (Some(scheme), phase) {

@@ -46,6 +46,27 @@ pub struct Scenario {
     pub out: Option<PathBuf>,
 }
 
+impl Scenario {
+    /// A run by our own contract, all of it recorded, nothing traced and no folder kept; everything else is as it is
+    /// unless asked for.
+    pub fn new(workload: Workload, cluster: ClusterChoice) -> Self {
+        Self {
+            workload,
+            cluster,
+            wire: Wire::Passbook,
+            ack: Ack::All,
+            read: Read::default(),
+            timeout: Duration::from_secs(30),
+            trace_sample: SampleRate::NONE,
+            metrics_listen: None,
+            recording: Recording::All,
+            keep_answers: false,
+            unchecked_ok: false,
+            out: None,
+        }
+    }
+}
+
 /// How much of what customers see is recorded, and so can be checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recording {
