@@ -21,7 +21,7 @@ use crate::clusters::Lost;
 use crate::customers::{Kind, KindRecord, Recorder};
 use crate::judge::JudgedRun;
 use crate::record::Performed;
-use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
+use crate::scenario::{ClusterChoice, Scenario, Workload};
 
 pub use guarantees::render_guarantees;
 pub use metrics::families;
@@ -259,11 +259,9 @@ impl Report {
         }
     }
 
-    /// What queries were answered from: without tokens to carry all that a branch has is what it knows.
+    /// What queries were answered from.
     fn read(&self) -> Read {
-        let carries = self.scenario.wire == Wire::Passbook
-            && self.cluster.replication == Scheme::Passbook.name();
-        if carries { self.scenario.read } else { Read::Local }
+        self.judged.header.settings.read
     }
 
     /// Whether the run's own cluster locks.
