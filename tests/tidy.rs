@@ -1,4 +1,4 @@
-//! The shape of the code base, as a test: who may use whom, and how long a file may be.
+//! The shape of the code base, as a test: who may use whom.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,8 +64,6 @@ const LOADGEN: [(&str, &[&str]); 13] = [
         ],
     ),
 ];
-
-const LINES_MAX: usize = 400;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -223,19 +221,5 @@ fn the_table_of_rules_names_every_mutant_and_tests_that_there_are() {
     let sources: String = read(sources).into_iter().map(|(_, text)| text).collect();
     for test in tests {
         assert!(sources.contains(&format!("fn {test}()")), "there is no test {test}");
-    }
-}
-
-#[test]
-fn no_file_is_longer_than_a_reader_can_hold() {
-    for folder in ["src", "loadgen", "benches", "tests"] {
-        for (path, text) in read(rust_files(&root().join(folder))) {
-            let lines = text.lines().count();
-            assert!(
-                lines <= LINES_MAX,
-                "{} has {lines} lines: split it by meaning",
-                path.display()
-            );
-        }
     }
 }

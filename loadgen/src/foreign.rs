@@ -113,7 +113,9 @@ impl ForeignReport {
         let edition = told(self.edition);
         let _ = match self.verdict {
             Verdict::Pass => writeln!(text, "PASS  {answers} answers are right ({edition})"),
-            Verdict::Unknown => writeln!(text, "UNKNOWN  {} ({edition})", self.finding.note),
+            Verdict::Unknown | Verdict::NotJudged => {
+                writeln!(text, "UNKNOWN  {} ({edition})", self.finding.note)
+            }
             Verdict::Fail => {
                 let considered = if self.only_sequential {
                     "wrong; the final-balance edition is not considered where events name branches or there is one customer: this is the"

@@ -1,6 +1,6 @@
 //! The gate: from what customers were answered, and what branches hold at the end, to one verdict a property.
 //!
-//! Pure: evidence in, findings out. One file a property. Three verdicts; unknown is never pass.
+//! Pure: evidence in, findings out. One file a property. Four verdicts; neither unknown nor not judged is ever pass.
 
 mod conservation;
 mod convergence;
@@ -152,9 +152,11 @@ impl Property {
     }
 }
 
-/// Whether a property held.
+/// Whether a property held. Ordered from the least to the most serious.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
+    /// There was nothing to examine: the evidence that the property needs does not exist in this run.
+    NotJudged,
     /// It held.
     Pass,
     /// The evidence does not say.
@@ -167,6 +169,7 @@ impl Verdict {
     /// The name used in reports and `summary.json`.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::NotJudged => "not judged",
             Self::Pass => "pass",
             Self::Unknown => "unknown",
             Self::Fail => "fail",
@@ -247,6 +250,15 @@ impl Finding {
         if self.violations.len() < Self::KEPT {
             let (operations, story) = tell();
             self.violations.push(Violation { operations, story });
+        }
+    }
+
+    /// Nothing was examined: `missing` names the evidence that the property needs. A violation or a gap that is
+    /// already reported stays.
+    fn not_judged(&mut self, missing: impl Into<String>) {
+        if self.verdict == Verdict::Pass {
+            self.verdict = Verdict::NotJudged;
+            self.note = missing.into();
         }
     }
 

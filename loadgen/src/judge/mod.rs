@@ -6,10 +6,14 @@ use passbook::check::{Judged, Verdict};
 
 pub use folder::{Counterexample, JudgeError, JudgedRun, judge_folder};
 
-/// The worst verdict on what was promised.
+/// The most serious verdict on a promised property. A property that is not judged does not count; if none is
+/// judged, nothing is known.
 pub fn verdict(checks: &[Judged]) -> Verdict {
     let promised = checks.iter().filter(|check| check.promised);
-    promised.map(|check| check.finding.verdict).max().unwrap_or(Verdict::Unknown)
+    match promised.map(|check| check.finding.verdict).max() {
+        None | Some(Verdict::NotJudged) => Verdict::Unknown,
+        Some(verdict) => verdict,
+    }
 }
 
 #[cfg(test)]
@@ -39,5 +43,14 @@ mod tests {
         assert_eq!(verdict(&[pass.clone(), unknown.clone()]), Verdict::Unknown);
         assert_eq!(verdict(&[unknown, broken, pass]), Verdict::Fail);
         assert_eq!(verdict(&[observed]), Verdict::Unknown);
+    }
+
+    #[test]
+    fn verdict_is_unknown_when_no_promised_property_is_judged() {
+        let empty = check(Property::Conservation, Verdict::NotJudged, true);
+        let pass = check(Property::Convergence, Verdict::Pass, true);
+        let seen = check(Property::Linearizable, Verdict::Pass, false);
+        assert_eq!(verdict(&[empty.clone(), seen]), Verdict::Unknown);
+        assert_eq!(verdict(&[empty, pass]), Verdict::Pass);
     }
 }

@@ -51,7 +51,7 @@ impl ExitCode {
     pub const fn of(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Pass => Self::Passed,
-            Verdict::Unknown => Self::Unknown,
+            Verdict::Unknown | Verdict::NotJudged => Self::Unknown,
             Verdict::Fail => Self::Failed,
         }
     }

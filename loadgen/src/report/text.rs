@@ -133,7 +133,7 @@ impl Report {
             Verdict::Pass => "PASS",
             Verdict::Fail => "FAIL",
             Verdict::Unknown if self.is_unchecked() => "UNCHECKED",
-            Verdict::Unknown => "UNKNOWN",
+            Verdict::Unknown | Verdict::NotJudged => "UNKNOWN",
         };
         let early = if self.interrupted { ", ended early" } else { "" };
         let _ = writeln!(
