@@ -50,6 +50,9 @@ pub(super) fn durability(facts: &Facts<'_>) -> Finding {
         finding.cannot_tell(format!("{untold} acknowledged writes cannot be found: {why}"));
     }
     facts.close(&mut finding);
+    if held + by_others == 0 {
+        finding.not_judged("no write was acknowledged");
+    }
     finding
 }
 
