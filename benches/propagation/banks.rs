@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use loadgen::clusters::Branches;
 use loadgen::customers::{Bank, Crowd, KindRecord, Plan, Recorder, Terms};
 use loadgen::record::Calls;
-use loadgen::scenario::{ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, Workload};
+use loadgen::scenario::{
+    ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, ThinkTime, Workload,
+};
 use passbook::bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
 use passbook::check::FinalState;
 use passbook::files::Event;
@@ -37,7 +39,7 @@ fn deposits(branches: u32, events: u64) -> Synthetic {
         roam: 0.2,
         opening: None,
         seed: 1,
-        think: Duration::ZERO,
+        think: ThinkTime::NONE,
     }
 }
 
@@ -106,7 +108,7 @@ impl Deposits {
         let KindRecord { live, .. } = ran.recorder.all();
         assert_eq!((live.rejected, live.unknown), (0, 0), "a deposit was not acknowledged");
         self.deposited += amounts;
-        ran.measured
+        ran.measured.window
     }
 
     /// Every branch must hold exactly what was acknowledged.

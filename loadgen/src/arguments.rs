@@ -8,8 +8,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
 use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Wire,
-    Workload, broadcast_reads,
+    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic,
+    ThinkTime, Wire, Workload, broadcast_reads,
 };
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
@@ -25,6 +25,8 @@ use crate::values::{
 
 /// The run folder where none is named.
 const OUT: &str = "passbook-run";
+/// Sums of instants and this stay representable.
+const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
 
 /// Loads a replicated bank with customers, measures it honestly, and judges what they saw.
 ///
@@ -134,9 +136,10 @@ struct SyntheticArguments {
     /// Decides what customers do; "random" draws one and the report tells it
     #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse_seed)]
     seed: Seed,
-    /// Pause of a customer between an answer and the next operation, such as 10ms
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
-    think: Duration,
+    /// Time between an answer and the customer's next operation: a mean such as 10ms (exponential),
+    /// constant:10ms or uniform:5ms..15ms
+    #[arg(long, value_name = "TIME", default_value_t = ThinkTime::NONE)]
+    think: ThinkTime,
     /// How much of what customers see is recorded, and so can be checked: all, none, or so many operations
     #[arg(long, value_name = "all|none|N", default_value = "all", value_parser = parse_recording)]
     record: Recording,
@@ -299,6 +302,11 @@ impl SyntheticArguments {
         let stop = match (self.events, self.duration) {
             (_, Some(duration)) if duration.is_zero() => {
                 return Err("--duration is zero; give a time such as 30s".to_owned());
+            }
+            (_, Some(duration)) if duration > DURATION_MAX => {
+                return Err(
+                    "--duration is longer than 365 days; give a time such as 30s".to_owned()
+                );
             }
             (_, Some(duration)) => Stop::After(duration),
             (events, None) => Stop::Events(events.unwrap_or(100)),

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::{ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY};
 use crate::clusters::{Branches, ClustersError};
-use crate::customers::{AtWork, ConnectError, Look, Plan, Ran, Recorder, Terms};
+use crate::customers::{AtWork, ConnectError, Look, Measured, Plan, Ran, Recorder, Terms};
 use crate::judge::{JudgeError, judge_folder};
 use crate::record::{Answers, Calls, Ledgers, LedgersError, Logged, asked};
 use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded, families};
@@ -312,7 +312,7 @@ async fn perform(
     };
     let calls = Calls::begin(folder.building(), scenario.recording);
     let calls = calls.map_err(|source| folder.unwritable(HISTORY, source))?;
-    let mut all = Ran { recorder: Recorder::new(), calls, measured: Duration::ZERO };
+    let mut all = Ran { recorder: Recorder::new(), calls, measured: Measured::default() };
     let mut finals = Vec::new();
     let frames_before = branches.frames_sent().await;
     for crowd in crowds(&scenario.workload, branches.ids()) {
@@ -330,7 +330,7 @@ async fn perform(
         tell(Phase::Measure, looking.borrow().clone());
         let at_work = plan.start(looks.clone()).map_err(RunError::Thread)?;
         let ran = watch(at_work, &looking, scenario, &mut tell, interrupted).await?;
-        all = Ran { measured: all.measured + ran.measured, ..ran };
+        all = Ran { measured: all.measured.then(ran.measured), ..ran };
         tell(Phase::Settle, looking.borrow().clone());
         finals = branches.settle().await;
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, Workload};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Hooks};
 use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ fn settings() -> impl Iterator<Item = Scenario> {
                         roam: 0.5,
                         opening: Some(*opening),
                         seed: 1,
-                        think: Duration::ZERO,
+                        think: ThinkTime::NONE,
                     },
                 )
             })

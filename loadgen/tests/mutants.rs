@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, Workload};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Hooks, Report};
 use passbook::bank::{BranchId, Money, Outcome};
 use passbook::check::{Property, Verdict};
@@ -115,7 +115,7 @@ fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
         roam,
         opening: Some(opening),
         seed,
-        think: Duration::ZERO,
+        think: ThinkTime::NONE,
     };
     let workload = Workload::Synthetic(synthetic);
     let cluster = ClusterChoice::Embedded(Scheme::Passbook);

@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, Workload};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Hooks, Progress, SideBySide, run::Phase, run_each};
 use passbook::replicate::{Fanout, Locking, Scheme};
 use serde_json::{Value, json};
@@ -171,7 +171,7 @@ fn interrupted_at(scheme: &str, phase: Phase) -> SideBySide {
         roam: 0.2,
         opening: None,
         seed: 1,
-        think: std::time::Duration::ZERO,
+        think: ThinkTime::NONE,
     });
     let out = Some(home.path().join("run"));
     let scenario = Scenario { out, ..Scenario::new(workload, ClusterChoice::Embedded(broadcast)) };

@@ -55,6 +55,40 @@ impl Kind {
     }
 }
 
+/// What an operation came to, as far as latency is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// It was done, or refused for lack of money.
+    Answered,
+    /// Any other answer: a rejection for another reason, or an error.
+    Failed,
+    /// No answer came until it was given up.
+    Unanswered,
+}
+
+impl Class {
+    /// The classes whose latency is kept apart from that of answered operations, in the order of reports.
+    pub const FAILURES: [Self; 2] = [Self::Failed, Self::Unanswered];
+
+    /// The class of an operation that has ended.
+    pub const fn of(performed: &Performed) -> Self {
+        match performed.answer.outcome {
+            Outcome::Ok | Outcome::Rejected(Rejection::InsufficientFunds) => Self::Answered,
+            Outcome::Rejected(_) => Self::Failed,
+            Outcome::Unknown => Self::Unanswered,
+        }
+    }
+
+    /// The name used in reports and `summary.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
 /// What is counted per kind while the run lasts: small enough to be copied once in a while.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
@@ -64,16 +98,24 @@ pub struct Live {
     pub rejected: u64,
     /// Operations that were never answered.
     pub unknown: u64,
-    /// Response times.
+    /// Response times of answered operations.
     pub response: Latencies,
-    /// Service times.
+    /// Service times of answered operations.
     pub service: Latencies,
 }
 
 impl Live {
-    /// Answered operations.
-    pub fn completed(&self) -> u64 {
-        self.ok + self.rejected
+    /// Operations that ended, whatever they came to.
+    pub fn ended(&self) -> u64 {
+        self.ok + self.rejected + self.unknown
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Ok => self.ok += 1,
+            Outcome::Rejected(_) => self.rejected += 1,
+            Outcome::Unknown => self.unknown += 1,
+        }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -85,13 +127,13 @@ impl Live {
     }
 }
 
-/// Everything about one kind of operation.
+/// Everything about one kind of operation, or about one class of failures.
 #[derive(Clone, Debug)]
 pub struct KindRecord {
     /// Counts and buckets.
     pub live: Live,
-    /// Response times in nanoseconds. An unanswered operation counts with the time it was waited
-    /// for, which is less than what it would have taken.
+    /// Response times in nanoseconds. Those of a kind are of its answered operations; an unanswered operation
+    /// counts among the failures with the time it was waited for.
     pub response: Histogram<u64>,
     /// Service times in nanoseconds.
     pub service: Histogram<u64>,
@@ -110,12 +152,23 @@ impl KindRecord {
         let _ = self.response.add(&other.response);
         let _ = self.service.add(&other.service);
     }
+
+    fn record_times(&mut self, response: Duration, service: Duration) {
+        self.live.response.record(response);
+        self.live.service.record(service);
+        self.response.saturating_record(nanoseconds(response));
+        self.service.saturating_record(nanoseconds(service));
+    }
 }
 
 impl Default for KindRecord {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn histogram() -> Histogram<u64> {
@@ -128,7 +181,11 @@ fn histogram() -> Histogram<u64> {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     kinds: [KindRecord; 3],
-    /// Response times since the last look.
+    /// By place in [`Class::FAILURES`].
+    failures: [KindRecord; 2],
+    /// Answered operations that ended in the measured window.
+    answered_in_window: u64,
+    /// Response times of answered operations since [`Recorder::forget_recent`].
     recent: Histogram<u64>,
     /// By place in [`Rejection::ALL`].
     rejections: [u64; Rejection::ALL.len()],
@@ -141,6 +198,8 @@ impl Recorder {
     pub fn new() -> Self {
         Self {
             kinds: [KindRecord::new(), KindRecord::new(), KindRecord::new()],
+            failures: [KindRecord::new(), KindRecord::new()],
+            answered_in_window: 0,
             recent: histogram(),
             rejections: [0; Rejection::ALL.len()],
             unanswered: Vec::new(),
@@ -150,33 +209,36 @@ impl Recorder {
     /// How many of the operations that were never answered are kept.
     pub const UNANSWERED_KEPT: usize = 3;
 
-    /// An operation ended.
-    pub fn record(&mut self, performed: &Performed) {
+    /// Records an operation that has ended; `in_window` if that was in the measured window.
+    pub fn record(&mut self, performed: &Performed, in_window: bool) {
         let Performed { operation, due, sent, ended, .. } = *performed;
+        let outcome = performed.answer.outcome;
         let kind = &mut self.kinds[Kind::of(operation).index()];
-        match performed.answer.outcome {
-            Outcome::Ok => kind.live.ok += 1,
-            Outcome::Rejected(reason) => {
-                kind.live.rejected += 1;
-                if let Some(place) = Rejection::ALL.iter().position(|known| *known == reason) {
-                    self.rejections[place] += 1;
-                }
-            }
-            Outcome::Unknown => {
-                kind.live.unknown += 1;
-                if self.unanswered.len() < Self::UNANSWERED_KEPT {
-                    self.unanswered.push(performed.clone());
-                }
-            }
+        kind.live.count(outcome);
+        if let Outcome::Rejected(reason) = outcome
+            && let Some(place) = Rejection::ALL.iter().position(|known| *known == reason)
+        {
+            self.rejections[place] += 1;
         }
         let response = ended.saturating_duration_since(due);
         let service = ended.saturating_duration_since(sent);
-        kind.live.response.record(response);
-        kind.live.service.record(service);
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        kind.response.saturating_record(nanoseconds(response));
-        kind.service.saturating_record(nanoseconds(service));
-        self.recent.saturating_record(nanoseconds(response));
+        let failures = match Class::of(performed) {
+            Class::Answered => {
+                kind.record_times(response, service);
+                self.recent.saturating_record(nanoseconds(response));
+                self.answered_in_window += u64::from(in_window);
+                return;
+            }
+            Class::Failed => &mut self.failures[0],
+            Class::Unanswered => {
+                if self.unanswered.len() < Self::UNANSWERED_KEPT {
+                    self.unanswered.push(performed.clone());
+                }
+                &mut self.failures[1]
+            }
+        };
+        failures.live.count(outcome);
+        failures.record_times(response, service);
     }
 
     /// Adds all of another thread's.
@@ -184,6 +246,10 @@ impl Recorder {
         for (kind, more) in self.kinds.iter_mut().zip(&other.kinds) {
             kind.merge(more);
         }
+        for (failures, more) in self.failures.iter_mut().zip(&other.failures) {
+            failures.merge(more);
+        }
+        self.answered_in_window += other.answered_in_window;
         for (count, more) in self.rejections.iter_mut().zip(other.rejections) {
             *count += more;
         }
@@ -206,6 +272,16 @@ impl Recorder {
         &self.kinds[kind.index()]
     }
 
+    /// The failures with their classes. Their latencies are in no kind's record; their counts are.
+    pub fn failures(&self) -> impl Iterator<Item = (Class, &KindRecord)> {
+        Class::FAILURES.into_iter().zip(&self.failures)
+    }
+
+    /// Answered operations that ended in the measured window.
+    pub fn answered_in_window(&self) -> u64 {
+        self.answered_in_window
+    }
+
     /// All kinds together.
     pub fn all(&self) -> KindRecord {
         let mut all = KindRecord::new();
@@ -220,12 +296,45 @@ impl Recorder {
         self.kinds.each_ref().map(|kind| kind.live.clone())
     }
 
-    /// The 50th and 99th percentile of the response times since the last call, nanoseconds.
-    pub fn take_recent(&mut self) -> (u64, u64) {
-        let percentiles = (self.recent.value_at_quantile(0.5), self.recent.value_at_quantile(0.99));
-        self.recent.reset();
-        percentiles
+    /// Percentiles of the recent response times.
+    pub fn recent(&self) -> Recent {
+        let percentile = |tenths| percentile(&self.recent, tenths).map(Duration::from_nanos);
+        Recent { p50: percentile(P50), p99: percentile(P99) }
     }
+
+    /// Begins anew with the recent response times.
+    pub fn forget_recent(&mut self) {
+        self.recent.reset();
+    }
+}
+
+/// Percentiles of recent response times of answered operations; `None` where there are too few for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recent {
+    /// The median.
+    pub p50: Option<Duration>,
+    /// The 99th percentile.
+    pub p99: Option<Duration>,
+}
+
+/// Percentiles that are shown, in tenths of a percent.
+pub const P50: u32 = 500;
+/// See [`P50`].
+pub const P90: u32 = 900;
+/// See [`P50`].
+pub const P99: u32 = 990;
+/// See [`P50`].
+pub const P99_9: u32 = 999;
+
+/// How many values have to lie beyond a percentile for it to be shown: fewer, and it is the value of one or two
+/// outliers. So p50 takes 20 values, p90 100, p99 1,000 and p99.9 10,000.
+const BEYOND_MIN: u64 = 10;
+
+/// The value at a percentile, in tenths of a percent; `None` if the sample is too small for it.
+pub fn percentile(values: &Histogram<u64>, tenths: u32) -> Option<u64> {
+    let beyond = u64::from(1_000_u32.saturating_sub(tenths));
+    let supported = values.len().saturating_mul(beyond) >= BEYOND_MIN * 1_000;
+    supported.then(|| values.value_at_quantile(f64::from(tenths) / 1_000.0))
 }
 
 impl Default for Recorder {
@@ -265,17 +374,18 @@ mod tests {
     #[test]
     fn outcomes_and_latencies_are_kept_by_kind_and_merged() {
         let mut one = Recorder::new();
-        one.record(&ended(Operation::deposit(1), Outcome::Ok, RESPONSE));
+        one.record(&ended(Operation::deposit(1), Outcome::Ok, RESPONSE), true);
         let refused = Outcome::Rejected(Rejection::InsufficientFunds);
-        one.record(&ended(Operation::withdraw(1), refused, RESPONSE));
+        one.record(&ended(Operation::withdraw(1), refused, RESPONSE), true);
         let mut two = Recorder::new();
-        two.record(&ended(Operation::Query, Outcome::Unknown, LATENCY_MAX * 2));
+        two.record(&ended(Operation::Query, Outcome::Ok, LATENCY_MAX * 2), false);
         one.merge(&two);
         assert_eq!(one.kind(Kind::Deposit).live.ok, 1);
-        assert_eq!(one.kind(Kind::Withdraw).live.completed(), 1);
-        assert_eq!(one.kind(Kind::Query).live.unknown, 1);
+        assert_eq!(one.kind(Kind::Withdraw).live.rejected, 1);
+        assert_eq!(one.kind(Kind::Query).live.ok, 1);
         let all = one.all();
-        assert_eq!((all.response.len(), all.live.completed()), (3, 2));
+        assert_eq!((all.response.len(), all.live.ended()), (3, 3));
+        assert_eq!(one.answered_in_window(), 2);
         let p50 = all.response.value_at_quantile(0.5);
         assert!((2_990_000..3_010_000).contains(&p50), "{p50}");
         let service = one.kind(Kind::Deposit).service.max();
@@ -287,10 +397,11 @@ mod tests {
         let mut recorder = Recorder::new();
         let contended = Outcome::Rejected(Rejection::Contended);
         for outcome in [contended, Outcome::Unknown, Outcome::Ok, contended] {
-            recorder.record(&ended(Operation::withdraw(1), outcome, RESPONSE));
+            recorder.record(&ended(Operation::withdraw(1), outcome, RESPONSE), true);
         }
         let mut more = Recorder::new();
-        (0..9).for_each(|_| more.record(&ended(Operation::Query, Outcome::Unknown, RESPONSE)));
+        let unanswered = ended(Operation::Query, Outcome::Unknown, RESPONSE);
+        (0..9).for_each(|_| more.record(&unanswered, true));
         recorder.merge(&more);
         let counted: Vec<_> = recorder.rejections().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [(Rejection::Contended, 2)]);
@@ -298,10 +409,56 @@ mod tests {
     }
 
     #[test]
-    fn recent_percentiles_forget() {
+    fn failures_do_not_enter_the_latency_of_answered_operations() {
+        let slow = Duration::from_millis(100);
+        let overloaded = Outcome::Rejected(Rejection::Overloaded);
+        let refused = Outcome::Rejected(Rejection::InsufficientFunds);
         let mut recorder = Recorder::new();
-        recorder.record(&ended(Operation::Query, Outcome::Ok, Duration::from_millis(5)));
-        assert!(recorder.take_recent().0 > 4_000_000);
-        assert_eq!(recorder.take_recent(), (0, 0));
+        for (outcome, response, count) in [
+            (Outcome::Ok, slow, 15),
+            (refused, slow, 5),
+            (overloaded, RESPONSE, 60),
+            (Outcome::Unknown, RESPONSE, 20),
+        ] {
+            let operation = ended(Operation::withdraw(1), outcome, response);
+            (0..count).for_each(|_| recorder.record(&operation, true));
+        }
+        let mut merged = Recorder::new();
+        merged.merge(&recorder);
+        let all = merged.all();
+        assert_eq!((all.response.len(), all.live.ended()), (20, 100));
+        assert!(percentile(&all.response, P50) > Some(99_000_000), "of those that were answered");
+        assert_eq!((all.live.response.count(), merged.answered_in_window()), (20, 20));
+        let failures: Vec<_> = merged.failures().collect();
+        let [(Class::Failed, failed), (Class::Unanswered, unanswered)] = failures[..] else {
+            panic!("{failures:?}");
+        };
+        assert_eq!((failed.live.rejected, failed.response.len()), (60, 60));
+        assert_eq!((unanswered.live.unknown, unanswered.response.len()), (20, 20));
+        assert!(percentile(&failed.response, P50) < Some(4_000_000));
+        assert!(recorder.recent().p50 > Some(Duration::from_millis(99)));
+    }
+
+    #[test]
+    fn percentile_is_none_where_the_sample_is_too_small() {
+        for (tenths, least) in [(P50, 20), (P90, 100), (P99, 1_000), (P99_9, 10_000)] {
+            let mut values = histogram();
+            values.saturating_record_n(5, least - 1);
+            assert_eq!(percentile(&values, tenths), None, "{tenths}");
+            values.saturating_record_n(5, 1);
+            assert_eq!(percentile(&values, tenths), Some(5), "{tenths}");
+        }
+    }
+
+    #[test]
+    fn recent_percentiles_are_forgotten_and_none_without_answers() {
+        let mut recorder = Recorder::new();
+        let answered = ended(Operation::Query, Outcome::Ok, Duration::from_millis(5));
+        (0..20).for_each(|_| recorder.record(&answered, true));
+        let recent = recorder.recent();
+        assert!(recent.p50 > Some(Duration::from_millis(4)) && recent.p99.is_none(), "{recent:?}");
+        recorder.forget_recent();
+        recorder.record(&ended(Operation::Query, Outcome::Unknown, RESPONSE), true);
+        assert_eq!(recorder.recent(), Recent::default());
     }
 }

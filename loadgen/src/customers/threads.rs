@@ -10,18 +10,23 @@ use passbook::bank::{BranchId, CustomerId};
 use passbook::files::Event;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Bank, ConnectError};
-use super::recorder::{Live, Recorder};
+use super::generator::{GeneratorWatch, OBSERVE_EVERY};
+use super::measured::Measured;
+use super::recorder::{Live, Recent, Recorder};
 use super::session::Shared;
+use super::silence::CallsInFlight;
 use super::wires::Terms;
 use crate::record::Calls;
 use crate::scenario::{SampleRate, Stop, Synthetic, Wire};
 
 /// How often a thread says how far it is.
 const LOOK: Duration = Duration::from_millis(250);
+/// The recent percentiles of a look are those of so many intervals between looks at most.
+const RECENT_LOOKS: u64 = 4;
 
 /// What a thread's customers do.
 #[derive(Clone, Debug)]
@@ -78,8 +83,8 @@ pub struct Look {
     pub active: u64,
     /// Counts by kind.
     pub live: [Live; 3],
-    /// 50th and 99th percentile of the response times since the last look, nanoseconds.
-    pub recent: (u64, u64),
+    /// Percentiles of the response times of the last second or so.
+    pub recent: Recent,
 }
 
 /// What came of a thread of customers.
@@ -89,8 +94,8 @@ pub struct Ran {
     pub recorder: Recorder,
     /// What was recorded.
     pub calls: Calls,
-    /// From the instant the first operation was due to the last answer.
-    pub measured: Duration,
+    /// The measured window.
+    pub measured: Measured,
 }
 
 /// A thread of customers at work.
@@ -118,29 +123,31 @@ impl Plan {
         let bank = Bank::connect_to_known(&self.addresses, wire, terms, self.timeout).await?;
         bank.warm_up().await;
         let begun = Instant::now();
-        let (until, think, active) = match &self.crowd {
+        let (until, active) = match &self.crowd {
             Crowd::AtOnce { synthetic, .. } => {
                 let until = match synthetic.stop {
                     Stop::Events(_) => None,
                     Stop::After(duration) => Some(begun + duration),
                 };
-                (until, synthetic.think, synthetic.customers)
+                (until, synthetic.customers)
             }
-            Crowd::Lists(lists, _) => {
-                (None, Duration::ZERO, u64::try_from(lists.len()).unwrap_or(u64::MAX))
-            }
+            Crowd::Lists(lists, _) => (None, u64::try_from(lists.len()).unwrap_or(u64::MAX)),
         };
+        let branches = self.addresses.iter().map(|(branch, _)| *branch);
         let shared = Rc::new(Shared {
             bank,
             recorder: RefCell::new(self.recorder),
             calls: RefCell::new(self.calls),
             active: Cell::new(active),
             trace_sample: self.trace_sample,
-            think,
+            in_flight: RefCell::new(CallsInFlight::new(branches, begun)),
+            generator: GeneratorWatch::begin(begun),
             until,
+            window_end: Cell::new(until),
             interrupted: self.interrupted,
         });
         let looking = tokio::task::spawn_local(look_at(Rc::clone(&shared), begun, looks));
+        let watching = tokio::task::spawn_local(watch_window(Rc::clone(&shared)));
         match self.crowd {
             Crowd::AtOnce { synthetic, branches } => {
                 at_once(&shared, &synthetic, &branches, begun).await;
@@ -148,7 +155,7 @@ impl Plan {
             Crowd::Lists(lists, Order::OneAfterAnother) => {
                 let mut due = begun;
                 for (customer, events) in lists {
-                    shared.session(customer, events, due).await;
+                    shared.session(customer, events, due, std::iter::empty()).await;
                     due = Instant::now();
                 }
             }
@@ -156,13 +163,30 @@ impl Plan {
                 let sessions = lists.into_iter();
                 all(sessions.map(|(customer, events)| {
                     let shared = Rc::clone(&shared);
-                    async move { shared.session(customer, events, begun).await }
+                    async move { shared.session(customer, events, begun, std::iter::empty()).await }
                 }))
                 .await;
             }
         }
-        let measured = begun.elapsed();
+        let answered_last = Instant::now();
+        // Customers may all be thinking beyond the end of the window: it is as long as it was asked for.
+        if let Some(until) = until {
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = shared.interrupted.cancelled() => {}
+            }
+        }
         looking.abort();
+        watching.abort();
+        if shared.interrupted.is_cancelled() {
+            shared.end_window(Instant::now());
+        }
+        let window_end = shared.window_end.get().unwrap_or(answered_last);
+        let measured = Measured {
+            window: window_end.saturating_duration_since(begun),
+            silence: shared.in_flight.borrow_mut().finish(),
+            generator: shared.generator.finish(Instant::now()),
+        };
         let (recorder, calls) = (shared.recorder.take(), shared.calls.take());
         Ok(Ran { recorder, calls, measured })
     }
@@ -181,7 +205,9 @@ async fn at_once(
     all((1..=synthetic.customers).map(CustomerId).map(|customer| {
         let shared = Rc::clone(shared);
         let mine = (1..).zip(synthetic.events(customer, branches)).take(events);
-        async move { shared.session(customer, mine, begun).await }
+        let due = begun + synthetic.start_of(customer);
+        let think_times = synthetic.think_times(customer);
+        async move { shared.session(customer, mine, due, think_times).await }
     }))
     .await;
 }
@@ -198,18 +224,36 @@ where
     tasks.join_all().await;
 }
 
+/// Observes the loop until the measured window ends, which an interruption brings forward.
+async fn watch_window(shared: Rc<Shared>) {
+    let mut ticks = interval(OBSERVE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let window_ended = || shared.window_end.get().is_some_and(|end| Instant::now() >= end);
+    while !window_ended() {
+        tokio::select! {
+            _ = ticks.tick() => shared.generator.observe(Instant::now()),
+            () = shared.interrupted.cancelled() => shared.end_window(Instant::now()),
+        }
+    }
+    shared.generator.finish(Instant::now());
+}
+
 /// Reports until it is aborted.
 async fn look_at(shared: Rc<Shared>, begun: Instant, looks: watch::Sender<Look>) {
     let mut ticks = interval(LOOK);
-    loop {
+    for look in 1_u64.. {
         ticks.tick().await;
         let look = {
             let mut recorder = shared.recorder.borrow_mut();
+            let recent = recorder.recent();
+            if look.is_multiple_of(RECENT_LOOKS) {
+                recorder.forget_recent();
+            }
             Look {
                 elapsed: begun.elapsed(),
                 active: shared.active.get(),
                 live: recorder.live(),
-                recent: recorder.take_recent(),
+                recent,
             }
         };
         // Nobody may be looking.

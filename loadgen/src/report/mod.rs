@@ -1,5 +1,6 @@
 //! What a run came to: for people, for programs, and as an exit code.
 
+mod caveats;
 mod checks;
 mod guarantees;
 mod metrics;
@@ -8,8 +9,8 @@ mod summary;
 mod text;
 mod waterfall;
 
+use std::num::NonZero;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use passbook::bank::{Money, Rejection};
 use passbook::check::{Judged, Verdict};
@@ -18,7 +19,7 @@ use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
 
 use crate::clusters::Lost;
-use crate::customers::{Kind, KindRecord, Recorder};
+use crate::customers::{Kind, KindRecord, Measured, Recorder};
 use crate::judge::JudgedRun;
 use crate::record::Performed;
 use crate::scenario::{ClusterChoice, Scenario, Workload};
@@ -27,6 +28,7 @@ pub use guarantees::render_guarantees;
 pub use metrics::families;
 pub use sides::{SideBySide, SideBySideFigures};
 pub use summary::Summary;
+pub use text::rate;
 pub use waterfall::Waterfall;
 
 /// How a process of loadgen ends. The order of the design's list decides where several apply.
@@ -78,10 +80,10 @@ pub struct Files {
     pub output: Option<PathBuf>,
 }
 
-/// Counts and latencies of one kind of operation, or of all.
+/// Counts and latencies of one kind of operation, of all, or of one class of failures.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// `deposit`, `withdraw`, `query` or `all`.
+    /// `deposit`, `withdraw`, `query` or `all`; `failed` or `unanswered`.
     pub name: &'static str,
     /// What was recorded.
     pub record: KindRecord,
@@ -98,9 +100,15 @@ struct TraceCounts {
 #[derive(Clone, Debug)]
 pub struct Report {
     scenario: Scenario,
-    measured: Duration,
-    /// By kind, then all together.
+    measured: Measured,
+    /// How many cores the process may use, where that is known.
+    cores_available: Option<usize>,
+    /// By kind, then all together. Their latencies are those of answered operations.
     rows: Vec<Row>,
+    /// Operations that failed and that were never answered. They are counted in `rows` as well.
+    failures: Vec<Row>,
+    /// Answered operations that ended in the measured window.
+    answered_in_window: u64,
     /// The first operations that were never answered.
     unanswered: Vec<Performed>,
     /// How many operations were rejected, by reason.
@@ -145,8 +153,8 @@ pub struct Unrecorded {
 pub struct Results<'a> {
     /// What was measured.
     pub recorder: &'a Recorder,
-    /// How long.
-    pub measured: Duration,
+    /// The measured window.
+    pub measured: Measured,
     /// What the gate found.
     pub judged: JudgedRun,
     /// What it could not see.
@@ -170,10 +178,16 @@ impl Report {
             Kind::ALL.map(|kind| Row { name: kind.name(), record: recorder.kind(kind).clone() });
         let mut rows = Vec::from(kinds);
         rows.push(Row { name: "all", record: recorder.all() });
+        let failures = recorder.failures();
+        let failures =
+            failures.map(|(class, record)| Row { name: class.name(), record: record.clone() });
         Self {
             scenario: scenario.clone(),
             measured,
+            cores_available: std::thread::available_parallelism().ok().map(NonZero::get),
             rows,
+            failures: failures.collect(),
+            answered_in_window: recorder.answered_in_window(),
             unanswered: recorder.unanswered().to_vec(),
             rejections: recorder.rejections().filter(|(_, count)| *count > 0).collect(),
             judged,
@@ -232,11 +246,15 @@ impl Report {
         &self.judged.checks
     }
 
-    /// Answered operations per second of the measured time.
+    /// Answered operations that ended in the measured window, per second of it.
     pub fn throughput_per_s(&self) -> f64 {
-        let seconds = self.measured.as_secs_f64();
-        let completed = self.rows.last().map_or(0, |all| all.record.live.completed());
-        if seconds > 0.0 { count_as_f64(completed) / seconds } else { 0.0 }
+        let seconds = self.measured.window.as_secs_f64();
+        if seconds > 0.0 { count_as_f64(self.answered_in_window) / seconds } else { 0.0 }
+    }
+
+    /// Answered operations, also those that ended after the measured window.
+    fn answered(&self) -> u64 {
+        self.rows.last().map_or(0, |all| all.record.response.len())
     }
 
     /// Messages between branches for each accepted write. Not known where branches do not tell, or nothing was

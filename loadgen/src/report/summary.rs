@@ -6,13 +6,15 @@ use hdrhistogram::Histogram;
 use passbook::check::Verdict;
 use serde::Serialize;
 
+use super::caveats::{GeneratorRecord, SilenceRecord};
 use super::checks::CheckRecord;
 use super::{Report, Row};
 use crate::clusters::Lost;
+use crate::customers::{P50, P90, P99, P99_9, percentile};
 use crate::scenario::{Stop, Workload};
 
 /// Raised when a name or a meaning changes.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 
 /// The content of `summary.json`. Units are last in names.
 #[derive(Debug, Serialize)]
@@ -22,6 +24,7 @@ pub struct Summary {
     exit_code: u8,
     interrupted: bool,
     seed: Option<u64>,
+    /// Answered operations that ended in the measured window, by its length.
     throughput_per_s: f64,
     measured_s: f64,
     operations: BTreeMap<&'static str, Outcomes>,
@@ -29,7 +32,11 @@ pub struct Summary {
     unrecorded: UnrecordedRecord,
     /// Counts by reason.
     rejections: BTreeMap<&'static str, u64>,
+    /// By kind and of all: answered operations only. `failed` and `unanswered` have their own.
     latency: BTreeMap<&'static str, Latency>,
+    /// The longest time without any answer.
+    longest_silence: Option<SilenceRecord>,
+    generator: GeneratorRecord,
     checks: Vec<CheckRecord>,
     cluster: ClusterRecord,
     workload: WorkloadRecord,
@@ -55,28 +62,40 @@ struct Latency {
     service: Percentiles,
 }
 
+/// A value is `None` where the sample is too small for it.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Percentiles {
-    pub(super) p50_us: f64,
-    pub(super) p90_us: f64,
-    pub(super) p99_us: f64,
-    pub(super) p999_us: f64,
-    pub(super) max_us: f64,
+    pub(super) p50_us: Option<f64>,
+    pub(super) p90_us: Option<f64>,
+    pub(super) p99_us: Option<f64>,
+    pub(super) p999_us: Option<f64>,
+    pub(super) max_us: Option<f64>,
     pub(super) count: u64,
 }
 
 impl Percentiles {
     pub(super) fn of(nanoseconds: &Histogram<u64>) -> Self {
         let micros = |value: u64| super::count_as_f64(value) / 1_000.0;
-        let at = |quantile: f64| micros(nanoseconds.value_at_quantile(quantile));
+        let at = |tenths| percentile(nanoseconds, tenths).map(micros);
         Self {
-            p50_us: at(0.5),
-            p90_us: at(0.9),
-            p99_us: at(0.99),
-            p999_us: at(0.999),
-            max_us: micros(nanoseconds.max()),
+            p50_us: at(P50),
+            p90_us: at(P90),
+            p99_us: at(P99),
+            p999_us: at(P99_9),
+            max_us: (!nanoseconds.is_empty()).then(|| micros(nanoseconds.max())),
             count: nanoseconds.len(),
         }
+    }
+
+    /// Five columns of ten characters, in milliseconds; `–` where the sample is too small.
+    pub(super) fn columns(&self) -> String {
+        let values = [self.p50_us, self.p90_us, self.p99_us, self.p999_us, self.max_us];
+        let column = |micros: Option<f64>| match micros.map(|micros| micros / 1_000.0) {
+            None => format!("{:>10}", "–"),
+            Some(value @ ..10_000.0) => format!("{value:>10.3}"),
+            Some(value) => format!("{value:>10.1}"),
+        };
+        values.map(column).concat()
     }
 }
 
@@ -115,8 +134,11 @@ struct WorkloadRecord {
     mix: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     roam: Option<f64>,
+    /// The distribution, as `--think` takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    think_s: Option<f64>,
+    think: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    think_mean_s: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -146,14 +168,16 @@ impl Report {
             interrupted: self.interrupted,
             seed: self.seed(),
             throughput_per_s: self.throughput_per_s(),
-            measured_s: self.measured.as_secs_f64(),
+            measured_s: self.measured.window.as_secs_f64(),
             operations: kinds.map(outcomes).collect(),
             unrecorded: UnrecordedRecord {
                 left_out: self.unrecorded.left_out,
                 lost: self.unrecorded.lost,
             },
             rejections: self.rejections.iter().map(|(why, count)| (why.key(), *count)).collect(),
-            latency: self.rows.iter().map(latency).collect(),
+            latency: self.rows.iter().chain(&self.failures).map(latency).collect(),
+            longest_silence: self.silence_record(),
+            generator: self.generator_record(),
             checks: self.judged.checks.iter().map(CheckRecord::of).collect(),
             cluster: ClusterRecord {
                 branches: self.cluster.branches,
@@ -202,7 +226,8 @@ impl Report {
                     duration_s,
                     mix: Some(synthetic.mix.to_string()),
                     roam: Some(synthetic.roam),
-                    think_s: Some(synthetic.think.as_secs_f64()),
+                    think: Some(synthetic.think.to_string()),
+                    think_mean_s: Some(synthetic.think.mean().as_secs_f64()),
                 }
             }
         }

@@ -9,10 +9,11 @@ use passbook::check::Verdict;
 use passbook::files::{Entry, ResultName};
 use passbook::replicate::Read;
 
+use super::summary::Percentiles;
 use super::{Report, Unrecorded, checks};
 use crate::artifacts;
 use crate::record::Performed;
-use crate::scenario::{ReplayOrder, Stop, Wire, Workload};
+use crate::scenario::{ReplayOrder, Stop, ThinkTime, Wire, Workload};
 
 /// A duration as people compare them: always in milliseconds, digits by size.
 pub(super) fn milliseconds(time: Duration) -> String {
@@ -20,8 +21,25 @@ pub(super) fn milliseconds(time: Duration) -> String {
     match value {
         0.0..10.0 => format!("{value:.3} ms"),
         10.0..100.0 => format!("{value:.2} ms"),
-        _ => format!("{value:.1} ms"),
+        100.0..1_000.0 => format!("{value:.1} ms"),
+        _ => format!("{} ms", grouped(rounded(value))),
     }
+}
+
+/// A rate per second: with decimals below 100, where rounding would hide a difference.
+pub fn rate(per_second: f64) -> String {
+    if per_second < 100.0 { format!("{per_second:.2}") } else { grouped(rounded(per_second)) }
+}
+
+/// The nearest whole number; what is out of range is taken for the nearest end of it.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the conversion saturates, and figures for people need no more"
+)]
+fn rounded(value: f64) -> u64 {
+    value.round() as u64
 }
 
 /// A whole number in groups of three.
@@ -35,6 +53,13 @@ pub(super) fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+fn operations(number: u64) -> String {
+    match number {
+        1 => "1 operation".to_owned(),
+        _ => format!("{} operations", grouped(number)),
+    }
 }
 
 fn customers(number: u64) -> String {
@@ -62,13 +87,16 @@ impl Report {
         match &self.scenario.workload {
             Workload::Synthetic(synthetic) => {
                 let each = match synthetic.stop {
-                    Stop::Events(1) => "1 operation each".to_owned(),
-                    Stop::Events(events) => format!("{} operations each", grouped(events)),
+                    Stop::Events(events) => format!("{} each", operations(events)),
                     Stop::After(duration) => {
                         format!("for {}", humantime::format_duration(duration))
                     }
                 };
-                format!("{}, {each}, mix {}", customers(synthetic.customers), synthetic.mix)
+                let think = match synthetic.think {
+                    ThinkTime::NONE => String::new(),
+                    think => format!(", think {think}"),
+                };
+                format!("{}, {each}, mix {}{think}", customers(synthetic.customers), synthetic.mix)
             }
             Workload::Replay(replay) => format!(
                 "replay of {}, {} {}",
@@ -126,8 +154,7 @@ impl Report {
             let _ = write!(text, ", read {}", self.read().name());
         }
         let _ = write!(text, "{}", self.asking_text());
-        let all = self.rows.last().map(|row| &row.record.live);
-        let (completed, unknown) = all.map_or((0, 0), |live| (live.completed(), live.unknown));
+        let unknown = self.rows.last().map_or(0, |row| row.record.live.unknown);
         let _ = writeln!(text, "\n");
         let verdict = match self.verdict() {
             Verdict::Pass => "PASS",
@@ -138,11 +165,15 @@ impl Report {
         let early = if self.interrupted { ", ended early" } else { "" };
         let _ = writeln!(
             text,
-            "{verdict}  {} operations answered in {:.2} s: {:.0} per second{early}",
-            grouped(completed),
-            self.measured.as_secs_f64(),
-            self.throughput_per_s(),
+            "{verdict}  {} answered in {:.2} s: {} per second{early}",
+            operations(self.answered_in_window),
+            self.measured.window.as_secs_f64(),
+            rate(self.throughput_per_s()),
         );
+        let later = self.answered().saturating_sub(self.answered_in_window);
+        if later > 0 {
+            let _ = writeln!(text, "      {} answered after that", operations(later));
+        }
         let Unrecorded { left_out, lost } = self.unrecorded;
         for (count, why) in [(left_out, "as --record says"), (lost, "the disk was too slow")] {
             if count > 0 {
@@ -203,13 +234,14 @@ impl Report {
     fn operations(&self, text: &mut String) {
         let heads = ["p50", "p90", "p99", "p99.9", "max"];
         let _ =
-            write!(text, "\n{:<20}{:>11}{:>10}{:>9}", "operations", "ok", "rejected", "unknown");
+            write!(text, "\n{:<22}{:>11}{:>10}{:>9}", "operations", "ok", "rejected", "unknown");
         let _ = writeln!(text, "{}   ms", heads.map(|head| format!("{head:>10}")).concat());
-        for row in self.rows.iter().filter(|row| !row.record.response.is_empty()) {
+        let rows = self.rows.iter().chain(&self.failures);
+        for row in rows.filter(|row| row.record.live.ended() > 0) {
             let live = &row.record.live;
             let _ = writeln!(
                 text,
-                "{:<9}{:<11}{:>11}{:>10}{:>9}{}",
+                "{:<11}{:<11}{:>11}{:>10}{:>9}{}",
                 row.name,
                 "response",
                 grouped(live.ok),
@@ -218,11 +250,18 @@ impl Report {
                 percentiles(&row.record.response),
             );
             let service = percentiles(&row.record.service);
-            let _ = writeln!(text, "{:<9}{:<11}{:>30}{service}", "", "service", "");
+            let _ = writeln!(text, "{:<11}{:<11}{:>30}{service}", "", "service", "");
         }
         text.push_str(
-            "response: from the instant an operation was due; service: from the instant it was sent\n",
+            "response: from the instant an operation was due; service: from the instant it was sent\n\
+             latencies of kinds and of all are those of answered operations: done, or refused for lack of money\n",
         );
+        if self.failures.iter().any(|row| row.record.live.ended() > 0) {
+            text.push_str(
+                "failed: any other answer; unanswered: the time until the operation was given up\n",
+            );
+        }
+        self.caveats(text);
         if let Some(frames) = self.cluster.frames_sent {
             let _ = write!(text, "frames: {} between branches", grouped(frames));
             let each = self.frames_per_write();
@@ -303,13 +342,9 @@ impl Report {
     }
 }
 
+/// Columns of [`Percentiles`], in milliseconds.
 fn percentiles(nanoseconds: &Histogram<u64>) -> String {
-    let mut text = String::new();
-    let at = |quantile| nanoseconds.value_at_quantile(quantile);
-    for value in [at(0.5), at(0.9), at(0.99), at(0.999), nanoseconds.max()] {
-        let _ = write!(text, "{:>10.3}", Duration::from_nanos(value).as_secs_f64() * 1_000.0);
-    }
-    text
+    Percentiles::of(nanoseconds).columns()
 }
 
 #[cfg(test)]
@@ -323,5 +358,15 @@ mod tests {
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(milliseconds(Duration::from_micros(1_234)), "1.234 ms");
         assert_eq!(milliseconds(Duration::from_millis(250)), "250.0 ms");
+        assert_eq!(milliseconds(Duration::from_millis(10_000)), "10,000 ms");
+    }
+
+    #[test]
+    fn rate_below_100_has_decimals_and_above_has_none() {
+        for (per_second, expected) in
+            [(0.0, "0.00"), (0.5, "0.50"), (12.345, "12.35"), (99.5, "99.50"), (88_571.6, "88,572")]
+        {
+            assert_eq!(rate(per_second), expected);
+        }
     }
 }

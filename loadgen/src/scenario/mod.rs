@@ -2,6 +2,7 @@
 
 mod mix;
 mod sampling;
+mod think;
 mod wire;
 mod workload;
 
@@ -14,6 +15,7 @@ use passbook::replicate::{Ack, Read, Scheme};
 
 pub use mix::{Mix, MixError};
 pub use sampling::{SampleRate, SampleRateError};
+pub use think::{ThinkTime, ThinkTimeError, ThinkTimes};
 pub use wire::{Wire, broadcast_reads};
 pub use workload::{Stop, Synthetic};
 

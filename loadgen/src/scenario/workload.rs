@@ -7,10 +7,12 @@ use passbook::files::Event;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::{Mix, scramble};
+use super::{Mix, ThinkTime, ThinkTimes, scramble};
 
 /// The largest amount of a synthetic write; the smallest is 1.
 const AMOUNT_MAX: i64 = 100;
+/// Separates the seeds of think times from those of operations, so that a think time changes no operation.
+const THINK_STREAM: u64 = 0x7468_696e_6b00_0001;
 
 /// When a synthetic customer is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +41,8 @@ pub struct Synthetic {
     pub opening: Option<i64>,
     /// Decides everything that is drawn.
     pub seed: u64,
-    /// The pause between an answer and the next operation.
-    pub think: Duration,
+    /// The time between an answer and the customer's next operation.
+    pub think: ThinkTime,
 }
 
 impl Synthetic {
@@ -49,8 +51,7 @@ impl Synthetic {
 
     /// The endless list of what `customer` does at `branches`.
     pub fn events(&self, customer: CustomerId, branches: &[BranchId]) -> Events {
-        // Neighbouring customers and neighbouring seeds share nothing.
-        let seed = scramble(scramble(self.seed).wrapping_add(customer.0));
+        let seed = self.customer_seed(customer);
         let count = u64::try_from(branches.len()).unwrap_or(u64::MAX).max(1);
         let home = usize::try_from(customer.0.wrapping_sub(1) % count).unwrap_or(0);
         Events {
@@ -60,6 +61,21 @@ impl Synthetic {
             mix: self.mix,
             roam: self.roam,
         }
+    }
+
+    /// The endless list of the think times of `customer`.
+    pub fn think_times(&self, customer: CustomerId) -> ThinkTimes {
+        self.think.draws(scramble(self.customer_seed(customer) ^ THINK_STREAM))
+    }
+
+    /// When the first operation of `customer` is due, after the run begins.
+    pub fn start_of(&self, customer: CustomerId) -> Duration {
+        self.think.start_of(customer.0.saturating_sub(1), self.customers)
+    }
+
+    /// Neighbouring customers and neighbouring seeds share nothing.
+    fn customer_seed(&self, customer: CustomerId) -> u64 {
+        scramble(scramble(self.seed).wrapping_add(customer.0))
     }
 }
 
@@ -116,7 +132,7 @@ mod tests {
             roam: 0.2,
             opening: None,
             seed,
-            think: Duration::ZERO,
+            think: ThinkTime::NONE,
         }
     }
 
@@ -130,6 +146,19 @@ mod tests {
         assert_eq!(drawn(&synthetic(1), 1), drawn(&synthetic(1), 1));
         assert_ne!(drawn(&synthetic(1), 1), drawn(&synthetic(2), 1));
         assert_ne!(drawn(&synthetic(1), 1), drawn(&synthetic(1), 2));
+    }
+
+    #[test]
+    fn think_time_changes_no_operation_of_a_seed() {
+        let mean = Duration::from_millis(10);
+        for think in [ThinkTime::Constant(mean), ThinkTime::Exponential(mean)] {
+            let thinking = Synthetic { think, ..synthetic(1) };
+            assert_eq!(drawn(&thinking, 1), drawn(&synthetic(1), 1));
+        }
+        let thinking = Synthetic { think: ThinkTime::Exponential(mean), ..synthetic(1) };
+        let times = |customer| thinking.think_times(CustomerId(customer)).take(100);
+        assert!(times(1).eq(times(1)), "the same seed gives the same think times");
+        assert!(times(1).ne(times(2)), "customers think independently");
     }
 
     #[test]
