@@ -145,7 +145,8 @@ fn check_layers(source: &Path, table: &[(&str, &[&str])]) {
     for entry in there {
         let path = entry.expect("an entry").path();
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
-        let outside = ["lib", "bin", "main", "arguments", "offline", "terminal", "values"];
+        let outside =
+            ["lib", "bin", "main", "arguments", "offline", "progress", "terminal", "values"];
         let listed = all.contains(&name.as_str()) || outside.contains(&name.as_str());
         assert!(listed, "{} is in no layer: give it one in tests/tidy.rs", path.display());
     }

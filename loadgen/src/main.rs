@@ -2,6 +2,7 @@
 
 mod arguments;
 mod offline;
+mod progress;
 mod terminal;
 mod values;
 

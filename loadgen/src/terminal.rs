@@ -10,6 +10,8 @@ use loadgen::{ExitCode, Progress, Report, Scenario, SideBySide};
 use passbook::check::Verdict;
 use passbook::telemetry::{Counts, OtlpEndpoint};
 
+use crate::progress::{ProgressLine, Total};
+
 /// Between two lines where there is no terminal to redraw.
 const PLAIN_EVERY: u32 = 5;
 
@@ -22,13 +24,6 @@ pub(crate) enum Verbosity {
     Normal,
     /// The report, and what each customer received.
     Verbose,
-}
-
-/// How much there is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Total {
-    Operations(u64),
-    Time(Duration),
 }
 
 /// Says an error. Standard error may be closed; there is nobody to tell then.
@@ -61,7 +56,7 @@ pub(crate) struct Terminal {
     live: Option<ProgressBar>,
     seen: u32,
     said_metrics: bool,
-    before: (Duration, u64),
+    line: ProgressLine,
 }
 
 impl Terminal {
@@ -74,7 +69,7 @@ impl Terminal {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { verbosity, live, seen: 0, said_metrics: false, before: (Duration::ZERO, 0) }
+        Self { verbosity, live, seen: 0, said_metrics: false, line: ProgressLine::default() }
     }
 
     /// What the run has to do until it ends.
@@ -100,10 +95,10 @@ impl Terminal {
         let message = match progress.phase {
             Phase::WarmUp => {
                 // Each of several runs begins anew.
-                (self.seen, self.said_metrics, self.before) = (0, false, (Duration::ZERO, 0));
+                (self.seen, self.said_metrics, self.line) = (0, false, ProgressLine::default());
                 "starting branches, connecting".to_owned()
             }
-            Phase::Measure => self.measuring(progress, total),
+            Phase::Measure => self.line.next(&progress.look, total),
             Phase::Drain => "interrupted: waiting for the last answers".to_owned(),
             Phase::Settle => "waiting for propagations to end".to_owned(),
         };
@@ -130,30 +125,6 @@ impl Terminal {
                 let _ = writeln!(io::stderr(), "{line}");
             }
         }
-    }
-
-    fn measuring(&mut self, progress: &Progress, total: Total) -> String {
-        let look = &progress.look;
-        let done: u64 = look.live.iter().map(|live| live.completed() + live.unknown).sum();
-        let unknown: u64 = look.live.iter().map(|live| live.unknown).sum();
-        let (elapsed_before, done_before) =
-            std::mem::replace(&mut self.before, (look.elapsed, done));
-        let seconds = look.elapsed.saturating_sub(elapsed_before).as_millis().max(1);
-        let rate = u128::from(done.saturating_sub(done_before)) * 1_000 / seconds;
-        let left = match total {
-            Total::Time(duration) => duration.saturating_sub(look.elapsed).as_secs(),
-            Total::Operations(operations) => {
-                let left = u128::from(operations.saturating_sub(done));
-                let elapsed = look.elapsed.as_millis();
-                u64::try_from(left * elapsed / u128::from(done.max(1)) / 1_000).unwrap_or(u64::MAX)
-            }
-        };
-        let milliseconds = |nanoseconds| Duration::from_nanos(nanoseconds).as_secs_f64() * 1_000.0;
-        let (p50, p99) = (milliseconds(look.recent.0), milliseconds(look.recent.1));
-        format!(
-            "{rate}/s, p50 {p50:.2} ms, p99 {p99:.2} ms, {unknown} unknown, {} customers, {left} s left",
-            look.active
-        )
     }
 
     /// Takes the live line away.

@@ -80,7 +80,7 @@ mod tests {
     use passbook::files::Input;
 
     use super::*;
-    use crate::scenario::{Mix, Replay, ReplayOrder, Stop, Style, Synthetic};
+    use crate::scenario::{Mix, Replay, ReplayOrder, Stop, Style, Synthetic, ThinkTime};
 
     fn call(customer: u64, event: u64, operation: Operation, balance: i64) -> Call<'static> {
         Call {
@@ -150,7 +150,7 @@ mod tests {
             roam: 0.0,
             opening: None,
             seed: 1,
-            think: std::time::Duration::ZERO,
+            think: ThinkTime::NONE,
         };
         let history = history(&[
             call(3, 1, Operation::Query, 31),

@@ -257,8 +257,8 @@ mod tests {
         };
         let expected = "\
 scheme     per second       p50       p90       p99     p99.9       max  frames/write  verdict
-broadcast      51,389     0.985     1.639    23.970         –   10000.0          4.00  FAIL (overdraft, convergence)
-passbook       96,000     0.985     1.639    23.970         –   10000.0          0.61  pass, ended early
+broadcast      51,389     0.985     1.639    23.970         –  10,000.0          4.00  FAIL (overdraft, convergence)
+passbook       96,000     0.985     1.639    23.970         –  10,000.0          0.61  pass, ended early
 other            0.50         –         –         –         –         –       unknown  UNKNOWN
 raft          not run: interrupted
 times in ms, of answered operations, from the instant each was due to its answer

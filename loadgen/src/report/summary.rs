@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::caveats::{GeneratorRecord, SilenceRecord};
 use super::checks::CheckRecord;
+use super::text::decimals;
 use super::{Report, Row};
 use crate::clusters::Lost;
 use crate::customers::{P50, P90, P99, P99_9, percentile};
@@ -90,10 +91,10 @@ impl Percentiles {
     /// Five columns of ten characters, in milliseconds; `–` where the sample is too small.
     pub(super) fn columns(&self) -> String {
         let values = [self.p50_us, self.p90_us, self.p99_us, self.p999_us, self.max_us];
-        let column = |micros: Option<f64>| match micros.map(|micros| micros / 1_000.0) {
-            None => format!("{:>10}", "–"),
-            Some(value @ ..10_000.0) => format!("{value:>10.3}"),
-            Some(value) => format!("{value:>10.1}"),
+        let column = |micros: Option<f64>| {
+            let text = micros.map(|micros| micros / 1_000.0);
+            let text = text.map(|value| decimals(value, if value < 10_000.0 { 3 } else { 1 }));
+            format!("{:>10}", text.as_deref().unwrap_or("–"))
         };
         values.map(column).concat()
     }

@@ -22,29 +22,30 @@ pub(super) fn milliseconds(time: Duration) -> String {
         0.0..10.0 => format!("{value:.3} ms"),
         10.0..100.0 => format!("{value:.2} ms"),
         100.0..1_000.0 => format!("{value:.1} ms"),
-        _ => format!("{} ms", grouped(rounded(value))),
+        _ => format!("{} ms", decimals(value, 0)),
     }
 }
 
 /// A rate per second: with decimals below 100, where rounding would hide a difference.
 pub fn rate(per_second: f64) -> String {
-    if per_second < 100.0 { format!("{per_second:.2}") } else { grouped(rounded(per_second)) }
+    decimals(per_second, if per_second < 100.0 { 2 } else { 0 })
 }
 
-/// The nearest whole number; what is out of range is taken for the nearest end of it.
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the conversion saturates, and figures for people need no more"
-)]
-fn rounded(value: f64) -> u64 {
-    value.round() as u64
+/// A number with so many digits after the point, and groups of three before it.
+pub(super) fn decimals(value: f64, digits: usize) -> String {
+    let plain = format!("{value:.digits$}");
+    match plain.split_once('.') {
+        Some((whole, fraction)) => format!("{}.{fraction}", in_groups(whole)),
+        None => in_groups(&plain),
+    }
 }
 
 /// A whole number in groups of three.
 pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
+    in_groups(&number.to_string())
+}
+
+fn in_groups(digits: &str) -> String {
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -358,7 +359,8 @@ mod tests {
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(milliseconds(Duration::from_micros(1_234)), "1.234 ms");
         assert_eq!(milliseconds(Duration::from_millis(250)), "250.0 ms");
-        assert_eq!(milliseconds(Duration::from_millis(10_000)), "10,000 ms");
+        assert_eq!(milliseconds(Duration::from_secs(10)), "10,000 ms");
+        assert_eq!(decimals(1_234.567_8, 3), "1,234.568");
     }
 
     #[test]
