@@ -29,7 +29,7 @@ fn a_synthetic_run_passes_and_leaves_its_artifacts() {
     }
     let out = home.path().join("passbook-run");
     let summary = json(&out.join("summary.json"));
-    assert_eq!(summary["schema"], 2);
+    assert_eq!(summary["schema"], 3);
     assert_eq!(summary["verdict"], "pass");
     let cluster = &summary["cluster"];
     let (sent, each) = (cluster["frames_sent"].as_u64(), cluster["frames_per_write"].as_f64());

@@ -49,6 +49,8 @@ fn with_plenty_of_money_both_pass_and_stand_beside_each_other() {
             let side = &compared["schemes"][index];
             assert_eq!(side["replication"], scheme);
             assert_eq!(side["response"]["count"], 200);
+            assert!(side["response"]["p50_us"].is_f64(), "{side}");
+            assert_eq!(side["response"]["p99_us"], Value::Null, "200 are too few");
             let summary = support::json(&run_folder(scheme).join("summary.json"));
             assert_eq!(summary["cluster"]["replication"], scheme);
             assert_eq!(summary["cluster"]["frames_per_write"], side["frames_per_write"]);

@@ -255,7 +255,7 @@ impl Report {
         }
         text.push_str(
             "response: from the instant an operation was due; service: from the instant it was sent\n\
-             latencies of kinds and of all are those of answered operations: done, or refused for lack of money\n",
+             times of each kind and of all: answered operations only, done or refused for lack of money\n",
         );
         if self.failures.iter().any(|row| row.record.live.ended() > 0) {
             text.push_str(
