@@ -213,3 +213,40 @@ fn report_shows_cpu_and_pauses_of_the_generator() {
     assert!(generator["longest_pause_ms"].is_f64(), "{generator}");
     assert_eq!(generator["includes_branches"], true);
 }
+
+/// A process can be stopped by a signal: Linux.
+#[cfg(target_os = "linux")]
+mod stopped {
+    use std::time::{Duration, Instant};
+
+    use super::support::processes::{Process, signal, until};
+    use super::{folder, summary};
+
+    const STOPPED: Duration = Duration::from_millis(300);
+
+    #[test]
+    fn stopped_generator_is_reported_with_its_pause() {
+        let home = folder();
+        let mut command = super::support::loadgen(&home);
+        command.args(["--customers", "3", "--duration", "1h", "--metrics-listen", "127.0.0.1:0"]);
+        let run = Process::start(&mut command);
+        // Metrics are announced before customers begin; the first plain line comes while they work.
+        until("customers work", || run.said().contains("/s, p50 ").then_some(()));
+        signal(run.pid(), "-STOP");
+        let begun = Instant::now();
+        until("it was stopped long enough", || (begun.elapsed() >= STOPPED).then_some(()));
+        signal(run.pid(), "-CONT");
+        signal(run.pid(), "-INT");
+        let (status, report, said) = run.reported();
+        assert_eq!(status.code(), Some(130), "{report}{said}");
+        let summary = summary(&home);
+        let pause = summary["generator"]["longest_pause_ms"].as_f64();
+        // An observation may have been due for 10 ms already.
+        assert!(pause >= Some(280.0), "{pause:?}: {report}");
+        let silence = summary["longest_silence"]["lasted_ms"].as_f64();
+        assert!(silence >= Some(280.0), "{silence:?}: {report}");
+        assert!(report.contains("longest time without any answer: "), "{report}");
+        let measured = summary["measured_s"].as_f64();
+        assert!(measured < Some(3_000.0), "an interruption ends the window: {measured:?}");
+    }
+}

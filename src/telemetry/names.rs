@@ -40,16 +40,16 @@ pub const CUSTOMER_OPERATIONS: MetricName = metric(
     "Operations that customers ended, by operation and outcome",
     MetricKind::Counter,
 );
-/// Response times of customers.
+/// Response times of operations that were done, or refused for lack of money.
 pub const CUSTOMER_RESPONSE: MetricName = metric(
     "passbook_customer_response_seconds",
-    "Time from the instant an operation was due to its answer",
+    "Time from the instant an operation was due to its answer, of operations that were done or refused for lack of money",
     MetricKind::Histogram,
 );
-/// Service times of customers.
+/// Service times of operations that were done, or refused for lack of money.
 pub const CUSTOMER_SERVICE: MetricName = metric(
     "passbook_customer_service_seconds",
-    "Time from the instant an operation was sent to its answer",
+    "Time from the instant an operation was sent to its answer, of operations that were done or refused for lack of money",
     MetricKind::Histogram,
 );
 /// Customers at work.

@@ -2,7 +2,6 @@
 //! starved.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -119,15 +118,15 @@ impl Report {
         Duration::from_nanos(all.unwrap_or_default())
     }
 
-    /// The lines under the table of operations. Writing into a `String` cannot fail, so results are ignored.
-    pub(super) fn caveats(&self, text: &mut String) {
-        let silence = self.measured.silence.as_ref();
-        if let Some(silence) = silence.filter(|silence| is_worth_reporting(silence, self.median()))
-        {
-            let _ = writeln!(text, "{}", silence_text(silence));
-        }
-        let (load, includes_branches) = (&self.measured.generator, self.includes_branches());
-        let _ = writeln!(text, "{}", generator_text(load, self.cores_available, includes_branches));
+    /// The longest silence, if the percentiles need it beside them.
+    pub(super) fn silence_line(&self) -> Option<String> {
+        let silence = self.measured.silence.as_ref()?;
+        is_worth_reporting(silence, self.median()).then(|| silence_text(silence))
+    }
+
+    pub(super) fn generator_line(&self) -> String {
+        let load = &self.measured.generator;
+        generator_text(load, self.cores_available, self.includes_branches())
     }
 
     pub(super) fn generator_record(&self) -> GeneratorRecord {

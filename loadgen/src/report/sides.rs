@@ -7,6 +7,7 @@ use passbook::check::Verdict;
 use passbook::replicate::Read;
 use serde::Serialize;
 
+use super::caveats::SilenceRecord;
 use super::checks::table;
 use super::summary::{Percentiles, stands_out};
 use super::text::rate;
@@ -50,6 +51,7 @@ struct Side {
     interrupted: bool,
     throughput_per_s: f64,
     response: Percentiles,
+    longest_silence: Option<SilenceRecord>,
     frames_sent: Option<u64>,
     frames_per_write: Option<f64>,
 }
@@ -114,6 +116,11 @@ impl SideBySide {
             let _ = writeln!(text, "          one after another: {}\n", schemes.join("; "));
         }
         text.push_str(&self.figures().table());
+        for report in &self.reports {
+            if let Some(line) = report.silence_line() {
+                let _ = writeln!(text, "{}: {line}", report.cluster.replication);
+            }
+        }
         for report in &self.reports {
             if report.verdict() != Verdict::Pass {
                 let _ = writeln!(text, "\nchecks of {}", report.cluster.replication);
@@ -184,6 +191,7 @@ impl Report {
             interrupted: self.interrupted,
             throughput_per_s: self.throughput_per_s(),
             response: all.unwrap_or_default(),
+            longest_silence: self.silence_record(),
             frames_sent: self.cluster.frames_sent,
             frames_per_write: self.frames_per_write(),
         }
@@ -230,6 +238,7 @@ mod tests {
                 max_us: Some(10_000_000.0),
                 count: 1_000,
             },
+            longest_silence: None,
             frames_sent: None,
             frames_per_write,
         }

@@ -262,7 +262,9 @@ impl Report {
                 "failed: any other answer; unanswered: the time until the operation was given up\n",
             );
         }
-        self.caveats(text);
+        for line in self.silence_line().into_iter().chain([self.generator_line()]) {
+            let _ = writeln!(text, "{line}");
+        }
         if let Some(frames) = self.cluster.frames_sent {
             let _ = write!(text, "frames: {} between branches", grouped(frames));
             let each = self.frames_per_write();
