@@ -177,6 +177,21 @@ fn think_time_does_not_change_the_operations_of_a_seed() {
 }
 
 #[test]
+fn times_beyond_what_can_be_added_are_refused() {
+    let home = folder();
+    let refused: [(&[&str], &str); 3] = [
+        (&["--duration", "500000000000y"], "--duration is longer than 365 days"),
+        (&["--think", "500000000000y"], "each at most 1 day"),
+        (&["--think", "uniform:1ms..25h"], "each at most 1 day"),
+    ];
+    for (arguments, expected) in refused {
+        let ran = run(&home, &[&["--customers", "1"], arguments].concat());
+        assert_eq!(code(&ran), 2, "{arguments:?}: {}{}", stdout(&ran), stderr(&ran));
+        assert!(stderr(&ran).contains(expected), "{}", stderr(&ran));
+    }
+}
+
+#[test]
 fn percentiles_of_small_samples_are_null_and_dashes() {
     let home = folder();
     let ran = run(&home, &["--customers", "2", "--events", "50"]);

@@ -2,8 +2,6 @@
 //!
 //! `PASSBOOK_HEALTHY_RUNS` says how many runs there are; every one of them is another setting or another seed.
 
-use std::time::Duration;
-
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Hooks};
 use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};

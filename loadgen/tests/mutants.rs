@@ -2,7 +2,6 @@
 //! stands the same bank without the mistake, which must pass. Needs the feature `mutants`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Hooks, Report};

@@ -35,11 +35,6 @@ impl ThinkTime {
         }
     }
 
-    /// Whether every think time is zero.
-    pub fn is_none(self) -> bool {
-        self == Self::NONE
-    }
-
     /// When customer `index` (from 0) of `customers` begins, after the run begins. The first operations
     /// are spread evenly over one mean think time: customers that began together would stay together.
     pub fn start_of(self, index: u64, customers: u64) -> Duration {
