@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use passbook::bank::Rejection;
+use passbook::bank::{Money, Rejection};
 use passbook::check::Verdict;
 use passbook::files::{Entry, ResultName};
 use passbook::replicate::Read;
@@ -54,6 +54,12 @@ fn in_groups(digits: &str) -> String {
         text.push(digit);
     }
     text
+}
+
+fn money(amount: Money) -> String {
+    let units = amount.minor_units();
+    let sign = if units < 0 { "-" } else { "" };
+    format!("{sign}{}", grouped(units.unsigned_abs()))
 }
 
 fn operations(number: u64) -> String {
@@ -123,7 +129,7 @@ impl Report {
             1 => "1 branch".to_owned(),
             n => format!("{n} branches"),
         };
-        format!("{branches} at {}", self.cluster.opening)
+        format!("{branches} at {}", money(self.cluster.opening))
     }
 
     /// By which contract customers ask, and what their choices come from.
@@ -362,6 +368,7 @@ mod tests {
         assert_eq!(milliseconds(Duration::from_micros(1_234)), "1.234 ms");
         assert_eq!(milliseconds(Duration::from_millis(250)), "250.0 ms");
         assert_eq!(milliseconds(Duration::from_secs(10)), "10,000 ms");
+        assert_eq!(money(Money::new(-1_234_567)), "-1,234,567");
         assert_eq!(decimals(1_234.567_8, 3), "1,234.568");
     }
 
