@@ -185,7 +185,7 @@ pub struct Recorder {
     failures: [KindRecord; 2],
     /// Answered operations that ended in the measured window.
     answered_in_window: u64,
-    /// Response times of answered operations since [`Recorder::forget_recent`].
+    /// Response times of answered operations since [`Recorder::take_recent`].
     recent: Histogram<u64>,
     /// By place in [`Rejection::ALL`].
     rejections: [u64; Rejection::ALL.len()],
@@ -296,15 +296,12 @@ impl Recorder {
         self.kinds.each_ref().map(|kind| kind.live.clone())
     }
 
-    /// Percentiles of the recent response times.
-    pub fn recent(&self) -> Recent {
+    /// Percentiles of the response times since the last call.
+    pub fn take_recent(&mut self) -> Recent {
         let percentile = |tenths| percentile(&self.recent, tenths).map(Duration::from_nanos);
-        Recent { p50: percentile(P50), p99: percentile(P99) }
-    }
-
-    /// Begins anew with the recent response times.
-    pub fn forget_recent(&mut self) {
+        let recent = Recent { p50: percentile(P50), p99: percentile(P99) };
         self.recent.reset();
+        recent
     }
 }
 
@@ -436,7 +433,7 @@ mod tests {
         assert_eq!((failed.live.rejected, failed.response.len()), (60, 60));
         assert_eq!((unanswered.live.unknown, unanswered.response.len()), (20, 20));
         assert!(percentile(&failed.response, P50) < Some(4_000_000));
-        assert!(recorder.recent().p50 > Some(Duration::from_millis(99)));
+        assert!(recorder.take_recent().p50 > Some(Duration::from_millis(99)));
     }
 
     #[test]
@@ -455,10 +452,9 @@ mod tests {
         let mut recorder = Recorder::new();
         let answered = ended(Operation::Query, Outcome::Ok, Duration::from_millis(5));
         (0..20).for_each(|_| recorder.record(&answered, true));
-        let recent = recorder.recent();
+        let recent = recorder.take_recent();
         assert!(recent.p50 > Some(Duration::from_millis(4)) && recent.p99.is_none(), "{recent:?}");
-        recorder.forget_recent();
         recorder.record(&ended(Operation::Query, Outcome::Unknown, RESPONSE), true);
-        assert_eq!(recorder.recent(), Recent::default());
+        assert_eq!(recorder.take_recent(), Recent::default());
     }
 }

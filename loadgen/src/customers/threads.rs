@@ -25,7 +25,7 @@ use crate::scenario::{SampleRate, Stop, Synthetic, Wire};
 
 /// How often a thread says how far it is.
 const LOOK: Duration = Duration::from_millis(250);
-/// The recent percentiles of a look are those of so many intervals between looks at most.
+/// Recent percentiles cover so many looks, a second in all.
 const RECENT_LOOKS: u64 = 4;
 
 /// What a thread's customers do.
@@ -83,7 +83,7 @@ pub struct Look {
     pub active: u64,
     /// Counts by kind.
     pub live: [Live; 3],
-    /// Percentiles of the response times of the last second or so.
+    /// Percentiles of the response times of the last whole second.
     pub recent: Recent,
 }
 
@@ -241,13 +241,13 @@ async fn watch_window(shared: Rc<Shared>) {
 /// Reports until it is aborted.
 async fn look_at(shared: Rc<Shared>, begun: Instant, looks: watch::Sender<Look>) {
     let mut ticks = interval(LOOK);
+    let mut recent = Recent::default();
     for look in 1_u64.. {
         ticks.tick().await;
         let look = {
             let mut recorder = shared.recorder.borrow_mut();
-            let recent = recorder.recent();
             if look.is_multiple_of(RECENT_LOOKS) {
-                recorder.forget_recent();
+                recent = recorder.take_recent();
             }
             Look {
                 elapsed: begun.elapsed(),
