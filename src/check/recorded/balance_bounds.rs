@@ -1,43 +1,76 @@
-//! A balance that does not say what it is made from is one that some order allows.
+//! A balance without a version, and a refusal for insufficient funds, is one that some order of the writes allows.
 
-use super::Facts;
-use super::bounds::{Bounds, Judgement, Own};
+use super::bounds::{Bounds, Deposits, Judgement, Own, refused_amount};
 use super::session::is_guarded;
+use super::{Call, Facts};
 use crate::check::{Finding, Property, Server};
 use crate::replicate::Ack;
 
 /// A bare balance may be that of many orders of the writes, but not of any: it has no deposit in it that had not begun
 /// when it was shown, and, where all branches hold a write before its answer, every write that was acknowledged before
-/// the question. Of another program only the customer's own writes are demanded. That cannot acquit a server of
-/// everything, but whom it convicts is wrong; how wide the bounds are is said.
+/// the question. Of another program only the customer's own writes are demanded. A refusal for insufficient funds is
+/// a read of less than its amount: it fails if the balance was at least that at every instant of the call. Passing
+/// proves little; a failure proves a fault. The note reports how wide the bounds are.
+///
+/// Under passbook every refusal is one of the whole account: all that was acknowledged before it was asked counts,
+/// and the two versions of its proof must prove it.
 ///
 /// Algorithm: sums of what had begun and of what had been acknowledged, by time; n log n.
 pub(super) fn balance_bounds(facts: &Facts<'_>) -> Finding {
     let mut finding = Finding::new(Property::BalanceBounds);
     let mut judgement = Judgement::default();
     let bounds = Bounds::of(facts);
+    let deposits = Deposits::of(facts);
     let mut own = Own::of(facts);
-    let settings = facts.case.settings;
     for (place, call) in facts.calls() {
         own.pass(facts, place, &call);
-        let Some(balance) = call.balance.filter(|_| is_guarded(&call) && call.version.is_none())
-        else {
-            continue;
+        let range = || range(facts, &bounds, &own, place, &call);
+        let bare = call.balance.filter(|_| is_guarded(&call) && call.version.is_none());
+        if let Some(balance) = bare {
+            judgement.judge(facts, &mut finding, place, balance.minor_units().into(), range());
+        }
+        let Some(amount) = refused_amount(&call) else { continue };
+        let (least, _) = match facts.case.settings.server {
+            Server::Passbook => bounds.of_acknowledged(facts, &call),
+            Server::Broadcast | Server::Foreign => range(),
         };
-        let range = match (settings.ack, settings.server) {
-            (Ack::All, Server::Foreign) => own.bounds(facts, &bounds, place, &call),
-            (Ack::All, _) => own.bounds_of_all(facts, &bounds, place, &call),
-            (Ack::Majority | Ack::Local, _) => bounds.of_begun(facts, &call),
-        };
-        judgement.judge(facts, &mut finding, place, balance.minor_units().into(), range);
+        judgement.judge_refusal(facts, &mut finding, place, amount, least);
+        if let Some(most) = deposits.most_of_proof(facts, &call).filter(|most| *most >= amount) {
+            finding.violate_with(|| {
+                let story = format!(
+                    "{} was refused with a proof that allows a balance of {most}",
+                    facts.words(place)
+                );
+                (vec![facts.name(place)], story)
+            });
+        }
     }
     finding.note = match finding.violations_total {
-        0 if judgement.told().is_empty() => "every balance tells what it is made from".to_owned(),
         0 => judgement.told(),
-        _ => "a balance was shown that no order of the writes allows".to_owned(),
+        _ => "no order of the writes allows an answer".to_owned(),
     };
     facts.close(&mut finding);
+    if judgement.is_empty() {
+        finding.not_judged("no balance without a version was shown, and no withdrawal was refused");
+    }
     finding
+}
+
+/// What an answer without a version may show under the settings of the run.
+fn range(
+    facts: &Facts<'_>,
+    bounds: &Bounds,
+    own: &Own,
+    place: usize,
+    call: &Call<'_>,
+) -> (i128, i128) {
+    match (facts.case.settings.ack, facts.case.settings.server) {
+        (Ack::All, Server::Foreign) => own.bounds(facts, bounds, place, call),
+        (Ack::All, Server::Passbook | Server::Broadcast) => {
+            own.bounds_of_all(facts, bounds, place, call)
+        }
+        (Ack::Majority | Ack::Local, _) => bounds.of_begun(facts, call),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::Facts;
 use super::facts::Place;
 use crate::bank::{Entry, Ledger, Member, Outcome, WriteKind};
-use crate::check::{BranchState, Evidence, Finding, Observation, Server, Violation};
+use crate::check::{BranchState, Evidence, Finding, Named, Observation, Server, Violation};
 
 /// Payments that are told beside the first balance below zero.
 const TOLD_MAX: usize = 3;
@@ -81,6 +81,51 @@ fn first_below_zero(facts: &Facts<'_>) -> Option<Violation> {
         facts.words(place)
     );
     Some(Violation { operations, story })
+}
+
+/// The first withdrawal by which more was paid out than there can have been: the opening balance, and every deposit
+/// that had begun by then and was not rejected. With the last withdrawals before it. `None` if there is no such
+/// withdrawal, or if the history has gaps, in which there may be deposits.
+pub(super) fn overspending(facts: &Facts<'_>) -> Option<(Vec<Named>, String)> {
+    if !facts.case.history.is_complete() {
+        return None;
+    }
+    let (mut deposits, mut withdrawals) = (Vec::new(), Vec::new());
+    for (place, call) in facts.calls() {
+        let Some(write) = call.write() else { continue };
+        let amount = i128::from(write.amount.minor_units());
+        match (write.kind, call.outcome, call.completed) {
+            (WriteKind::Deposit, Outcome::Ok | Outcome::Unknown, _) => {
+                deposits.push((call.invoked, amount));
+            }
+            (WriteKind::Withdraw, Outcome::Ok, Some(completed)) => {
+                withdrawals.push((completed, place, amount));
+            }
+            _ => {}
+        }
+    }
+    deposits.sort_unstable();
+    withdrawals.sort_unstable();
+    let (mut paid_in, mut paid_out, mut begun) = (0, 0, deposits.into_iter().peekable());
+    for (last, (completed, place, amount)) in withdrawals.iter().copied().enumerate() {
+        while let Some((_, deposit)) = begun.next_if(|(invoked, _)| *invoked <= completed) {
+            paid_in += deposit;
+        }
+        paid_out += amount;
+        let most = facts.opening() + paid_in;
+        if paid_out > most {
+            let before = withdrawals[..last].iter().rev().take(TOLD_MAX);
+            let involved = std::iter::once(place).chain(before.map(|(_, place, _)| *place));
+            let story = format!(
+                "{}: with it {paid_out} was paid out, and the opening balance and all deposits \
+                 begun by then are {most}: {} too much",
+                facts.words(place),
+                paid_out - most
+            );
+            return Some((involved.map(|place| facts.name(place)).collect(), story));
+        }
+    }
+    None
 }
 
 /// What each branch had granted to each other by which entry.
