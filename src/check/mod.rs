@@ -4,9 +4,9 @@
 
 mod conservation;
 mod convergence;
+mod explanation;
 mod final_balance;
 mod output_file;
-mod overdraft;
 mod possible;
 mod promises;
 mod recorded;
@@ -19,7 +19,6 @@ use crate::bank::{BranchId, CustomerId, Money, Operation, Outcome};
 
 use conservation::conservation;
 use convergence::convergence;
-use overdraft::overdraft;
 
 pub use final_balance::final_balance;
 pub use output_file::{OutputFile, WrittenAnswer};

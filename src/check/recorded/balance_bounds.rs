@@ -75,8 +75,8 @@ fn range(
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{Scene, ok};
-    use crate::bank::{Money, Operation};
+    use super::super::scene::{Scene, logged, ok, paid_in, paid_out, refused, unanswered};
+    use crate::bank::{Money, Operation, Outcome, Rejection};
     use crate::check::{Property, Server, Verdict};
     use crate::replicate::Ack;
 
@@ -124,12 +124,99 @@ mod tests {
         scene.calls.iter_mut().for_each(|call| call.version = None);
         let finding = scene.judge(BOUNDS);
         assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
-        assert_eq!(finding.note, "6 balances, exact");
+        assert_eq!(finding.note, "6 balances, exact; refusals within bounds: 1");
         scene.calls[2].invoked = 0;
         scene.calls[2].completed = Some(7_000_000);
-        assert_eq!(scene.judge(BOUNDS).note, "6 balances within bounds that are 0 to 70 wide");
-        assert_eq!(Scene::healthy().judge(BOUNDS).note, "every balance tells what it is made from");
+        let wide = "6 balances within bounds that are 0 to 70 wide; refusals within bounds: 1";
+        assert_eq!(scene.judge(BOUNDS).note, wide);
         scene.complete = false;
         scene.is_unknown(BOUNDS, "the history is not whole");
+    }
+
+    /// A query of 100, and then a withdrawal of `amount` by `customer` that is refused. Before, customer 1 paid 50 in;
+    /// meanwhile customer 3 withdraws 30.
+    fn refuses(server: Server, ack: Ack, customer: u64, amount: i64) -> Scene {
+        let mut scene = Scene { lost: vec![0, 1], ..Scene::new(100, 2) };
+        (scene.settings.server, scene.settings.ack) = (server, ack);
+        scene.calls = vec![
+            ok(1, Operation::deposit(50), 1, (0, 1)),
+            ok(3, Operation::withdraw(30), 1, (2, 9)),
+            refused(customer, Operation::withdraw(amount), 2, (3, 4)),
+            ok(4, Operation::deposit(500), 2, (5, 6)),
+        ];
+        scene
+    }
+
+    #[test]
+    fn refusal_fails_when_there_was_enough_at_every_instant() {
+        // Of another program only the own writes are demanded, of ours everything that was acknowledged before.
+        for (server, ack, customer, most) in [
+            (Server::Foreign, Ack::All, 2, 70),
+            (Server::Foreign, Ack::All, 1, 120),
+            (Server::Broadcast, Ack::All, 2, 120),
+            (Server::Broadcast, Ack::Local, 2, 70),
+            (Server::Broadcast, Ack::Majority, 1, 70),
+            (Server::Passbook, Ack::All, 2, 120),
+            (Server::Passbook, Ack::Local, 2, 120),
+        ] {
+            let scene = refuses(server, ack, customer, most);
+            let words = format!("was refused, but there was {most} or more at every instant of it");
+            scene.fails(BOUNDS, (customer, if customer == 1 { 2 } else { 1 }), &words);
+            let beyond = refuses(server, ack, customer, most + 1);
+            assert_eq!(beyond.verdict(BOUNDS), Verdict::Pass, "{server:?} {ack:?} {customer}");
+        }
+    }
+
+    #[test]
+    fn refusal_is_explained_by_withdrawals_that_may_have_happened() {
+        let mut scene = refuses(Server::Foreign, Ack::All, 2, 70);
+        scene.calls.insert(0, unanswered(7, Operation::withdraw(1), 1, 0));
+        assert_eq!(scene.verdict(BOUNDS), Verdict::Pass);
+        // One that was refused itself did not.
+        scene.calls[0] = refused(7, Operation::withdraw(71), 1, (0, 1));
+        assert_eq!(scene.verdict(BOUNDS), Verdict::Fail);
+        scene.complete = false;
+        scene.is_unknown(BOUNDS, "the history is not whole");
+    }
+
+    #[test]
+    fn rejection_for_another_reason_says_nothing_about_money() {
+        let mut scene = refuses(Server::Foreign, Ack::All, 2, 1);
+        assert_eq!(scene.verdict(BOUNDS), Verdict::Fail);
+        scene.calls[2].outcome = Outcome::Rejected(Rejection::Contended);
+        assert_eq!(scene.verdict(BOUNDS), Verdict::NotJudged);
+        scene.calls[2] = refused(2, Operation::deposit(1), 2, (3, 4));
+        assert_eq!(scene.verdict(BOUNDS), Verdict::NotJudged);
+    }
+
+    #[test]
+    fn refusal_fails_when_its_proof_allows_the_amount() {
+        // 10 overlaps with the refusal, so by the clock there may have been 90 only.
+        let proof = |at_most: &'static [u64], amount| {
+            let mut scene = Scene::new(100, 2);
+            scene.calls = vec![
+                ok(1, Operation::deposit(5), 1, (0, 9)).entry(1).shows(&[1, 0], 105),
+                ok(2, Operation::withdraw(10), 2, (0, 9)).entry(1).shows(&[0, 1], 90),
+                refused(3, Operation::withdraw(amount), 1, (1, 8)).shows(&[0, 0], 100),
+            ];
+            scene.calls[2] = scene.calls[2].at_most(at_most);
+            scene.logs[0] = vec![logged(1, paid_in(5), (1, 1), &[0, 0])];
+            scene.logs[1] = vec![logged(1, paid_out(10), (2, 1), &[0, 0])];
+            scene
+        };
+        assert_eq!(proof(&[0, 1], 101).verdict(BOUNDS), Verdict::Pass);
+        assert_eq!(proof(&[1, 1], 106).verdict(BOUNDS), Verdict::Pass);
+        proof(&[0, 1], 100).fails(BOUNDS, (3, 1), "with a proof that allows a balance of 100");
+        proof(&[1, 1], 105).fails(BOUNDS, (3, 1), "with a proof that allows a balance of 105");
+    }
+
+    #[test]
+    fn versions_without_refusals_leave_nothing_to_judge() {
+        let mut scene = Scene::healthy();
+        assert_eq!(scene.judge(BOUNDS).note, "refusals within bounds: 1");
+        scene.calls.pop();
+        assert_eq!(scene.verdict(BOUNDS), Verdict::NotJudged);
+        scene.complete = false;
+        assert_eq!(scene.verdict(BOUNDS), Verdict::Unknown);
     }
 }

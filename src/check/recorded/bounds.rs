@@ -36,7 +36,8 @@ impl Moved {
 /// A withdrawal was refused although the balance was `least` or more during all of the call.
 pub(super) fn wrong_refusal(facts: &Facts<'_>, place: usize, least: i128) -> (Vec<Named>, String) {
     let words = facts.words(place);
-    let story = format!("{words} was refused, but there was {least} or more at every instant of it");
+    let story =
+        format!("{words} was refused, but there was {least} or more at every instant of it");
     (vec![facts.name(place)], story)
 }
 
@@ -277,9 +278,8 @@ impl Judgement {
             0 => format!("{shown} balances, exact"),
             _ => format!("{shown} balances within bounds that are {narrowest} to {widest} wide"),
         });
-        let refusals =
-            (refused > 0).then(|| format!("{refused} refusals that these bounds allow"));
-        balances.into_iter().chain(refusals).collect::<Vec<String>>().join(", ")
+        let refusals = (refused > 0).then(|| format!("refusals within bounds: {refused}"));
+        balances.into_iter().chain(refusals).collect::<Vec<String>>().join("; ")
     }
 
     /// Bounds that are wider than one value prove nothing.

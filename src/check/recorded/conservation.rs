@@ -173,7 +173,7 @@ fn finals(facts: &Facts<'_>, finding: &mut Finding) {
     }
 }
 
-fn evidence<'a>(
+pub(super) fn evidence<'a>(
     facts: &Facts<'_>,
     observations: &'a [Observation],
     branches: &'a [BranchState],

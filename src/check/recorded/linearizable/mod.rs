@@ -54,7 +54,9 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
     let reads: usize = levels.iter().map(|level| level.reads.len()).sum();
     match facts.missing_entries() {
         // A refusal is a read too: without the logs nobody knows how much there was.
-        Some(missing) if reads > 0 || facts.calls().any(|(_, call)| refused_amount(&call).is_some()) => {
+        Some(missing)
+            if reads > 0 || facts.calls().any(|(_, call)| refused_amount(&call).is_some()) =>
+        {
             finding.cannot_tell(missing);
         }
         None if reads > 0 || bare.told().is_empty() => {
@@ -202,6 +204,24 @@ mod tests {
             refused(1, Operation::withdraw(81), 1, (2, 3)),
         ];
         scene.is_unknown(LINEARIZABLE, "there is no ledger");
+    }
+
+    #[test]
+    fn without_logs_refusals_and_sums_are_held_to_bounds() {
+        let mut scene = Scene { lost: vec![0], ..Scene::new(100, 1) };
+        scene.settings.server = Server::Foreign;
+        scene.calls = vec![
+            ok(1, Operation::withdraw(40), 1, (0, 1)),
+            refused(2, Operation::withdraw(60), 1, (2, 3)),
+        ];
+        scene.fails(LINEARIZABLE, (2, 1), "was refused, but there was 60 or more");
+        scene.calls[0].completed = Some(5_000_000);
+        scene.calls[1] = refused(2, Operation::withdraw(61), 1, (2, 3));
+        scene.is_unknown(LINEARIZABLE, "there is no ledger");
+        scene.calls[1] = ok(2, Operation::withdraw(61), 1, (2, 3));
+        scene.fails(LINEARIZABLE, (1, 1), "with it 101 was paid out");
+        scene.calls[1] = ok(2, Operation::withdraw(60), 1, (2, 3));
+        assert_ne!(scene.verdict(LINEARIZABLE), Verdict::Fail);
     }
 
     #[test]
