@@ -10,6 +10,14 @@ use crate::bank::{BranchId, Operation, Outcome, Rejection, WriteKind};
 /// Why nothing is judged where no write had an effect that could be checked.
 pub(super) const NO_WRITE: &str = "no write was accepted, and none was refused for its amount";
 
+/// Whether a bank with that answer decided about the money of a write.
+pub(super) const fn is_decided(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Ok | Outcome::Rejected(Rejection::InsufficientFunds | Rejection::OutOfRange)
+    )
+}
+
 /// After settling every branch must hold the opening balance + the accepted deposits − the accepted
 /// withdrawals. An acknowledged write that is missing or counted twice, and a refused one that
 /// counts, each break the sum.
@@ -22,7 +30,7 @@ pub(super) fn conservation(evidence: &Evidence<'_>) -> Finding {
     let mut finding = Finding::new(Property::Conservation);
     let opening = i128::from(evidence.opening.minor_units());
     let (mut deposited, mut withdrawn, mut unanswered) = (0_i128, 0_i128, Vec::new());
-    let mut is_decided = false;
+    let mut has_decided = false;
     for seen in evidence.observations {
         let Operation::Write(write) = seen.operation else { continue };
         match (seen.outcome, write.kind) {
@@ -35,10 +43,7 @@ pub(super) fn conservation(evidence: &Evidence<'_>) -> Finding {
             (Outcome::Unknown, _) => unanswered.push(write),
             (Outcome::Rejected(_), _) => {}
         }
-        is_decided |= matches!(
-            seen.outcome,
-            Outcome::Ok | Outcome::Rejected(Rejection::InsufficientFunds | Rejection::OutOfRange)
-        );
+        has_decided |= is_decided(seen.outcome);
     }
     let sum = opening + deposited - withdrawn;
     let mut possible = Possible::exactly(sum);
@@ -72,7 +77,7 @@ pub(super) fn conservation(evidence: &Evidence<'_>) -> Finding {
     } else if !unanswered.is_empty() {
         let n = unanswered.len();
         finding.cannot_tell(format!("{n} writes were never answered; {formula} without them"));
-    } else if !is_decided {
+    } else if !has_decided {
         finding.not_judged(NO_WRITE);
     }
     finding
