@@ -70,10 +70,14 @@ impl Difference<'_> {
         format!("{} {verb} {held}, {amount} {direction} than", list(self.branches))
     }
 
-    /// Which of `writes` explain it: one that is missing, doubled, or applied although it was refused; otherwise two
+    /// Which of `writes` explain it, unless the bank paid out what it did not have: one that is missing, doubled, or applied although it was refused; otherwise two
     /// of the same kind that are both missing or both doubled. Names an example of each, and how many others there are.
     /// Linear, times the logarithm of the number of amounts.
     pub(super) fn explain(&self, writes: &[Observation]) -> (Vec<Named>, String) {
+        if self.expected < 0 && self.held >= 0 {
+            let text = "more was paid out than there was, and the balance stopped short of that";
+            return (Vec::new(), text.to_owned());
+        }
         let mut operations = Vec::new();
         let mut reasons = Vec::new();
         for fault in Fault::ALL {
@@ -228,6 +232,17 @@ mod tests {
         assert!(
             explain(33, true, &three()).1.ends_with("somebody else is writing to this cluster")
         );
+    }
+
+    #[test]
+    fn a_balance_that_should_be_negative_and_is_not_was_clipped() {
+        let branches = [BranchId(2)];
+        let clipped =
+            Difference { held: 0, expected: -78, branches: &branches, is_everywhere: true };
+        let (named, text) = clipped.explain(&three());
+        assert_eq!((named.len(), text.starts_with("more was paid out")), (0, true), "{text}");
+        let below = Difference { held: -1, expected: -79, ..clipped };
+        assert!(below.explain(&three()).1.ends_with("was never applied"));
     }
 
     #[test]
