@@ -1,4 +1,4 @@
-//! No balance is ever below zero, and no branch spends rights that it has not.
+//! No balance is ever below zero, no more is paid out than there was, and no branch spends rights that it has not.
 
 use super::conservation::evidence;
 use super::facts::Place;
