@@ -63,7 +63,7 @@ pub(super) fn overdraft(facts: &Facts<'_>) -> Finding {
         }
     }
     facts.close(&mut finding);
-    let has_logged = facts.case.ledgers.logs().iter().any(|log| log.len() > 0);
+    let has_logged = facts.case.ledgers.logs().iter().any(|log| !log.is_empty());
     if !has_logged
         && shown(facts).next().is_none()
         && !facts.calls().any(|(_, call)| paid_out(&call))
