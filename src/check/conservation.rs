@@ -62,10 +62,12 @@ pub(super) fn conservation(evidence: &Evidence<'_>) -> Finding {
         0 => formula.clone(),
         n => format!("{formula} and {n} unanswered writes ({}) allow", possible.describe()),
     };
+    let others_may_write = evidence.branches.len() == wrong.values().map(Vec::len).sum::<usize>();
     for (held, branches) in &wrong {
         let Some(expected) = possible.nearest(*held) else { continue };
         let is_everywhere = branches.len() == evidence.branches_total;
-        let difference = Difference { held: *held, expected, branches, is_everywhere };
+        let difference =
+            Difference { held: *held, expected, branches, is_everywhere, others_may_write };
         finding.violate_with(|| {
             let (operations, reason) = difference.explain(evidence.observations);
             (operations, format!("{} {allowed}: {reason}", difference.describe()))
@@ -133,6 +135,9 @@ mod tests {
             "{doubled:?}"
         );
         assert!(held([120; 3]).is_empty());
+        let others = "somebody else is writing to this cluster";
+        assert!(held([999, 998, 998]).iter().all(|wrong| wrong.story.contains(others)));
+        assert!(!held([999, 998, 120])[0].story.contains(others));
     }
 
     #[test]
@@ -153,8 +158,8 @@ mod tests {
         assert_eq!(
             far.violations[0].story,
             "branch 1 holds 193, 43 more than 100 + 50 deposited − 0 withdrawn = 150 and 1 \
-             unanswered writes (143 to 150) allow: no one or two writes explain that: more are \
-             lost or doubled, or somebody else is writing to this cluster"
+             unanswered writes (143 to 150) allow: no one or two writes explain that: \
+             somebody else is writing to this cluster, or more writes are lost or doubled"
         );
     }
 

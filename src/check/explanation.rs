@@ -17,6 +17,9 @@ pub(super) struct Difference<'a> {
     pub(super) branches: &'a [BranchId],
     /// Whether there is no other branch.
     pub(super) is_everywhere: bool,
+    /// Whether writes of others than this run's customers may explain it: no branch holds what it should, and there is
+    /// no log that shows who wrote.
+    pub(super) others_may_write: bool,
 }
 
 /// How the balance of branches came to be wrong.
@@ -104,11 +107,11 @@ impl Difference<'_> {
                 return (vec![name(one), name(other)], text);
             }
         }
-        let text = if self.is_everywhere {
-            "no one or two writes explain that: more are lost or doubled, or somebody else is \
-             writing to this cluster"
+        let text = if self.others_may_write {
+            "no one or two writes explain that: somebody else is writing to this cluster, or more \
+             writes are lost or doubled"
         } else {
-            "no one or two writes explain that: more are lost or doubled"
+            "no one or two writes explain that: more writes are lost or doubled"
         };
         (operations, text.to_owned())
     }
@@ -168,8 +171,13 @@ mod tests {
     /// What explains that branch 2, or all branches, hold `amount` too much.
     fn explain(amount: i128, is_everywhere: bool, writes: &[Observation]) -> (Vec<u64>, String) {
         let branches = [BranchId(2)];
-        let difference =
-            Difference { held: 100 + amount, expected: 100, branches: &branches, is_everywhere };
+        let difference = Difference {
+            held: 100 + amount,
+            expected: 100,
+            branches: &branches,
+            is_everywhere,
+            others_may_write: is_everywhere,
+        };
         let (named, text) = difference.explain(writes);
         (named.iter().map(|named| named.customer.0).collect(), text)
     }
@@ -227,7 +235,7 @@ mod tests {
         for amount in [33, -83, 77, 156] {
             let (named, text) = explain(amount, false, &three());
             assert!(named.is_empty(), "{text}");
-            assert_eq!(text, "no one or two writes explain that: more are lost or doubled");
+            assert_eq!(text, "no one or two writes explain that: more writes are lost or doubled");
         }
         assert!(
             explain(33, true, &three()).1.ends_with("somebody else is writing to this cluster")
@@ -237,8 +245,13 @@ mod tests {
     #[test]
     fn a_balance_that_should_be_negative_and_is_not_was_clipped() {
         let branches = [BranchId(2)];
-        let clipped =
-            Difference { held: 0, expected: -78, branches: &branches, is_everywhere: true };
+        let clipped = Difference {
+            held: 0,
+            expected: -78,
+            branches: &branches,
+            is_everywhere: true,
+            others_may_write: true,
+        };
         let (named, text) = clipped.explain(&three());
         assert_eq!((named.len(), text.starts_with("more was paid out")), (0, true), "{text}");
         let below = Difference { held: -1, expected: -79, ..clipped };
@@ -275,7 +288,13 @@ mod tests {
     #[test]
     fn branches_are_listed_with_the_difference() {
         let branches = [1, 2, 3].map(BranchId);
-        let all = Difference { held: 90, expected: 100, branches: &branches, is_everywhere: true };
+        let all = Difference {
+            held: 90,
+            expected: 100,
+            branches: &branches,
+            is_everywhere: true,
+            others_may_write: true,
+        };
         assert_eq!(all.describe(), "branches 1, 2 and 3 hold 90, 10 less than");
         let one = Difference { held: 120, branches: &branches[..1], ..all };
         assert_eq!(one.describe(), "branch 1 holds 120, 20 more than");

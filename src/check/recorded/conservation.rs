@@ -169,7 +169,8 @@ fn entries(facts: &Facts<'_>, finding: &mut Finding) {
         finding.violate(None, || {
             format!(
                 "somebody else is writing to this cluster: {entries} entries are of no customer of \
-                 this run and change the balance by {net}; the first: {first}"
+                 this run and change the balance by {net}; the first: {first}; run again when nobody else \
+                 uses the cluster"
             )
         });
     }
@@ -215,7 +216,8 @@ fn finals(facts: &Facts<'_>, finding: &mut Finding) {
     let writes = logged_writes(facts);
     for (held, branches) in &wrong {
         let is_everywhere = branches.len() == facts.width;
-        let difference = Difference { held: *held, expected, branches, is_everywhere };
+        let difference =
+            Difference { held: *held, expected, branches, is_everywhere, others_may_write: false };
         finding.violate_with(|| {
             let (operations, reason) = difference.explain(&writes);
             let what = difference.describe();
@@ -262,8 +264,13 @@ impl Lacking {
     ) -> (Vec<Named>, String) {
         let balance = i128::from(held.state.balance.minor_units());
         let branches = [held.state.branch];
-        let difference =
-            Difference { held: balance, expected, branches: &branches, is_everywhere: false };
+        let difference = Difference {
+            held: balance,
+            expected,
+            branches: &branches,
+            is_everywhere: false,
+            others_may_write: false,
+        };
         let logged = facts.logged(self.first);
         let call = facts.call_of(self.first);
         let what = call.map_or_else(|| describe(logged.entry), |call| facts.words(call));
@@ -368,7 +375,8 @@ mod tests {
         assert_eq!(
             finding.violations[0].story,
             "somebody else is writing to this cluster: 2 entries are of no customer of this run \
-             and change the balance by 4; the first: branch 1 logged deposit 5 as entry 2"
+             and change the balance by 4; the first: branch 1 logged deposit 5 as entry 2; run again \
+             when nobody else uses the cluster"
         );
         // With gaps in the history somebody may have.
         phantom.complete = false;
@@ -403,7 +411,7 @@ mod tests {
         assert_eq!(
             finding.violations[0].story,
             "branch 2 holds 131, 1 more than the opening balance 100 and the logs (+30) = 130: no \
-             one or two writes explain that: more are lost or doubled"
+             one or two writes explain that: more writes are lost or doubled"
         );
         finals.pop();
         scene.finals = Some(finals);
