@@ -60,7 +60,7 @@ pub(super) fn conservation(evidence: &Evidence<'_>) -> Finding {
     }
     let allowed = match unanswered.len() {
         0 => formula.clone(),
-        n => format!("{formula} and {n} unanswered writes ({}) allow", possible.describe()),
+        n => format!("{formula} and the unanswered writes ({n}: {}) allow", possible.describe()),
     };
     let others_may_write = evidence.branches.len() == wrong.values().map(Vec::len).sum::<usize>();
     for (held, branches) in &wrong {
@@ -157,8 +157,8 @@ mod tests {
         let far = conservation(&evidence(100, &seen, &[branch(1, 193)]));
         assert_eq!(
             far.violations[0].story,
-            "branch 1 holds 193, 43 more than 100 + 50 deposited − 0 withdrawn = 150 and 1 \
-             unanswered writes (143 to 150) allow: no one or two writes explain that: \
+            "branch 1 holds 193, 43 more than 100 + 50 deposited − 0 withdrawn = 150 and the \
+             unanswered writes (1: 143 to 150) allow: no one or two writes explain that: \
              somebody else is writing to this cluster, or more writes are lost or doubled"
         );
     }
