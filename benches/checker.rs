@@ -80,7 +80,8 @@ fn tell(operations: usize, memory_mib: u64) {
 
 fn assert_healthy(judged: &[Judged]) {
     for Judged { finding, promised } in judged {
-        assert!(!promised || finding.verdict == Verdict::Pass, "{finding:?}");
+        // What was not examined, such as refusals where there are none, is not judged.
+        assert!(!promised || finding.verdict <= Verdict::Pass, "{finding:?}");
     }
 }
 

@@ -190,9 +190,9 @@ proptest! {
         let recording = record(shape, seed);
         for judged in recording.judge() {
             let finding = &judged.finding;
-            // What the settings do not promise may fail.
+            // What the settings do not promise may fail, and what a run does not have is not judged.
             if judged.promised {
-                prop_assert_eq!(finding.verdict, Verdict::Pass, "{:?}", finding);
+                prop_assert!(finding.verdict <= Verdict::Pass, "{:?}", finding);
             }
         }
     }

@@ -1,19 +1,36 @@
 //! Money neither appears nor vanishes.
 
+use std::collections::BTreeMap;
+
+use super::explanation::Difference;
 use super::possible::Possible;
 use super::{Evidence, Finding, Property};
-use crate::bank::{Operation, Outcome, WriteKind};
+use crate::bank::{BranchId, Operation, Outcome, Rejection, WriteKind};
+
+/// Why nothing is judged where no write had an effect that could be checked.
+pub(super) const NO_WRITE: &str = "no write was accepted, and none was refused for its amount";
+
+/// Whether a bank with that answer decided about the money of a write.
+pub(super) const fn is_decided(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Ok | Outcome::Rejected(Rejection::InsufficientFunds | Rejection::OutOfRange)
+    )
+}
 
 /// After settling every branch must hold the opening balance + the accepted deposits − the accepted
 /// withdrawals. An acknowledged write that is missing or counted twice, and a refused one that
 /// counts, each break the sum.
 ///
 /// Unanswered writes may or may not have happened: every sum they allow is legal, and the verdict is
-/// then unknown at best.
+/// then unknown at best. Without a write that was accepted, or refused for its amount, there is nothing to judge.
+///
+/// Branches that hold the same wrong balance are one violation, with the writes that explain the difference.
 pub(super) fn conservation(evidence: &Evidence<'_>) -> Finding {
     let mut finding = Finding::new(Property::Conservation);
     let opening = i128::from(evidence.opening.minor_units());
     let (mut deposited, mut withdrawn, mut unanswered) = (0_i128, 0_i128, Vec::new());
+    let mut has_decided = false;
     for seen in evidence.observations {
         let Operation::Write(write) = seen.operation else { continue };
         match (seen.outcome, write.kind) {
@@ -26,6 +43,7 @@ pub(super) fn conservation(evidence: &Evidence<'_>) -> Finding {
             (Outcome::Unknown, _) => unanswered.push(write),
             (Outcome::Rejected(_), _) => {}
         }
+        has_decided |= is_decided(seen.outcome);
     }
     let sum = opening + deposited - withdrawn;
     let mut possible = Possible::exactly(sum);
@@ -33,17 +51,27 @@ pub(super) fn conservation(evidence: &Evidence<'_>) -> Finding {
         possible.may_apply(*write);
     }
     let formula = format!("{opening} + {deposited} deposited − {withdrawn} withdrawn = {sum}");
+    let mut wrong: BTreeMap<i128, Vec<BranchId>> = BTreeMap::new();
     for state in evidence.branches {
         let held = i128::from(state.balance.minor_units());
-        if !possible.clone().narrow(|balance| balance == held) {
-            finding.violate(None, || {
-                let but = match unanswered.len() {
-                    0 => String::new(),
-                    n => format!(" (with {n} unanswered writes: {})", possible.describe()),
-                };
-                format!("branch {} holds {held}, but {formula}{but}", state.branch)
-            });
+        if possible.nearest(held) != Some(held) {
+            wrong.entry(held).or_default().push(state.branch);
         }
+    }
+    let allowed = match unanswered.len() {
+        0 => formula.clone(),
+        n => format!("{formula} and the unanswered writes ({n}: {}) allow", possible.describe()),
+    };
+    let others_may_write = evidence.branches.len() == wrong.values().map(Vec::len).sum::<usize>();
+    for (held, branches) in &wrong {
+        let Some(expected) = possible.nearest(*held) else { continue };
+        let is_everywhere = branches.len() == evidence.branches_total;
+        let difference =
+            Difference { held: *held, expected, branches, is_everywhere, others_may_write };
+        finding.violate_with(|| {
+            let (operations, reason) = difference.explain(evidence.observations);
+            (operations, format!("{} {allowed}: {reason}", difference.describe()))
+        });
     }
     finding.note.clone_from(&formula);
     if let Some(missing) = evidence.missing_branches() {
@@ -51,6 +79,8 @@ pub(super) fn conservation(evidence: &Evidence<'_>) -> Finding {
     } else if !unanswered.is_empty() {
         let n = unanswered.len();
         finding.cannot_tell(format!("{n} writes were never answered; {formula} without them"));
+    } else if !has_decided {
+        finding.not_judged(NO_WRITE);
     }
     finding
 }
@@ -85,12 +115,52 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_balance_is_reported_with_the_write_that_fits() {
+        let seen = [ok(1, Operation::deposit(50), None), ok(2, Operation::withdraw(30), None)];
+        let held = |balances: [i64; 3]| {
+            let branches: Vec<_> = (1..).zip(balances).map(|(id, held)| branch(id, held)).collect();
+            conservation(&evidence(100, &seen, &branches)).violations
+        };
+        let [dropped] = &held([120, 150, 120])[..] else { panic!("one branch is wrong") };
+        assert_eq!(
+            dropped.story,
+            "branch 2 holds 150, 30 more than 100 + 50 deposited − 30 withdrawn = 120: as if \
+             operation 1 of customer 2 (withdraw 30 at branch 1) never reached branch 2"
+        );
+        assert_eq!(dropped.operation(), Some((crate::bank::CustomerId(2), 1)));
+        let [doubled] = &held([170; 3])[..] else { panic!("one balance is wrong") };
+        assert!(doubled.story.starts_with("branches 1, 2 and 3 hold 170, 50 more"), "{doubled:?}");
+        assert!(
+            doubled.story.ends_with("(deposit 50 at branch 1) was applied twice"),
+            "{doubled:?}"
+        );
+        assert!(held([120; 3]).is_empty());
+        let others = "somebody else is writing to this cluster";
+        assert!(held([999, 998, 998]).iter().all(|wrong| wrong.story.contains(others)));
+        assert!(!held([999, 998, 120])[0].story.contains(others));
+    }
+
+    #[test]
+    fn without_a_write_nothing_is_judged() {
+        let query = [ok(1, Operation::Query, Some(100))];
+        let verdict = |held| conservation(&evidence(100, &query, &[branch(1, held)])).verdict;
+        assert_eq!((verdict(100), verdict(101)), (Verdict::NotJudged, Verdict::Fail));
+    }
+
+    #[test]
     fn an_unanswered_write_leaves_two_legal_sums_and_no_pass() {
         let seen = [ok(1, Operation::deposit(50), None), unanswered(1, Operation::withdraw(7))];
         let verdict = |held| conservation(&evidence(100, &seen, &[branch(1, held)])).verdict;
         assert_eq!(verdict(150), Verdict::Unknown);
         assert_eq!(verdict(143), Verdict::Unknown);
         assert_eq!(verdict(147), Verdict::Fail);
+        let far = conservation(&evidence(100, &seen, &[branch(1, 193)]));
+        assert_eq!(
+            far.violations[0].story,
+            "branch 1 holds 193, 43 more than 100 + 50 deposited − 0 withdrawn = 150 and the \
+             unanswered writes (1: 143 to 150) allow: no one or two writes explain that: \
+             somebody else is writing to this cluster, or more writes are lost or doubled"
+        );
     }
 
     #[test]

@@ -4,9 +4,9 @@
 
 mod conservation;
 mod convergence;
+mod explanation;
 mod final_balance;
 mod output_file;
-mod overdraft;
 mod possible;
 mod promises;
 mod recorded;
@@ -19,7 +19,6 @@ use crate::bank::{BranchId, CustomerId, Money, Operation, Outcome};
 
 use conservation::conservation;
 use convergence::convergence;
-use overdraft::overdraft;
 
 pub use final_balance::final_balance;
 pub use output_file::{OutputFile, WrittenAnswer};
@@ -107,13 +106,13 @@ pub enum Property {
     Conservation,
     /// After settling, all branches hold the same.
     Convergence,
-    /// No balance is ever below zero.
+    /// No balance is ever below zero, and no more is paid out than there was.
     Overdraft,
     /// What a customer is shown contains what that customer has written.
     ReadYourWrites,
     /// The balance of an answer is that of the writes it is made from.
     Value,
-    /// A balance without a version is one that some order of the writes allows.
+    /// A balance without a version, and a refusal for insufficient funds, is one that some order of the writes allows.
     BalanceBounds,
     /// What was acknowledged is still there at the end.
     Durability,

@@ -60,6 +60,16 @@ impl Possible {
         possible
     }
 
+    /// The possible balance that is nearest to this one, which is itself if it is possible. `None` if nothing is.
+    pub(super) fn nearest(&self, balance: i128) -> Option<i128> {
+        if self.too_many {
+            return Some(balance);
+        }
+        let below = self.balances.range(..=balance).next_back().copied();
+        let above = self.balances.range(balance..).next().copied();
+        below.into_iter().chain(above).min_by_key(|near| near.abs_diff(balance))
+    }
+
     /// Where the account must be, or the least and the most it may hold.
     pub(super) fn describe(&self) -> String {
         match (self.balances.first(), self.balances.last()) {

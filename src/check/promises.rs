@@ -135,7 +135,10 @@ impl Settings {
             (Property::Value, ..) => {
                 (YES, "an answer's balance is computed from the rows that its version names")
             }
-            (Property::BalanceBounds, ..) => (YES, "every balance tells what it is made from"),
+            (Property::BalanceBounds, ..) => (
+                YES,
+                "a refusal is proved by the rows of all branches, and every balance has a version",
+            ),
             (Property::Conservation, ..) => {
                 (YES, "each request is in one log, once, and balances are the sums of the logs")
             }

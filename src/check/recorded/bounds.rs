@@ -1,8 +1,17 @@
-//! What a balance without a version may be: bounds from the instants at which writes began and were answered.
+//! What a balance may be: bounds from the instants at which writes began and were answered, and from versions.
 
-use super::{Call, Facts};
-use crate::bank::{Outcome, WriteKind};
-use crate::check::Finding;
+use super::facts::change;
+use super::{Call, Facts, Log};
+use crate::bank::{Outcome, Rejection, WriteKind};
+use crate::check::{Finding, Named};
+
+/// The amount of a withdrawal that was refused for insufficient funds. Such a refusal is a read: at some instant of
+/// the call the balance was less than this.
+pub(super) fn refused_amount(call: &Call<'_>) -> Option<i128> {
+    let write = call.write().filter(|write| write.kind == WriteKind::Withdraw)?;
+    let is_refused = call.outcome == Outcome::Rejected(Rejection::InsufficientFunds);
+    is_refused.then(|| write.amount.minor_units().into())
+}
 
 /// Money that went in and out, both counted upwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +33,14 @@ impl Moved {
     }
 }
 
+/// A withdrawal was refused although the balance was `least` or more during all of the call.
+pub(super) fn wrong_refusal(facts: &Facts<'_>, place: usize, least: i128) -> (Vec<Named>, String) {
+    let words = facts.words(place);
+    let story =
+        format!("{words} was refused, but there was {least} or more at every instant of it");
+    (vec![facts.name(place)], story)
+}
+
 /// What had been moved by when. Sound for rejection: a read holds at least what was acknowledged before it
 /// began, and at most what began before it ended. Sorting costs n log n.
 #[derive(Debug)]
@@ -33,10 +50,11 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Nothing is collected where every balance has a version.
+    /// Nothing is collected where every balance has a version and nothing was refused.
     pub(super) fn of(facts: &Facts<'_>) -> Self {
         let bare = |call: &Call<'_>| call.balance.is_some() && call.version.is_none();
-        if !facts.calls().any(|(_, call)| bare(&call)) {
+        let needs = |call: &Call<'_>| bare(call) || refused_amount(call).is_some();
+        if !facts.calls().any(|(_, call)| needs(&call)) {
             return Self { begun: Vec::new(), acknowledged: Vec::new() };
         }
         let (mut begun, mut acknowledged) = (Vec::new(), Vec::new());
@@ -166,10 +184,44 @@ fn until(moves: &[(u64, Moved)], counts: impl Fn(u64) -> bool) -> Moved {
     count.checked_sub(1).map_or_else(Moved::default, |last| moves[last].1)
 }
 
-/// How balances without versions compare with their bounds.
+/// By log: what its first entries paid in.
+pub(super) struct Deposits(Vec<Vec<i128>>);
+
+impl Deposits {
+    pub(super) fn of(facts: &Facts<'_>) -> Self {
+        let summed = |log: &Log| {
+            let mut sum = 0;
+            let sums = log.entries().map(|logged| {
+                sum += change(logged.entry).max(0);
+                sum
+            });
+            std::iter::once(0).chain(sums).collect()
+        };
+        Self(facts.case.ledgers.logs().iter().map(summed).collect())
+    }
+
+    fn upto(&self, member: usize, seq: u64) -> Option<i128> {
+        self.0[member].get(usize::try_from(seq).ok()?).copied()
+    }
+
+    /// The most that there can be between the two versions of a refusal's proof: with all deposits of the later
+    /// one, and only the withdrawals of the earlier one. `None` if there is no proof, its versions are not in that
+    /// order, or no log has them.
+    pub(super) fn most_of_proof(&self, facts: &Facts<'_>, call: &Call<'_>) -> Option<i128> {
+        let (version, at_most) = call.version.zip(call.at_most)?;
+        let members = version.iter().zip(at_most).enumerate();
+        members.into_iter().try_fold(facts.opening(), |most, (member, (least, later))| {
+            let between = self.upto(member, *later)? - self.upto(member, *least)?;
+            (least <= later).then_some(most + facts.sum(member, *least)? + between)
+        })
+    }
+}
+
+/// How balances without versions, and refusals, compare with their bounds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Judgement {
     shown: u64,
+    refused: u64,
     narrowest: Option<i128>,
     widest: i128,
 }
@@ -199,16 +251,35 @@ impl Judgement {
         }
     }
 
-    /// All that can be said of balances within their bounds.
-    pub(super) fn told(&self) -> String {
-        let (shown, widest) = (self.shown, self.widest);
-        match self.narrowest {
-            None => String::new(),
-            Some(_) if widest == 0 => format!("{shown} balances, exact"),
-            Some(narrowest) => {
-                format!("{shown} balances within bounds that are {narrowest} to {widest} wide")
-            }
+    /// Of a refused withdrawal of `amount`, where the balance was `least` or more during all of the call.
+    pub(super) fn judge_refusal(
+        &mut self,
+        facts: &Facts<'_>,
+        finding: &mut Finding,
+        place: usize,
+        amount: i128,
+        least: i128,
+    ) {
+        self.refused += 1;
+        if facts.case.history.is_complete() && least >= amount {
+            finding.violate_with(|| wrong_refusal(facts, place, least));
         }
+    }
+
+    /// Whether there was nothing to compare.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.shown == 0 && self.refused == 0
+    }
+
+    /// What balances and refusals within their bounds amount to.
+    pub(super) fn told(&self) -> String {
+        let (shown, refused, widest) = (self.shown, self.refused, self.widest);
+        let balances = self.narrowest.map(|narrowest| match widest {
+            0 => format!("{shown} balances, exact"),
+            _ => format!("{shown} balances within bounds that are {narrowest} to {widest} wide"),
+        });
+        let refusals = (refused > 0).then(|| format!("refusals within bounds: {refused}"));
+        balances.into_iter().chain(refusals).collect::<Vec<String>>().join("; ")
     }
 
     /// Bounds that are wider than one value prove nothing.

@@ -1,8 +1,12 @@
 //! Every accepted write is logged once, and nothing else is.
 
+use std::collections::BTreeMap;
+
 use super::facts::{Place, change};
-use super::{Extent, Facts};
-use crate::bank::{Entry, Outcome, Seq, WriteKind};
+use super::{Call, Extent, Facts, FinalState};
+use crate::bank::{BranchId, Entry, Outcome, Seq, WriteKind};
+use crate::check::conservation::{NO_WRITE, is_decided};
+use crate::check::explanation::Difference;
 use crate::check::{BranchState, Evidence, Finding, Named, Observation, Property, Server};
 
 /// Money neither appears nor vanishes: a write that a customer was told of is in the log of the branch that was
@@ -33,6 +37,11 @@ pub(super) fn conservation(facts: &Facts<'_>) -> Finding {
         finding.cannot_tell(missing);
     }
     facts.close(&mut finding);
+    let has_decided =
+        |(_, call): (usize, Call<'_>)| call.write().is_some() && is_decided(call.outcome);
+    if logged(facts) == 0 && !facts.calls().any(has_decided) {
+        finding.not_judged(NO_WRITE);
+    }
     finding
 }
 
@@ -127,32 +136,60 @@ fn describe(entry: Entry) -> String {
     }
 }
 
-/// Entries that nobody asked for. A history with gaps cannot tell.
+/// Entries that nobody asked for. A history with gaps cannot tell. Those of sessions that are not of this run are one
+/// violation: somebody else writes to the cluster.
 fn entries(facts: &Facts<'_>, finding: &mut Finding) {
     if !facts.case.history.is_complete() {
         return;
     }
+    let mut foreign = Foreign::default();
     for (member, log) in facts.case.ledgers.logs().iter().enumerate() {
         for (entry, logged) in log.entries().enumerate() {
             // What moves no money breaks nothing, whoever asked for it.
             if change(logged.entry) == 0 || facts.call_of(Place { member, entry }).is_some() {
                 continue;
             }
-            finding.violate_with(|| {
-                let asked = match logged.request {
-                    Some(request) => format!("as {request}, which nobody made"),
-                    None => "for a request that nobody made, unless others than the run's customers write there"
-                        .to_owned(),
-                };
-                let story = format!(
-                    "branch {} logged {} as entry {} {asked}",
-                    facts.branch(member),
-                    describe(logged.entry),
-                    logged.seq
-                );
-                (Vec::<Named>::new(), story)
-            });
+            let describe = || {
+                let what = describe(logged.entry);
+                format!("branch {} logged {what} as entry {}", facts.branch(member), logged.seq)
+            };
+            match logged.request {
+                Some(request) if facts.case.history.session_named(request.session).is_some() => {
+                    finding.violate_with(|| {
+                        let story = format!("{} for {request}, which nobody made", describe());
+                        (Vec::<Named>::new(), story)
+                    });
+                }
+                _ => foreign.add(change(logged.entry), describe),
+            }
         }
+    }
+    if let Some(first) = foreign.first {
+        let Foreign { entries, net, .. } = foreign;
+        finding.violate(None, || {
+            format!(
+                "somebody else is writing to this cluster: {entries} entries are of no customer of \
+                 this run and change the balance by {net}; the first: {first}; run again when nobody else \
+                 uses the cluster"
+            )
+        });
+    }
+}
+
+/// Entries of sessions that are not of this run.
+#[derive(Default)]
+struct Foreign {
+    entries: u64,
+    net: i128,
+    /// The first of them, in words.
+    first: Option<String>,
+}
+
+impl Foreign {
+    fn add(&mut self, change: i128, describe: impl FnOnce() -> String) {
+        self.entries += 1;
+        self.net += change;
+        self.first.get_or_insert_with(describe);
     }
 }
 
@@ -161,19 +198,111 @@ fn finals(facts: &Facts<'_>, finding: &mut Finding) {
     if facts.missing_entries().is_some() {
         return;
     }
-    let sum = facts.opening() + facts.net();
-    for held in facts.case.finals {
+    let expected = facts.opening() + facts.net();
+    let mut wrong: BTreeMap<i128, Vec<BranchId>> = BTreeMap::new();
+    for held in facts.case.finals.iter().filter(|held| held.state.settled) {
         let balance = i128::from(held.state.balance.minor_units());
-        if held.state.settled && balance != sum {
-            finding.violate(None, || {
-                let branch = held.state.branch;
-                format!("branch {branch} holds {balance}, but opening balance and logs make {sum}")
-            });
+        if balance == expected {
+            continue;
         }
+        match lacking(facts, held, balance) {
+            Some(lacking) => finding.violate_with(|| lacking.describe(facts, held, expected)),
+            None => wrong.entry(balance).or_default().push(held.state.branch),
+        }
+    }
+    if wrong.is_empty() {
+        return;
+    }
+    let writes = logged_writes(facts);
+    for (held, branches) in &wrong {
+        let is_everywhere = branches.len() == facts.width;
+        let difference =
+            Difference { held: *held, expected, branches, is_everywhere, others_may_write: false };
+        finding.violate_with(|| {
+            let (operations, reason) = difference.explain(&writes);
+            let what = difference.describe();
+            let opening = facts.opening();
+            let net = expected - opening;
+            let story = format!(
+                "{what} the opening balance {opening} and the logs ({net:+}) = {expected}: {reason}"
+            );
+            (operations, story)
+        });
     }
 }
 
-fn evidence<'a>(
+/// Entries that a branch never received, by its own version.
+struct Lacking {
+    first: Place,
+    entries: usize,
+}
+
+/// What a branch lacks, if that explains what it holds.
+fn lacking(facts: &Facts<'_>, held: &FinalState, balance: i128) -> Option<Lacking> {
+    let version = held.version.as_ref().filter(|version| version.members() == facts.width)?;
+    let mut sum = facts.opening();
+    let mut lacking: Option<Lacking> = None;
+    for (member, Seq(known)) in version.iter() {
+        let member = member.index();
+        sum += facts.sum(member, known)?;
+        let entry = usize::try_from(known).ok()?;
+        let entries = facts.case.ledgers.logs()[member].len() - entry;
+        if entries > 0 {
+            let first = Place { member, entry };
+            lacking.get_or_insert(Lacking { first, entries: 0 }).entries += entries;
+        }
+    }
+    lacking.filter(|_| sum == balance)
+}
+
+impl Lacking {
+    fn describe(
+        &self,
+        facts: &Facts<'_>,
+        held: &FinalState,
+        expected: i128,
+    ) -> (Vec<Named>, String) {
+        let balance = i128::from(held.state.balance.minor_units());
+        let branches = [held.state.branch];
+        let difference = Difference {
+            held: balance,
+            expected,
+            branches: &branches,
+            is_everywhere: false,
+            others_may_write: false,
+        };
+        let logged = facts.logged(self.first);
+        let call = facts.call_of(self.first);
+        let what = call.map_or_else(|| describe(logged.entry), |call| facts.words(call));
+        let others = match self.entries - 1 {
+            0 => String::new(),
+            n => format!(", and {n} more entries"),
+        };
+        let story = format!(
+            "{} the opening balance and the logs make: entry {} of branch {} ({what}) never reached \
+             it{others}",
+            difference.describe(),
+            logged.seq,
+            facts.branch(self.first.member),
+        );
+        (call.map(|call| facts.name(call)).into_iter().collect(), story)
+    }
+}
+
+/// Every write that the logs decide: accepted if one has it.
+fn logged_writes(facts: &Facts<'_>) -> Vec<Observation> {
+    let writes = facts.calls().filter(|(_, call)| call.write().is_some());
+    let decided = writes.filter_map(|(place, call)| match call.outcome {
+        _ if facts.entry_of(place).is_some() => {
+            Some(Observation { outcome: Outcome::Ok, ..facts.observation(place) })
+        }
+        Outcome::Rejected(_) => Some(facts.observation(place)),
+        Outcome::Ok | Outcome::Unknown => None,
+    });
+    decided.collect()
+}
+
+pub(super) fn evidence<'a>(
     facts: &Facts<'_>,
     observations: &'a [Observation],
     branches: &'a [BranchState],
@@ -196,8 +325,8 @@ fn by_sums(facts: &Facts<'_>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{Scene, granted, logged, ok, paid_in, paid_out, unanswered};
-    use crate::bank::{Operation, Seq};
+    use super::super::scene::{Scene, granted, logged, ok, paid_in, paid_out, refused, unanswered};
+    use crate::bank::{BranchId, Money, Operation, Seq};
     use crate::check::{Property, Server, Verdict};
 
     const CONSERVATION: Property = Property::Conservation;
@@ -241,14 +370,21 @@ mod tests {
     fn entries_that_nobody_asked_for_and_numbers_out_of_order_are_found() {
         let mut phantom = Scene::healthy();
         phantom.logs[0].push(logged(2, paid_in(5), (9, 1), &[1, 1]));
+        phantom.logs[1].push(logged(2, paid_out(1), (8, 1), &[1, 1]));
         let finding = phantom.judge(CONSERVATION);
-        assert!(finding.violations[0].story.contains("which nobody made"), "{finding:?}");
+        assert_eq!(
+            finding.violations[0].story,
+            "somebody else is writing to this cluster: 2 entries are of no customer of this run \
+             and change the balance by 4; the first: branch 1 logged deposit 5 as entry 2; run again \
+             when nobody else uses the cluster"
+        );
         // With gaps in the history somebody may have.
         phantom.complete = false;
         assert_eq!(phantom.verdict(CONSERVATION), Verdict::Unknown);
         let mut of_a_query = Scene::healthy();
         of_a_query.logs[0].push(logged(2, paid_in(5), (2, 1), &[1, 1]));
-        assert_eq!(of_a_query.verdict(CONSERVATION), Verdict::Fail);
+        let finding = of_a_query.judge(CONSERVATION);
+        assert!(finding.violations[0].story.ends_with("which nobody made"), "{finding:?}");
         let mut reused = Scene::healthy();
         reused.logs[0].push(granted(1, 1, 3, &[1, 1]));
         let finding = reused.judge(CONSERVATION);
@@ -269,18 +405,56 @@ mod tests {
     fn branches_must_hold_what_the_logs_make_and_a_lost_one_tells_nothing() {
         let mut scene = Scene::healthy();
         let mut finals = scene.with(|case| case.finals.to_vec());
-        finals[1].state.balance = crate::bank::Money::new(131);
+        finals[1].state.balance = Money::new(131);
         scene.finals = Some(finals.clone());
         let finding = scene.judge(CONSERVATION);
         assert_eq!(
             finding.violations[0].story,
-            "branch 2 holds 131, but opening balance and logs make 130"
+            "branch 2 holds 131, 1 more than the opening balance 100 and the logs (+30) = 130: no \
+             one or two writes explain that: more writes are lost or doubled"
         );
         finals.pop();
         scene.finals = Some(finals);
         scene.is_unknown(CONSERVATION, "could not be asked");
         let cut = Scene { cut: vec![1], ..Scene::healthy() };
         cut.is_unknown(CONSERVATION, "the ledger of branch 2 may lack its end");
+    }
+
+    #[test]
+    fn a_branch_that_lacks_a_logged_write_is_reported_with_it() {
+        let mut scene = Scene::healthy();
+        let mut finals = scene.settled(&[1, 2].map(BranchId));
+        finals[0].state.balance = Money::new(150);
+        scene.finals = Some(finals.clone());
+        scene.fails(
+            CONSERVATION,
+            (2, 2),
+            "= 130: as if operation 2 of customer 2 (withdraw 20 at branch 2) never reached branch 1",
+        );
+        // Its own version says it.
+        finals[0].version = Some([1, 0].map(Seq).into_iter().collect());
+        scene.finals = Some(finals);
+        scene.fails(
+            CONSERVATION,
+            (2, 2),
+            "branch 1 holds 150, 20 more than the opening balance and the logs make: entry 1 of \
+             branch 2 (operation 2 of customer 2 (withdraw 20 at branch 2)) never reached it",
+        );
+    }
+
+    #[test]
+    fn without_writes_there_is_nothing_to_conserve() {
+        let mut scene = Scene::new(100, 2);
+        scene.calls = vec![ok(1, Operation::Query, 1, (0, 1)).shows(&[0, 0], 100)];
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::NotJudged);
+        scene.calls.push(refused(1, Operation::withdraw(500), 1, (2, 3)));
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass);
+        scene.calls[1] = unanswered(1, Operation::withdraw(5), 1, 2);
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::NotJudged);
+        scene.logs[0] = vec![logged(1, paid_out(5), (1, 2), &[0, 0])];
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass);
+        scene.lost = vec![1];
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Unknown);
     }
 
     #[test]

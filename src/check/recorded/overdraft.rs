@@ -1,39 +1,51 @@
-//! No balance is ever below zero, and no branch spends rights that it has not.
+//! No balance is ever below zero, no more is paid out than there was, and no branch spends rights that it has not.
 
-use super::Facts;
+use super::conservation::evidence;
 use super::facts::Place;
-use crate::bank::{Entry, Ledger, Member, Outcome, WriteKind};
-use crate::check::{BranchState, Evidence, Finding, Observation, Server, Violation};
+use super::{Call, Facts};
+use crate::bank::{Entry, Ledger, Member, Money, Outcome, WriteKind};
+use crate::check::{BranchState, Finding, Named, Property, Server};
 
-/// Payments that are told beside the first balance below zero.
-const TOLD_MAX: usize = 3;
+/// Withdrawals that are named beside the one that should not have been accepted.
+const NAMED_MAX: usize = 3;
 
-/// Nobody is ever shown, and no branch ever holds, less than nothing; and a branch of the passbook scheme pays
+/// Nobody is ever shown, and no branch ever holds, less than nothing; no more is paid out than the opening balance and
+/// all deposits that had begun, whatever balances were shown; and a branch of the passbook scheme pays
 /// out and grants only what it has the rights to: its share of the opening balance and its deposits, less what
 /// it paid out and granted, plus what it had been granted by then.
 ///
-/// Algorithm: escrow (O'Neil, 1986) replayed, each log from its beginning; n entries at N branches cost nN. Where
+/// Algorithm: sums of what was paid in and out, by time, n log n. Escrow (O'Neil, 1986) replayed, each log from its
+/// beginning; n entries at N branches cost nN. Where
 /// an entry does not say what it was made upon, everything that was ever granted to its branch counts:
 /// what exceeds that is a violation, and the rest proves nothing.
 pub(super) fn overdraft(facts: &Facts<'_>) -> Finding {
-    // Of all balances the lowest and those below zero say everything.
-    let shown = || facts.calls().filter_map(|(place, call)| Some((call.balance?, place)));
-    let lowest = shown().min();
-    let told = shown().filter(|shown| shown.0.is_negative() || Some(*shown) == lowest);
-    let observations: Vec<Observation> = told.map(|(_, place)| facts.observation(place)).collect();
+    let mut finding = Finding::new(Property::Overdraft);
+    let first = first_below_zero(facts);
+    if let Some((operations, story)) = first.clone() {
+        finding.violate_with(|| (operations, story));
+    }
+    let overspending = overspending(facts);
+    let is_overspent = overspending.is_some();
+    if let Some((operations, story)) = overspending {
+        finding.violate_with(|| (operations, story));
+    }
+    held_below_zero(facts, &mut finding);
+    let first = first.and_then(|(operations, _)| operations.first()?.place);
+    for (place, balance) in shown(facts).filter(|(_, balance)| balance.is_negative()) {
+        if Some(place) != first {
+            finding.violate_with(|| {
+                let story = format!("{} was shown a balance of {balance}", facts.words(place));
+                (vec![facts.name(place)], story)
+            });
+        }
+    }
+    finding.note = lowest(facts);
+    if is_overspent {
+        finding.note = format!("more was paid out than there was; {}", finding.note);
+    }
     let branches: Vec<BranchState> = facts.case.finals.iter().map(|held| held.state).collect();
-    let evidence = Evidence {
-        opening: facts.case.opening,
-        observations: &observations,
-        branches: &branches,
-        branches_total: facts.width,
-    };
-    let mut finding = crate::check::overdraft(&evidence);
-    if let Some(first) = first_below_zero(facts) {
-        // It is among those that were counted.
-        finding.violations.retain(|violation| violation.operation() != first.operation());
-        finding.violations.insert(0, first);
-        finding.violations.truncate(Finding::KEPT);
+    if let Some(missing) = evidence(facts, &[], &branches).missing_branches() {
+        finding.cannot_tell(missing);
     }
     if facts.case.settings.server == Server::Passbook {
         let grants = Grants::of(facts);
@@ -51,36 +63,124 @@ pub(super) fn overdraft(facts: &Facts<'_>) -> Finding {
         }
     }
     facts.close(&mut finding);
+    let has_logged = facts.case.ledgers.logs().iter().any(|log| !log.is_empty());
+    if !has_logged
+        && shown(facts).next().is_none()
+        && !facts.calls().any(|(_, call)| paid_out(&call))
+    {
+        finding.not_judged("no balance was shown, and no withdrawal was accepted");
+    }
     finding
+}
+
+/// The balances that answers carried, with the places of their calls.
+fn shown<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (usize, Money)> + use<'a> {
+    facts.calls().filter_map(|(place, call)| Some((place, call.balance?)))
+}
+
+/// Whether a call is a withdrawal that was accepted.
+fn paid_out(call: &Call<'_>) -> bool {
+    let is_withdrawal = call.write().is_some_and(|write| write.kind == WriteKind::Withdraw);
+    is_withdrawal && call.outcome == Outcome::Ok
+}
+
+/// Branches that held less than nothing, at the end or before.
+fn held_below_zero(facts: &Facts<'_>, finding: &mut Finding) {
+    let held = facts.case.finals.iter().map(|held| (held.state.branch, least_held(&held.state)));
+    let below = held.filter(|(_, least)| least.is_negative());
+    let below: Vec<String> =
+        below.map(|(branch, least)| format!("branch {branch} at {least}")).collect();
+    if !below.is_empty() {
+        finding.violate(None, || format!("held at their lowest: {}", below.join(", ")));
+    }
+}
+
+/// The least that a branch certainly held in this run. Its own record of that may be of earlier runs, unless it is
+/// below zero: no run begins on such a branch.
+fn least_held(state: &BranchState) -> Money {
+    let ever = state.lowest_balance.filter(|lowest| lowest.is_negative());
+    ever.map_or(state.balance, |ever| ever.min(state.balance))
+}
+
+/// The lowest balance of this run, in words.
+fn lowest(facts: &Facts<'_>) -> String {
+    let held = facts.case.finals.iter().map(|held| least_held(&held.state));
+    let answers = shown(facts).map(|(_, balance)| balance);
+    answers.chain(held).min().map_or_else(
+        || "no balance was shown".to_owned(),
+        |lowest| format!("lowest balance {lowest} in answers, and at the end in branches"),
+    )
 }
 
 /// The first answer below zero, with payments that were accepted elsewhere at the same time. Each of them may have
 /// been covered by a balance that lacked the others.
-fn first_below_zero(facts: &Facts<'_>) -> Option<Violation> {
+fn first_below_zero(facts: &Facts<'_>) -> Option<(Vec<Named>, String)> {
     let shown = facts.calls().filter_map(|(place, call)| {
         let below = call.balance.filter(|balance| balance.is_negative())?;
         Some((call.completed?, place, call, below))
     });
     let (completed, place, first, below) = shown.min_by_key(|(completed, ..)| *completed)?;
     let meanwhile = facts.calls().filter(|(_, call)| {
-        let paid_out = call.write().is_some_and(|write| write.kind == WriteKind::Withdraw);
         let overlaps = call.invoked < completed && call.completed > Some(first.invoked);
-        paid_out && overlaps && call.outcome == Outcome::Ok && call.branch != first.branch
+        paid_out(call) && overlaps && call.branch != first.branch
     });
-    let meanwhile: Vec<usize> = meanwhile.map(|(place, _)| place).take(TOLD_MAX).collect();
+    let meanwhile: Vec<usize> = meanwhile.map(|(place, _)| place).take(NAMED_MAX).collect();
     let with = match meanwhile.len() {
         0 => String::new(),
-        _ => {
-            "; meanwhile other branches paid out, from balances that lacked what was paid out here"
-                .to_owned()
-        }
+        _ => "; concurrently, other branches approved withdrawals without having seen this one"
+            .to_owned(),
     };
     let operations = std::iter::once(place).chain(meanwhile).map(|call| facts.name(call)).collect();
     let story = format!(
         "{} was shown a balance of {below}, the first below zero{with}",
         facts.words(place)
     );
-    Some(Violation { operations, story })
+    Some((operations, story))
+}
+
+/// The first withdrawal by which more was paid out than there can have been: the opening balance, and every deposit
+/// that had begun by then and was not rejected. With the last withdrawals before it. `None` if there is no such
+/// withdrawal, or if the history has gaps, in which there may be deposits.
+pub(super) fn overspending(facts: &Facts<'_>) -> Option<(Vec<Named>, String)> {
+    if !facts.case.history.is_complete() {
+        return None;
+    }
+    let (mut deposits, mut withdrawals) = (Vec::new(), Vec::new());
+    for (place, call) in facts.calls() {
+        let Some(write) = call.write() else { continue };
+        let amount = i128::from(write.amount.minor_units());
+        match (write.kind, call.outcome, call.completed) {
+            (WriteKind::Deposit, Outcome::Ok | Outcome::Unknown, _) => {
+                deposits.push((call.invoked, amount));
+            }
+            (WriteKind::Withdraw, Outcome::Ok, Some(completed)) => {
+                withdrawals.push((completed, place, amount));
+            }
+            _ => {}
+        }
+    }
+    deposits.sort_unstable();
+    withdrawals.sort_unstable();
+    let (mut paid_in, mut paid_out, mut begun) = (0, 0, deposits.into_iter().peekable());
+    for (last, (completed, place, amount)) in withdrawals.iter().copied().enumerate() {
+        while let Some((_, deposit)) = begun.next_if(|(invoked, _)| *invoked <= completed) {
+            paid_in += deposit;
+        }
+        paid_out += amount;
+        let most = facts.opening() + paid_in;
+        if paid_out > most {
+            let before = withdrawals[..last].iter().rev().take(NAMED_MAX);
+            let involved = std::iter::once(place).chain(before.map(|(_, place, _)| *place));
+            let story = format!(
+                "{}: with it {paid_out} was paid out, and the opening balance and all deposits \
+                 begun by then are {most}: {} too much",
+                facts.words(place),
+                paid_out - most
+            );
+            return Some((involved.map(|place| facts.name(place)).collect(), story));
+        }
+    }
+    None
 }
 
 /// What each branch had granted to each other by which entry.
@@ -186,8 +286,8 @@ fn replay(facts: &Facts<'_>, finding: &mut Finding, grants: &Grants, member: usi
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{Scene, granted, logged, ok, paid_out};
-    use crate::bank::{Money, Operation};
+    use super::super::scene::{Scene, granted, logged, ok, paid_out, refused, unanswered};
+    use crate::bank::{BranchId, Money, Operation};
     use crate::check::{Property, Server, Verdict};
 
     const OVERDRAFT: Property = Property::Overdraft;
@@ -250,7 +350,7 @@ mod tests {
         for (place, balance) in [(0, 10), (1, -20), (2, -20)] {
             scene.calls[place].balance = Some(Money::new(balance));
         }
-        scene.fails(OVERDRAFT, (2, 1), "meanwhile other branches paid out");
+        scene.fails(OVERDRAFT, (2, 1), "other branches approved withdrawals");
         let first = &scene.judge(OVERDRAFT).violations[0];
         let named: Vec<u64> = first.operations.iter().map(|named| named.customer.0).collect();
         assert_eq!(named, [2, 1], "{first:?}");
@@ -264,5 +364,86 @@ mod tests {
         scene.calls[4].balance = Some(Money::new(-1));
         scene.fails(OVERDRAFT, (2, 3), "was shown a balance of -1, the first below zero");
         assert!(scene.judge(OVERDRAFT).violations[0].operations[0].place.is_some());
+    }
+
+    /// Three withdrawals of 60 from 100 by other customers; the bank pays out what is left and shows 0.
+    fn clipped() -> Scene {
+        let mut scene = Scene { lost: vec![0, 1, 2], ..Scene::new(100, 3) };
+        scene.settings.server = Server::Foreign;
+        scene.calls =
+            (1..=3).map(|n| ok(n.into(), Operation::withdraw(60), n, (0, n.into()))).collect();
+        scene.calls.push(ok(4, Operation::Query, 1, (8, 9)));
+        scene.calls[3].balance = Some(Money::new(0));
+        let mut finals = scene.settled(&[1, 2, 3].map(BranchId));
+        for held in &mut finals {
+            (held.state.balance, held.state.lowest_balance) = (Money::ZERO, None);
+        }
+        scene.finals = Some(finals);
+        scene
+    }
+
+    #[test]
+    fn paying_out_more_than_was_paid_in_is_an_overdraft() {
+        let mut scene = clipped();
+        scene.fails(OVERDRAFT, (2, 1), "with it 120 was paid out, and the opening balance and all");
+        let finding = scene.judge(OVERDRAFT);
+        assert_eq!(finding.violations[0].operations.len(), 2, "{finding:?}");
+        assert!(finding.note.ends_with("lowest balance 0 in answers, and at the end in branches"));
+        // Branches that do not answer at the end hide nothing of that.
+        scene.finals = Some(Vec::new());
+        assert_eq!(scene.verdict(OVERDRAFT), Verdict::Fail);
+        // In what is missing of the history there may be deposits.
+        scene.complete = false;
+        assert_eq!(scene.verdict(OVERDRAFT), Verdict::Unknown);
+    }
+
+    #[test]
+    fn deposits_that_had_begun_cover_withdrawals_and_others_do_not() {
+        let with = |deposit| {
+            let mut scene = clipped();
+            scene.calls.push(deposit);
+            scene.verdict(OVERDRAFT)
+        };
+        assert_eq!(with(unanswered(5, Operation::deposit(80), 1, 1)), Verdict::Pass);
+        assert_eq!(with(ok(5, Operation::deposit(80), 1, (2, 9))), Verdict::Pass);
+        assert_eq!(with(ok(5, Operation::deposit(80), 1, (4, 9))), Verdict::Fail, "too late");
+        assert_eq!(with(refused(5, Operation::deposit(80), 1, (1, 2))), Verdict::Fail);
+        assert_eq!(with(ok(5, Operation::deposit(79), 1, (2, 9))), Verdict::Fail, "too little");
+    }
+
+    #[test]
+    fn withdrawals_that_may_not_have_happened_are_no_overdraft() {
+        let mut scene = clipped();
+        scene.calls[1] = unanswered(2, Operation::withdraw(60), 2, 0);
+        scene.calls[2] = refused(3, Operation::withdraw(60), 3, (0, 3));
+        assert_eq!(scene.verdict(OVERDRAFT), Verdict::Pass);
+    }
+
+    #[test]
+    fn the_lowest_balance_is_one_of_this_run() {
+        let mut scene = Scene::healthy();
+        let mut finals = scene.settled(&[1, 2].map(BranchId));
+        finals[0].state.lowest_balance = Some(Money::new(3));
+        scene.finals = Some(finals.clone());
+        let finding = scene.judge(OVERDRAFT);
+        assert_eq!(finding.note, "lowest balance 130 in answers, and at the end in branches");
+        finals[0].state.lowest_balance = Some(Money::new(-3));
+        scene.finals = Some(finals);
+        assert_eq!(
+            scene.judge(OVERDRAFT).violations[0].story,
+            "held at their lowest: branch 1 at -3"
+        );
+    }
+
+    #[test]
+    fn without_balances_and_withdrawals_nothing_is_judged() {
+        let mut scene = clipped();
+        scene.calls = vec![unanswered(1, Operation::withdraw(60), 1, 0)];
+        assert_eq!(scene.verdict(OVERDRAFT), Verdict::NotJudged);
+        scene.calls.push(ok(2, Operation::withdraw(60), 1, (1, 2)));
+        assert_eq!(scene.verdict(OVERDRAFT), Verdict::Pass);
+        scene.calls = Vec::new();
+        scene.finals = Some(Vec::new());
+        scene.is_unknown(OVERDRAFT, "could not be asked");
     }
 }

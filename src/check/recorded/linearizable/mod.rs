@@ -7,9 +7,10 @@ mod refusals;
 mod schedule;
 mod search;
 
-use super::bounds::{Bounds, Judgement};
+use super::bounds::{Bounds, Judgement, refused_amount, wrong_refusal};
+use super::overdraft::overspending;
 use super::{Call, Facts};
-use crate::bank::{Operation, Outcome, Rejection};
+use crate::bank::{Operation, Outcome};
 use crate::check::story::millis;
 use crate::check::{Finding, Property};
 
@@ -29,7 +30,8 @@ use schedule::Late;
 /// if it is not. nN log n.
 ///
 /// Answers to writes are not reads: of them only that they happened counts. A balance without a version is held
-/// to bounds: all that was acknowledged before it was asked, and nothing that began after it was answered.
+/// to bounds: all that was acknowledged before it was asked, and nothing that began after it was answered. So is a
+/// refusal where there are no logs, and no order pays out more than was paid in before.
 pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
     let mut finding = Finding::new(Property::Linearizable);
     let bare = by_bounds(facts, &mut finding);
@@ -52,7 +54,9 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
     let reads: usize = levels.iter().map(|level| level.reads.len()).sum();
     match facts.missing_entries() {
         // A refusal is a read too: without the logs nobody knows how much there was.
-        Some(missing) if reads > 0 || facts.calls().any(|(_, call)| is_refused(&call)) => {
+        Some(missing)
+            if reads > 0 || facts.calls().any(|(_, call)| refused_amount(&call).is_some()) =>
+        {
             finding.cannot_tell(missing);
         }
         None if reads > 0 || bare.told().is_empty() => {
@@ -75,10 +79,6 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
     finding
 }
 
-fn is_refused(call: &Call<'_>) -> bool {
-    call.outcome == Outcome::Rejected(Rejection::InsufficientFunds)
-}
-
 fn decide(facts: &Facts<'_>, problem: &Problem<'_>, finding: &mut Finding) {
     if problem.untold == 0 && proved::explains(problem) {
         return;
@@ -99,13 +99,7 @@ fn decide(facts: &Facts<'_>, problem: &Problem<'_>, finding: &mut Finding) {
             Explained::All => 0,
             Explained::Open(open) => open,
             Explained::Impossible { call, least } => {
-                finding.violate_with(|| {
-                    let who = facts.words(call);
-                    let story = format!(
-                        "{who} was refused, but there was {least} or more at every instant of it"
-                    );
-                    (vec![facts.name(call)], story)
-                });
+                finding.violate_with(|| wrong_refusal(facts, call, least));
                 return;
             }
         };
@@ -155,17 +149,24 @@ fn is_read(call: &Call<'_>) -> bool {
     call.operation == Operation::Query && call.outcome == Outcome::Ok
 }
 
-/// Reads without a version.
+/// Reads without a version; and where no log shows what there was, refusals and the sums.
 fn by_bounds(facts: &Facts<'_>, finding: &mut Finding) -> Judgement {
     let mut judgement = Judgement::default();
     let bounds = Bounds::of(facts);
+    let has_logs = facts.missing_entries().is_none();
     for (place, call) in facts.calls() {
-        let Some(balance) = call.balance.filter(|_| is_read(&call) && call.version.is_none())
-        else {
-            continue;
-        };
-        let range = bounds.of_acknowledged(facts, &call);
-        judgement.judge(facts, finding, place, balance.minor_units().into(), range);
+        let bare = call.version.is_none();
+        if let Some(balance) = call.balance.filter(|_| is_read(&call) && bare) {
+            let range = bounds.of_acknowledged(facts, &call);
+            judgement.judge(facts, finding, place, balance.minor_units().into(), range);
+        }
+        if let Some(amount) = refused_amount(&call).filter(|_| bare && !has_logs) {
+            let (least, _) = bounds.of_acknowledged(facts, &call);
+            judgement.judge_refusal(facts, finding, place, amount, least);
+        }
+    }
+    if let Some((operations, story)) = overspending(facts).filter(|_| !has_logs) {
+        finding.violate_with(|| (operations, story));
     }
     judgement
 }
@@ -203,6 +204,24 @@ mod tests {
             refused(1, Operation::withdraw(81), 1, (2, 3)),
         ];
         scene.is_unknown(LINEARIZABLE, "there is no ledger");
+    }
+
+    #[test]
+    fn without_logs_refusals_and_sums_are_held_to_bounds() {
+        let mut scene = Scene { lost: vec![0], ..Scene::new(100, 1) };
+        scene.settings.server = Server::Foreign;
+        scene.calls = vec![
+            ok(1, Operation::withdraw(40), 1, (0, 1)),
+            refused(2, Operation::withdraw(60), 1, (2, 3)),
+        ];
+        scene.fails(LINEARIZABLE, (2, 1), "was refused, but there was 60 or more");
+        scene.calls[0].completed = Some(5_000_000);
+        scene.calls[1] = refused(2, Operation::withdraw(61), 1, (2, 3));
+        scene.is_unknown(LINEARIZABLE, "there is no ledger");
+        scene.calls[1] = ok(2, Operation::withdraw(61), 1, (2, 3));
+        scene.fails(LINEARIZABLE, (1, 1), "with it 101 was paid out");
+        scene.calls[1] = ok(2, Operation::withdraw(60), 1, (2, 3));
+        assert_ne!(scene.verdict(LINEARIZABLE), Verdict::Fail);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What has to be put in one order: entries, reads and refusals, each with the time in which it happened.
 
+use super::super::Facts;
+use super::super::bounds::{Deposits, refused_amount};
 use super::super::causal::Dependencies;
 use super::super::facts::{Place, change};
-use super::super::{Facts, Log};
 use super::chain::Level;
-use crate::bank::{Outcome, Rejection, WriteKind};
+use crate::bank::Outcome;
 
 /// A refusal for insufficient funds: somewhere between these instants there was less than the amount.
 #[derive(Clone, Copy, Debug)]
@@ -64,14 +65,14 @@ impl<'a> Problem<'a> {
         let mut refusals = Vec::new();
         let mut deposits = None;
         for (place, call) in facts.calls() {
-            let Some(write) = call.write() else { continue };
+            if call.write().is_none() {
+                continue;
+            }
             untold += u64::from(call.outcome == Outcome::Ok && facts.entry_of(place).is_none());
-            let short = call.outcome == Outcome::Rejected(Rejection::InsufficientFunds);
-            if short && write.kind == WriteKind::Withdraw {
-                let amount = write.amount.minor_units().into();
-                let proof = call.version.zip(call.at_most).filter(|ends| {
+            if let Some(amount) = refused_amount(&call) {
+                let proof = call.version.zip(call.at_most).filter(|_| {
                     let deposits = deposits.get_or_insert_with(|| Deposits::of(facts));
-                    deposits.at_most(facts, *ends).is_some_and(|most| most < amount)
+                    deposits.most_of_proof(facts, &call).is_some_and(|most| most < amount)
                 });
                 refusals.push(Refusal {
                     call: place,
@@ -112,37 +113,6 @@ impl<'a> Problem<'a> {
     /// What the entry after the first `before` of a log was made upon, where it is known.
     pub(super) fn upon(&self, member: usize, before: usize) -> Option<&[u64]> {
         self.dependencies[member].upto(u64::try_from(before).ok()?.checked_add(1)?)
-    }
-}
-
-/// By log: what its first entries paid in.
-struct Deposits(Vec<Vec<i128>>);
-
-impl Deposits {
-    fn of(facts: &Facts<'_>) -> Self {
-        let summed = |log: &Log| {
-            let mut sum = 0;
-            let sums = log.entries().map(|logged| {
-                sum += change(logged.entry).max(0);
-                sum
-            });
-            std::iter::once(0).chain(sums).collect()
-        };
-        Self(facts.case.ledgers.logs().iter().map(summed).collect())
-    }
-
-    fn upto(&self, member: usize, seq: u64) -> Option<i128> {
-        self.0[member].get(usize::try_from(seq).ok()?).copied()
-    }
-
-    /// The most that there can be between two versions: with all deposits of the later one, and only the withdrawals
-    /// of the earlier one. Nothing if they are not in that order, or no log has them.
-    fn at_most(&self, facts: &Facts<'_>, (version, at_most): (&[u64], &[u64])) -> Option<i128> {
-        let members = version.iter().zip(at_most).enumerate();
-        members.into_iter().try_fold(facts.opening(), |most, (member, (least, later))| {
-            let between = self.upto(member, *later)? - self.upto(member, *least)?;
-            (least <= later).then_some(most + facts.sum(member, *least)? + between)
-        })
     }
 }
 
