@@ -37,6 +37,18 @@ pub enum Notice {
         /// What it says.
         message: String,
     },
+    /// A peer stays out of reach.
+    #[error("branch {branch} cannot reach peer {peer} at {address}: {cause}")]
+    Unreachable {
+        /// The branch that tries to connect.
+        branch: BranchId,
+        /// The peer that it cannot reach.
+        peer: BranchId,
+        /// Where the branch expects it.
+        address: SocketAddr,
+        /// Why the last attempt failed.
+        cause: String,
+    },
     /// A branch that is none of this one's peers opens a stream.
     #[error(
         "branch {branch} is none of this one's peers and connects: start all with the same branches"
@@ -61,9 +73,13 @@ pub enum Notice {
 impl Notice {
     /// The words are another program's: they are made fit for a line.
     pub(super) fn not_let_in(peer: BranchId, address: SocketAddr, words: &str) -> Self {
-        let message = words.chars().flat_map(char::escape_debug).take(WORDS_MAX).collect();
-        Self::NotLetIn { peer, address, message }
+        Self::NotLetIn { peer, address, message: one_line(words) }
     }
+}
+
+/// Words of another program, escaped and truncated.
+pub(super) fn one_line(words: &str) -> String {
+    words.chars().flat_map(char::escape_debug).take(WORDS_MAX).collect()
 }
 
 type Tell = Box<dyn Fn(&Notice) + Send>;
@@ -107,7 +123,11 @@ impl Notices {
             self.told.push(notice);
         }
     }
-}
+
+    /// Forgets that `peer` was unreachable, so that the next time is reported again.
+    pub(super) fn connected(&mut self, peer: BranchId) {
+        self.told.retain(|told| !matches!(told, Notice::Unreachable { peer: of, .. } if *of == peer));
+    }}
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::link::Link;
+use super::methods::{CONTRACTS, Methods};
 use super::owner::Branch;
 use super::seeds::Seeds;
 use super::services::{DEADLINE_MAX, Services};
@@ -23,7 +24,7 @@ use crate::wire::seeds::bankservice::bank_service_server::BankServiceServer;
 use crate::wire::v1::bank_server::BankServer;
 use crate::wire::v1::inspect_server::InspectServer;
 use crate::wire::v1::peer_server::PeerServer;
-use crate::wire::{CONNECTION_WINDOW_BYTES, DESCRIPTORS};
+use crate::wire::CONNECTION_WINDOW_BYTES;
 
 /// How long each step of the shutdown may take.
 const GRACE: Duration = Duration::from_secs(5);
@@ -41,6 +42,9 @@ pub enum ServeError {
     /// The contracts cannot be described to callers.
     #[error("failed to describe the contracts: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The descriptors of the contracts cannot be read.
+    #[error("failed to read the descriptors of the contracts: {0}")]
+    Descriptors(#[from] prost::DecodeError),
     /// Its replication scheme ended it.
     #[error(transparent)]
     Stopped(#[from] Stop),
@@ -48,9 +52,10 @@ pub enum ServeError {
 
 /// Every contract a branch serves, for callers who ask.
 fn described() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    let builder = tonic_reflection::server::Builder::configure().include_reflection_service(false);
+    CONTRACTS.into_iter().fold(builder, |builder, contract| {
+        builder.register_encoded_file_descriptor_set(contract)
+    })
 }
 
 impl Branch {
@@ -124,6 +129,7 @@ impl Branch {
         let seeds = Seeds::new(&info, handle.clone());
         let services = Services::new(info, handle);
         let serving = Server::builder()
+            .layer(Methods::of(&CONTRACTS)?)
             .timeout(DEADLINE_MAX)
             .max_concurrent_streams(STREAMS_MAX)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use passbook::bank::{BranchId, Money};
-use passbook::branch::{Branch, Peer};
+use passbook::branch::{Branch, Notice, Peer};
 use passbook::replicate::{Fanout, Scheme};
 use passbook::telemetry::{OtlpEndpoint, SpanCounters, Tracing, serve_metrics};
 use tokio::net::TcpListener;
@@ -195,7 +195,12 @@ async fn serve_branch(
     let peers = serve.peers.iter().map(|peer| peer.id).collect();
     let replica = scheme.replica(id, peers, opening, rand::random());
     let branch = Branch::new(id, serve.peers.clone(), opening, replica)
-        .telling(|notice| say_warning(&notice.to_string()));
+        .telling(|notice| match notice {
+            Notice::Unreachable { .. } => {
+                say_warning(&format!("{notice}; start that branch, or check --peer"));
+            }
+            _ => say_warning(&notice.to_string()),
+        });
     let listener = TcpListener::bind(serve.listen)
         .await
         .with_context(|| format!("failed to listen at {}; give another --listen", serve.listen))?;
