@@ -156,6 +156,19 @@ fn validate(serve: &Serve) -> Result<Scheme, String> {
         if serve.peers.iter().take(index).any(|other| other.id == peer.id) {
             return Err(format!("--peer {} is given twice; give each fellow branch once", peer.id));
         }
+        let address = peer.address;
+        if let Some(other) = serve.peers.iter().take(index).find(|other| other.address == address) {
+            return Err(format!(
+                "--peer {} and --peer {} have the same address {address}; give each its own",
+                other.id, peer.id
+            ));
+        }
+        if address == serve.listen {
+            return Err(format!(
+                "--peer {} has this branch's own --listen address {address}; give that of the peer",
+                peer.id
+            ));
+        }
     }
     serve.replication.scheme()
 }
