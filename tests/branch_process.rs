@@ -175,7 +175,10 @@ async fn branch_names_the_peer_that_refuses_connections() {
         let state = state(&channel(address).await).await;
         let unreachable = state.unreachable.first().expect("one");
         assert_eq!((unreachable.branch, &unreachable.address), (2, &nobody.to_string()));
-        assert_eq!((unreachable.cause.as_str(), state.unreachable.len()), ("connection refused", 1));
+        assert_eq!(
+            (unreachable.cause.as_str(), state.unreachable.len()),
+            ("connection refused", 1)
+        );
     }
 }
 

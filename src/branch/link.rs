@@ -18,9 +18,9 @@ use super::stream::{BACKOFF_MAX, BACKOFF_MIN};
 use crate::bank::{BranchId, Write, WriteKind};
 use crate::replicate::{self, WriteId};
 use crate::telemetry::{CallSpan, SpanContext};
-use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause};
 use crate::wire::v1::PropagateRequest;
 use crate::wire::v1::peer_client::PeerClient;
+use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause};
 
 /// A peer that does not accept a connection within this is taken for unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -51,9 +51,13 @@ impl Methods {
     /// Rejects a call of `path`, which is not among the methods.
     fn reject(&self, path: &str) -> Status {
         let path: String = path.chars().take(PATH_MAX).collect();
-        let mut served: Vec<&str> = self.0.iter().map(|path| path.trim_start_matches('/')).collect();
+        let mut served: Vec<&str> =
+            self.0.iter().map(|path| path.trim_start_matches('/')).collect();
         served.sort_unstable();
-        Status::unimplemented(format!("no method {path} here; this branch serves {}", served.join(", ")))
+        Status::unimplemented(format!(
+            "no method {path} here; this branch serves {}",
+            served.join(", ")
+        ))
     }
 }
 

@@ -126,8 +126,10 @@ impl Notices {
 
     /// Forgets that `peer` was unreachable, so that the next time is reported again.
     pub(super) fn connected(&mut self, peer: BranchId) {
-        self.told.retain(|told| !matches!(told, Notice::Unreachable { peer: of, .. } if *of == peer));
-    }}
+        self.told
+            .retain(|told| !matches!(told, Notice::Unreachable { peer: of, .. } if *of == peer));
+    }
+}
 
 #[cfg(test)]
 mod tests {

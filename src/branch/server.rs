@@ -19,12 +19,12 @@ use super::services::{DEADLINE_MAX, Services};
 use super::stream::{Dialer, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 use crate::replicate::Transport;
 use crate::replicate::passbook::Stop;
+use crate::wire::CONNECTION_WINDOW_BYTES;
 use crate::wire::seeds::bank::bank_server::BankServer as SeedBankServer;
 use crate::wire::seeds::bankservice::bank_service_server::BankServiceServer;
 use crate::wire::v1::bank_server::BankServer;
 use crate::wire::v1::inspect_server::InspectServer;
 use crate::wire::v1::peer_server::PeerServer;
-use crate::wire::CONNECTION_WINDOW_BYTES;
 
 /// How long each step of the shutdown may take.
 const GRACE: Duration = Duration::from_secs(5);
@@ -53,9 +53,9 @@ pub enum ServeError {
 /// Every contract a branch serves, for callers who ask.
 fn described() -> tonic_reflection::server::Builder<'static> {
     let builder = tonic_reflection::server::Builder::configure().include_reflection_service(false);
-    CONTRACTS.into_iter().fold(builder, |builder, contract| {
-        builder.register_encoded_file_descriptor_set(contract)
-    })
+    CONTRACTS
+        .into_iter()
+        .fold(builder, |builder, contract| builder.register_encoded_file_descriptor_set(contract))
 }
 
 impl Branch {

@@ -7,7 +7,7 @@ mod threads;
 mod wires;
 
 pub use client::{Bank, Called, ConnectError};
-pub(crate) use client::{connect, inspect, ready, state};
+pub(crate) use client::{connect, inspect, is_serving, state};
 pub use recorder::{Kind, KindRecord, Live, Recorder};
 pub use threads::{AtWork, Crowd, Look, Order, Plan, Ran};
 pub use wires::Terms;

@@ -207,8 +207,8 @@ async fn serve_branch(
     let (id, opening) = (BranchId(serve.id), Money::new(serve.opening_balance));
     let peers = serve.peers.iter().map(|peer| peer.id).collect();
     let replica = scheme.replica(id, peers, opening, rand::random());
-    let branch = Branch::new(id, serve.peers.clone(), opening, replica)
-        .telling(|notice| match notice {
+    let branch =
+        Branch::new(id, serve.peers.clone(), opening, replica).telling(|notice| match notice {
             Notice::Unreachable { .. } => {
                 say_warning(&format!("{notice}; start that branch, or check --peer"));
             }
