@@ -437,7 +437,7 @@ fn examine(
         let held = Money::new(state.balance);
         if state.outstanding != 0 {
             return unfit(format!(
-                "branch {id} waits for other branches to acknowledge {} writes, and they do not; restart the cluster",
+                "branch {id} has writes that other branches do not acknowledge ({}); restart the cluster",
                 state.outstanding
             ));
         }

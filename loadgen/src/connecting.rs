@@ -162,11 +162,6 @@ impl Patience {
         sleep(RETRY).await;
     }
 
-    /// The limit of one call.
-    pub(crate) const fn attempt(&self) -> Duration {
-        self.attempt
-    }
-
     fn report_waiting(&self, addresses: &[&str]) {
         // A run that is ending does not want to know.
         let _ = self.waiting.send(format!("{} (at most {:?})", addresses.join(", "), self.wait));
@@ -309,7 +304,7 @@ struct Look {
 }
 
 async fn look(channel: &Channel, begun: Instant, patience: &Patience) -> Result<Look, Status> {
-    let limit = patience.attempt();
+    let limit = patience.attempt;
     let is_serving = is_serving(channel.clone(), limit).await?;
     let state = if is_serving || begun.elapsed() >= ASK_FOR_PEERS {
         Some(inspect(channel.clone(), limit).await?)
@@ -330,7 +325,7 @@ async fn no_branch(
     if !matches!(status.code(), Code::Unimplemented | Code::NotFound) {
         return ReachError::NoAnswer { address, message };
     }
-    let works = answering_wire(channel, BranchId(1), Wire::Passbook, patience.attempt()).await;
+    let works = answering_wire(channel, BranchId(1), Wire::Passbook, patience).await;
     ReachError::OtherContract { address, message, works }
 }
 
@@ -339,13 +334,17 @@ pub(crate) async fn answering_wire(
     channel: &Channel,
     branch: BranchId,
     tried: Wire,
-    limit: Duration,
+    patience: &Patience,
 ) -> Option<Wire> {
     for wire in Wire::ALL.into_iter().filter(|wire| *wire != tried) {
         let channels = vec![(branch, channel.clone())];
-        let bank = Bank::over(channels, wire, Terms::default(), limit).ok()?;
-        if bank.balance(branch).await.is_ok() {
-            return Some(wire);
+        let bank = Bank::over(channels, wire, Terms::default(), patience.attempt).ok()?;
+        loop {
+            match bank.balance(branch).await {
+                Ok(_) => return Some(wire),
+                Err(status) if patience.repeats(&status) => patience.pause().await,
+                Err(_) => break,
+            }
         }
     }
     None

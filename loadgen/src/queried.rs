@@ -189,8 +189,7 @@ impl Queried {
                     Err(status) => {
                         let wire = self.wire;
                         let hint = if status.code() == Code::Unimplemented {
-                            let limit = patience.attempt();
-                            let works = answering_wire(channel, *branch, wire, limit).await;
+                            let works = answering_wire(channel, *branch, wire, patience).await;
                             format!("; {}", wire_hint(wire, works))
                         } else {
                             String::new()

@@ -40,7 +40,9 @@ pub enum ConnectError {
     #[error("{0} is not an address; give host:port")]
     Address(String),
     /// Nobody is there, or not in time.
-    #[error("branch at {address} cannot be reached: {reason}")]
+    #[error(
+        "branch at {address} cannot be reached: {reason}; check the address, or give it time to start with --wait"
+    )]
     Unreachable {
         /// Where.
         address: String,
