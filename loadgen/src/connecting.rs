@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 use passbook::bank::BranchId;
-use passbook::wire::v1::StateReply;
+use passbook::wire::v1::{StateReply, UnreachablePeer};
 use thiserror::Error;
 use tokio::net::lookup_host;
 use tokio::sync::mpsc::UnboundedSender;
@@ -27,8 +27,9 @@ const RETRY: Duration = Duration::from_millis(50);
 const POLL: Duration = Duration::from_millis(2);
 /// A branch that is not ready after this is asked which peers it cannot reach.
 const ASK_FOR_PEERS: Duration = Duration::from_millis(500);
-/// How long a branch may report unreachable peers: it tries them again once a second at least.
-const PEER_GRACE: Duration = Duration::from_millis(1_500);
+/// A branch is believed that it cannot reach a peer after so many more failed attempts than when it was first asked:
+/// then at least one has begun after that, so it was not too early for a peer that is starting.
+const FAILURES_BELIEVED: u32 = 2;
 
 /// Servers cannot be used for a run.
 #[derive(Debug, Error)]
@@ -257,61 +258,78 @@ pub(crate) async fn branch_state(
 ) -> Result<StateReply, ReachError> {
     let begun = Instant::now();
     let limit = LIMIT.max(patience.wait);
-    let mut unreachable_since = None;
-    let mut has_reported = false;
+    // The peer that was reported last, and how many attempts had failed when it was first reported.
+    let mut reported: Option<(BranchId, u32)> = None;
+    let mut is_waited_for = false;
     loop {
-        let failure = match look(channel, begun, patience).await {
-            Ok(Look { is_serving, state }) => {
-                let unreachable = state.as_ref().and_then(|state| state.unreachable.first());
-                match (state.as_ref(), unreachable) {
-                    (Some(state), None) if is_serving => return Ok(state.clone()),
-                    (Some(state), Some(peer)) => {
-                        let since = *unreachable_since.get_or_insert_with(Instant::now);
-                        if since.elapsed() >= PEER_GRACE && !patience.is_waiting() {
-                            return Err(ReachError::UnreachablePeer {
-                                branch: BranchId(state.branch),
-                                address: address.to_owned(),
-                                peer: BranchId(peer.branch),
-                                peer_address: peer.address.clone(),
-                                cause: peer.cause.clone(),
-                            });
-                        }
-                    }
-                    _ => unreachable_since = None,
-                }
-                None
+        let is_over = begun.elapsed() >= limit;
+        let pause = match look(channel, begun, patience).await {
+            Ok(Look::Ready(state)) => return Ok(state),
+            Ok(Look::NotReady) if is_over => {
+                return Err(ReachError::NotReady { address: address.to_owned(), waited: limit });
             }
-            Err(status) if patience.repeats(&status) => Some(status),
+            Ok(Look::NotReady) => {
+                reported = None;
+                if begun.elapsed() < ASK_FOR_PEERS { POLL } else { RETRY }
+            }
+            Ok(Look::Unreachable {
+                branch,
+                peer: UnreachablePeer { branch: peer, address: peer_address, cause, failures },
+            }) => {
+                let peer = BranchId(peer);
+                let first = match reported {
+                    Some((known, first)) if known == peer => first.min(failures),
+                    _ => failures,
+                };
+                reported = Some((peer, first));
+                let is_believed = failures - first >= FAILURES_BELIEVED && !patience.is_waiting();
+                if is_believed || is_over {
+                    let address = address.to_owned();
+                    return Err(ReachError::UnreachablePeer {
+                        branch,
+                        address,
+                        peer,
+                        peer_address,
+                        cause,
+                    });
+                }
+                RETRY
+            }
+            Err(status) if patience.repeats(&status) => {
+                if !is_waited_for && patience.is_waiting() {
+                    is_waited_for = true;
+                    patience.report_waiting(&[address]);
+                }
+                RETRY
+            }
             Err(status) => return Err(no_branch(address, channel, &status, patience).await),
         };
-        if begun.elapsed() >= limit {
-            return Err(ReachError::NotReady { address: address.to_owned(), waited: limit });
-        }
-        if failure.is_some() && !has_reported && patience.is_waiting() {
-            has_reported = true;
-            patience.report_waiting(&[address]);
-        }
-        let is_new = failure.is_none() && begun.elapsed() < ASK_FOR_PEERS;
-        sleep(if is_new { POLL } else { RETRY }).await;
+        sleep(pause).await;
     }
 }
 
 /// What one look at a branch shows.
-struct Look {
-    is_serving: bool,
-    /// Asked for only when it serves, or does not for long.
-    state: Option<StateReply>,
+enum Look {
+    /// It serves and reaches its peers.
+    Ready(StateReply),
+    /// It does not serve yet.
+    NotReady,
+    /// It cannot connect to this peer.
+    Unreachable { branch: BranchId, peer: UnreachablePeer },
 }
 
 async fn look(channel: &Channel, begun: Instant, patience: &Patience) -> Result<Look, Status> {
     let limit = patience.attempt;
     let is_serving = is_serving(channel.clone(), limit).await?;
-    let state = if is_serving || begun.elapsed() >= ASK_FOR_PEERS {
-        Some(inspect(channel.clone(), limit).await?)
-    } else {
-        None
-    };
-    Ok(Look { is_serving, state })
+    if !is_serving && begun.elapsed() < ASK_FOR_PEERS {
+        return Ok(Look::NotReady);
+    }
+    let mut state = inspect(channel.clone(), limit).await?;
+    Ok(match state.unreachable.pop() {
+        Some(peer) => Look::Unreachable { branch: BranchId(state.branch), peer },
+        None if is_serving => Look::Ready(state),
+        None => Look::NotReady,
+    })
 }
 
 /// Why the server at the end of `channel` is no branch.

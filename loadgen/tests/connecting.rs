@@ -140,7 +140,8 @@ fn peer_that_cannot_be_reached_is_named_by_both_sides() {
         let wrong = format!("2={}", elsewhere.of(1));
         let mut first = addresses.serve(1, &[], &[&more[..], &["--peer", &wrong]].concat());
         let mut second = addresses.serve(2, &[1], &more);
-        (first.started(1), second.started(1));
+        first.started(1);
+        second.started(1);
         // In either order: only the first of the two opens connections to the other.
         for target in [[1, 2], [2, 1]].map(|[a, b]| [addresses.of(a), addresses.of(b)]) {
             let target = target.map(|address| address.to_string()).join(",");

@@ -26,11 +26,11 @@ pub(super) struct ConnectFailure {
     pub(super) at: Instant,
 }
 
-/// The last failure of each peer that is not connected.
+/// The last failure of each peer that is not connected, and how many there were in a row.
 #[derive(Clone, Debug)]
 pub(super) struct Reachability {
     branch: BranchId,
-    failures: BTreeMap<BranchId, ConnectFailure>,
+    failures: BTreeMap<BranchId, (ConnectFailure, u32)>,
 }
 
 impl Reachability {
@@ -49,7 +49,8 @@ impl Reachability {
             let (branch, cause) = (self.branch, one_line(&failure.cause));
             lasts.then_some(Notice::Unreachable { branch, peer, address, cause })
         };
-        self.failures.insert(peer, failure);
+        let before = self.failures.get(&peer).map_or(0, |(_, failures)| *failures);
+        self.failures.insert(peer, (failure, before.saturating_add(1)));
         warning
     }
 
@@ -60,12 +61,13 @@ impl Reachability {
 
     /// The unreachable peers, ascending.
     pub(super) fn unreachable(&self) -> Vec<UnreachablePeer> {
-        let failures = self.failures.values().map(|failure| UnreachablePeer {
+        let unreachable = self.failures.values().map(|(failure, failures)| UnreachablePeer {
             branch: failure.peer.id.0,
             address: failure.peer.address.to_string(),
             cause: one_line(&failure.cause),
+            failures: *failures,
         });
-        failures.collect()
+        unreachable.collect()
     }
 }
 
@@ -85,7 +87,9 @@ mod tests {
     fn peer_that_is_starting_is_listed_without_a_warning() {
         let mut reachability = Reachability::new(BranchId(1));
         assert_eq!(reachability.failed(failure(Duration::ZERO)), None);
-        assert_eq!(reachability.unreachable().len(), 1);
+        assert_eq!(reachability.failed(failure(Duration::ZERO)), None);
+        let failures: Vec<u32> = reachability.unreachable().iter().map(|p| p.failures).collect();
+        assert_eq!(failures, [2]);
         reachability.connected(BranchId(2));
         assert_eq!(reachability.unreachable(), []);
     }

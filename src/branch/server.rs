@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_reflection::server::Builder;
 
 use super::link::Link;
 use super::methods::{CONTRACTS, Methods};
@@ -51,11 +52,9 @@ pub enum ServeError {
 }
 
 /// Every contract a branch serves, for callers who ask.
-fn described() -> tonic_reflection::server::Builder<'static> {
-    let builder = tonic_reflection::server::Builder::configure().include_reflection_service(false);
-    CONTRACTS
-        .into_iter()
-        .fold(builder, |builder, contract| builder.register_encoded_file_descriptor_set(contract))
+fn described() -> Builder<'static> {
+    let builder = Builder::configure().include_reflection_service(false);
+    CONTRACTS.into_iter().fold(builder, Builder::register_encoded_file_descriptor_set)
 }
 
 impl Branch {
