@@ -154,6 +154,28 @@ mod tests {
     }
 
     #[test]
+    fn unreachable_peer_is_reported_again_after_a_connection() {
+        let (say, said) = mpsc::channel();
+        let mut notices = Notices::default();
+        notices.tell_by(Box::new(move |notice| say.send(notice.to_string()).expect("heard")));
+        let unreachable = |peer| Notice::Unreachable {
+            branch: BranchId(1),
+            peer: BranchId(peer),
+            address: SocketAddr::from(([127, 0, 0, 1], 9)),
+            cause: "connection refused".to_owned(),
+        };
+        for peer in [2, 2, 3] {
+            notices.tell(unreachable(peer));
+        }
+        assert_eq!(said.try_iter().count(), 2);
+        notices.connected(BranchId(2));
+        for peer in [2, 3] {
+            notices.tell(unreachable(peer));
+        }
+        assert_eq!(said.try_iter().collect::<Vec<_>>(), [unreachable(2).to_string()]);
+    }
+
+    #[test]
     fn words_of_another_program_stay_in_their_line() {
         let address = SocketAddr::from(([127, 0, 0, 1], 9));
         let long = format!("no\n\u{1b}[2J{}", "!".repeat(1_000));
