@@ -14,7 +14,8 @@ use passbook::wire::v1::peer_client::PeerClient;
 use passbook::wire::v1::{
     PropagateRequest, QueryRequest, StateReply, StateRequest, WriteRequest, WriteResult,
 };
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
@@ -38,11 +39,17 @@ fn branch(arguments: &[&str]) -> Command {
 
 /// Starts branch 1, which broadcasts, on a free port with a peer 2 at `peer`; where it listens.
 fn start_branch_1(peer: SocketAddr) -> (Process, SocketAddr) {
+    start_branch_1_by("broadcast", peer, Stdio::inherit())
+}
+
+/// As [`start_branch_1`], by the replication scheme of that name, with its standard error.
+fn start_branch_1_by(scheme: &str, peer: SocketAddr, stderr: Stdio) -> (Process, SocketAddr) {
     let peer = format!("2={peer}");
     let arguments = ["--id", "1", "--listen", "127.0.0.1:0", "--peer", &peer];
-    let broadcast = ["--opening-balance", "100", "--replication", "broadcast"];
-    let mut command = branch(&[&arguments[..], &broadcast].concat());
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+    let settings = ["--opening-balance", "100", "--replication", scheme];
+    let mut command = branch(&[&arguments[..], &settings].concat());
+    command.stdout(Stdio::piped()).stderr(stderr);
+    let mut child = command.spawn().expect("started");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("piped");
     let process = Process(child);
@@ -148,6 +155,93 @@ async fn a_peer_that_never_answers_costs_the_callers_deadline_and_no_more() {
     panic!("the propagation was never given up");
 }
 
+/// An address where nobody listens.
+async fn closed_port() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    listener.local_addr().expect("bound")
+}
+
+#[tokio::test]
+async fn branch_names_the_peer_that_refuses_connections() {
+    for scheme in ["passbook", "broadcast"] {
+        let nobody = closed_port().await;
+        let (mut process, address) = start_branch_1_by(scheme, nobody, Stdio::piped());
+        let mut stderr = BufReader::new(process.0.stderr.take().expect("piped"));
+        let mut warning = String::new();
+        stderr.read_line(&mut warning).expect("a warning");
+        let expected =
+            format!("warning: branch 1 cannot reach peer 2 at {nobody}: connection refused; ");
+        assert!(warning.starts_with(&expected), "{scheme}: {warning}");
+        let state = state(&channel(address).await).await;
+        let unreachable = state.unreachable.first().expect("one");
+        assert_eq!((unreachable.branch, &unreachable.address), (2, &nobody.to_string()));
+        assert_eq!(
+            (unreachable.cause.as_str(), state.unreachable.len()),
+            ("connection refused", 1)
+        );
+    }
+}
+
+#[tokio::test]
+async fn peer_that_appears_is_no_longer_unreachable() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address_2 = listener.local_addr().expect("bound");
+    drop(listener);
+    let (_process, address_1) = start_branch_1(address_2);
+    let one = channel(address_1).await;
+    while state(&one).await.unreachable.is_empty() {}
+    let listener = TcpListener::bind(address_2).await.expect("the same port");
+    let shutdown = CancellationToken::new();
+    serve_branch_2(listener, address_1, &shutdown);
+    while !state(&one).await.unreachable.is_empty() {}
+    shutdown.cancel();
+}
+
+/// The answer to a call of `method`, whatever it is.
+async fn call(channel: &Channel, method: &'static str) -> Result<(), tonic::Status> {
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.expect("connected");
+    let path = http::uri::PathAndQuery::from_static(method);
+    let codec = tonic_prost::ProstCodec::<StateRequest, StateReply>::default();
+    client.unary(tonic::Request::new(StateRequest {}), path, codec).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn unknown_method_is_answered_with_the_served_ones() {
+    let (_process, address) = start_branch_1(closed_port().await);
+    let one = channel(address).await;
+    // Of a service that is served, and of none.
+    for method in ["/passbook.v1.Bank/Transfer", "/x.Y/Z"] {
+        let status = call(&one, method).await.expect_err("not served");
+        assert_eq!(status.code(), Code::Unimplemented, "{status}");
+        let message = status.message();
+        assert!(message.starts_with(&format!("no method {method} here; ")), "{message}");
+        assert!(message.contains("passbook.v1.Bank/Deposit"), "{message}");
+        assert!(message.contains("BankService.BankService/Query"), "{message}");
+    }
+    call(&one, "/passbook.v1.Inspect/State").await.expect("served");
+}
+
+#[tokio::test]
+async fn branch_survives_callers_that_do_not_speak_http2() {
+    let (_process, address) = start_branch_1(closed_port().await);
+    let hello: [&[u8]; 3] = [
+        b"GET / HTTP/1.1\r\nHost: branch\r\n\r\n",
+        // The beginning of a TLS handshake.
+        b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03",
+        b"\x00\xff\x00\xff",
+    ];
+    for bytes in hello {
+        let mut stream = TcpStream::connect(address).await.expect("accepted");
+        stream.write_all(bytes).await.expect("sent");
+        stream.shutdown().await.expect("ended");
+        let mut answer = Vec::new();
+        // The branch closes the connection, in order or not.
+        let _ = stream.read_to_end(&mut answer).await;
+    }
+    assert_eq!(state(&channel(address).await).await.balance, 100);
+}
+
 #[tokio::test]
 async fn nonsense_from_the_network_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -170,7 +264,7 @@ async fn nonsense_from_the_network_is_refused() {
 
 #[test]
 fn bad_arguments_are_refused_and_a_taken_port_is_said() {
-    let bad: [(&[&str], i32, &str); 7] = [
+    let bad: [(&[&str], i32, &str); 9] = [
         (&["--id", "1", "--listen", "127.0.0.1:0", "--lock"], 2, "add --replication broadcast"),
         (
             &["--id", "1", "--listen", "127.0.0.1:0", "--replication", "broadcast,passbook"],
@@ -181,6 +275,21 @@ fn bad_arguments_are_refused_and_a_taken_port_is_said() {
         (&["--id", "one", "--listen", "127.0.0.1:0"], 2, "invalid value"),
         (&["--id", "1", "--listen", "127.0.0.1:0", "--peer", "2"], 2, "ID=HOST:PORT"),
         (&["--id", "1", "--listen", "127.0.0.1:0", "--peer", "1=127.0.0.1:9"], 2, "itself"),
+        (&["--id", "1", "--listen", "127.0.0.1:9", "--peer", "2=127.0.0.1:9"], 2, "own --listen"),
+        (
+            &[
+                "--id",
+                "1",
+                "--listen",
+                "127.0.0.1:0",
+                "--peer",
+                "2=127.0.0.1:9",
+                "--peer",
+                "3=127.0.0.1:9",
+            ],
+            2,
+            "--peer 2 and --peer 3 have the same address",
+        ),
         (
             &[
                 "--id",

@@ -213,10 +213,21 @@ struct Link {
 
 impl Link {
     async fn open(channel: &Channel, name: Option<&'static str>) -> Result<Self, Status> {
+        Self::open_to(channel, name, None).await
+    }
+
+    /// As [`Link::open`], and names the branch that is meant.
+    async fn open_to(
+        channel: &Channel,
+        from: Option<&'static str>,
+        to: Option<&'static str>,
+    ) -> Result<Self, Status> {
         let (frames, queued) = mpsc::channel(4);
         let mut request = Request::new(ReceiverStream::new(queued));
-        if let Some(name) = name {
-            request.metadata_mut().insert("passbook-branch", name.parse().expect("ASCII"));
+        for (key, branch) in [("passbook-branch", from), ("passbook-to", to)] {
+            if let Some(branch) = branch {
+                request.metadata_mut().insert(key, branch.parse().expect("ASCII"));
+            }
         }
         let incoming = PeerClient::new(channel.clone()).link(request).await?.into_inner();
         Ok(Self { frames, incoming })
@@ -250,6 +261,17 @@ impl Link {
             other => panic!("a stream begins with a hello, not with {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn stream_meant_for_another_branch_is_refused() {
+    let ports = Ports::bind(2);
+    let second = ports.start(2, Scheme::Passbook);
+    let channel = ports.channel(2).await;
+    let refused = Link::open_to(&channel, Some("1"), Some("3")).await.err().expect("refused");
+    assert!(refused.message().starts_with("this is branch 2, not branch 3"), "{refused}");
+    Link::open_to(&channel, Some("1"), Some("2")).await.expect("accepted");
+    second.end().await;
 }
 
 #[tokio::test]

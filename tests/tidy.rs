@@ -30,13 +30,14 @@ const IMPURE: [&str; 9] = [
 ];
 
 /// The parts of `loadgen`, and what each may use of the others.
-const LOADGEN: [(&str, &[&str]); 13] = [
+const LOADGEN: [(&str, &[&str]); 14] = [
     ("scenario", &[]),
     ("record", &["scenario"]),
     ("artifacts", &[]),
     ("customers", &["scenario", "record"]),
-    ("queried", &["scenario", "customers"]),
-    ("clusters", &["scenario", "customers", "queried"]),
+    ("connecting", &["scenario", "customers"]),
+    ("queried", &["scenario", "customers", "connecting"]),
+    ("clusters", &["scenario", "customers", "connecting", "queried"]),
     ("judge", &["customers", "artifacts"]),
     ("stages", &["scenario", "customers"]),
     ("report", &["scenario", "record", "customers", "clusters", "judge", "artifacts"]),
@@ -52,6 +53,7 @@ const LOADGEN: [(&str, &[&str]); 13] = [
             "scenario",
             "record",
             "customers",
+            "connecting",
             "queried",
             "clusters",
             "judge",

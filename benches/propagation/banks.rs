@@ -15,6 +15,7 @@ use passbook::files::Event;
 use passbook::replicate::passbook::Session;
 use passbook::replicate::{Fanout, Locking, Scheme};
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use crate::echo::runtime;
@@ -75,7 +76,7 @@ impl Deposits {
     pub(crate) fn start(scheme: Scheme, branches: u32) -> Self {
         let runtime = runtime();
         let scenario = scenario(scheme, branches, 0, None);
-        let started = Branches::start(&scenario, None);
+        let started = Branches::start(&scenario, None, unbounded_channel().0);
         let branches = runtime.block_on(started).expect("ready");
         Self { runtime, branches, scenario, deposited: 0 }
     }

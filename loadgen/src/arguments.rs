@@ -20,7 +20,7 @@ use crate::offline::{CheckArguments, GuaranteesArguments};
 use crate::terminal::Verbosity;
 use crate::values::{
     Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_recording,
-    parse_seed, parse_target, parse_timeout, read_parser, style_parser, wire_parser,
+    parse_seed, parse_target, parse_timeout, parse_wait, read_parser, style_parser, wire_parser,
 };
 
 /// The run folder where none is named.
@@ -113,7 +113,8 @@ struct SyntheticArguments {
     #[arg(long, short = 'c', visible_alias = "concurrency", value_name = "N", default_value_t = 500,
         value_parser = clap::value_parser!(u64).range(1..=20_000))]
     customers: u64,
-    /// Branches of the cluster [default: 3; with --target as many as there are addresses]
+    /// Branches of the cluster [default: 3; with --target as many as there are addresses; with --base-port there is
+    /// none]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=300))]
     branches: Option<u32>,
     /// Operations of each customer [default: 100]
@@ -178,16 +179,21 @@ struct CommonArguments {
     /// A cluster of one process per branch instead of an embedded one
     #[arg(long, conflicts_with = "target")]
     process: bool,
-    /// A running cluster on 127.0.0.1, such as `branch cluster` starts: branch N at this port + N
+    /// A running cluster on 127.0.0.1, such as `branch cluster` starts: branch N at this port + N. How many there are
+    /// comes from the input file, or from --branches
     #[arg(long, value_name = "PORT", conflicts_with_all = ["target", "process"],
         value_parser = clap::value_parser!(u16).range(1..))]
     base_port: Option<u16>,
     /// By which contract customers ask; all but passbook need nothing more of a server than its answers
     #[arg(long, default_value = Wire::Passbook.name(), value_parser = wire_parser())]
     wire: Wire,
-    /// An operation without an answer after this long is unknown
+    /// An operation without an answer after this long is unknown; an attempt to connect takes no longer, from 100ms
+    /// to 10s
     #[arg(long, short = 't', value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
     timeout: Duration,
+    /// Wait so long for servers of a running cluster that cannot be reached yet, such as 10s [default: do not]
+    #[arg(long, value_name = "TIME", value_parser = parse_wait)]
+    wait: Option<Duration>,
     /// The share of operations that are traced
     #[arg(long, value_name = "PERCENT", default_value = "1%")]
     trace_sample: SampleRate,
@@ -225,6 +231,12 @@ impl Arguments {
             Some(Command::Guarantees(asked)) => Ok(Asked::Guarantees(asked)),
             None => {
                 let targets = self.common.target.len();
+                if self.common.base_port.is_some() && self.synthetic.branches.is_none() {
+                    return Err(
+                        "--base-port does not tell how many branches there are; add --branches N"
+                            .to_owned(),
+                    );
+                }
                 let SyntheticArguments { record: recording, unchecked_ok, .. } = self.synthetic;
                 let workload = Workload::Synthetic(self.synthetic.into_synthetic(targets)?);
                 let (scenario, schemes) = self.common.into_scenario(workload, Some(self.out))?;
@@ -364,6 +376,10 @@ impl CommonArguments {
             Some(base) => local_targets(base, &workload)?,
             None => self.target.clone(),
         };
+        if self.wait.is_some() && running.is_empty() {
+            return Err("--wait is for a cluster that runs already; add --target or --base-port, or leave it out"
+                .to_owned());
+        }
         let mut schemes = Vec::new();
         let cluster = if running.is_empty() {
             schemes = Scheme::asked(&self.replication, self.fanout, self.lock)?;
@@ -387,6 +403,7 @@ impl CommonArguments {
             ack: self.ack,
             read: self.read.unwrap_or_default(),
             timeout: self.timeout,
+            wait: self.wait,
             trace_sample: self.trace_sample,
             metrics_listen: self.metrics_listen,
             recording: Recording::All,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::{OptionFuture, try_join_all};
+use futures_util::future::try_join_all;
 use passbook::bank::{BranchId, Money};
 use passbook::branch::BranchHandle;
 use passbook::check::FinalState;
@@ -13,16 +13,18 @@ use passbook::cluster::{
 use passbook::replicate::Scheme;
 use passbook::wire::v1::StateReply;
 use thiserror::Error;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 
-use crate::customers::{ConnectError, connect, inspect, ready, state};
+use crate::connecting::{Patience, ReachError, branch_state, check_distinct, connect_all};
+use crate::customers::{ConnectError, inspect, state};
 use crate::queried::{Queried, QueriedError};
 use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 
-/// How long a branch may take to be connected, to become ready and to tell its state. Apart from the
-/// customers' time-out, which may be as short as they like.
+/// How long a branch may take to report its state at the end of a run. Apart from the customers' time-out, which may
+/// be as short as they like.
 pub(crate) const CONTROL_LIMIT: Duration = Duration::from_secs(10);
 /// How long propagations may take to end after the last answer.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
@@ -30,6 +32,11 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 const BRANCHES_MAX: usize = 300;
 /// Between two looks at branches that have not settled.
 const POLL: Duration = Duration::from_millis(2);
+/// Before a run, branches must be at rest for so long, and are given so long to come to rest.
+const REST: Duration = Duration::from_millis(100);
+const REST_LIMIT: Duration = Duration::from_secs(1);
+/// Between two looks at whether they are.
+const REST_POLL: Duration = Duration::from_millis(20);
 
 /// The branches cannot be used for this run.
 #[derive(Debug, Error)]
@@ -43,13 +50,19 @@ pub enum ClustersError {
     /// A branch cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// A branch does not answer as it should.
-    #[error("branch at {address} does not answer: {message}")]
-    NoAnswer {
-        /// Where.
-        address: String,
-        /// What came instead.
-        message: String,
+    /// A branch is not ready for a run.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
+    /// Operations that are not this run's are under way.
+    #[error(
+        "somebody else is writing to this cluster: branch {branch} {change} while this run was starting; wait until \
+         they are done, or use another cluster"
+    )]
+    InUse {
+        /// The branch at which it was seen.
+        branch: BranchId,
+        /// What changed there.
+        change: String,
     },
     /// Branches of another program cannot be used.
     #[error(transparent)]
@@ -108,10 +121,12 @@ fn branch_threads(branches: usize) -> usize {
 
 impl Branches {
     /// Starts or finds the branches of `scenario` and waits until all are ready. `replica`, if given,
-    /// makes the replicas of an embedded cluster instead of the scheme.
+    /// makes the replicas of an embedded cluster instead of the scheme. `waiting` receives the addresses of servers
+    /// that `--wait` waits for.
     pub async fn start(
         scenario: &Scenario,
         replica: Option<MakeReplica>,
+        waiting: UnboundedSender<String>,
     ) -> Result<Self, ClustersError> {
         let (ids, opening) = wanted(&scenario.workload);
         let started_with = opening.unwrap_or(Money::new(crate::scenario::Synthetic::OPENING));
@@ -138,24 +153,35 @@ impl Branches {
                 let cluster = processes.insert(ProcessCluster::start(&spec).await?);
                 cluster.addresses().iter().map(|(_, address)| address.to_string()).collect()
             }
-            ClusterChoice::Running { targets } if scenario.wire != Wire::Passbook => {
-                let named = matches!(scenario.workload, Workload::Replay(_));
-                let named = named.then_some(ids.as_slice());
-                return Self::query(scenario, targets.clone(), named, opening).await;
-            }
             ClusterChoice::Running { targets } => targets.clone(),
         };
-        let (mut channels, mut states) = (Vec::new(), Vec::new());
-        let mut targets = targets.into_iter();
-        // When the first is ready the others are, or nearly: to ask all before would only hold them up.
-        let first = OptionFuture::from(targets.next().map(meet)).await.transpose()?;
-        let others = try_join_all(targets.map(meet)).await?;
-        for (address, channel, state) in first.into_iter().chain(others) {
-            channels.push((address, channel));
-            states.push(state);
+        let is_running = matches!(scenario.cluster, ClusterChoice::Running { .. });
+        let patience = if is_running {
+            Patience::with_running(scenario.timeout, scenario.wait, waiting)
+        } else {
+            Patience::with_own(waiting)
+        };
+        if is_running {
+            check_distinct(&targets, &patience).await?;
         }
         let named = matches!(scenario.workload, Workload::Replay(_));
-        let found = examine(&states, &channels, opening, named.then_some(ids.as_slice()))?;
+        let named = named.then_some(ids.as_slice());
+        if is_running && scenario.wire != Wire::Passbook {
+            return Self::query(scenario, targets, named, opening, &patience).await;
+        }
+        let channels = connect_all(targets, &patience).await?;
+        let asking =
+            channels.iter().map(|(address, channel)| branch_state(address, channel, &patience));
+        let mut asking: Vec<_> = asking.collect();
+        // When the first branch of an own cluster is ready the others are, or nearly: to ask all before would only
+        // hold them up. Those of a running one may be waiting for each other.
+        let others = asking.split_off(if is_running { 0 } else { 1.min(asking.len()) });
+        let mut states = try_join_all(asking).await?;
+        states.extend(try_join_all(others).await?);
+        if is_running {
+            states = at_rest(&channels, states, &patience).await?;
+        }
+        let found = examine(&states, &channels, opening, named)?;
         let addresses = channels.iter().zip(&states);
         let addresses =
             addresses.map(|((address, _), state)| (BranchId(state.branch), address.clone()));
@@ -176,14 +202,16 @@ impl Branches {
         targets: Vec<String>,
         named: Option<&[BranchId]>,
         opening: Option<Money>,
+        patience: &Patience,
     ) -> Result<Self, ClustersError> {
-        let queried = Queried::connect(targets, named, scenario.wire, scenario.timeout).await?;
+        let Scenario { wire, timeout, .. } = *scenario;
+        let queried = Queried::connect(targets, named, wire, timeout, patience).await?;
         Ok(Self {
             embedded: None,
             processes: None,
             channels: Vec::new(),
             addresses: queried.addresses().to_vec(),
-            opening: queried.opening(opening).await?,
+            opening: queried.opening(opening, patience).await?,
             queried: Some(queried),
             replication: "unknown replication".to_owned(),
         })
@@ -284,17 +312,60 @@ impl Branches {
     }
 }
 
-/// Connects to the branch at `address`, and waits until it is ready and has told its state.
-async fn meet(address: String) -> Result<(String, Channel, StateReply), ClustersError> {
-    let limit = CONTROL_LIMIT;
-    let channel = connect(&address, limit).await?;
-    let no_answer = |status: tonic::Status| ClustersError::NoAnswer {
-        address: address.clone(),
-        message: status.message().to_owned(),
-    };
-    ready(channel.clone(), limit).await.map_err(no_answer)?;
-    let state = inspect(channel.clone(), limit).await.map_err(no_answer)?;
-    Ok((address, channel, state))
+/// Looks at running branches until nothing has changed for [`REST`], and returns their states then. After
+/// [`REST_LIMIT`] it returns states of which [`examine`] says what is wrong.
+async fn at_rest(
+    channels: &[(String, Channel)],
+    mut states: Vec<StateReply>,
+    patience: &Patience,
+) -> Result<Vec<StateReply>, ClustersError> {
+    let begun = Instant::now();
+    let mut last_change = (begun, None);
+    loop {
+        sleep(REST_POLL).await;
+        let next =
+            channels.iter().map(|(address, channel)| branch_state(address, channel, patience));
+        let next = try_join_all(next).await?;
+        for (before, now) in states.iter().zip(&next) {
+            let branch = BranchId(now.branch);
+            if now.accepted > before.accepted {
+                let accepted = now.accepted - before.accepted;
+                let writes = if accepted == 1 { "write" } else { "writes" };
+                let change = format!("accepted {accepted} {writes}");
+                return Err(ClustersError::InUse { branch, change });
+            }
+            if has_changed(before, now) {
+                last_change = (Instant::now(), Some(branch));
+            }
+        }
+        states = next;
+        let (since, changed) = last_change;
+        if since.elapsed() >= REST && is_settled(&states) {
+            return Ok(states);
+        }
+        if begun.elapsed() >= REST_LIMIT {
+            return match changed.filter(|_| since.elapsed() < REST) {
+                Some(branch) => {
+                    let change = "received writes of other branches".to_owned();
+                    Err(ClustersError::InUse { branch, change })
+                }
+                None => Ok(states),
+            };
+        }
+    }
+}
+
+/// Whether a branch has done anything between two looks.
+fn has_changed(before: &StateReply, now: &StateReply) -> bool {
+    let seen = |state: &StateReply| (state.balance, state.applied, state.outstanding);
+    seen(before) != seen(now) || before.version != now.version
+}
+
+/// Whether every write is at every branch, as far as branches report it.
+fn is_settled(states: &[StateReply]) -> bool {
+    let alike = |a: &StateReply, b: &StateReply| a.balance == b.balance && a.version == b.version;
+    let pairs = states.iter().zip(states.iter().skip(1));
+    states.iter().all(|state| state.outstanding == 0) && pairs.into_iter().all(|(a, b)| alike(a, b))
 }
 
 /// Whether this process may have the sockets that so many branches need in it. A branch has a port and the
@@ -349,7 +420,7 @@ fn examine(
             ));
         }
         if states.iter().take(index).any(|other| other.branch == id) {
-            return unfit(format!("{address} is branch {id} again; give each branch once"));
+            return unfit(format!("at {address} is branch {id} again; give each branch once"));
         }
         let mut fellows: Vec<u32> = state.peers.clone();
         fellows.push(id);
@@ -364,10 +435,16 @@ fn examine(
             ));
         }
         let held = Money::new(state.balance);
-        if held.minor_units() != first.balance || state.outstanding != 0 {
+        if state.outstanding != 0 {
             return unfit(format!(
-                "branch {id} holds {held}, branch {} holds {}: the cluster is not at rest; \
-                 restart it",
+                "branch {id} has writes that other branches do not acknowledge ({}); restart the cluster",
+                state.outstanding
+            ));
+        }
+        if held.minor_units() != first.balance {
+            return unfit(format!(
+                "branch {id} holds {held}, branch {} holds {}, and neither changes: a write has not reached both; \
+                 restart the cluster",
                 first.branch, first.balance
             ));
         }

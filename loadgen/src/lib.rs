@@ -4,6 +4,7 @@
 //! arguments ─▶ scenario ─▶ run ─▶ report
 //!                           │
 //!                           ├─ clusters    an embedded cluster, or the addresses of a running one
+//!                           ├─ connecting  from addresses to servers that are ready
 //!                           ├─ queried     branches of other programs, known by their answers only
 //!                           ├─ customers   closed loops in threads of their own, each with its recorder
 //!                           ├─ judge       output.json as read back from disk ─▶ findings
@@ -17,6 +18,7 @@
 
 pub mod artifacts;
 pub mod clusters;
+pub mod connecting;
 pub mod customers;
 pub mod foreign;
 pub mod judge;

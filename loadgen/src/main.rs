@@ -9,6 +9,8 @@ mod values;
 use std::process::ExitCode;
 
 use clap::Parser;
+use loadgen::clusters::ClustersError;
+use loadgen::connecting::ReachError;
 use loadgen::{Hooks, Report, RunError, SideBySide, report, run, run_each};
 use passbook::telemetry::{OtlpEndpoint, Tracing};
 use tokio_util::sync::CancellationToken;
@@ -55,7 +57,8 @@ fn perform(task: &Task, mut terminal: Terminal) -> ExitCode {
         Ok(done) => done,
         Err(error) => {
             let code = match &error {
-                RunError::Artifacts(loadgen::artifacts::ArtifactError::Unfit { .. }) => {
+                RunError::Artifacts(loadgen::artifacts::ArtifactError::Unfit { .. })
+                | RunError::Clusters(ClustersError::Reach(ReachError::SameAddress { .. })) => {
                     report::ExitCode::BadInput
                 }
                 RunError::Interrupted => report::ExitCode::Interrupted,

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use passbook::bank::{BranchId, Money};
 use passbook::check::{BranchState, FinalState};
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use crate::connecting::{Patience, answering_wire, connect_all, message_of, wire_hint};
 use crate::customers::{Bank, ConnectError, Terms};
 use crate::scenario::Wire;
 
@@ -16,6 +19,9 @@ use crate::scenario::Wire;
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 /// Between two rounds of queries.
 const POLL: Duration = Duration::from_millis(50);
+/// Before a run, balances must not change for so long, and are given so long to stop.
+const REST: Duration = Duration::from_millis(100);
+const REST_LIMIT: Duration = Duration::from_secs(1);
 
 /// Such branches cannot be used for this run.
 #[derive(Debug, Error)]
@@ -33,8 +39,7 @@ pub enum QueriedError {
     },
     /// A query was not answered.
     #[error(
-        "branch {branch} at {address} does not answer a query by --wire {wire}: {message}; \
-         is it a server of that contract?",
+        "branch {branch} at {address} does not answer a query by --wire {wire}: {message}{hint}",
         wire = wire.name()
     )]
     NoAnswer {
@@ -46,6 +51,23 @@ pub enum QueriedError {
         wire: Wire,
         /// What came instead.
         message: String,
+        /// What to do about it, after a semicolon; empty where that is not known.
+        hint: String,
+    },
+    /// Operations that are not this run's are under way.
+    #[error(
+        "somebody else is writing to these branches: branch {branch} at {address} held {before}, then {after}, while \
+         this run was starting; wait until they are done, or use other branches"
+    )]
+    InUse {
+        /// The branch at which it was seen.
+        branch: BranchId,
+        /// Where it is.
+        address: String,
+        /// What it held first.
+        before: Money,
+        /// What it held a moment later.
+        after: Money,
     },
     /// The branches do not hold what the run is to begin with.
     #[error("branch {branch} at {address} holds {held}, but {expected}; restart the branches")]
@@ -65,6 +87,7 @@ pub enum QueriedError {
 #[derive(Debug)]
 pub struct Queried {
     bank: Bank,
+    channels: Vec<Channel>,
     addresses: Vec<(BranchId, String)>,
     wire: Wire,
 }
@@ -73,12 +96,14 @@ pub struct Queried {
 type Round = Vec<Option<Money>>;
 
 impl Queried {
-    /// Connects to `targets`, which are the branches `named` in that order or, without names, those from 1.
-    pub async fn connect(
+    /// Connects to `targets`, which are the branches `named` in that order or, without names, those from 1. A query
+    /// may take `limit`.
+    pub(crate) async fn connect(
         targets: Vec<String>,
         named: Option<&[BranchId]>,
         wire: Wire,
         limit: Duration,
+        patience: &Patience,
     ) -> Result<Self, QueriedError> {
         let ids: Vec<BranchId> = match named {
             Some(named) if named.len() != targets.len() => {
@@ -88,9 +113,12 @@ impl Queried {
             Some(named) => named.to_vec(),
             None => (1..).map(BranchId).take(targets.len()).collect(),
         };
-        let addresses: Vec<_> = ids.into_iter().zip(targets).collect();
-        let bank = Bank::connect(&addresses, wire, Terms::default(), limit).await?;
-        Ok(Self { bank, addresses, wire })
+        let (targets, channels): (Vec<_>, Vec<_>) =
+            connect_all(targets, patience).await?.into_iter().unzip();
+        let to_branches = ids.iter().copied().zip(channels.iter().cloned()).collect();
+        let bank = Bank::over(to_branches, wire, Terms::default(), limit)?;
+        let addresses = ids.into_iter().zip(targets).collect();
+        Ok(Self { bank, channels, addresses, wire })
     }
 
     /// Ids and addresses in the order of the branches.
@@ -98,18 +126,16 @@ impl Queried {
         &self.addresses
     }
 
-    /// What every branch holds; that must be the same, and `expected` if the run is to begin with that.
-    pub async fn opening(&self, expected: Option<Money>) -> Result<Money, QueriedError> {
+    /// What every branch holds; that must be the same, and `expected` if the run is to begin with that. A query that
+    /// fails is repeated, within the limits of `patience`.
+    pub(crate) async fn opening(
+        &self,
+        expected: Option<Money>,
+        patience: &Patience,
+    ) -> Result<Money, QueriedError> {
+        let balances = self.balances_at_rest(patience).await?;
         let mut first: Option<(BranchId, Money)> = None;
-        for ((branch, address), answer) in self.addresses.iter().zip(self.ask().await) {
-            let (branch, address) = (*branch, address.clone());
-            let held = match answer {
-                Ok(held) => held,
-                Err(status) => {
-                    let (wire, message) = (self.wire, said(&status));
-                    return Err(QueriedError::NoAnswer { branch, address, wire, message });
-                }
-            };
+        for ((branch, address), held) in self.addresses.iter().zip(balances) {
             let unlike = match (expected, first) {
                 (Some(opening), _) if opening != held => {
                     Some(format!("the run is to begin at {opening}"))
@@ -120,11 +146,68 @@ impl Queried {
                 _ => None,
             };
             if let Some(expected) = unlike {
+                let (branch, address) = (*branch, address.clone());
                 return Err(QueriedError::Opening { branch, address, held, expected });
             }
-            first = first.or(Some((branch, held)));
+            first = first.or(Some((*branch, held)));
         }
         Ok(first.map_or(Money::ZERO, |(_, held)| held))
+    }
+
+    /// What every branch holds once that has not changed for [`REST`].
+    async fn balances_at_rest(&self, patience: &Patience) -> Result<Vec<Money>, QueriedError> {
+        let begun = Instant::now();
+        let mut since = begun;
+        let mut last = self.balances(patience).await?;
+        loop {
+            sleep(POLL).await;
+            let next = self.balances(patience).await?;
+            let changes = self.addresses.iter().zip(last.iter().zip(&next));
+            let changed = changes.into_iter().find(|(_, (before, after))| before != after);
+            if let Some(((branch, address), (before, after))) = changed {
+                since = Instant::now();
+                if begun.elapsed() >= REST_LIMIT {
+                    let (branch, address) = (*branch, address.clone());
+                    let (before, after) = (*before, *after);
+                    return Err(QueriedError::InUse { branch, address, before, after });
+                }
+            } else if since.elapsed() >= REST {
+                return Ok(next);
+            }
+            last = next;
+        }
+    }
+
+    /// What every branch holds.
+    async fn balances(&self, patience: &Patience) -> Result<Vec<Money>, QueriedError> {
+        let branches = self.addresses.iter().zip(&self.channels);
+        let asking = branches.map(async |((branch, address), channel)| {
+            loop {
+                match self.bank.balance(*branch).await {
+                    Ok(held) => return Ok(held),
+                    Err(status) if patience.repeats(&status) => patience.pause().await,
+                    Err(status) => {
+                        let wire = self.wire;
+                        let hint = if status.code() == Code::Unimplemented {
+                            let works = answering_wire(channel, *branch, wire, patience).await;
+                            format!("; {}", wire_hint(wire, works))
+                        } else {
+                            String::new()
+                        };
+                        let (branch, address) = (*branch, address.clone());
+                        let message = message_of(&status);
+                        return Err(QueriedError::NoAnswer {
+                            branch,
+                            address,
+                            wire,
+                            message,
+                            hint,
+                        });
+                    }
+                }
+            }
+        });
+        try_join_all(asking).await
     }
 
     /// Asks all until two rounds in a row show one balance everywhere, at most ten seconds, and tells
@@ -171,18 +254,6 @@ impl Queried {
 fn is_settled(before: &[Option<Money>], last: &[Option<Money>]) -> bool {
     let first = last.first().copied().flatten();
     first.is_some() && before == last && last.iter().all(|balance| *balance == first)
-}
-
-/// What a status says, by its code where it has no words.
-fn said(status: &Status) -> String {
-    match (status.code(), status.message()) {
-        // Which of the two comes first, tonic's deadline or the customer's, is chance.
-        (Code::DeadlineExceeded, _) | (Code::Cancelled, "Timeout expired") => {
-            "no answer in time".to_owned()
-        }
-        (code, "") => code.to_string(),
-        (_, message) => message.to_owned(),
-    }
 }
 
 #[cfg(test)]

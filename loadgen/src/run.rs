@@ -56,6 +56,8 @@ pub struct Progress {
     pub phase: Phase,
     /// Where its metrics are served, as soon as they are.
     pub metrics: Option<SocketAddr>,
+    /// The addresses that `--wait` waits for and for how long, when they turn out to be unreachable.
+    pub waiting: Option<String>,
     /// How far the customers are.
     pub look: Look,
 }
@@ -279,15 +281,29 @@ async fn perform(
     replica: Option<MakeReplica>,
 ) -> Result<Performed, RunError> {
     let look = Look::default();
-    progress(&Progress { scheme: None, phase: Phase::WarmUp, metrics: None, look: look.clone() });
+    let warming_up = Progress {
+        scheme: None,
+        phase: Phase::WarmUp,
+        metrics: None,
+        waiting: None,
+        look: look.clone(),
+    };
+    progress(&warming_up);
     // Before anything is started or moved: a taken port must not cost a run.
     let listener = match scenario.metrics_listen {
         Some(address) => Some(bind_metrics(address).await?),
         None => None,
     };
-    let branches = tokio::select! {
-        branches = Branches::start(scenario, replica) => branches?,
-        () = interrupted.cancelled() => return Err(RunError::Interrupted),
+    let (reports, mut waiting) = tokio::sync::mpsc::unbounded_channel();
+    let mut starting = std::pin::pin!(Branches::start(scenario, replica, reports));
+    let branches = loop {
+        tokio::select! {
+            branches = &mut starting => break branches?,
+            Some(servers) = waiting.recv() => {
+                progress(&Progress { waiting: Some(servers), ..warming_up.clone() });
+            }
+            () = interrupted.cancelled() => return Err(RunError::Interrupted),
+        }
     };
     let (looks, looking) = tokio::sync::watch::channel(look);
     // Ends with this function.
@@ -303,7 +319,9 @@ async fn perform(
         };
         serving.spawn(serve_metrics(listener, CancellationToken::new(), scrape));
     }
-    let mut tell = |phase, look| progress(&Progress { scheme: None, phase, metrics, look });
+    let mut tell = |phase, look| {
+        progress(&Progress { scheme: None, phase, metrics, waiting: None, look });
+    };
     let ledgers = if scenario.wire == Wire::Passbook && scenario.recording != Recording::Nothing {
         Some(Ledgers::begin(&branches.channels(), folder.building()).await?)
     } else {

@@ -92,6 +92,9 @@ impl Terminal {
             self.said_metrics = true;
             self.say(&format!("metrics at http://{address}/metrics"));
         }
+        if let Some(servers) = &progress.waiting {
+            self.say(&format!("waiting for {servers}"));
+        }
         let message = match progress.phase {
             Phase::WarmUp => {
                 // Each of several runs begins anew.

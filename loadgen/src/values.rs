@@ -51,6 +51,15 @@ pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+pub(crate) fn parse_wait(text: &str) -> Result<Duration, String> {
+    let wait = parse_duration(text)?;
+    let allowed = Duration::from_millis(1)..=Duration::from_hours(24);
+    allowed
+        .contains(&wait)
+        .then_some(wait)
+        .ok_or_else(|| "expected a time from 1ms to 24h".to_owned())
+}
+
 pub(crate) fn parse_target(text: &str) -> Result<String, String> {
     let address = text.trim();
     let parts = address.rsplit_once(':');

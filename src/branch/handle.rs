@@ -9,11 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 use super::clock::Clock;
 use super::link::Delivered;
 use super::notices::Notice;
+use super::reachability::ConnectFailure;
 use super::stream::{Outgoing, StreamId};
 use super::tap::{self, Asked};
 use crate::bank::{Answer, BranchId, Operation, Version, Write};
 use crate::replicate::{self, Ack, Audit, Message, Receipt, Request, WriteId, passbook};
 use crate::telemetry::{Family, SpanContext};
+use crate::wire::v1::UnreachablePeer;
 use crate::wire::{Failure, LogBegun, LogPart};
 
 /// Something for the owner to do.
@@ -54,18 +56,18 @@ pub(super) enum Command {
         peer: BranchId,
         stream: StreamId,
     },
+    /// A peer could not be connected to.
+    ConnectFailed(ConnectFailure),
+    /// A peer that is called is connected; streams are linked instead.
+    Connected {
+        peer: BranchId,
+    },
     /// To be told to whoever runs the branch.
     Noticed(Notice),
     Audit(oneshot::Sender<Audit>),
     Inspect(oneshot::Sender<Inspected>),
     Log(tap::Asked),
     Families(oneshot::Sender<Vec<Family>>),
-}
-
-impl From<Delivered> for Command {
-    fn from(delivered: Delivered) -> Self {
-        Self::Delivered(delivered)
-    }
 }
 
 /// What there is to see of a branch at one instant.
@@ -76,6 +78,7 @@ pub(super) struct Inspected {
     pub(super) version: Option<Arc<Version>>,
     /// How many messages between branches this one accounts for: an answered call counts at its caller.
     pub(super) frames_sent: u64,
+    pub(super) unreachable: Vec<UnreachablePeer>,
 }
 
 /// What a customer is told, and what that was made from.

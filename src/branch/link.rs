@@ -6,16 +6,21 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
 use super::clock::Clock;
+use super::handle::Command;
+use super::owner::Peer;
+use super::reachability::ConnectFailure;
+use super::stream::{BACKOFF_MAX, BACKOFF_MIN};
 use crate::bank::{BranchId, Write, WriteKind};
 use crate::replicate::{self, WriteId};
 use crate::telemetry::{CallSpan, SpanContext};
-use crate::wire::CONNECTION_WINDOW_BYTES;
 use crate::wire::v1::PropagateRequest;
 use crate::wire::v1::peer_client::PeerClient;
+use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause};
 
 /// A peer that does not accept a connection within this is taken for unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -68,16 +73,23 @@ impl Link {
     }
 
     /// Connects, says so by `attempted` whether or not it succeeded, and propagates until the queue is
-    /// closed and everything under way has ended. `report` hears of each.
-    pub(super) async fn run<C: From<Delivered>>(
+    /// closed and everything under way has ended. `report` receives how each ended, and whether the peer is reached.
+    pub(super) async fn run(
         self,
         mut queue: mpsc::Receiver<Propagation>,
         attempted: oneshot::Sender<()>,
-        report: mpsc::Sender<C>,
+        report: mpsc::Sender<Command>,
     ) {
-        let client = PeerClient::new(self.connect().await);
+        let endpoint = self.endpoint();
+        let begun = Instant::now();
+        let first = endpoint.connect().await;
         // Nobody listens any more if the branch is ending already.
         let _ = attempted.send(());
+        let failure = first.as_ref().err().map(|error| self.failed(error, begun));
+        let client = PeerClient::new(first.unwrap_or_else(|_| endpoint.connect_lazy()));
+        let reaching = self.reach(endpoint, failure, report.clone());
+        let mut reaching = std::pin::pin!(reaching);
+        let mut reached = false;
         let mut under_way = FuturesUnordered::new();
         let mut open = true;
         while open || !under_way.is_empty() {
@@ -88,24 +100,47 @@ impl Link {
                 },
                 Some(delivered) = under_way.next() => {
                     // The owner outlives its links; if it does not, nobody wants to know.
-                    let _ = report.send(C::from(delivered)).await;
+                    let _ = report.send(Command::Delivered(delivered)).await;
                 }
+                () = &mut reaching, if !reached => reached = true,
             }
         }
     }
 
-    /// A channel that is connected if the peer is there, and connects when it is needed if not.
-    async fn connect(&self) -> Channel {
+    fn endpoint(&self) -> Endpoint {
         let address = self.address;
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        Endpoint::from_shared(format!("http://{address}"))
             .unwrap_or_else(|_| Endpoint::from_static("http://[::]:0"))
             .connect_timeout(CONNECT_TIMEOUT)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .buffer_size(UNDER_WAY);
-        match endpoint.connect().await {
-            Ok(channel) => channel,
-            Err(_) => endpoint.connect_lazy(),
+            .buffer_size(UNDER_WAY)
+    }
+
+    /// Reports a failed attempt to connect, the first of which began at `since`.
+    fn failed(&self, error: &tonic::transport::Error, since: Instant) -> ConnectFailure {
+        let peer = Peer { id: self.to, address: self.address };
+        let (cause, at) = (root_cause(error), Instant::now());
+        ConnectFailure { peer, cause, is_refused: false, since, at }
+    }
+
+    /// Tries to connect again after a first `failure`, until it succeeds, and reports each attempt. Propagations do
+    /// not wait for it: they connect by themselves.
+    async fn reach(
+        &self,
+        endpoint: Endpoint,
+        mut failure: Option<ConnectFailure>,
+        report: mpsc::Sender<Command>,
+    ) {
+        let mut backoff = BACKOFF_MIN;
+        while let Some(failed) = failure {
+            let since = failed.since;
+            // The owner outlives its links; if it does not, nobody wants to know.
+            let _ = report.send(Command::ConnectFailed(failed)).await;
+            sleep(backoff).await;
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+            failure = endpoint.connect().await.err().map(|error| self.failed(&error, since));
         }
+        let _ = report.send(Command::Connected { peer: self.to }).await;
     }
 
     async fn call(&self, mut client: PeerClient<Channel>, propagation: Propagation) -> Delivered {

@@ -37,6 +37,18 @@ pub enum Notice {
         /// What it says.
         message: String,
     },
+    /// A peer stays out of reach.
+    #[error("branch {branch} cannot reach peer {peer} at {address}: {cause}")]
+    Unreachable {
+        /// The branch that tries to connect.
+        branch: BranchId,
+        /// The peer that it cannot reach.
+        peer: BranchId,
+        /// Where the branch expects it.
+        address: SocketAddr,
+        /// Why the last attempt failed.
+        cause: String,
+    },
     /// A branch that is none of this one's peers opens a stream.
     #[error(
         "branch {branch} is none of this one's peers and connects: start all with the same branches"
@@ -61,9 +73,13 @@ pub enum Notice {
 impl Notice {
     /// The words are another program's: they are made fit for a line.
     pub(super) fn not_let_in(peer: BranchId, address: SocketAddr, words: &str) -> Self {
-        let message = words.chars().flat_map(char::escape_debug).take(WORDS_MAX).collect();
-        Self::NotLetIn { peer, address, message }
+        Self::NotLetIn { peer, address, message: one_line(words) }
     }
+}
+
+/// Words of another program, escaped and truncated.
+pub(super) fn one_line(words: &str) -> String {
+    words.chars().flat_map(char::escape_debug).take(WORDS_MAX).collect()
 }
 
 type Tell = Box<dyn Fn(&Notice) + Send>;
@@ -107,6 +123,12 @@ impl Notices {
             self.told.push(notice);
         }
     }
+
+    /// Forgets that `peer` was unreachable, so that the next time is reported again.
+    pub(super) fn connected(&mut self, peer: BranchId) {
+        self.told
+            .retain(|told| !matches!(told, Notice::Unreachable { peer: of, .. } if *of == peer));
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +151,28 @@ mod tests {
             notices.tell(stranger(id));
         }
         assert_eq!(said.try_iter().count(), TOLD_MAX - 2);
+    }
+
+    #[test]
+    fn unreachable_peer_is_reported_again_after_a_connection() {
+        let (say, said) = mpsc::channel();
+        let mut notices = Notices::default();
+        notices.tell_by(Box::new(move |notice| say.send(notice.to_string()).expect("heard")));
+        let unreachable = |peer| Notice::Unreachable {
+            branch: BranchId(1),
+            peer: BranchId(peer),
+            address: SocketAddr::from(([127, 0, 0, 1], 9)),
+            cause: "connection refused".to_owned(),
+        };
+        for peer in [2, 2, 3] {
+            notices.tell(unreachable(peer));
+        }
+        assert_eq!(said.try_iter().count(), 2);
+        notices.connected(BranchId(2));
+        for peer in [2, 3] {
+            notices.tell(unreachable(peer));
+        }
+        assert_eq!(said.try_iter().collect::<Vec<_>>(), [unreachable(2).to_string()]);
     }
 
     #[test]

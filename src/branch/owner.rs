@@ -14,6 +14,7 @@ use super::handle::{BranchHandle, Command, Inspected, Told};
 use super::link::{Delivered, Delivery, Propagation};
 use super::notices::{Notice, Notices};
 use super::pushes::Pushes;
+use super::reachability::Reachability;
 use super::statistics::{Queues, Statistics};
 use super::streams::Streams;
 use super::tap::Tap;
@@ -128,6 +129,7 @@ pub(super) struct Owner {
     /// Requests to peers and their answers.
     call_frames: u64,
     notices: Notices,
+    reachability: Reachability,
     id: BranchId,
     next_ticket: u64,
     wakes: Wakes,
@@ -166,6 +168,7 @@ impl Owner {
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
             call_frames: 0,
             notices: Notices::new(info.peers.clone()),
+            reachability: Reachability::new(info.id),
             id: info.id,
             next_ticket: 1,
             wakes: Wakes::default(),
@@ -257,6 +260,7 @@ impl Owner {
             }
             Command::Delivered(delivered) => self.delivered(&delivered),
             Command::Linked { peer, stream, outgoing } => {
+                self.connected(peer);
                 self.streams.opened(peer, stream, outgoing);
                 self.pushes.cut(peer);
                 self.inputs.push_back(Input::PeerUp { peer });
@@ -276,6 +280,12 @@ impl Owner {
                     self.inputs.push_back(Input::PeerDown { peer });
                 }
             }
+            Command::ConnectFailed(failure) => {
+                if let Some(notice) = self.reachability.failed(failure) {
+                    self.notices.tell(notice);
+                }
+            }
+            Command::Connected { peer } => self.connected(peer),
             Command::Noticed(notice) => self.notices.tell(notice),
             Command::Audit(reply) => {
                 // The asker may be gone.
@@ -286,6 +296,7 @@ impl Owner {
                     audit: self.replica.audit(),
                     version: self.replica.standing().map(|standing| standing.shown),
                     frames_sent: self.call_frames + self.streams.sent,
+                    unreachable: self.reachability.unreachable(),
                 });
             }
             Command::Log(asked) => self.tap.on(asked, self.replica.as_ref()),
@@ -294,6 +305,12 @@ impl Owner {
             }
         }
         self.perform_all(now)
+    }
+
+    /// A connection to `peer` is there.
+    fn connected(&mut self, peer: BranchId) {
+        self.reachability.connected(peer);
+        self.notices.connected(peer);
     }
 
     /// Ends a batch of inputs with the tick that may be due.

@@ -10,20 +10,22 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_reflection::server::Builder;
 
 use super::link::Link;
+use super::methods::{CONTRACTS, Methods};
 use super::owner::Branch;
 use super::seeds::Seeds;
 use super::services::{DEADLINE_MAX, Services};
 use super::stream::{Dialer, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 use crate::replicate::Transport;
 use crate::replicate::passbook::Stop;
+use crate::wire::CONNECTION_WINDOW_BYTES;
 use crate::wire::seeds::bank::bank_server::BankServer as SeedBankServer;
 use crate::wire::seeds::bankservice::bank_service_server::BankServiceServer;
 use crate::wire::v1::bank_server::BankServer;
 use crate::wire::v1::inspect_server::InspectServer;
 use crate::wire::v1::peer_server::PeerServer;
-use crate::wire::{CONNECTION_WINDOW_BYTES, DESCRIPTORS};
 
 /// How long each step of the shutdown may take.
 const GRACE: Duration = Duration::from_secs(5);
@@ -41,16 +43,18 @@ pub enum ServeError {
     /// The contracts cannot be described to callers.
     #[error("failed to describe the contracts: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The descriptors of the contracts cannot be read.
+    #[error("failed to read the descriptors of the contracts: {0}")]
+    Descriptors(#[from] prost::DecodeError),
     /// Its replication scheme ended it.
     #[error(transparent)]
     Stopped(#[from] Stop),
 }
 
 /// Every contract a branch serves, for callers who ask.
-fn described() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+fn described() -> Builder<'static> {
+    let builder = Builder::configure().include_reflection_service(false);
+    CONTRACTS.into_iter().fold(builder, Builder::register_encoded_file_descriptor_set)
 }
 
 impl Branch {
@@ -124,6 +128,7 @@ impl Branch {
         let seeds = Seeds::new(&info, handle.clone());
         let services = Services::new(info, handle);
         let serving = Server::builder()
+            .layer(Methods::of(&CONTRACTS)?)
             .timeout(DEADLINE_MAX)
             .max_concurrent_streams(STREAMS_MAX)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

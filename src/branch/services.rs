@@ -9,7 +9,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use super::handle::{BranchHandle, Command, Inspected};
 use super::notices::Notice;
 use super::owner::BranchInfo;
-use super::stream::{Outgoing, listen, opener, queue};
+use super::stream::{Outgoing, addressee, listen, opener, queue};
 use crate::bank::{BranchId, WriteKind};
 use crate::replicate::{Ticket, Transport, WriteId};
 use crate::telemetry::{CallSpan, extract};
@@ -179,6 +179,11 @@ impl Peer for Services {
             };
             return Err(Failure::BadRequest(text).into());
         };
+        // A stream without an addressee is from a program that does not name it.
+        if let Some(meant) = addressee(request.metadata()).filter(|meant| *meant != self.id) {
+            let text = format!("this is branch {}, not branch {meant}; check --peer", self.id);
+            return Err(Failure::BadRequest(text).into());
+        }
         let (frames, queued) = queue();
         let handle = self.handle.clone();
         let incoming = request.into_inner();
@@ -208,12 +213,13 @@ impl Peer for Services {
 impl Inspect for Services {
     async fn state(&self, _request: Request<StateRequest>) -> Result<Response<StateReply>, Status> {
         let inspected = self.handle.inspect().await?;
-        let Inspected { audit, version, frames_sent } = inspected;
+        let Inspected { audit, version, frames_sent, unreachable } = inspected;
         let peers: Vec<BranchId> = self.info.peers.iter().map(|peer| peer.id).collect();
         let BranchInfo { id, opening, replication, .. } = self.info;
         let version = version.as_deref();
         let mut state = from_state(id, &peers, replication, opening, &audit, version);
         state.frames_sent = Some(frames_sent);
+        state.unreachable = unreachable;
         Ok(Response::new(state))
     }
 

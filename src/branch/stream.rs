@@ -4,8 +4,9 @@
 //! fit into the queue towards a slow peer is dropped: a scheme on streams repeats what was not answered, so
 //! memory stays bounded and nothing is lost.
 
+use std::error::Error;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -16,18 +17,19 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Streaming};
 
 use super::handle::{BranchHandle, Command};
-use super::notices::Notice;
+use super::owner::Peer;
+use super::reachability::ConnectFailure;
 use crate::bank::BranchId;
 use crate::replicate::passbook::Message;
 use crate::wire::v1::Frame;
 use crate::wire::v1::peer_client::PeerClient;
-use crate::wire::{CONNECTION_WINDOW_BYTES, to_message};
+use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause, to_message};
 
 /// A peer that does not accept a connection within this is taken for unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Before a stream is opened again; doubled up to the second after each failure.
-const BACKOFF_MIN: Duration = Duration::from_millis(20);
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
+pub(super) const BACKOFF_MIN: Duration = Duration::from_millis(20);
+pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// A peer that is silent is asked for a sign of life after the first, and given up after the second.
 pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -87,18 +89,17 @@ impl Dialer {
     /// Until `ending`; a stream that is open then is left to end by itself.
     pub(super) async fn run(self, ending: CancellationToken) {
         let mut backoff = BACKOFF_MIN;
+        let mut since = Instant::now();
         while let Some(dialed) = ending.run_until_cancelled(self.dial()).await {
             match dialed {
                 Ok((frames, incoming)) => {
                     listen(&self.handle, self.to, Outgoing::Dialed(frames), incoming).await;
                     backoff = BACKOFF_MIN;
+                    since = Instant::now();
                 }
-                // It is tried again: that it cannot be reached shows in who acknowledges.
                 Err(error) => {
-                    if let Some(notice) = self.notice(&error) {
-                        // Nobody is there to hear it if the branch has ended.
-                        let _ = self.handle.reports().send(Command::Noticed(notice)).await;
-                    }
+                    // Nobody is there to hear it if the branch has ended.
+                    let _ = self.handle.reports().send(self.failed(&error, since)).await;
                     backoff = (backoff * 2).min(BACKOFF_MAX);
                 }
             }
@@ -106,17 +107,20 @@ impl Dialer {
         }
     }
 
-    /// What somebody must mend: it is reached, and does not take a stream from this branch.
-    fn notice(&self, error: &DialError) -> Option<Notice> {
-        match error {
+    /// Reports a failed attempt to open the stream, the first of which began at `since`.
+    fn failed(&self, error: &DialError, since: Instant) -> Command {
+        let peer = Peer { id: self.to, address: self.address };
+        let (cause, is_refused) = match error {
+            DialError::Connect(error) => (root_cause(error), false),
+            DialError::Refused(status) if status.source().is_some() => (root_cause(status), false),
             DialError::Refused(status) => {
                 let definite =
                     [Code::InvalidArgument, Code::FailedPrecondition, Code::Unimplemented];
-                let told = || Notice::not_let_in(self.to, self.address, status.message());
-                definite.contains(&status.code()).then(told)
+                (status.message().to_owned(), definite.contains(&status.code()))
             }
-            DialError::Connect(_) => None,
-        }
+        };
+        let at = Instant::now();
+        Command::ConnectFailed(ConnectFailure { peer, cause, is_refused, since, at })
     }
 
     /// A stream that is open, both its ends.

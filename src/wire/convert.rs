@@ -204,6 +204,8 @@ pub fn from_state(
         // Not the scheme's to know.
         frames_sent: None,
         version: version.map(from_version).unwrap_or_default(),
+        // Nor is the network.
+        unreachable: Vec::new(),
     }
 }
 

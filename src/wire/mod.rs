@@ -2,12 +2,14 @@
 //!
 //! [`v1`] is ours. [`seeds`] are those of other programs of the same exercise, as they have them.
 
+mod cause;
 mod convert;
 mod deadline;
 mod failure;
 mod link;
 mod log;
 
+pub use cause::root_cause;
 pub use convert::{
     from_ack, from_attempt, from_read, from_state, from_token, receipt_of, to_ack, to_answer,
     to_query_reply, to_query_request, to_read, to_receipt, to_state, to_write, to_write_reply,

@@ -11,7 +11,7 @@ use passbook::replicate::{Attempt, Receipt};
 use passbook::telemetry::CallSpan;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{StateReply, StateRequest};
-use passbook::wire::{CONNECTION_WINDOW_BYTES, outcome_of, to_state};
+use passbook::wire::{CONNECTION_WINDOW_BYTES, outcome_of, root_cause, to_state};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -24,10 +24,8 @@ use tonic_health::pb::health_client::HealthClient;
 use super::wires::{Asked, Headers, Heard, Terms, WireClient};
 use crate::scenario::Wire;
 
-/// How long a branch may take to accept a connection.
+/// How long a branch may take to accept a connection, whatever the time-out of operations is.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Between two looks at a branch that is not ready yet.
-const POLL: Duration = Duration::from_millis(2);
 /// Requests that may wait in a channel: as many as there can be customers in a thread.
 const CHANNEL_QUEUE: usize = 65_536;
 
@@ -42,7 +40,9 @@ pub enum ConnectError {
     #[error("{0} is not an address; give host:port")]
     Address(String),
     /// Nobody is there, or not in time.
-    #[error("branch at {address} cannot be reached: {reason}")]
+    #[error(
+        "branch at {address} cannot be reached: {reason}; check the address, or give it time to start with --wait"
+    )]
     Unreachable {
         /// Where.
         address: String,
@@ -79,34 +79,27 @@ fn timeout_header(timeout: Duration) -> Option<MetadataValue<Ascii>> {
     MetadataValue::try_from(format!("{micros}u")).ok()
 }
 
-/// A channel to `address`, connected.
+/// A channel to `address`, connected within `limit`.
 pub(crate) async fn connect(address: &str, limit: Duration) -> Result<Channel, ConnectError> {
     let unreachable =
         |reason: String| ConnectError::Unreachable { address: address.to_owned(), reason };
-    let endpoint = endpoint(address, limit)?;
-    endpoint.connect().await.map_err(|error| unreachable(innermost(&error)))
+    match timeout(limit, endpoint(address)?.connect()).await {
+        Ok(connected) => connected.map_err(|error| unreachable(root_cause(&error))),
+        Err(_) => Err(unreachable(format!("no connection within {limit:?}"))),
+    }
 }
 
-fn endpoint(address: &str, limit: Duration) -> Result<Endpoint, ConnectError> {
+fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
     let not_an_address = || ConnectError::Address(address.to_owned());
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|_| not_an_address())?
-        .connect_timeout(limit)
+        .connect_timeout(CONNECT_LIMIT)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .buffer_size(CHANNEL_QUEUE);
     if endpoint.uri().port_u16().is_none() {
         return Err(not_an_address());
     }
     Ok(endpoint)
-}
-
-/// The last cause says what happened; those before only that something did.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
 
 /// The state of the branch at the end of `channel`.
@@ -118,20 +111,13 @@ pub(crate) async fn inspect(channel: Channel, limit: Duration) -> Result<StateRe
     }
 }
 
-/// Waits until the branch says that it serves; at most `limit`.
-pub(crate) async fn ready(channel: Channel, limit: Duration) -> Result<(), Status> {
-    let mut health = HealthClient::new(channel);
-    let service = "passbook.v1.Bank".to_owned();
-    let begun = Instant::now();
-    loop {
-        let left = limit.saturating_sub(begun.elapsed());
-        let request = HealthCheckRequest { service: service.clone() };
-        match timeout(left, health.check(request)).await {
-            Ok(Ok(reply)) if reply.get_ref().status() == ServingStatus::Serving => return Ok(()),
-            Ok(Ok(_)) => sleep(POLL).await,
-            Ok(Err(status)) => return Err(status),
-            Err(_) => return Err(Status::deadline_exceeded("the branch does not become ready")),
-        }
+/// Whether the branch at the end of `channel` reports that it serves.
+pub(crate) async fn is_serving(channel: Channel, limit: Duration) -> Result<bool, Status> {
+    let request = HealthCheckRequest { service: "passbook.v1.Bank".to_owned() };
+    let call = async { HealthClient::new(channel).check(request).await };
+    match timeout(limit, call).await {
+        Ok(reply) => reply.map(|reply| reply.get_ref().status() == ServingStatus::Serving),
+        Err(_) => Err(Status::deadline_exceeded(format!("no answer within {limit:?}"))),
     }
 }
 
@@ -159,16 +145,18 @@ impl Bank {
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
         let connecting = addresses.iter().map(async |(id, address)| {
-            let endpoint = endpoint(address, CONNECT_LIMIT)?;
-            let connected = endpoint.connect().await;
-            Ok((*id, connected.unwrap_or_else(|_| endpoint.connect_lazy())))
+            let endpoint = endpoint(address)?;
+            let connected = tokio::time::timeout(timeout, endpoint.connect()).await;
+            let connected = connected.ok().and_then(Result::ok);
+            Ok((*id, connected.unwrap_or_else(|| endpoint.connect_lazy())))
         });
         let channels: Result<Vec<_>, ConnectError> =
             join_all(connecting).await.into_iter().collect();
         Self::over(channels?, wire, terms, timeout)
     }
 
-    fn over(
+    /// Over these `channels`.
+    pub(crate) fn over(
         channels: Vec<(BranchId, Channel)>,
         wire: Wire,
         terms: Terms,

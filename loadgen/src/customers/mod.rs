@@ -10,7 +10,7 @@ mod threads;
 mod wires;
 
 pub use client::{Bank, Called, ConnectError};
-pub(crate) use client::{connect, inspect, ready, state};
+pub(crate) use client::{connect, inspect, is_serving, state};
 pub use generator::GeneratorLoad;
 pub use measured::Measured;
 pub use recorder::{

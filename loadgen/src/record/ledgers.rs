@@ -44,8 +44,8 @@ pub enum LedgersError {
     },
     /// Branches know different things before the run begins.
     #[error(
-        "the branches are not at rest: one knows more than another; others write to the cluster, or it has not \
-         settled: try again when it is yours alone"
+        "somebody else is writing to this cluster: one branch knows more than another; wait until they are done and \
+         all branches agree, or use another cluster"
     )]
     NotAtRest,
     /// There is no place for what they log.

@@ -34,6 +34,8 @@ pub struct Scenario {
     pub read: Read,
     /// After this long without an answer an operation's outcome is unknown.
     pub timeout: Duration,
+    /// For how long servers of a running cluster that cannot be reached are tried again.
+    pub wait: Option<Duration>,
     /// Which operations are traced.
     pub trace_sample: SampleRate,
     /// Where `/metrics` is served while the run lasts.
@@ -59,6 +61,7 @@ impl Scenario {
             ack: Ack::All,
             read: Read::default(),
             timeout: Duration::from_secs(30),
+            wait: None,
             trace_sample: SampleRate::NONE,
             metrics_listen: None,
             recording: Recording::All,

@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use passbook::bank::{BranchId, Money};
-use passbook::branch::{Branch, Peer};
+use passbook::branch::{Branch, Notice, Peer};
 use passbook::replicate::{Fanout, Scheme};
 use passbook::telemetry::{OtlpEndpoint, SpanCounters, Tracing, serve_metrics};
 use tokio::net::TcpListener;
@@ -156,6 +156,19 @@ fn validate(serve: &Serve) -> Result<Scheme, String> {
         if serve.peers.iter().take(index).any(|other| other.id == peer.id) {
             return Err(format!("--peer {} is given twice; give each fellow branch once", peer.id));
         }
+        let address = peer.address;
+        if let Some(other) = serve.peers.iter().take(index).find(|other| other.address == address) {
+            return Err(format!(
+                "--peer {} and --peer {} have the same address {address}; give each its own",
+                other.id, peer.id
+            ));
+        }
+        if address == serve.listen {
+            return Err(format!(
+                "--peer {} has this branch's own --listen address {address}; give that of the peer",
+                peer.id
+            ));
+        }
     }
     serve.replication.scheme()
 }
@@ -194,8 +207,13 @@ async fn serve_branch(
     let (id, opening) = (BranchId(serve.id), Money::new(serve.opening_balance));
     let peers = serve.peers.iter().map(|peer| peer.id).collect();
     let replica = scheme.replica(id, peers, opening, rand::random());
-    let branch = Branch::new(id, serve.peers.clone(), opening, replica)
-        .telling(|notice| say_warning(&notice.to_string()));
+    let branch =
+        Branch::new(id, serve.peers.clone(), opening, replica).telling(|notice| match notice {
+            Notice::Unreachable { .. } => {
+                say_warning(&format!("{notice}; start that branch, or check --peer"));
+            }
+            _ => say_warning(&notice.to_string()),
+        });
     let listener = TcpListener::bind(serve.listen)
         .await
         .with_context(|| format!("failed to listen at {}; give another --listen", serve.listen))?;

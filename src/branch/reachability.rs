@@ -1,0 +1,116 @@
+//! The peers to which a branch cannot connect.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::notices::{Notice, one_line};
+use super::owner::Peer;
+use crate::bank::BranchId;
+use crate::wire::v1::UnreachablePeer;
+
+/// How long connecting to a peer may fail before whoever runs the branch is warned: branches of a cluster start one
+/// after another.
+const WARN_AFTER: Duration = Duration::from_secs(1);
+
+/// An attempt to connect to a peer that failed.
+#[derive(Clone, Debug)]
+pub(super) struct ConnectFailure {
+    pub(super) peer: Peer,
+    /// In the words of the system or of the peer.
+    pub(super) cause: String,
+    /// Whether something answered at the address and rejects this branch for good.
+    pub(super) is_refused: bool,
+    /// When the first of the attempts began that have failed in a row.
+    pub(super) since: Instant,
+    /// When this one failed.
+    pub(super) at: Instant,
+}
+
+/// The last failure of each peer that is not connected, and how many there were in a row.
+#[derive(Clone, Debug)]
+pub(super) struct Reachability {
+    branch: BranchId,
+    failures: BTreeMap<BranchId, (ConnectFailure, u32)>,
+}
+
+impl Reachability {
+    pub(super) fn new(branch: BranchId) -> Self {
+        Self { branch, failures: BTreeMap::new() }
+    }
+
+    /// Records a failed attempt. Returns the warning for it if the peer rejects this branch or has been unreachable
+    /// for long enough.
+    pub(super) fn failed(&mut self, failure: ConnectFailure) -> Option<Notice> {
+        let lasts = failure.at.saturating_duration_since(failure.since) >= WARN_AFTER;
+        let Peer { id: peer, address } = failure.peer;
+        let warning = if failure.is_refused {
+            Some(Notice::not_let_in(peer, address, &failure.cause))
+        } else {
+            let (branch, cause) = (self.branch, one_line(&failure.cause));
+            lasts.then_some(Notice::Unreachable { branch, peer, address, cause })
+        };
+        let before = self.failures.get(&peer).map_or(0, |(_, failures)| *failures);
+        self.failures.insert(peer, (failure, before.saturating_add(1)));
+        warning
+    }
+
+    /// Records that `peer` is connected.
+    pub(super) fn connected(&mut self, peer: BranchId) {
+        self.failures.remove(&peer);
+    }
+
+    /// The unreachable peers, ascending.
+    pub(super) fn unreachable(&self) -> Vec<UnreachablePeer> {
+        let unreachable = self.failures.values().map(|(failure, failures)| UnreachablePeer {
+            branch: failure.peer.id.0,
+            address: failure.peer.address.to_string(),
+            cause: one_line(&failure.cause),
+            failures: *failures,
+        });
+        unreachable.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    fn failure(lasts: Duration) -> ConnectFailure {
+        let peer = Peer { id: BranchId(2), address: SocketAddr::from(([127, 0, 0, 1], 9)) };
+        let (cause, since) = ("connection refused".to_owned(), Instant::now());
+        ConnectFailure { peer, cause, is_refused: false, since, at: since + lasts }
+    }
+
+    #[test]
+    fn peer_that_is_starting_is_listed_without_a_warning() {
+        let mut reachability = Reachability::new(BranchId(1));
+        assert_eq!(reachability.failed(failure(Duration::ZERO)), None);
+        assert_eq!(reachability.failed(failure(Duration::ZERO)), None);
+        let failures: Vec<u32> = reachability.unreachable().iter().map(|p| p.failures).collect();
+        assert_eq!(failures, [2]);
+        reachability.connected(BranchId(2));
+        assert_eq!(reachability.unreachable(), []);
+    }
+
+    #[test]
+    fn peer_that_stays_unreachable_is_warned_of_by_address() {
+        let mut reachability = Reachability::new(BranchId(1));
+        let warning = reachability.failed(failure(WARN_AFTER)).expect("a warning");
+        assert_eq!(
+            warning.to_string(),
+            "branch 1 cannot reach peer 2 at 127.0.0.1:9: connection refused"
+        );
+    }
+
+    #[test]
+    fn peer_that_rejects_the_branch_is_warned_of_at_once() {
+        let mut reachability = Reachability::new(BranchId(1));
+        let cause = "this is branch 3".to_owned();
+        let refused = ConnectFailure { cause, is_refused: true, ..failure(Duration::ZERO) };
+        let warning = reachability.failed(refused).expect("a warning").to_string();
+        assert!(warning.ends_with("this is branch 3"), "{warning}");
+        assert_eq!(reachability.unreachable().len(), 1);
+    }
+}
