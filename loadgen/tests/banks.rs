@@ -2,9 +2,8 @@
 //! passes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, Wire, Workload};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Wire, Workload};
 use loadgen::{ExitCode, Hooks, Report};
 use passbook::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
 use passbook::check::{Finding, Property, Verdict};
@@ -104,7 +103,7 @@ fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> 
         roam: 0.0,
         opening: Some(opening),
         seed: 1,
-        think: Duration::ZERO,
+        think: ThinkTime::NONE,
     };
     let scheme = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
     let workload = Workload::Synthetic(synthetic);
