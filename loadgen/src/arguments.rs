@@ -19,8 +19,9 @@ use passbook::replicate::{Ack, Fanout, Read, Scheme};
 use crate::offline::{CheckArguments, GuaranteesArguments};
 use crate::terminal::Verbosity;
 use crate::values::{
-    Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_recording,
-    parse_seed, parse_target, parse_timeout, read_parser, style_parser, wire_parser,
+    Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration,
+    parse_message_size, parse_recording, parse_seed, parse_target, parse_timeout, read_parser,
+    style_parser, wire_parser,
 };
 
 /// The run folder where none is named.
@@ -185,6 +186,9 @@ struct CommonArguments {
     /// An operation without an answer after this long is unknown
     #[arg(long, short = 't', value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
     timeout: Duration,
+    /// The largest answer that is accepted, such as 64KiB or 4MiB; a larger one is unknown
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_message_size)]
+    max_message: usize,
     /// The share of operations that are traced
     #[arg(long, value_name = "PERCENT", default_value = "1%")]
     trace_sample: SampleRate,
@@ -379,6 +383,7 @@ impl CommonArguments {
             ack: self.ack,
             read: self.read.unwrap_or_default(),
             timeout: self.timeout,
+            message_bytes_max: self.max_message,
             trace_sample: self.trace_sample,
             metrics_listen: self.metrics_listen,
             recording: Recording::All,

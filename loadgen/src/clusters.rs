@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 
-use crate::customers::{ConnectError, connect, inspect, ready, state};
+use crate::customers::{ConnectError, connect, explained, inspect, ready, state};
 use crate::queried::{Queried, QueriedError};
 use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 
@@ -177,7 +177,8 @@ impl Branches {
         named: Option<&[BranchId]>,
         opening: Option<Money>,
     ) -> Result<Self, ClustersError> {
-        let queried = Queried::connect(targets, named, scenario.wire, scenario.timeout).await?;
+        let Scenario { wire, timeout, message_bytes_max, .. } = *scenario;
+        let queried = Queried::connect(targets, named, wire, timeout, message_bytes_max).await?;
         Ok(Self {
             embedded: None,
             processes: None,
@@ -288,13 +289,17 @@ impl Branches {
 async fn meet(address: String) -> Result<(String, Channel, StateReply), ClustersError> {
     let limit = CONTROL_LIMIT;
     let channel = connect(&address, limit).await?;
-    let no_answer = |status: tonic::Status| ClustersError::NoAnswer {
-        address: address.clone(),
-        message: status.message().to_owned(),
+    let met = async {
+        ready(channel.clone(), limit).await?;
+        inspect(channel.clone(), limit).await
     };
-    ready(channel.clone(), limit).await.map_err(no_answer)?;
-    let state = inspect(channel.clone(), limit).await.map_err(no_answer)?;
-    Ok((address, channel, state))
+    match met.await {
+        Ok(state) => Ok((address, channel, state)),
+        Err(error) => {
+            let message = explained(&address, &error).await;
+            Err(ClustersError::NoAnswer { address, message })
+        }
+    }
 }
 
 /// Whether this process may have the sockets that so many branches need in it. A branch has a port and the

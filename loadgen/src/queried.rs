@@ -7,9 +7,8 @@ use passbook::check::{BranchState, FinalState};
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
-use tonic::{Code, Status};
 
-use crate::customers::{Bank, ConnectError, Terms};
+use crate::customers::{Bank, CallError, ConnectError, Terms, explained};
 use crate::scenario::Wire;
 
 /// How long branches may take to show the same balance.
@@ -79,6 +78,7 @@ impl Queried {
         named: Option<&[BranchId]>,
         wire: Wire,
         limit: Duration,
+        message_bytes_max: usize,
     ) -> Result<Self, QueriedError> {
         let ids: Vec<BranchId> = match named {
             Some(named) if named.len() != targets.len() => {
@@ -88,8 +88,9 @@ impl Queried {
             Some(named) => named.to_vec(),
             None => (1..).map(BranchId).take(targets.len()).collect(),
         };
+        let terms = Terms { message_bytes_max, ..Terms::default() };
         let addresses: Vec<_> = ids.into_iter().zip(targets).collect();
-        let bank = Bank::connect(&addresses, wire, Terms::default(), limit).await?;
+        let bank = Bank::connect(&addresses, wire, terms, limit).await?;
         Ok(Self { bank, addresses, wire })
     }
 
@@ -105,8 +106,8 @@ impl Queried {
             let (branch, address) = (*branch, address.clone());
             let held = match answer {
                 Ok(held) => held,
-                Err(status) => {
-                    let (wire, message) = (self.wire, said(&status));
+                Err(error) => {
+                    let (wire, message) = (self.wire, explained(&address, &error).await);
                     return Err(QueriedError::NoAnswer { branch, address, wire, message });
                 }
             };
@@ -155,7 +156,7 @@ impl Queried {
     }
 
     /// Asks all at once.
-    async fn ask(&self) -> Vec<Result<Money, Status>> {
+    async fn ask(&self) -> Vec<Result<Money, CallError>> {
         let mut calls = JoinSet::new();
         for (index, (branch, _)) in self.addresses.iter().enumerate() {
             let (bank, branch) = (self.bank.clone(), *branch);
@@ -171,18 +172,6 @@ impl Queried {
 fn is_settled(before: &[Option<Money>], last: &[Option<Money>]) -> bool {
     let first = last.first().copied().flatten();
     first.is_some() && before == last && last.iter().all(|balance| *balance == first)
-}
-
-/// What a status says, by its code where it has no words.
-fn said(status: &Status) -> String {
-    match (status.code(), status.message()) {
-        // Which of the two comes first, tonic's deadline or the customer's, is chance.
-        (Code::DeadlineExceeded, _) | (Code::Cancelled, "Timeout expired") => {
-            "no answer in time".to_owned()
-        }
-        (code, "") => code.to_string(),
-        (_, message) => message.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub use convert::{
     to_write_request,
 };
 pub use deadline::timeout;
-pub use failure::{Failure, outcome_of};
+pub use failure::{Failure, outcome_of, status_code};
 pub use link::{from_message, to_message};
 pub use log::{LogBegun, LogEncoder, LogEntry, LogError, LogPart, from_log_part, to_log_entries};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
+use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome, StatusCode};
 use passbook::check::FinalState;
 use passbook::files::Event;
 use passbook::replicate::passbook::Session;
@@ -11,17 +11,22 @@ use passbook::replicate::{Attempt, Receipt};
 use passbook::telemetry::CallSpan;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{StateReply, StateRequest};
-use passbook::wire::{CONNECTION_WINDOW_BYTES, outcome_of, to_state};
+use passbook::wire::{CONNECTION_WINDOW_BYTES, to_state};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
+use tonic::Code;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use super::error::{CallError, innermost};
+use super::probe::probe;
+use super::received::MarkingChannel;
 use super::wires::{Asked, Headers, Heard, Terms, WireClient};
+use crate::record::CallStatus;
 use crate::scenario::Wire;
 
 /// How long a branch may take to accept a connection.
@@ -56,6 +61,8 @@ pub enum ConnectError {
 pub struct Called {
     /// What was answered.
     pub answer: Answer,
+    /// With which status the last attempt ended.
+    pub status: CallStatus,
     /// The attempt whose answer was taken.
     pub attempt: Attempt,
     /// What the answer was made from, where it said so.
@@ -84,7 +91,13 @@ pub(crate) async fn connect(address: &str, limit: Duration) -> Result<Channel, C
     let unreachable =
         |reason: String| ConnectError::Unreachable { address: address.to_owned(), reason };
     let endpoint = endpoint(address, limit)?;
-    endpoint.connect().await.map_err(|error| unreachable(innermost(&error)))
+    match endpoint.connect().await {
+        Ok(channel) => Ok(channel),
+        Err(error) => {
+            let listener = probe(address).await;
+            Err(unreachable(listener.map_or_else(|| innermost(&error), ToOwned::to_owned)))
+        }
+    }
 }
 
 fn endpoint(address: &str, limit: Duration) -> Result<Endpoint, ConnectError> {
@@ -100,27 +113,21 @@ fn endpoint(address: &str, limit: Duration) -> Result<Endpoint, ConnectError> {
     Ok(endpoint)
 }
 
-/// The last cause says what happened; those before only that something did.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
-
 /// The state of the branch at the end of `channel`.
-pub(crate) async fn inspect(channel: Channel, limit: Duration) -> Result<StateReply, Status> {
-    let call = async { InspectClient::new(channel).state(StateRequest {}).await };
+pub(crate) async fn inspect(channel: Channel, limit: Duration) -> Result<StateReply, CallError> {
+    let client = InspectClient::new(MarkingChannel::new(channel));
+    let mut client = client.accept_compressed(CompressionEncoding::Gzip);
+    let call = client.state(StateRequest {});
     match timeout(limit, call).await {
-        Ok(reply) => reply.map(tonic::Response::into_inner),
-        Err(_) => Err(Status::deadline_exceeded(format!("no answer within {limit:?}"))),
+        Ok(reply) => Ok(reply?.into_inner()),
+        Err(_) => Err(CallError::TimedOut),
     }
 }
 
 /// Waits until the branch says that it serves; at most `limit`.
-pub(crate) async fn ready(channel: Channel, limit: Duration) -> Result<(), Status> {
-    let mut health = HealthClient::new(channel);
+pub(crate) async fn ready(channel: Channel, limit: Duration) -> Result<(), CallError> {
+    let health = HealthClient::new(MarkingChannel::new(channel));
+    let mut health = health.accept_compressed(CompressionEncoding::Gzip);
     let service = "passbook.v1.Bank".to_owned();
     let begun = Instant::now();
     loop {
@@ -129,8 +136,8 @@ pub(crate) async fn ready(channel: Channel, limit: Duration) -> Result<(), Statu
         match timeout(left, health.check(request)).await {
             Ok(Ok(reply)) if reply.get_ref().status() == ServingStatus::Serving => return Ok(()),
             Ok(Ok(_)) => sleep(POLL).await,
-            Ok(Err(status)) => return Err(status),
-            Err(_) => return Err(Status::deadline_exceeded("the branch does not become ready")),
+            Ok(Err(status)) => return Err(status.into()),
+            Err(_) => return Err(CallError::NotReady),
         }
     }
 }
@@ -174,7 +181,8 @@ impl Bank {
         terms: Terms,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        let client = |(id, channel)| (id, WireClient::new(wire, terms, channel));
+        let client =
+            |(id, channel)| (id, WireClient::new(wire, terms, MarkingChannel::new(channel)));
         let mut branches: Vec<_> = channels.into_iter().map(client).collect();
         branches.sort_unstable_by_key(|(id, _)| *id);
         let timeout_header =
@@ -212,10 +220,13 @@ impl Bank {
                 token: session.token(),
             };
             let (heard, trace) = self.ask(&asked, left, traced).await;
-            let heard = heard.unwrap_or_else(|status| {
-                let outcome = outcome_of(&status);
-                Heard::from(Answer { outcome, balance: None })
-            });
+            let (heard, status) = match heard {
+                Ok(heard) => (heard, CallStatus::default()),
+                Err(error) => {
+                    let answer = Answer { outcome: error.outcome(), balance: None };
+                    (Heard::from(answer), error.call_status())
+                }
+            };
             session.answered(attempt, heard.answer.outcome, heard.receipt.as_ref());
             let repeats = heard.answer.outcome == Outcome::Unknown
                 && session.token().is_some()
@@ -224,7 +235,7 @@ impl Bank {
             left = self.timeout.saturating_sub(begun.elapsed() + pause);
             if !repeats || left.is_zero() {
                 let Heard { answer, receipt } = heard;
-                return Called { answer, attempt, receipt, trace };
+                return Called { answer, status, attempt, receipt, trace };
             }
             sleep(pause).await;
             attempt = session.retry();
@@ -232,14 +243,17 @@ impl Bank {
     }
 
     /// What `branch` says it holds.
-    pub(crate) async fn balance(&self, branch: BranchId) -> Result<Money, Status> {
+    pub(crate) async fn balance(&self, branch: BranchId) -> Result<Money, CallError> {
         // Some programs of the exercise look at who asks: at each branch that is the customer of that number.
         let customer = CustomerId(branch.0.into());
         let operation = Operation::Query;
         let asked = Asked { customer, number: 0, branch, operation, attempt: None, token: None };
         let (heard, _) = self.ask(&asked, self.timeout, false).await;
         let balance = heard?.answer.balance;
-        balance.ok_or_else(|| Status::unknown("the answer to a query has no balance"))
+        balance.ok_or_else(|| CallError::Unreadable {
+            code: StatusCode::Ok,
+            message: "the query was rejected".to_owned(),
+        })
     }
 
     /// What was heard, and the trace that shows it.
@@ -248,9 +262,9 @@ impl Bank {
         asked: &Asked<'_>,
         limit: Duration,
         traced: bool,
-    ) -> (Result<Heard, Status>, Option<u128>) {
+    ) -> (Result<Heard, CallError>, Option<u128>) {
         let Ok(index) = self.branches.binary_search_by_key(&asked.branch, |(id, _)| *id) else {
-            return (Err(Status::unknown("there is no such branch")), None);
+            return (Err(CallError::NotSent(format!("there is no branch {}", asked.branch))), None);
         };
         let client = &self.branches[index].1;
         let Asked { customer, number, branch, operation, .. } = *asked;
@@ -272,15 +286,16 @@ impl Bank {
         // tonic's own deadline ends with the headers of an answer; this one with the answer.
         let answered = match timeout(limit, client.ask(asked, &headers)).await {
             Ok(answered) => answered,
-            Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+            Err(_) => Err(CallError::TimedOut),
         };
-        let code = answered.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        let code = answered.as_ref().map_or_else(CallError::grpc_code, |_| Code::Ok);
         if traced {
             let amount = match operation {
                 Operation::Query => None,
                 Operation::Write(write) => Some(write.amount.minor_units()),
             };
-            let outcome = answered.as_ref().map_or_else(outcome_of, |heard| heard.answer.outcome);
+            let outcome =
+                answered.as_ref().map_or_else(CallError::outcome, |heard| heard.answer.outcome);
             span.note(amount, outcome_name(outcome));
         }
         let trace = span.trace();

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use passbook::bank::{Operation, Outcome, Rejection, WriteKind};
+use passbook::bank::{BranchId, Operation, Outcome, Rejection, WriteKind};
 use passbook::telemetry::Latencies;
 
+use super::backoff::Backoffs;
+use super::statuses::Statuses;
 use crate::record::Performed;
 
 /// Histograms hold 1 ns to this, with three significant digits.
@@ -134,6 +136,8 @@ pub struct Recorder {
     rejections: [u64; Rejection::ALL.len()],
     /// The first that were never answered.
     unanswered: Vec<Performed>,
+    statuses: Statuses,
+    backoffs: Backoffs,
 }
 
 impl Recorder {
@@ -144,6 +148,8 @@ impl Recorder {
             recent: histogram(),
             rejections: [0; Rejection::ALL.len()],
             unanswered: Vec::new(),
+            statuses: Statuses::default(),
+            backoffs: Backoffs::default(),
         }
     }
 
@@ -169,6 +175,7 @@ impl Recorder {
                 }
             }
         }
+        self.statuses.record(performed);
         let response = ended.saturating_duration_since(due);
         let service = ended.saturating_duration_since(sent);
         kind.live.response.record(response);
@@ -179,6 +186,11 @@ impl Recorder {
         self.recent.saturating_record(nanoseconds(response));
     }
 
+    /// A customer pauses after a failed call to `branch`.
+    pub fn record_backoff(&mut self, branch: BranchId, pause: Duration) {
+        self.backoffs.record(branch, pause);
+    }
+
     /// Adds all of another thread's.
     pub fn merge(&mut self, other: &Self) {
         for (kind, more) in self.kinds.iter_mut().zip(&other.kinds) {
@@ -187,6 +199,8 @@ impl Recorder {
         for (count, more) in self.rejections.iter_mut().zip(other.rejections) {
             *count += more;
         }
+        self.statuses.merge(&other.statuses);
+        self.backoffs.merge(&other.backoffs);
         let room = Self::UNANSWERED_KEPT.saturating_sub(self.unanswered.len());
         self.unanswered.extend(other.unanswered.iter().take(room).cloned());
     }
@@ -199,6 +213,16 @@ impl Recorder {
     /// The first operations that were never answered.
     pub fn unanswered(&self) -> &[Performed] {
         &self.unanswered
+    }
+
+    /// How many operations ended with which status.
+    pub const fn statuses(&self) -> &Statuses {
+        &self.statuses
+    }
+
+    /// How often customers backed off, by branch.
+    pub const fn backoffs(&self) -> &Backoffs {
+        &self.backoffs
     }
 
     /// One kind's record.
@@ -241,6 +265,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::record::CallStatus;
 
     const RESPONSE: Duration = Duration::from_millis(3);
 
@@ -257,6 +282,7 @@ mod tests {
             ended: due + response,
             attempt: Attempt { request, attempt: 1 },
             answer: Answer { outcome, balance: None },
+            status: CallStatus::default(),
             receipt: None,
             trace: None,
         }

@@ -9,6 +9,7 @@ use passbook::replicate::passbook::Session;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::backoff::Backoff;
 use super::client::{Bank, Called};
 use super::recorder::Recorder;
 use crate::record::{Calls, Performed};
@@ -41,6 +42,7 @@ impl Shared {
         mut due: Instant,
     ) {
         let mut session = Session::new(SessionId(rand::random()));
+        let mut backoff = Backoff::new(customer);
         for (number, event) in events {
             if self.is_over(due) {
                 break;
@@ -55,7 +57,8 @@ impl Shared {
             let traced = self.trace_sample.takes(customer, number);
             let called = self.bank.call(&mut session, customer, number, &event, traced).await;
             let ended = Instant::now();
-            let Called { answer, attempt, receipt, trace } = called;
+            let Called { answer, status, attempt, receipt, trace } = called;
+            let pause = backoff.after(&status);
             let performed = Performed {
                 customer,
                 event: number,
@@ -66,12 +69,18 @@ impl Shared {
                 ended,
                 attempt,
                 answer,
+                status,
                 receipt,
                 trace,
             };
-            self.recorder.borrow_mut().record(&performed);
+            let mut recorder = self.recorder.borrow_mut();
+            recorder.record(&performed);
+            if let Some(pause) = pause {
+                recorder.record_backoff(event.branch, pause);
+            }
+            drop(recorder);
             self.calls.borrow_mut().take(performed);
-            due = ended + self.think;
+            due = ended + self.think.max(pause.unwrap_or_default());
         }
         self.active.set(self.active.get().saturating_sub(1));
     }

@@ -4,6 +4,7 @@ mod checks;
 mod guarantees;
 mod metrics;
 mod sides;
+mod statuses;
 mod summary;
 mod text;
 mod waterfall;
@@ -18,7 +19,7 @@ use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
 
 use crate::clusters::Lost;
-use crate::customers::{Kind, KindRecord, Recorder};
+use crate::customers::{Backoffs, Kind, KindRecord, Recorder, Statuses};
 use crate::judge::JudgedRun;
 use crate::record::Performed;
 use crate::scenario::{ClusterChoice, Scenario, Workload};
@@ -103,6 +104,8 @@ pub struct Report {
     rows: Vec<Row>,
     /// The first operations that were never answered.
     unanswered: Vec<Performed>,
+    statuses: Statuses,
+    backoffs: Backoffs,
     /// How many operations were rejected, by reason.
     rejections: Vec<(Rejection, u64)>,
     judged: JudgedRun,
@@ -175,6 +178,8 @@ impl Report {
             measured,
             rows,
             unanswered: recorder.unanswered().to_vec(),
+            statuses: recorder.statuses().clone(),
+            backoffs: recorder.backoffs().clone(),
             rejections: recorder.rejections().filter(|(_, count)| *count > 0).collect(),
             judged,
             unrecorded,

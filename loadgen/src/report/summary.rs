@@ -7,6 +7,7 @@ use passbook::check::Verdict;
 use serde::Serialize;
 
 use super::checks::CheckRecord;
+use super::statuses::{BackoffRecord, StatusRecord};
 use super::{Report, Row};
 use crate::clusters::Lost;
 use crate::scenario::{Stop, Workload};
@@ -29,6 +30,12 @@ pub struct Summary {
     unrecorded: UnrecordedRecord,
     /// Counts by reason.
     rejections: BTreeMap<&'static str, u64>,
+    /// Operations without an answer that the contract defines, by gRPC status code and status word.
+    statuses: Vec<StatusRecord>,
+    /// Operations with a status beyond those in `statuses`.
+    other_statuses: u64,
+    /// How often customers paused after a failed call, by branch.
+    backoffs: Vec<BackoffRecord>,
     latency: BTreeMap<&'static str, Latency>,
     checks: Vec<CheckRecord>,
     cluster: ClusterRecord,
@@ -153,6 +160,9 @@ impl Report {
                 lost: self.unrecorded.lost,
             },
             rejections: self.rejections.iter().map(|(why, count)| (why.key(), *count)).collect(),
+            statuses: StatusRecord::all(&self.statuses),
+            other_statuses: self.statuses.others(),
+            backoffs: BackoffRecord::all(&self.backoffs),
             latency: self.rows.iter().map(latency).collect(),
             checks: self.judged.checks.iter().map(CheckRecord::of).collect(),
             cluster: ClusterRecord {

@@ -17,6 +17,9 @@ pub use sampling::{SampleRate, SampleRateError};
 pub use wire::{Wire, broadcast_reads};
 pub use workload::{Stop, Synthetic};
 
+/// Bytes of the largest answer that is accepted unless another limit is given: the default of gRPC libraries.
+pub const DEFAULT_MESSAGE_BYTES_MAX: usize = 4 << 20;
+
 /// A run, from its arguments.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -32,6 +35,8 @@ pub struct Scenario {
     pub read: Read,
     /// After this long without an answer an operation's outcome is unknown.
     pub timeout: Duration,
+    /// Bytes of the largest answer that is accepted; a larger one is unknown.
+    pub message_bytes_max: usize,
     /// Which operations are traced.
     pub trace_sample: SampleRate,
     /// Where `/metrics` is served while the run lasts.
@@ -57,6 +62,7 @@ impl Scenario {
             ack: Ack::All,
             read: Read::default(),
             timeout: Duration::from_secs(30),
+            message_bytes_max: DEFAULT_MESSAGE_BYTES_MAX,
             trace_sample: SampleRate::NONE,
             metrics_listen: None,
             recording: Recording::All,
@@ -199,7 +205,7 @@ impl ClusterChoice {
 
 /// Mixes 64 bits so that neighbours have nothing in common (the finalizer of `SplitMix64`, Steele,
 /// Lea and Flood 2014).
-const fn scramble(bits: u64) -> u64 {
+pub(crate) const fn scramble(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)

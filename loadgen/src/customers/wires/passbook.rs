@@ -6,14 +6,13 @@ use passbook::wire::v1::{QueryReply, QueryRequest, WriteRequest};
 use passbook::wire::{
     from_ack, from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt,
 };
-use tonic::Status;
-use tonic::transport::Channel;
+use tonic::codec::CompressionEncoding;
 
-use super::{Asked, Headers, Heard, Terms};
+use super::{Asked, CallError, Headers, Heard, MarkingChannel, Terms};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    client: BankClient<Channel>,
+    client: BankClient<MarkingChannel>,
     terms: Terms,
 }
 
@@ -28,15 +27,18 @@ pub(super) const fn method(operation: Operation) -> &'static str {
 }
 
 impl Client {
-    pub(super) fn new(channel: Channel, terms: Terms) -> Self {
-        Self { client: BankClient::new(channel), terms }
+    pub(super) fn new(channel: MarkingChannel, terms: Terms) -> Self {
+        let client = BankClient::new(channel)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(terms.message_bytes_max);
+        Self { client, terms }
     }
 
     pub(super) async fn ask(
         &self,
         asked: &Asked<'_>,
         headers: &Headers<'_>,
-    ) -> Result<Heard, Status> {
+    ) -> Result<Heard, CallError> {
         let mut client = self.client.clone();
         let (customer, number) = (asked.customer.0, asked.number);
         let token = asked.token.map(from_token);

@@ -1,0 +1,91 @@
+//! How many operations ended with which status.
+
+use passbook::bank::{Outcome, StatusCode};
+
+use crate::record::{CallStatus, Performed, UndefinedWord};
+
+/// Different statuses that are counted apart: a server can send as many words as it likes.
+const KINDS_MAX: usize = 32;
+
+/// How many operations ended with one status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusCount {
+    /// The gRPC status code.
+    pub code: StatusCode,
+    /// The status word, if the answer has one that the contract does not define.
+    pub word: Option<UndefinedWord>,
+    /// Operations that ended so.
+    pub count: u64,
+    /// The message of the first of them; empty if there was none.
+    pub first_message: String,
+}
+
+/// How many operations ended with which status, those with a defined answer left out.
+#[derive(Clone, Debug, Default)]
+pub struct Statuses {
+    /// In the order in which they came.
+    counts: Vec<StatusCount>,
+    others: u64,
+    unanswered: u64,
+    failed: u64,
+}
+
+impl Statuses {
+    /// Counts an operation that has ended.
+    pub(super) fn record(&mut self, performed: &Performed) {
+        let CallStatus { code, failure } = &performed.status;
+        if performed.answer.outcome == Outcome::Unknown {
+            if performed.status.is_unanswered() {
+                self.unanswered += 1;
+            } else {
+                self.failed += 1;
+            }
+        }
+        let Some(failure) = failure else { return };
+        self.add(*code, failure.word.as_ref(), &failure.message, 1);
+    }
+
+    fn add(&mut self, code: StatusCode, word: Option<&UndefinedWord>, message: &str, count: u64) {
+        let is_same = |known: &&mut StatusCount| known.code == code && known.word.as_ref() == word;
+        if let Some(known) = self.counts.iter_mut().find(is_same) {
+            known.count += count;
+        } else if self.counts.len() < KINDS_MAX {
+            let (word, first_message) = (word.cloned(), message.to_owned());
+            self.counts.push(StatusCount { code, word, count, first_message });
+        } else {
+            self.others += count;
+        }
+    }
+
+    /// Adds all of another thread's.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.others += other.others;
+        self.unanswered += other.unanswered;
+        self.failed += other.failed;
+        for more in &other.counts {
+            self.add(more.code, more.word.as_ref(), &more.first_message, more.count);
+        }
+    }
+
+    /// The statuses that were counted apart, most frequent first.
+    pub fn counts(&self) -> Vec<StatusCount> {
+        let mut counts = self.counts.clone();
+        counts.sort_by_key(|count| std::cmp::Reverse(count.count));
+        counts
+    }
+
+    /// Operations with a status beyond those that are counted apart.
+    pub const fn others(&self) -> u64 {
+        self.others
+    }
+
+    /// Operations without any answer: the deadline passed, or the connection failed.
+    pub const fn unanswered(&self) -> u64 {
+        self.unanswered
+    }
+
+    /// Operations whose outcome is unknown although something came from the server.
+    pub const fn failed(&self) -> u64 {
+        self.failed
+    }
+}

@@ -1,0 +1,105 @@
+//! How calls ended that have no answer the contract defines: for people, and as records of `summary.json`.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::text::grouped;
+use crate::customers::{BackoffCount, Backoffs, StatusCount, Statuses};
+
+/// How many operations had no answer or failed, and the statuses of all. Writing into a `String` cannot fail, so
+/// results are ignored here.
+pub(super) fn table(text: &mut String, statuses: &Statuses, timeout: Duration) {
+    let timeout = humantime::format_duration(timeout);
+    for (count, how) in [
+        (
+            statuses.unanswered(),
+            format!("never answered (timeout {timeout}, or the connection failed)"),
+        ),
+        (statuses.failed(), "failed".to_owned()),
+    ] {
+        if count > 0 {
+            let operations = operations(count);
+            let _ = writeln!(text, "      {operations} {how}: the outcome is unknown");
+        }
+    }
+    for StatusCount { code, word, count, first_message } in statuses.counts() {
+        let count = grouped(count);
+        let _ = match &word {
+            Some(undefined) => write!(
+                text,
+                "        status {:?} {count} (expected {})",
+                undefined.word, undefined.expected
+            ),
+            None => write!(text, "        {} {count}", code.name()),
+        };
+        let message =
+            if first_message.is_empty() { String::new() } else { format!(" {first_message:?}") };
+        let _ = writeln!(text, "{message}");
+    }
+    if statuses.others() > 0 {
+        let count = grouped(statuses.others());
+        let _ = writeln!(text, "        other statuses {count}");
+    }
+}
+
+/// How often customers backed off.
+pub(super) fn backoffs(text: &mut String, backoffs: &Backoffs) {
+    for BackoffCount { branch, pauses, paused } in backoffs.counts() {
+        let (calls, times) = if *pauses == 1 { ("call", "time") } else { ("calls", "times") };
+        let _ = writeln!(
+            text,
+            "      branch {branch}: {count} {calls} failed; customers backed off {count} {times}, {:.1} s in all",
+            paused.as_secs_f64(),
+            count = grouped(*pauses),
+        );
+    }
+}
+
+fn operations(count: u64) -> String {
+    let noun = if count == 1 { "operation" } else { "operations" };
+    format!("{} {noun}", grouped(count))
+}
+
+/// A status in `summary.json`.
+#[derive(Debug, Serialize)]
+pub(super) struct StatusRecord {
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<&'static str>,
+    count: u64,
+    first_message: String,
+}
+
+/// Back-off from one branch in `summary.json`.
+#[derive(Debug, Serialize)]
+pub(super) struct BackoffRecord {
+    branch: u32,
+    pauses: u64,
+    paused_s: f64,
+}
+
+impl StatusRecord {
+    pub(super) fn all(statuses: &Statuses) -> Vec<Self> {
+        let record = |StatusCount { code, word, count, first_message }| {
+            let (status, expected) = word
+                .map_or((None, None), |undefined| (Some(undefined.word), Some(undefined.expected)));
+            Self { code: code.name(), status, expected, count, first_message }
+        };
+        statuses.counts().into_iter().map(record).collect()
+    }
+}
+
+impl BackoffRecord {
+    pub(super) fn all(backoffs: &Backoffs) -> Vec<Self> {
+        let record = |count: &BackoffCount| Self {
+            branch: count.branch.0,
+            pauses: count.pauses,
+            paused_s: count.paused.as_secs_f64(),
+        };
+        backoffs.counts().iter().map(record).collect()
+    }
+}
