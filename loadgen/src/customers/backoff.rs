@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use passbook::bank::{BranchId, CustomerId, StatusCode};
+use passbook::bank::{BranchId, CustomerId};
 
-use crate::record::CallStatus;
 use crate::scenario::scramble;
 
 /// The longest pause after the first failure. Each further one doubles it.
@@ -29,8 +28,8 @@ impl Backoff {
 
     /// The pause before the next operation, from half of the present limit to all of it; `None` if there is no
     /// reason to wait.
-    pub(super) fn after(&mut self, status: &CallStatus) -> Option<Duration> {
-        if !is_overloaded_or_gone(status) {
+    pub(super) fn after(&mut self, is_overloaded_or_gone: bool) -> Option<Duration> {
+        if !is_overloaded_or_gone {
             self.failures = 0;
             return None;
         }
@@ -41,13 +40,6 @@ impl Backoff {
         let nanos = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX).max(1);
         Some(half + Duration::from_nanos(draw % nanos))
     }
-}
-
-/// Whether the next call would fail as well if it were sent at once. Who waited for a deadline has paused already.
-fn is_overloaded_or_gone(status: &CallStatus) -> bool {
-    let is_timed_out = status.code == StatusCode::DeadlineExceeded;
-    let is_refused = matches!(status.code, StatusCode::Unavailable | StatusCode::ResourceExhausted);
-    !is_timed_out && (status.is_unanswered() || is_refused)
 }
 
 /// How often customers backed off from one branch.
@@ -97,44 +89,26 @@ impl Backoffs {
 mod tests {
     use super::*;
 
-    fn failed(code: StatusCode, is_unanswered: bool) -> CallStatus {
-        CallStatus::failed(code, is_unanswered, "")
-    }
-
     #[test]
     fn pauses_grow_to_a_limit_and_an_answer_resets_them() {
-        let gone = failed(StatusCode::Unavailable, true);
         let mut backoff = Backoff::new(CustomerId(3));
         for limit in [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000, 1_000] {
-            let pause = backoff.after(&gone).expect("a pause");
+            let pause = backoff.after(true).expect("a pause");
             let limit = Duration::from_millis(limit);
             assert!(limit / 2 <= pause && pause <= limit, "{pause:?} of {limit:?}");
         }
-        assert_eq!(backoff.after(&CallStatus::default()), None);
-        assert!(backoff.after(&gone).expect("a pause") <= FIRST);
+        assert_eq!(backoff.after(false), None);
+        assert!(backoff.after(true).expect("a pause") <= FIRST);
     }
 
     #[test]
     fn customers_pause_differently_and_each_the_same_in_every_run() {
-        let gone = failed(StatusCode::Unavailable, true);
-        let pause = |customer| Backoff::new(CustomerId(customer)).after(&gone);
+        let pause = |customer| Backoff::new(CustomerId(customer)).after(true);
         let mut pauses: Vec<_> = (0..100).map(pause).collect();
         assert_eq!(pauses, (0..100).map(pause).collect::<Vec<_>>());
         pauses.sort_unstable();
         pauses.dedup();
         assert!(pauses.len() > 90, "{}", pauses.len());
-    }
-
-    #[test]
-    fn only_overload_and_lost_connections_pause_a_customer() {
-        let pauses = |status: &CallStatus| Backoff::new(CustomerId(1)).after(status).is_some();
-        assert!(pauses(&failed(StatusCode::Unavailable, false)));
-        assert!(pauses(&failed(StatusCode::ResourceExhausted, false)));
-        assert!(pauses(&failed(StatusCode::Unknown, true)));
-        assert!(!pauses(&failed(StatusCode::DeadlineExceeded, true)));
-        assert!(!pauses(&failed(StatusCode::FailedPrecondition, false)));
-        assert!(!pauses(&failed(StatusCode::Unknown, false)));
-        assert!(!pauses(&CallStatus::undefined_word("OK", "")));
     }
 
     #[test]

@@ -36,6 +36,9 @@ const POLL: Duration = Duration::from_millis(2);
 /// Requests that may wait in a channel: as many as there can be customers in a thread.
 const CHANNEL_QUEUE: usize = 65_536;
 
+/// Bytes of headers and trailers of an answer that are accepted; servers put details of errors there.
+const METADATA_BYTES_MAX: u32 = 1 << 20;
+
 /// How often a request is sent at most, and how long after the first sending failed it is sent again.
 const ATTEMPTS_MAX: u32 = 4;
 const REPEAT_AFTER: Duration = Duration::from_millis(20);
@@ -63,6 +66,8 @@ pub struct Called {
     pub answer: Answer,
     /// With which status the last attempt ended.
     pub status: CallStatus,
+    /// Whether the next call would fail as well if it were sent at once.
+    pub is_overloaded_or_gone: bool,
     /// The attempt whose answer was taken.
     pub attempt: Attempt,
     /// What the answer was made from, where it said so.
@@ -106,6 +111,7 @@ fn endpoint(address: &str, limit: Duration) -> Result<Endpoint, ConnectError> {
         .map_err(|_| not_an_address())?
         .connect_timeout(limit)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(METADATA_BYTES_MAX)
         .buffer_size(CHANNEL_QUEUE);
     if endpoint.uri().port_u16().is_none() {
         return Err(not_an_address());
@@ -119,7 +125,8 @@ pub(crate) async fn inspect(channel: Channel, limit: Duration) -> Result<StateRe
     let mut client = client.accept_compressed(CompressionEncoding::Gzip);
     let call = client.state(StateRequest {});
     match timeout(limit, call).await {
-        Ok(reply) => Ok(reply?.into_inner()),
+        Ok(Ok(reply)) => Ok(reply.into_inner()),
+        Ok(Err(status)) => Err(CallError::from(status).at("passbook.v1.Inspect/State")),
         Err(_) => Err(CallError::TimedOut),
     }
 }
@@ -136,7 +143,9 @@ pub(crate) async fn ready(channel: Channel, limit: Duration) -> Result<(), CallE
         match timeout(left, health.check(request)).await {
             Ok(Ok(reply)) if reply.get_ref().status() == ServingStatus::Serving => return Ok(()),
             Ok(Ok(_)) => sleep(POLL).await,
-            Ok(Err(status)) => return Err(status.into()),
+            Ok(Err(status)) => {
+                return Err(CallError::from(status).at("grpc.health.v1.Health/Check"));
+            }
             Err(_) => return Err(CallError::NotReady),
         }
     }
@@ -220,11 +229,11 @@ impl Bank {
                 token: session.token(),
             };
             let (heard, trace) = self.ask(&asked, left, traced).await;
-            let (heard, status) = match heard {
-                Ok(heard) => (heard, CallStatus::default()),
+            let (heard, status, is_overloaded_or_gone) = match heard {
+                Ok(heard) => (heard, CallStatus::default(), false),
                 Err(error) => {
                     let answer = Answer { outcome: error.outcome(), balance: None };
-                    (Heard::from(answer), error.call_status())
+                    (Heard::from(answer), error.call_status(), error.is_overloaded_or_gone())
                 }
             };
             session.answered(attempt, heard.answer.outcome, heard.receipt.as_ref());
@@ -235,7 +244,7 @@ impl Bank {
             left = self.timeout.saturating_sub(begun.elapsed() + pause);
             if !repeats || left.is_zero() {
                 let Heard { answer, receipt } = heard;
-                return Called { answer, status, attempt, receipt, trace };
+                return Called { answer, status, is_overloaded_or_gone, attempt, receipt, trace };
             }
             sleep(pause).await;
             attempt = session.retry();
@@ -285,7 +294,7 @@ impl Bank {
         let headers = Headers { timeout: header, span: &span };
         // tonic's own deadline ends with the headers of an answer; this one with the answer.
         let answered = match timeout(limit, client.ask(asked, &headers)).await {
-            Ok(answered) => answered,
+            Ok(answered) => answered.map_err(|error| error.at(client.method(operation))),
             Err(_) => Err(CallError::TimedOut),
         };
         let code = answered.as_ref().map_or_else(CallError::grpc_code, |_| Code::Ok);
@@ -340,5 +349,9 @@ mod tests {
         let event = Event { operation: Operation::deposit(1), branch, names_branch: true };
         let called = bank.call(&mut session, CustomerId(1), 1, &event, false).await;
         assert_eq!(called.answer.outcome, Outcome::Unknown);
+        assert!(called.is_overloaded_or_gone && called.status.is_unanswered());
+        assert_eq!(called.status.code, StatusCode::Unavailable);
+        let failure = called.status.failure.expect("a failure");
+        assert_eq!(failure.message, "connection refused");
     }
 }

@@ -42,6 +42,14 @@ pub enum CallError {
     /// The server answered with an error.
     #[error("{}", sentence(.0))]
     Status(Status),
+    /// The server does not serve the method.
+    #[error("{} (method {method})", sentence(.status))]
+    NotServed {
+        /// The method that was called.
+        method: &'static str,
+        /// What the server answered.
+        status: Status,
+    },
     /// The answer has a status word that the contract does not define.
     #[error("the status of the answer is {word:?}, expected {expected}")]
     UndefinedWord {
@@ -53,10 +61,20 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The error of a call of `method`, which is named if the server does not serve it.
+    pub(super) fn at(self, method: &'static str) -> Self {
+        match self {
+            Self::Status(status) if status.code() == Code::Unimplemented => {
+                Self::NotServed { method, status }
+            }
+            other => other,
+        }
+    }
+
     /// What became of the operation. Only an error that the server sent can be definite.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::Status(status) => outcome_of(status),
+            Self::Status(status) | Self::NotServed { status, .. } => outcome_of(status),
             Self::NotSent(_)
             | Self::TimedOut
             | Self::NotReady
@@ -75,6 +93,10 @@ impl CallError {
                 let is_unanswered = status.code() == Code::DeadlineExceeded;
                 CallStatus::failed(self.code(), is_unanswered, status.message())
             }
+            Self::NotServed { method, status } => {
+                let message = format!("{} (method {method})", status.message());
+                CallStatus::failed(self.code(), false, &message)
+            }
             Self::NotSent(_) | Self::NotReady | Self::Unreadable { .. } => {
                 CallStatus::failed(self.code(), false, &self.to_string())
             }
@@ -91,7 +113,7 @@ impl CallError {
             Self::TimedOut => StatusCode::DeadlineExceeded,
             Self::NotReady => StatusCode::Unavailable,
             Self::Disconnected { code, .. } | Self::Unreadable { code, .. } => *code,
-            Self::Status(status) => status_code(status.code()),
+            Self::Status(status) | Self::NotServed { status, .. } => status_code(status.code()),
             Self::UndefinedWord { .. } => StatusCode::Ok,
         }
     }
@@ -99,6 +121,22 @@ impl CallError {
     /// The code as tonic has it, for spans.
     pub(super) fn grpc_code(&self) -> Code {
         Code::from(self.code().number())
+    }
+
+    /// Whether the next call would fail as well if it were sent at once. Who waited for a deadline has paused already.
+    pub(super) fn is_overloaded_or_gone(&self) -> bool {
+        match self {
+            Self::NotReady | Self::Disconnected { .. } => true,
+            Self::Status(status) => {
+                matches!(status.code(), Code::Unavailable | Code::ResourceExhausted)
+            }
+            // A proxy without a server behind it.
+            Self::Unreadable { code, .. } => *code == StatusCode::Unavailable,
+            Self::NotSent(_)
+            | Self::TimedOut
+            | Self::NotServed { .. }
+            | Self::UndefinedWord { .. } => false,
+        }
     }
 
     /// Whether the connection failed, so that the server's first bytes may name the cause.
@@ -140,7 +178,7 @@ impl From<Status> for CallError {
                 }
                 // The worker behind the channel is gone, and tonic keeps only the text of it.
                 Code::Unknown if message.starts_with("Service was not ready") => {
-                    Self::Disconnected { code, cause: message }
+                    Self::Disconnected { code: StatusCode::Unavailable, cause: message }
                 }
                 _ => Self::Unreadable { code, message },
             };
@@ -148,6 +186,8 @@ impl From<Status> for CallError {
         if causes(source).any(|cause| cause.is::<TimeoutExpired>()) {
             return Self::TimedOut;
         }
+        // tonic does not know the errors of sockets; to gRPC a lost connection is UNAVAILABLE.
+        let code = if code == StatusCode::Unknown { StatusCode::Unavailable } else { code };
         Self::Disconnected { code, cause: innermost(source) }
     }
 }
@@ -170,5 +210,76 @@ pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
     match cause.downcast_ref::<io::Error>() {
         Some(error) if error.raw_os_error().is_some() => error.kind().to_string(),
         _ => cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use passbook::bank::Rejection;
+    use tonic::metadata::MetadataMap;
+
+    use super::*;
+
+    /// A status as [`super::super::received::MarkingChannel`] hands it over when the server sent it.
+    fn sent(code: Code, message: &str) -> Status {
+        let mut metadata = MetadataMap::new();
+        metadata.insert("passbook-received", "1".parse().expect("ascii"));
+        Status::with_metadata(code, message, metadata)
+    }
+
+    #[test]
+    fn errors_are_definite_only_if_the_server_sent_them() {
+        for number in 1..17 {
+            let code = Code::from(number);
+            let error = CallError::from(Status::new(code, "made by the client library"));
+            assert_eq!(error.outcome(), Outcome::Unknown, "{code:?}");
+        }
+        let bad = Outcome::Rejected(Rejection::BadRequest);
+        for code in [Code::InvalidArgument, Code::PermissionDenied, Code::Unimplemented] {
+            assert_eq!(CallError::from(sent(code, "no")).at("Bank/Query").outcome(), bad);
+        }
+        for code in [Code::Internal, Code::Unknown, Code::Aborted, Code::ResourceExhausted] {
+            assert_eq!(CallError::from(sent(code, "no")).outcome(), Outcome::Unknown);
+        }
+    }
+
+    #[test]
+    fn lost_connection_is_unanswered_and_its_cause_is_kept() {
+        let mut status = Status::unknown("transport error");
+        status.set_source(Arc::new(io::Error::from_raw_os_error(104)));
+        let error = CallError::from(status);
+        let status = error.call_status();
+        assert!(status.is_unanswered() && error.is_overloaded_or_gone());
+        assert_eq!(status.code, StatusCode::Unavailable);
+        assert_eq!(error.to_string(), "connection reset");
+    }
+
+    #[test]
+    fn deadline_is_unanswered_whoever_keeps_it_and_not_overload() {
+        for error in [CallError::TimedOut, CallError::from(sent(Code::DeadlineExceeded, "late"))] {
+            let status = error.call_status();
+            assert!(status.is_unanswered() && !error.is_overloaded_or_gone());
+            assert_eq!(status.code, StatusCode::DeadlineExceeded);
+        }
+    }
+
+    #[test]
+    fn only_servers_that_shed_load_make_customers_back_off() {
+        let backs_off = |status: Status| CallError::from(status).is_overloaded_or_gone();
+        assert!(backs_off(sent(Code::Unavailable, "shedding load")));
+        assert!(backs_off(sent(Code::ResourceExhausted, "quota")));
+        assert!(!backs_off(Status::out_of_range("decoded message length too large")));
+        assert!(!backs_off(sent(Code::Internal, "exception")));
+        assert!(!backs_off(sent(Code::FailedPrecondition, "contended")));
+    }
+
+    #[test]
+    fn method_that_is_not_served_is_named() {
+        let error = CallError::from(sent(Code::Unimplemented, "Method not found!"));
+        let error = error.at("bank.Bank/MsgDelivery");
+        let expected = "UNIMPLEMENTED: Method not found! (method bank.Bank/MsgDelivery)";
+        assert_eq!(error.to_string(), expected);
     }
 }

@@ -11,7 +11,8 @@ use futures_util::future::MapOk;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::{HeaderMap, HeaderValue, Request, Response};
+use tonic::codegen::http::header::CONTENT_TYPE;
+use tonic::codegen::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tonic::codegen::{Bytes, Service};
 use tonic::transport::{self, Channel};
 
@@ -74,7 +75,30 @@ impl HttpBody for MarkingBody {
 
 fn mark_response(mut response: Response<Body>) -> Response<MarkingBody> {
     mark(response.headers_mut());
+    if let Some((code, message)) = foreign_answer(&response) {
+        let headers = response.headers_mut();
+        headers.insert(Status::GRPC_STATUS, HeaderValue::from_static(code));
+        headers.insert(Status::GRPC_MESSAGE, message);
+    }
     response.map(MarkingBody)
+}
+
+/// The number of a status code and a message for an answer that is none of gRPC, such as the page of a proxy. tonic
+/// would read its text as a message.
+fn foreign_answer(response: &Response<Body>) -> Option<(&'static str, HeaderValue)> {
+    let (http, headers) = (response.status(), response.headers());
+    let kind =
+        headers.get(CONTENT_TYPE).map_or("no content type", |kind| kind.to_str().unwrap_or("?"));
+    let is_grpc = kind.starts_with("application/grpc") || !headers.contains_key(CONTENT_TYPE);
+    if headers.contains_key(Status::GRPC_STATUS) || (http == StatusCode::OK && is_grpc) {
+        return None;
+    }
+    let is_unavailable = matches!(http.as_u16(), 429 | 502..=504);
+    let code = if is_unavailable { "14" } else { "2" };
+    // A percent sign would begin an escape in a message of gRPC.
+    let message = format!("the server answered with HTTP status {http} and {kind}, expected gRPC");
+    let message = HeaderValue::try_from(message.replace('%', "?")).ok()?;
+    Some((code, message))
 }
 
 impl Service<Request<Body>> for MarkingChannel {
@@ -116,6 +140,27 @@ mod tests {
         assert!(!marked(&[("grpc-status", "0"), (MARK, "1")]).contains_key(MARK));
         assert!(!marked(&[("content-type", "text/html"), (MARK, "1")]).contains_key(MARK));
         assert!(!is_sent_by_server(&Status::out_of_range("decoded message length too large")));
+    }
+
+    #[test]
+    fn answer_that_is_no_grpc_is_named_and_not_marked() {
+        let answer = |http: u16, kind: &'static str| {
+            let response = Response::builder().status(http).header(CONTENT_TYPE, kind);
+            let marked = mark_response(response.body(Body::empty()).expect("a response"));
+            Status::from_header_map(marked.headers())
+        };
+        for (http, kind, code) in [
+            (502, "text/html", tonic::Code::Unavailable),
+            (403, "text/html", tonic::Code::Unknown),
+            (404, "application/grpc", tonic::Code::Unknown),
+            (200, "text/plain; 100%25", tonic::Code::Unknown),
+        ] {
+            let status = answer(http, kind).expect("a status");
+            assert_eq!(status.code(), code, "{http}");
+            assert!(status.message().contains(&http.to_string()), "{}", status.message());
+            assert!(!is_sent_by_server(&status), "{http}");
+        }
+        assert!(answer(200, "application/grpc+proto").is_none());
     }
 
     #[test]

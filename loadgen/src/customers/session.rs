@@ -57,8 +57,8 @@ impl Shared {
             let traced = self.trace_sample.takes(customer, number);
             let called = self.bank.call(&mut session, customer, number, &event, traced).await;
             let ended = Instant::now();
-            let Called { answer, status, attempt, receipt, trace } = called;
-            let pause = backoff.after(&status);
+            let Called { answer, status, attempt, receipt, trace, .. } = called;
+            let pause = backoff.after(called.is_overloaded_or_gone);
             let performed = Performed {
                 customer,
                 event: number,
