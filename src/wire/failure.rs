@@ -99,7 +99,7 @@ pub fn status_code(code: Code) -> StatusCode {
 }
 
 /// What a customer knows after a status that the server sent: definite only for codes by which a server reports that
-/// it did nothing. Statuses that the client library makes by itself prove nothing; do not ask this about them.
+/// it did nothing. Statuses that the client library makes by itself prove nothing; see [`super::is_sent_by_server`].
 /// A branch of passbook gives its reason in the metadata.
 pub fn outcome_of(status: &Status) -> Outcome {
     match outcome_of_code(status.code()) {

@@ -59,7 +59,7 @@ pub struct Backoffs(Vec<BackoffCount>);
 
 impl Backoffs {
     /// Counts a pause after a call to `branch`.
-    pub(super) fn record(&mut self, branch: BranchId, pause: Duration) {
+    pub(crate) fn record(&mut self, branch: BranchId, pause: Duration) {
         self.add(BackoffCount { branch, pauses: 1, paused: pause });
     }
 

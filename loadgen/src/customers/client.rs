@@ -11,7 +11,7 @@ use passbook::replicate::{Attempt, Receipt};
 use passbook::telemetry::CallSpan;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{StateReply, StateRequest};
-use passbook::wire::{CONNECTION_WINDOW_BYTES, to_state};
+use passbook::wire::{CONNECTION_WINDOW_BYTES, MarkingChannel, to_state};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
@@ -24,7 +24,6 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::error::{CallError, innermost};
 use super::probe::probe;
-use super::received::MarkingChannel;
 use super::wires::{Asked, Headers, Heard, Terms, WireClient};
 use crate::record::CallStatus;
 use crate::scenario::Wire;

@@ -4,11 +4,10 @@ use std::error::Error as StdError;
 use std::io;
 
 use passbook::bank::{Outcome, StatusCode};
-use passbook::wire::{Failure, outcome_of, status_code};
+use passbook::wire::{Failure, is_sent_by_server, outcome_of, status_code};
 use thiserror::Error;
 use tonic::{Code, Status, TimeoutExpired};
 
-use super::received::is_sent_by_server;
 use crate::record::CallStatus;
 
 /// Why a call has no answer that its contract defines.
@@ -222,7 +221,7 @@ mod tests {
 
     use super::*;
 
-    /// A status as [`super::super::received::MarkingChannel`] hands it over when the server sent it.
+    /// A status as [`passbook::wire::MarkingChannel`] hands it over when the server sent it.
     fn sent(code: Code, message: &str) -> Status {
         let mut metadata = MetadataMap::new();
         metadata.insert("passbook-received", "1".parse().expect("ascii"));

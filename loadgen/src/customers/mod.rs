@@ -4,7 +4,6 @@ mod backoff;
 mod client;
 mod error;
 mod probe;
-mod received;
 mod recorder;
 mod session;
 mod statuses;

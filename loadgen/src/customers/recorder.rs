@@ -175,7 +175,8 @@ impl Recorder {
                 }
             }
         }
-        self.statuses.record(performed);
+        let is_unknown = performed.answer.outcome == Outcome::Unknown;
+        self.statuses.count(&performed.status, is_unknown);
         let response = ended.saturating_duration_since(due);
         let service = ended.saturating_duration_since(sent);
         kind.live.response.record(response);

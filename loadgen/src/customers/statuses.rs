@@ -1,8 +1,8 @@
 //! How many operations ended with which status.
 
-use passbook::bank::{Outcome, StatusCode};
+use passbook::bank::StatusCode;
 
-use crate::record::{CallStatus, Performed, UndefinedWord};
+use crate::record::{CallStatus, UndefinedWord};
 
 /// Different statuses that are counted apart: a server can send as many words as it likes.
 const KINDS_MAX: usize = 32;
@@ -31,18 +31,15 @@ pub struct Statuses {
 }
 
 impl Statuses {
-    /// Counts an operation that has ended.
-    pub(super) fn record(&mut self, performed: &Performed) {
-        let CallStatus { code, failure } = &performed.status;
-        if performed.answer.outcome == Outcome::Unknown {
-            if performed.status.is_unanswered() {
-                self.unanswered += 1;
-            } else {
-                self.failed += 1;
-            }
+    /// Counts an operation that ended with `status`.
+    pub(crate) fn count(&mut self, status: &CallStatus, is_unknown: bool) {
+        let Some(failure) = &status.failure else { return };
+        if is_unknown && failure.is_unanswered {
+            self.unanswered += 1;
+        } else if is_unknown {
+            self.failed += 1;
         }
-        let Some(failure) = failure else { return };
-        self.add(*code, failure.word.as_ref(), &failure.message, 1);
+        self.add(status.code, failure.word.as_ref(), &failure.message, 1);
     }
 
     fn add(&mut self, code: StatusCode, word: Option<&UndefinedWord>, message: &str, count: u64) {
@@ -58,7 +55,7 @@ impl Statuses {
     }
 
     /// Adds all of another thread's.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.others += other.others;
         self.unanswered += other.unanswered;
         self.failed += other.failed;

@@ -210,3 +210,56 @@ pub fn read_history(path: &Path, from: impl BufRead) -> Result<(Header, History)
         history.push(&call).map_err(|unfit| lines.wrong(unfit.to_string()))?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::Outcome;
+
+    fn call(code: StatusCode, status: Option<&str>) -> Call<'_> {
+        Call {
+            session: SessionId(7),
+            customer: CustomerId(1),
+            number: 1,
+            event: 1,
+            attempt: 1,
+            operation: Operation::deposit(5),
+            branch: BranchId(1),
+            invoked: 10,
+            completed: None,
+            outcome: Outcome::Unknown,
+            code,
+            status,
+            seq: None,
+            version: None,
+            at_most: None,
+            balance: None,
+            trace: None,
+        }
+    }
+
+    fn line(call: &Call<'_>) -> String {
+        serde_json::to_string(&CallLine::of(call)).expect("a line")
+    }
+
+    #[test]
+    fn code_and_status_word_are_read_back() {
+        let unavailable = call(StatusCode::Unavailable, None);
+        let word = call(StatusCode::Ok, Some("sh\"edding"));
+        for call in [unavailable, word] {
+            let line = line(&call);
+            let read: CallLine<'_, Vec<u64>> = serde_json::from_str(&line).expect("its own line");
+            assert_eq!(read.call(), Ok(call), "{line}");
+        }
+        assert!(line(&unavailable).contains(r#""code":"UNAVAILABLE""#));
+        assert!(!line(&word).contains("\"code\""), "OK is left out");
+    }
+
+    #[test]
+    fn code_that_grpc_does_not_define_is_rejected() {
+        let line = line(&call(StatusCode::Unavailable, None)).replace("UNAVAILABLE", "gone");
+        let read: CallLine<'_, Vec<u64>> = serde_json::from_str(&line).expect("a line");
+        let expected = "expected a \"code\" of gRPC, such as \"UNAVAILABLE\"";
+        assert_eq!(read.call(), Err(expected));
+    }
+}

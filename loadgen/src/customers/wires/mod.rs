@@ -7,11 +7,11 @@ mod passbook;
 use ::passbook::bank::{Answer, BranchId, CustomerId, Operation, Outcome, Rejection, WriteKind};
 use ::passbook::replicate::{Ack, Attempt, Read, Receipt, Token};
 use ::passbook::telemetry::CallSpan;
+use ::passbook::wire::MarkingChannel;
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 
 use super::error::CallError;
-use super::received::MarkingChannel;
 use crate::scenario::{DEFAULT_MESSAGE_BYTES_MAX, Wire};
 
 /// What is asked for with every operation.

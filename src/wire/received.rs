@@ -19,18 +19,19 @@ use tonic::transport::{self, Channel};
 /// The metadata of a status that the server sent. Removed from whatever arrives, so that no server can set it.
 const MARK: &str = "passbook-received";
 
-/// A channel that marks the errors that the server sent.
+/// A channel that marks the errors that the server sent; see [`is_sent_by_server`].
 #[derive(Clone, Debug)]
-pub(crate) struct MarkingChannel(Channel);
+pub struct MarkingChannel(Channel);
 
 impl MarkingChannel {
-    pub(crate) const fn new(channel: Channel) -> Self {
+    /// `channel`, with marks.
+    pub const fn new(channel: Channel) -> Self {
         Self(channel)
     }
 }
 
-/// Whether the server sent this status.
-pub(super) fn is_sent_by_server(status: &Status) -> bool {
+/// Whether the server sent this status, which came through a [`MarkingChannel`].
+pub fn is_sent_by_server(status: &Status) -> bool {
     status.metadata().contains_key(MARK)
 }
 
@@ -46,7 +47,7 @@ fn mark(headers: &mut HeaderMap) {
 
 /// The body of an answer, in whose trailers an error is marked.
 #[derive(Debug)]
-pub(crate) struct MarkingBody(Body);
+pub struct MarkingBody(Body);
 
 impl HttpBody for MarkingBody {
     type Data = Bytes;
