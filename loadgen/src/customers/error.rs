@@ -182,7 +182,7 @@ impl From<Status> for CallError {
                 _ => Self::Unreadable { code, message },
             };
         };
-        if causes(source).any(|cause| cause.is::<TimeoutExpired>()) {
+        if causes(source).any(<dyn StdError>::is::<TimeoutExpired>) {
             return Self::TimedOut;
         }
         // tonic does not know the errors of sockets; to gRPC a lost connection is UNAVAILABLE.
