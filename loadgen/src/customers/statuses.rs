@@ -2,7 +2,7 @@
 
 use passbook::bank::StatusCode;
 
-use crate::record::{CallStatus, UndefinedWord};
+use crate::record::{CallFailure, CallStatus};
 
 /// Different statuses that are counted apart: a server can send as many words as it likes.
 const KINDS_MAX: usize = 32;
@@ -12,12 +12,10 @@ const KINDS_MAX: usize = 32;
 pub struct StatusCount {
     /// The gRPC status code.
     pub code: StatusCode,
-    /// The status word, if the answer has one that the contract does not define.
-    pub word: Option<UndefinedWord>,
+    /// Details of the first of them.
+    pub first: CallFailure,
     /// Operations that ended so.
     pub count: u64,
-    /// The message of the first of them; empty if there was none.
-    pub first_message: String,
 }
 
 /// How many operations ended with which status, those with a defined answer left out.
@@ -30,6 +28,16 @@ pub struct Statuses {
     failed: u64,
 }
 
+impl StatusCount {
+    /// Whether a failed call counts here: messages of servers may differ, causes of lost connections may not.
+    fn is_of(&self, code: StatusCode, failure: &CallFailure) -> bool {
+        let first = &self.first;
+        (self.code, first.is_unanswered) == (code, failure.is_unanswered)
+            && first.word == failure.word
+            && (!failure.is_unanswered || first.message == failure.message)
+    }
+}
+
 impl Statuses {
     /// Counts an operation that ended with `status`.
     pub(crate) fn count(&mut self, status: &CallStatus, is_unknown: bool) {
@@ -39,16 +47,15 @@ impl Statuses {
         } else if is_unknown {
             self.failed += 1;
         }
-        self.add(status.code, failure.word.as_ref(), &failure.message, 1);
+        self.add(status.code, failure, 1);
     }
 
-    fn add(&mut self, code: StatusCode, word: Option<&UndefinedWord>, message: &str, count: u64) {
-        let is_same = |known: &&mut StatusCount| known.code == code && known.word.as_ref() == word;
-        if let Some(known) = self.counts.iter_mut().find(is_same) {
+    fn add(&mut self, code: StatusCode, failure: &CallFailure, count: u64) {
+        let known = self.counts.iter_mut().find(|known| known.is_of(code, failure));
+        if let Some(known) = known {
             known.count += count;
         } else if self.counts.len() < KINDS_MAX {
-            let (word, first_message) = (word.cloned(), message.to_owned());
-            self.counts.push(StatusCount { code, word, count, first_message });
+            self.counts.push(StatusCount { code, first: failure.clone(), count });
         } else {
             self.others += count;
         }
@@ -60,7 +67,7 @@ impl Statuses {
         self.unanswered += other.unanswered;
         self.failed += other.failed;
         for more in &other.counts {
-            self.add(more.code, more.word.as_ref(), &more.first_message, more.count);
+            self.add(more.code, &more.first, more.count);
         }
     }
 

@@ -24,9 +24,9 @@ pub(super) fn table(text: &mut String, statuses: &Statuses, timeout: Duration) {
             let _ = writeln!(text, "      {operations} {how}: the outcome is unknown");
         }
     }
-    for StatusCount { code, word, count, first_message } in statuses.counts() {
+    for StatusCount { code, first, count } in statuses.counts() {
         let count = grouped(count);
-        let _ = match &word {
+        let _ = match &first.word {
             Some(undefined) => write!(
                 text,
                 "        status {:?} {count} (expected {})",
@@ -34,8 +34,10 @@ pub(super) fn table(text: &mut String, statuses: &Statuses, timeout: Duration) {
             ),
             None => write!(text, "        {} {count}", code.name()),
         };
-        let message =
-            if first_message.is_empty() { String::new() } else { format!(" {first_message:?}") };
+        let message = match first.message.as_str() {
+            "" => String::new(),
+            message => format!(" {message:?}"),
+        };
         let _ = writeln!(text, "{message}");
     }
     if statuses.others() > 0 {
@@ -84,10 +86,12 @@ pub(super) struct BackoffRecord {
 
 impl StatusRecord {
     pub(super) fn all(statuses: &Statuses) -> Vec<Self> {
-        let record = |StatusCount { code, word, count, first_message }| {
-            let (status, expected) = word
-                .map_or((None, None), |undefined| (Some(undefined.word), Some(undefined.expected)));
-            Self { code: code.name(), status, expected, count, first_message }
+        let record = |StatusCount { code, first, count }| {
+            let (status, expected) = match first.word {
+                Some(undefined) => (Some(undefined.word), Some(undefined.expected)),
+                None => (None, None),
+            };
+            Self { code: code.name(), status, expected, count, first_message: first.message }
         };
         statuses.counts().into_iter().map(record).collect()
     }
@@ -132,13 +136,18 @@ mod tests {
             (CallStatus::failed(StatusCode::DeadlineExceeded, true, ""), 1),
             (CallStatus::undefined_word("OK", "\"success\" or \"fail\""), 1_276),
             (CallStatus::failed(StatusCode::Unavailable, false, "shedding\nload"), 45),
+            (CallStatus::failed(StatusCode::Unavailable, false, "shedding more load"), 1),
+            (CallStatus::failed(StatusCode::Unavailable, true, "broken pipe"), 2),
+            (CallStatus::failed(StatusCode::Unavailable, true, "connection refused"), 3),
         ]);
         assert_eq!(
             text(&statuses),
-            "      1 operation never answered (timeout 2s, or the connection failed): the outcome is unknown
-      1,321 operations failed: the outcome is unknown
+            "      6 operations never answered (timeout 2s, or the connection failed): the outcome is unknown
+      1,322 operations failed: the outcome is unknown
         status \"OK\" 1,276 (expected \"success\" or \"fail\")
-        UNAVAILABLE 45 \"shedding\\nload\"
+        UNAVAILABLE 46 \"shedding\\nload\"
+        UNAVAILABLE 3 \"connection refused\"
+        UNAVAILABLE 2 \"broken pipe\"
         DEADLINE_EXCEEDED 1
 "
         );
