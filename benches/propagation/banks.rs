@@ -96,7 +96,7 @@ impl Deposits {
         let plan = Plan {
             addresses: self.branches.addresses.clone(),
             wire: self.scenario.wire,
-            terms: Terms { ack: self.scenario.ack, read: self.scenario.read },
+            terms: Terms { ack: self.scenario.ack, read: self.scenario.read, ..Terms::default() },
             timeout: self.scenario.timeout,
             trace_sample: self.scenario.trace_sample,
             crowd: Crowd::AtOnce { synthetic, branches: ids },
@@ -140,7 +140,8 @@ impl Alone {
         let deposits = Deposits::start(scheme, branches);
         let Scenario { wire, ack, read, timeout, .. } = deposits.scenario;
         let addresses = &deposits.branches.addresses;
-        let connecting = Bank::connect(addresses, wire, Terms { ack, read }, timeout);
+        let terms = Terms { ack, read, ..Terms::default() };
+        let connecting = Bank::connect(addresses, wire, terms, timeout);
         let bank = deposits.runtime.block_on(connecting).expect("connected");
         Self { bank, session: Session::new(SessionId(1)), deposits }
     }

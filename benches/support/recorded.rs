@@ -5,7 +5,7 @@ mod bank;
 
 use passbook::bank::{
     BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Seq,
-    SessionId,
+    SessionId, StatusCode,
 };
 use passbook::check::{
     BranchState, Call, Case, Customers, FinalState, History, Judged, Ledgers, Logged, Server,
@@ -277,6 +277,8 @@ fn ask(
         invoked: now,
         completed: None,
         outcome: Outcome::Ok,
+        code: StatusCode::Ok,
+        status: None,
         seq: None,
         version: None,
         at_most: None,

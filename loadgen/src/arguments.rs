@@ -19,8 +19,9 @@ use passbook::replicate::{Ack, Fanout, Read, Scheme};
 use crate::offline::{CheckArguments, GuaranteesArguments};
 use crate::terminal::Verbosity;
 use crate::values::{
-    Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_recording,
-    parse_seed, parse_target, parse_timeout, parse_wait, read_parser, style_parser, wire_parser,
+    Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration,
+    parse_message_size, parse_recording, parse_seed, parse_target, parse_timeout, parse_wait,
+    read_parser, style_parser, wire_parser,
 };
 
 /// The run folder where none is named.
@@ -194,6 +195,9 @@ struct CommonArguments {
     /// Wait so long for servers of a running cluster that cannot be reached yet, such as 10s [default: do not]
     #[arg(long, value_name = "TIME", value_parser = parse_wait)]
     wait: Option<Duration>,
+    /// The largest answer that is accepted, such as 64KiB or 4MiB; a larger one is unknown
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_message_size)]
+    max_message: usize,
     /// The share of operations that are traced
     #[arg(long, value_name = "PERCENT", default_value = "1%")]
     trace_sample: SampleRate,
@@ -404,6 +408,7 @@ impl CommonArguments {
             read: self.read.unwrap_or_default(),
             timeout: self.timeout,
             wait: self.wait,
+            message_bytes_max: self.max_message,
             trace_sample: self.trace_sample,
             metrics_listen: self.metrics_listen,
             recording: Recording::All,

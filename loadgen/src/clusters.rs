@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 
 use crate::connecting::{Patience, ReachError, branch_state, check_distinct, connect_all};
-use crate::customers::{ConnectError, inspect, state};
+use crate::customers::{ConnectError, Terms, inspect, state};
 use crate::queried::{Queried, QueriedError};
 use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 
@@ -204,8 +204,9 @@ impl Branches {
         opening: Option<Money>,
         patience: &Patience,
     ) -> Result<Self, ClustersError> {
-        let Scenario { wire, timeout, .. } = *scenario;
-        let queried = Queried::connect(targets, named, wire, timeout, patience).await?;
+        let Scenario { wire, timeout, message_bytes_max, .. } = *scenario;
+        let terms = Terms { message_bytes_max, ..Terms::default() };
+        let queried = Queried::connect(targets, named, wire, terms, timeout, patience).await?;
         Ok(Self {
             embedded: None,
             processes: None,

@@ -1,6 +1,5 @@
 //! From addresses to servers that are ready for a run: how long they may take, and why they are not there.
 
-use std::error::Error as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,9 +11,10 @@ use tokio::net::lookup_host;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
-use tonic::{Code, Status};
 
-use crate::customers::{Bank, ConnectError, Terms, connect, inspect, is_serving};
+use crate::customers::{
+    Bank, CallError, ConnectError, Terms, connect, explained, inspect, is_serving,
+};
 use crate::scenario::Wire;
 
 /// The longest that one attempt to connect and one call may take, and how long a branch may take to become ready.
@@ -143,19 +143,9 @@ impl Patience {
     }
 
     /// Whether a call that failed is repeated. A server that is there may fail now and then.
-    pub(crate) fn repeats(&self, status: &Status) -> bool {
-        let is_definite = matches!(
-            status.code(),
-            Code::Unimplemented
-                | Code::NotFound
-                | Code::InvalidArgument
-                | Code::PermissionDenied
-                | Code::Unauthenticated
-        );
-        // Only a failed connection has a source.
-        let is_disconnected = status.source().is_some();
-        let limit = if is_disconnected { self.wait } else { self.wait.max(self.attempt) };
-        !is_definite && self.begun.elapsed() + RETRY < limit
+    pub(crate) fn repeats(&self, error: &CallError) -> bool {
+        let limit = if error.is_disconnected() { self.wait } else { self.wait.max(self.attempt) };
+        !error.is_definite() && self.begun.elapsed() + RETRY < limit
     }
 
     /// Waits before a call is repeated.
@@ -295,14 +285,14 @@ pub(crate) async fn branch_state(
                 }
                 RETRY
             }
-            Err(status) if patience.repeats(&status) => {
+            Err(error) if patience.repeats(&error) => {
                 if !is_waited_for && patience.is_waiting() {
                     is_waited_for = true;
                     patience.report_waiting(&[address]);
                 }
                 RETRY
             }
-            Err(status) => return Err(no_branch(address, channel, &status, patience).await),
+            Err(error) => return Err(no_branch(address, channel, &error, patience).await),
         };
         sleep(pause).await;
     }
@@ -318,7 +308,7 @@ enum Look {
     Unreachable { branch: BranchId, peer: UnreachablePeer },
 }
 
-async fn look(channel: &Channel, begun: Instant, patience: &Patience) -> Result<Look, Status> {
+async fn look(channel: &Channel, begun: Instant, patience: &Patience) -> Result<Look, CallError> {
     let limit = patience.attempt;
     let is_serving = is_serving(channel.clone(), limit).await?;
     if !is_serving && begun.elapsed() < ASK_FOR_PEERS {
@@ -336,11 +326,11 @@ async fn look(channel: &Channel, begun: Instant, patience: &Patience) -> Result<
 async fn no_branch(
     address: &str,
     channel: &Channel,
-    status: &Status,
+    error: &CallError,
     patience: &Patience,
 ) -> ReachError {
-    let (address, message) = (address.to_owned(), message_of(status));
-    if !matches!(status.code(), Code::Unimplemented | Code::NotFound) {
+    let (address, message) = (address.to_owned(), explained(address, error).await);
+    if !error.is_other_contract() {
         return ReachError::NoAnswer { address, message };
     }
     let works = answering_wire(channel, BranchId(1), Wire::Passbook, patience).await;
@@ -360,7 +350,7 @@ pub(crate) async fn answering_wire(
         loop {
             match bank.balance(branch).await {
                 Ok(_) => return Some(wire),
-                Err(status) if patience.repeats(&status) => patience.pause().await,
+                Err(error) if patience.repeats(&error) => patience.pause().await,
                 Err(_) => break,
             }
         }
@@ -368,23 +358,10 @@ pub(crate) async fn answering_wire(
     None
 }
 
-/// What a failed call means, in words: the innermost cause where the connection failed, the code where the server
-/// gave no message.
-pub(crate) fn message_of(status: &Status) -> String {
-    match (status.code(), status.message()) {
-        // Which of the two comes first, tonic's deadline or the customer's, is chance.
-        (Code::DeadlineExceeded, _) | (Code::Cancelled, "Timeout expired") => {
-            "no answer in time".to_owned()
-        }
-        _ if status.source().is_some() => passbook::wire::root_cause(status),
-        (code, "") => code.to_string(),
-        (_, message) => message.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::sync::mpsc::unbounded_channel;
+    use tonic::Status;
 
     use super::*;
 
@@ -422,10 +399,11 @@ mod tests {
     #[test]
     fn failed_call_is_repeated_unless_its_code_is_definite() {
         let patience = patience(LIMIT, None);
-        assert!(patience.repeats(&Status::unavailable("shedding load")));
-        assert!(!patience.repeats(&Status::unimplemented("Method not found!")));
+        assert!(patience.repeats(&CallError::Status(Status::unavailable("shedding load"))));
+        assert!(!patience.repeats(&CallError::Status(Status::permission_denied("no"))));
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        assert!(!patience.repeats(&Status::from_error(Box::new(refused))), "there is no --wait");
+        let refused = CallError::from(Status::from_error(Box::new(refused)));
+        assert!(!patience.repeats(&refused), "there is no --wait");
     }
 
     #[test]

@@ -9,10 +9,9 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::Channel;
-use tonic::{Code, Status};
 
-use crate::connecting::{Patience, answering_wire, connect_all, message_of, wire_hint};
-use crate::customers::{Bank, ConnectError, Terms};
+use crate::connecting::{Patience, answering_wire, connect_all, wire_hint};
+use crate::customers::{Bank, CallError, ConnectError, Terms, explained};
 use crate::scenario::Wire;
 
 /// How long branches may take to show the same balance.
@@ -102,6 +101,7 @@ impl Queried {
         targets: Vec<String>,
         named: Option<&[BranchId]>,
         wire: Wire,
+        terms: Terms,
         limit: Duration,
         patience: &Patience,
     ) -> Result<Self, QueriedError> {
@@ -116,7 +116,7 @@ impl Queried {
         let (targets, channels): (Vec<_>, Vec<_>) =
             connect_all(targets, patience).await?.into_iter().unzip();
         let to_branches = ids.iter().copied().zip(channels.iter().cloned()).collect();
-        let bank = Bank::over(to_branches, wire, Terms::default(), limit)?;
+        let bank = Bank::over(to_branches, wire, terms, limit)?;
         let addresses = ids.into_iter().zip(targets).collect();
         Ok(Self { bank, channels, addresses, wire })
     }
@@ -185,17 +185,17 @@ impl Queried {
             loop {
                 match self.bank.balance(*branch).await {
                     Ok(held) => return Ok(held),
-                    Err(status) if patience.repeats(&status) => patience.pause().await,
-                    Err(status) => {
+                    Err(error) if patience.repeats(&error) => patience.pause().await,
+                    Err(error) => {
                         let wire = self.wire;
-                        let hint = if status.code() == Code::Unimplemented {
+                        let hint = if error.is_other_contract() {
                             let works = answering_wire(channel, *branch, wire, patience).await;
                             format!("; {}", wire_hint(wire, works))
                         } else {
                             String::new()
                         };
                         let (branch, address) = (*branch, address.clone());
-                        let message = message_of(&status);
+                        let message = explained(&address, &error).await;
                         return Err(QueriedError::NoAnswer {
                             branch,
                             address,
@@ -238,7 +238,7 @@ impl Queried {
     }
 
     /// Asks all at once.
-    async fn ask(&self) -> Vec<Result<Money, Status>> {
+    async fn ask(&self) -> Vec<Result<Money, CallError>> {
         let mut calls = JoinSet::new();
         for (index, (branch, _)) in self.addresses.iter().enumerate() {
             let (bank, branch) = (self.bank.clone(), *branch);

@@ -337,7 +337,11 @@ async fn perform(
         let plan = Plan {
             addresses: branches.addresses.clone(),
             wire: scenario.wire,
-            terms: Terms { ack: scenario.ack, read: scenario.read },
+            terms: Terms {
+                ack: scenario.ack,
+                read: scenario.read,
+                message_bytes_max: scenario.message_bytes_max,
+            },
             timeout: scenario.timeout,
             trace_sample: scenario.trace_sample,
             crowd,

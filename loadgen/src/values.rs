@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use loadgen::scenario::{Recording, ReplayOrder, Style, Wire};
 use passbook::replicate::{Ack, Fanout, Read};
@@ -58,6 +59,14 @@ pub(crate) fn parse_wait(text: &str) -> Result<Duration, String> {
         .contains(&wait)
         .then_some(wait)
         .ok_or_else(|| "expected a time from 1ms to 24h".to_owned())
+}
+
+/// A limit on the size of an answer. Below 1 KiB no error of a server would fit either.
+pub(crate) fn parse_message_size(text: &str) -> Result<usize, String> {
+    let size = text.parse::<ByteSize>().ok();
+    let size = size.filter(|size| (ByteSize::kib(1)..=ByteSize::gib(1)).contains(size));
+    size.and_then(|size| usize::try_from(size.as_u64()).ok())
+        .ok_or_else(|| "expected a size from 1KiB to 1GiB, such as 4MiB".to_owned())
 }
 
 pub(crate) fn parse_target(text: &str) -> Result<String, String> {

@@ -124,7 +124,7 @@ fn a_python_bank_that_waits_for_itself_ends_in_a_verdict_that_names_the_calls() 
     let unknown = kinds.map(|kind| summary["operations"][kind]["unknown"].as_u64());
     let unknown: u64 = unknown.iter().flatten().sum();
     assert!(unknown >= 30, "every thread of every branch was taken: {report}");
-    let told = format!("{unknown} operations were never answered (time-out 2s");
+    let told = format!("{unknown} operations never answered (timeout 2s");
     assert!(report.contains(&told), "{report}");
     assert!(report.contains("        customer ") && report.contains(" at branch "), "{report}");
     // Five operations of two seconds each are the most that a customer can wait.

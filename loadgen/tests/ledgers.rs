@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use loadgen::record::{Ledgers, LedgersError};
 use passbook::bank::{
-    BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Seq, SessionId, Version, Write,
-    WriteKind,
+    BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Seq, SessionId, StatusCode,
+    Version, Write, WriteKind,
 };
 use passbook::check::{
     Call, Case, Extent, FinalState, History, Ledgers as Logs, Log, Logged, Property, Verdict, judge,
@@ -88,6 +88,8 @@ async fn customer(id: u64, events: u64, channels: Channels, begun: Instant) -> V
             invoked,
             completed: Some(nanos(begun)),
             outcome,
+            code: StatusCode::Ok,
+            status: None,
             seq: receipt.as_ref().and_then(|receipt| receipt.seq),
             version: None,
             at_most: None,

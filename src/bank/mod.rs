@@ -7,6 +7,7 @@ mod ledger;
 mod money;
 mod operation;
 mod row;
+mod status_code;
 mod version;
 
 pub use account::{Account, Overflow};
@@ -16,4 +17,5 @@ pub use operation::{
     Answer, BranchId, CustomerId, Operation, Outcome, Rejection, Write, WriteKind,
 };
 pub use row::{Chain, Entry, Grants, RequestId, Row, SessionId, Total};
+pub use status_code::StatusCode;
 pub use version::{Member, Seq, Version};

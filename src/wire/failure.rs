@@ -4,7 +4,7 @@ use thiserror::Error;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
-use crate::bank::{Money, Outcome, Rejection};
+use crate::bank::{Money, Outcome, Rejection, StatusCode};
 
 /// The metadata by which an error says for which reason the branch definitely did not do what was asked.
 const REJECTION: &str = "passbook-rejection";
@@ -93,8 +93,14 @@ impl From<Failure> for Status {
     }
 }
 
-/// What a customer knows after an error: definite only for codes that say that nothing was done. The reason
-/// is the one that a branch of ours gives with it.
+/// tonic's code as the bank's types have it.
+pub fn status_code(code: Code) -> StatusCode {
+    StatusCode::of_number(code.into())
+}
+
+/// What a customer knows after a status that the server sent: definite only for codes by which a server reports that
+/// it did nothing. Statuses that the client library makes by itself prove nothing; see [`super::is_sent_by_server`].
+/// A branch of passbook gives its reason in the metadata.
 pub fn outcome_of(status: &Status) -> Outcome {
     match outcome_of_code(status.code()) {
         Outcome::Rejected(rejection) => {

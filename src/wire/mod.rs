@@ -8,6 +8,7 @@ mod deadline;
 mod failure;
 mod link;
 mod log;
+mod received;
 
 pub use cause::root_cause;
 pub use convert::{
@@ -16,9 +17,10 @@ pub use convert::{
     to_write_request,
 };
 pub use deadline::timeout;
-pub use failure::{Failure, outcome_of};
+pub use failure::{Failure, outcome_of, status_code};
 pub use link::{from_message, to_message};
 pub use log::{LogBegun, LogEncoder, LogEntry, LogError, LogPart, from_log_part, to_log_entries};
+pub use received::{MarkingBody, MarkingChannel, is_sent_by_server};
 
 /// How much may be under way on a connection before its receiver must have read it. h2 closes a connection
 /// on which more small messages wait unread than half of this pays for, at about 250 bytes each: it takes

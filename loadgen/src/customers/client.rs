@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
+use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome, StatusCode};
 use passbook::check::FinalState;
 use passbook::files::Event;
 use passbook::replicate::passbook::Session;
@@ -11,23 +11,30 @@ use passbook::replicate::{Attempt, Receipt};
 use passbook::telemetry::CallSpan;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{StateReply, StateRequest};
-use passbook::wire::{CONNECTION_WINDOW_BYTES, outcome_of, root_cause, to_state};
+use passbook::wire::{CONNECTION_WINDOW_BYTES, MarkingChannel, root_cause, to_state};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
+use tonic::Code;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use super::error::CallError;
+use super::probe::probe;
 use super::wires::{Asked, Headers, Heard, Terms, WireClient};
+use crate::record::CallStatus;
 use crate::scenario::Wire;
 
 /// How long a branch may take to accept a connection, whatever the time-out of operations is.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Requests that may wait in a channel: as many as there can be customers in a thread.
 const CHANNEL_QUEUE: usize = 65_536;
+
+/// Bytes of headers and trailers of an answer that are accepted; servers put details of errors there.
+const METADATA_BYTES_MAX: u32 = 1 << 20;
 
 /// How often a request is sent at most, and how long after the first sending failed it is sent again.
 const ATTEMPTS_MAX: u32 = 4;
@@ -56,6 +63,10 @@ pub enum ConnectError {
 pub struct Called {
     /// What was answered.
     pub answer: Answer,
+    /// With which status the last attempt ended.
+    pub status: CallStatus,
+    /// Whether the next call would fail as well if it were sent at once.
+    pub is_overloaded_or_gone: bool,
     /// The attempt whose answer was taken.
     pub attempt: Attempt,
     /// What the answer was made from, where it said so.
@@ -83,9 +94,16 @@ fn timeout_header(timeout: Duration) -> Option<MetadataValue<Ascii>> {
 pub(crate) async fn connect(address: &str, limit: Duration) -> Result<Channel, ConnectError> {
     let unreachable =
         |reason: String| ConnectError::Unreachable { address: address.to_owned(), reason };
-    match timeout(limit, endpoint(address)?.connect()).await {
-        Ok(connected) => connected.map_err(|error| unreachable(root_cause(&error))),
-        Err(_) => Err(unreachable(format!("no connection within {limit:?}"))),
+    let connected = match timeout(limit, endpoint(address)?.connect()).await {
+        Ok(connected) => connected,
+        Err(_) => return Err(unreachable(format!("no connection within {limit:?}"))),
+    };
+    match connected {
+        Ok(channel) => Ok(channel),
+        Err(error) => {
+            let listener = probe(address).await;
+            Err(unreachable(listener.map_or_else(|| root_cause(&error), ToOwned::to_owned)))
+        }
     }
 }
 
@@ -95,6 +113,7 @@ fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
         .map_err(|_| not_an_address())?
         .connect_timeout(CONNECT_LIMIT)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(METADATA_BYTES_MAX)
         .buffer_size(CHANNEL_QUEUE);
     if endpoint.uri().port_u16().is_none() {
         return Err(not_an_address());
@@ -103,21 +122,26 @@ fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
 }
 
 /// The state of the branch at the end of `channel`.
-pub(crate) async fn inspect(channel: Channel, limit: Duration) -> Result<StateReply, Status> {
-    let call = async { InspectClient::new(channel).state(StateRequest {}).await };
+pub(crate) async fn inspect(channel: Channel, limit: Duration) -> Result<StateReply, CallError> {
+    let client = InspectClient::new(MarkingChannel::new(channel));
+    let mut client = client.accept_compressed(CompressionEncoding::Gzip);
+    let call = client.state(StateRequest {});
     match timeout(limit, call).await {
-        Ok(reply) => reply.map(tonic::Response::into_inner),
-        Err(_) => Err(Status::deadline_exceeded(format!("no answer within {limit:?}"))),
+        Ok(Ok(reply)) => Ok(reply.into_inner()),
+        Ok(Err(status)) => Err(CallError::from(status).at("passbook.v1.Inspect/State")),
+        Err(_) => Err(CallError::TimedOut),
     }
 }
 
 /// Whether the branch at the end of `channel` reports that it serves.
-pub(crate) async fn is_serving(channel: Channel, limit: Duration) -> Result<bool, Status> {
+pub(crate) async fn is_serving(channel: Channel, limit: Duration) -> Result<bool, CallError> {
+    let health = HealthClient::new(MarkingChannel::new(channel));
+    let mut health = health.accept_compressed(CompressionEncoding::Gzip);
     let request = HealthCheckRequest { service: "passbook.v1.Bank".to_owned() };
-    let call = async { HealthClient::new(channel).check(request).await };
-    match timeout(limit, call).await {
-        Ok(reply) => reply.map(|reply| reply.get_ref().status() == ServingStatus::Serving),
-        Err(_) => Err(Status::deadline_exceeded(format!("no answer within {limit:?}"))),
+    match timeout(limit, health.check(request)).await {
+        Ok(Ok(reply)) => Ok(reply.get_ref().status() == ServingStatus::Serving),
+        Ok(Err(status)) => Err(CallError::from(status).at("grpc.health.v1.Health/Check")),
+        Err(_) => Err(CallError::TimedOut),
     }
 }
 
@@ -162,7 +186,8 @@ impl Bank {
         terms: Terms,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        let client = |(id, channel)| (id, WireClient::new(wire, terms, channel));
+        let client =
+            |(id, channel)| (id, WireClient::new(wire, terms, MarkingChannel::new(channel)));
         let mut branches: Vec<_> = channels.into_iter().map(client).collect();
         branches.sort_unstable_by_key(|(id, _)| *id);
         let timeout_header =
@@ -200,10 +225,13 @@ impl Bank {
                 token: session.token(),
             };
             let (heard, trace) = self.ask(&asked, left, traced).await;
-            let heard = heard.unwrap_or_else(|status| {
-                let outcome = outcome_of(&status);
-                Heard::from(Answer { outcome, balance: None })
-            });
+            let (heard, status, is_overloaded_or_gone) = match heard {
+                Ok(heard) => (heard, CallStatus::default(), false),
+                Err(error) => {
+                    let answer = Answer { outcome: error.outcome(), balance: None };
+                    (Heard::from(answer), error.call_status(), error.is_overloaded_or_gone())
+                }
+            };
             session.answered(attempt, heard.answer.outcome, heard.receipt.as_ref());
             let repeats = heard.answer.outcome == Outcome::Unknown
                 && session.token().is_some()
@@ -212,7 +240,7 @@ impl Bank {
             left = self.timeout.saturating_sub(begun.elapsed() + pause);
             if !repeats || left.is_zero() {
                 let Heard { answer, receipt } = heard;
-                return Called { answer, attempt, receipt, trace };
+                return Called { answer, status, is_overloaded_or_gone, attempt, receipt, trace };
             }
             sleep(pause).await;
             attempt = session.retry();
@@ -220,14 +248,17 @@ impl Bank {
     }
 
     /// What `branch` says it holds.
-    pub(crate) async fn balance(&self, branch: BranchId) -> Result<Money, Status> {
+    pub(crate) async fn balance(&self, branch: BranchId) -> Result<Money, CallError> {
         // Some programs of the exercise look at who asks: at each branch that is the customer of that number.
         let customer = CustomerId(branch.0.into());
         let operation = Operation::Query;
         let asked = Asked { customer, number: 0, branch, operation, attempt: None, token: None };
         let (heard, _) = self.ask(&asked, self.timeout, false).await;
         let balance = heard?.answer.balance;
-        balance.ok_or_else(|| Status::unknown("the answer to a query has no balance"))
+        balance.ok_or_else(|| CallError::Unreadable {
+            code: StatusCode::Ok,
+            message: "the query was rejected".to_owned(),
+        })
     }
 
     /// What was heard, and the trace that shows it.
@@ -236,9 +267,9 @@ impl Bank {
         asked: &Asked<'_>,
         limit: Duration,
         traced: bool,
-    ) -> (Result<Heard, Status>, Option<u128>) {
+    ) -> (Result<Heard, CallError>, Option<u128>) {
         let Ok(index) = self.branches.binary_search_by_key(&asked.branch, |(id, _)| *id) else {
-            return (Err(Status::unknown("there is no such branch")), None);
+            return (Err(CallError::NotSent(format!("there is no branch {}", asked.branch))), None);
         };
         let client = &self.branches[index].1;
         let Asked { customer, number, branch, operation, .. } = *asked;
@@ -259,16 +290,17 @@ impl Bank {
         let headers = Headers { timeout: header, span: &span };
         // tonic's own deadline ends with the headers of an answer; this one with the answer.
         let answered = match timeout(limit, client.ask(asked, &headers)).await {
-            Ok(answered) => answered,
-            Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+            Ok(answered) => answered.map_err(|error| error.at(client.method(operation))),
+            Err(_) => Err(CallError::TimedOut),
         };
-        let code = answered.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        let code = answered.as_ref().map_or_else(CallError::grpc_code, |_| Code::Ok);
         if traced {
             let amount = match operation {
                 Operation::Query => None,
                 Operation::Write(write) => Some(write.amount.minor_units()),
             };
-            let outcome = answered.as_ref().map_or_else(outcome_of, |heard| heard.answer.outcome);
+            let outcome =
+                answered.as_ref().map_or_else(CallError::outcome, |heard| heard.answer.outcome);
             span.note(amount, outcome_name(outcome));
         }
         let trace = span.trace();
@@ -313,5 +345,9 @@ mod tests {
         let event = Event { operation: Operation::deposit(1), branch, names_branch: true };
         let called = bank.call(&mut session, CustomerId(1), 1, &event, false).await;
         assert_eq!(called.answer.outcome, Outcome::Unknown);
+        assert!(called.is_overloaded_or_gone && called.status.is_unanswered());
+        assert_eq!(called.status.code, StatusCode::Unavailable);
+        let failure = called.status.failure.expect("a failure");
+        assert_eq!(failure.message, "connection refused");
     }
 }

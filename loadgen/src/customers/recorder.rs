@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use passbook::bank::{Operation, Outcome, Rejection, WriteKind};
+use passbook::bank::{BranchId, Operation, Outcome, Rejection, WriteKind};
 use passbook::telemetry::Latencies;
 
+use super::backoff::Backoffs;
+use super::statuses::Statuses;
 use crate::record::Performed;
 
 /// Histograms hold 1 ns to this, with three significant digits.
@@ -60,9 +62,9 @@ impl Kind {
 pub enum Class {
     /// It was done, or refused for lack of money.
     Answered,
-    /// Any other answer: a rejection for another reason, or an error.
+    /// Any other answer: a rejection for another reason, an error, or one that the contract does not define.
     Failed,
-    /// No answer came until it was given up.
+    /// No answer came until the deadline, or until the connection was lost.
     Unanswered,
 }
 
@@ -71,11 +73,11 @@ impl Class {
     pub const FAILURES: [Self; 2] = [Self::Failed, Self::Unanswered];
 
     /// The class of an operation that has ended.
-    pub const fn of(performed: &Performed) -> Self {
+    pub fn of(performed: &Performed) -> Self {
         match performed.answer.outcome {
             Outcome::Ok | Outcome::Rejected(Rejection::InsufficientFunds) => Self::Answered,
-            Outcome::Rejected(_) => Self::Failed,
-            Outcome::Unknown => Self::Unanswered,
+            Outcome::Unknown if performed.status.is_unanswered() => Self::Unanswered,
+            Outcome::Rejected(_) | Outcome::Unknown => Self::Failed,
         }
     }
 
@@ -191,6 +193,8 @@ pub struct Recorder {
     rejections: [u64; Rejection::ALL.len()],
     /// The first that were never answered.
     unanswered: Vec<Performed>,
+    statuses: Statuses,
+    backoffs: Backoffs,
 }
 
 impl Recorder {
@@ -203,6 +207,8 @@ impl Recorder {
             recent: histogram(),
             rejections: [0; Rejection::ALL.len()],
             unanswered: Vec::new(),
+            statuses: Statuses::default(),
+            backoffs: Backoffs::default(),
         }
     }
 
@@ -220,6 +226,8 @@ impl Recorder {
         {
             self.rejections[place] += 1;
         }
+        let is_unknown = performed.answer.outcome == Outcome::Unknown;
+        self.statuses.count(&performed.status, is_unknown);
         let response = ended.saturating_duration_since(due);
         let service = ended.saturating_duration_since(sent);
         let failures = match Class::of(performed) {
@@ -241,6 +249,11 @@ impl Recorder {
         failures.record_times(response, service);
     }
 
+    /// A customer pauses after a failed call to `branch`.
+    pub fn record_backoff(&mut self, branch: BranchId, pause: Duration) {
+        self.backoffs.record(branch, pause);
+    }
+
     /// Adds all of another thread's.
     pub fn merge(&mut self, other: &Self) {
         for (kind, more) in self.kinds.iter_mut().zip(&other.kinds) {
@@ -253,6 +266,8 @@ impl Recorder {
         for (count, more) in self.rejections.iter_mut().zip(other.rejections) {
             *count += more;
         }
+        self.statuses.merge(&other.statuses);
+        self.backoffs.merge(&other.backoffs);
         let room = Self::UNANSWERED_KEPT.saturating_sub(self.unanswered.len());
         self.unanswered.extend(other.unanswered.iter().take(room).cloned());
     }
@@ -265,6 +280,16 @@ impl Recorder {
     /// The first operations that were never answered.
     pub fn unanswered(&self) -> &[Performed] {
         &self.unanswered
+    }
+
+    /// How many operations ended with which status.
+    pub const fn statuses(&self) -> &Statuses {
+        &self.statuses
+    }
+
+    /// How often customers backed off, by branch.
+    pub const fn backoffs(&self) -> &Backoffs {
+        &self.backoffs
     }
 
     /// One kind's record.
@@ -347,12 +372,17 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::record::CallStatus;
 
     const RESPONSE: Duration = Duration::from_millis(3);
 
     fn ended(operation: Operation, outcome: Outcome, response: Duration) -> Performed {
         let due = Instant::now();
         let request = RequestId { session: SessionId(1), number: 1 };
+        let status = match outcome {
+            Outcome::Unknown => CallStatus::failed(StatusCode::DeadlineExceeded, true, ""),
+            Outcome::Ok | Outcome::Rejected(_) => CallStatus::default(),
+        };
         Performed {
             customer: CustomerId(9),
             event: 4,
@@ -363,6 +393,7 @@ mod tests {
             ended: due + response,
             attempt: Attempt { request, attempt: 1 },
             answer: Answer { outcome, balance: None },
+            status,
             receipt: None,
             trace: None,
         }
@@ -420,17 +451,20 @@ mod tests {
             let operation = ended(Operation::withdraw(1), outcome, response);
             (0..count).for_each(|_| recorder.record(&operation, true));
         }
+        let error = CallStatus::failed(StatusCode::Internal, false, "exception");
+        let failed = ended(Operation::withdraw(1), Outcome::Unknown, RESPONSE);
+        recorder.record(&Performed { status: error, ..failed }, true);
         let mut merged = Recorder::new();
         merged.merge(&recorder);
         let all = merged.all();
-        assert_eq!((all.response.len(), all.live.ended()), (20, 100));
+        assert_eq!((all.response.len(), all.live.ended()), (20, 101));
         assert!(percentile(&all.response, P50) > Some(99_000_000), "of those that were answered");
         assert_eq!((all.live.response.count(), merged.answered_in_window()), (20, 20));
         let failures: Vec<_> = merged.failures().collect();
         let [(Class::Failed, failed), (Class::Unanswered, unanswered)] = failures[..] else {
             panic!("{failures:?}");
         };
-        assert_eq!((failed.live.rejected, failed.response.len()), (60, 60));
+        assert_eq!((failed.live.rejected, failed.response.len()), (60, 61));
         assert_eq!((unanswered.live.unknown, unanswered.response.len()), (20, 20));
         assert!(percentile(&failed.response, P50) < Some(4_000_000));
         assert!(recorder.take_recent().p50 > Some(Duration::from_millis(99)));

@@ -9,6 +9,7 @@ use passbook::replicate::passbook::Session;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::backoff::Backoff;
 use super::client::{Bank, Called};
 use super::generator::GeneratorWatch;
 use super::recorder::{Class, Recorder};
@@ -62,6 +63,7 @@ impl Shared {
         mut think_times: impl Iterator<Item = Duration>,
     ) {
         let mut session = Session::new(SessionId(rand::random()));
+        let mut backoff = Backoff::new(customer);
         for (number, event) in events {
             if self.is_over(due) {
                 break;
@@ -77,7 +79,8 @@ impl Shared {
             let traced = self.trace_sample.takes(customer, number);
             let called = self.bank.call(&mut session, customer, number, &event, traced).await;
             let ended = Instant::now();
-            let Called { answer, attempt, receipt, trace } = called;
+            let Called { answer, status, attempt, receipt, trace, is_overloaded_or_gone } = called;
+            let pause = backoff.after(is_overloaded_or_gone);
             self.record(Performed {
                 customer,
                 event: number,
@@ -88,10 +91,15 @@ impl Shared {
                 ended,
                 attempt,
                 answer,
+                status,
                 receipt,
                 trace,
             });
-            due = ended + think_times.next().unwrap_or_default();
+            if let Some(pause) = pause {
+                self.recorder.borrow_mut().record_backoff(event.branch, pause);
+            }
+            let think_time = think_times.next().unwrap_or_default();
+            due = ended + think_time.max(pause.unwrap_or_default());
         }
         self.active.set(self.active.get().saturating_sub(1));
     }

@@ -75,7 +75,7 @@ pub fn asked((id, answered): Answered) -> Block {
 mod tests {
     use std::path::Path;
 
-    use passbook::bank::{BranchId, Money, Operation, Outcome, SessionId};
+    use passbook::bank::{BranchId, Money, Operation, Outcome, SessionId, StatusCode};
     use passbook::check::Call;
     use passbook::files::Input;
 
@@ -94,6 +94,8 @@ mod tests {
             invoked: 0,
             completed: Some(1),
             outcome: Outcome::Ok,
+            code: StatusCode::Ok,
+            status: None,
             seq: None,
             version: None,
             at_most: None,

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use passbook::bank::{
-    Answer, BranchId, CustomerId, Money, Operation, Outcome, Rejection, Seq, SessionId, Version,
-    Write, WriteKind,
+    Answer, BranchId, CustomerId, Money, Operation, Outcome, Rejection, Seq, SessionId, StatusCode,
+    Version, Write, WriteKind,
 };
 use passbook::check::{Call, History};
 use passbook::files::{Header, HistoryWriter};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::spool::{Spool, Spooled};
+use super::status::CallStatus;
 use crate::scenario::Recording;
 
 /// Records the operations of a run's customers. One thread at a time has it.
@@ -50,6 +51,8 @@ pub struct Performed {
     pub attempt: Attempt,
     /// What was answered.
     pub answer: Answer,
+    /// With which status it ended.
+    pub status: CallStatus,
     /// What the answer was made from, where it said so.
     pub receipt: Option<Receipt>,
     /// The trace that shows it, if one was made.
@@ -72,6 +75,10 @@ struct CallRecord {
     /// Nanoseconds from there to the answer, or until it was given up.
     took: u64,
     fate: Fate,
+    /// The number of the gRPC status code.
+    code: i32,
+    /// The status word, if the contract does not define it.
+    status: Option<String>,
     seq: Option<u64>,
     #[serde(with = "seqs")]
     version: Option<Arc<Version>>,
@@ -161,7 +168,9 @@ impl Calls {
             return;
         };
         self.left -= 1;
-        let Performed { operation, sent, ended, attempt, answer, receipt, .. } = performed;
+        let Performed { operation, sent, ended, attempt, answer, status, receipt, .. } = performed;
+        let code = status.code.number();
+        let word = status.failure.and_then(|failure| failure.word);
         let (kind, amount) = match operation {
             Operation::Query => (Kind::Query, Money::ZERO),
             Operation::Write(write) => match write.kind {
@@ -187,6 +196,8 @@ impl Calls {
             sent: nanos(self.begun, sent),
             took: nanos(sent, ended),
             fate: Fate::of(answer.outcome),
+            code,
+            status: word.map(|undefined| undefined.word),
             seq: seq.map(|seq| seq.0),
             version,
             at_most,
@@ -266,7 +277,7 @@ impl Recorded {
             }
             writer.write(&call)?;
             // Of what it was made from only the file has to know.
-            let bare = Call { version: None, at_most: None, trace: None, ..call };
+            let bare = Call { version: None, at_most: None, status: None, trace: None, ..call };
             history.push(&bare).map_err(io::Error::other)?;
         }
         let missing = self.left_out + self.lost;
@@ -293,7 +304,7 @@ fn since<'r>(
 
 impl CallRecord {
     /// Without its versions.
-    fn call(&self) -> Call<'static> {
+    fn call(&self) -> Call<'_> {
         let amount = Money::new(self.amount);
         let operation = match self.kind {
             Kind::Query => Operation::Query,
@@ -313,6 +324,8 @@ impl CallRecord {
             invoked: self.sent,
             completed: answered.then(|| self.sent.saturating_add(self.took)),
             outcome,
+            code: StatusCode::of_number(self.code),
+            status: self.status.as_deref(),
             seq: self.seq.map(Seq),
             version: None,
             at_most: None,

@@ -11,12 +11,13 @@ use futures_util::future::try_join_all;
 use passbook::bank::{BranchId, Member};
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{LogReply, LogRequest};
-use passbook::wire::{LogBegun, LogPart};
+use passbook::wire::{LogBegun, LogPart, MarkingChannel, is_sent_by_server};
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
@@ -65,7 +66,7 @@ pub struct Ledgers {
 struct Tapped {
     member: Member,
     log: u64,
-    branch: InspectClient<Channel>,
+    branch: InspectClient<MarkingChannel>,
 }
 
 /// What a branch answered to one look.
@@ -93,7 +94,8 @@ impl Ledgers {
         let branches = channels.len();
         // At once: one after another, the round trips of many branches add up.
         let begins = channels.into_iter().map(|(branch, channel)| async move {
-            let mut client = InspectClient::new(channel);
+            let client = InspectClient::new(MarkingChannel::new(channel));
+            let mut client = client.accept_compressed(CompressionEncoding::Gzip);
             let begun = begin(&mut client, branch, branches).await?;
             Ok::<_, LedgersError>((branch, client, begun))
         });
@@ -127,13 +129,15 @@ impl Ledgers {
 
 /// Begins to record at one branch; nothing if it keeps no log.
 async fn begin(
-    client: &mut InspectClient<Channel>,
+    client: &mut InspectClient<MarkingChannel>,
     branch: BranchId,
     branches: usize,
 ) -> Result<Option<LogBegun>, LedgersError> {
     let no_answer = |message: String| LedgersError::NoAnswer { branch, message };
     let reply = match ask(client, LogRequest::default()).await {
-        Err(status) if status.code() == Code::Unimplemented => return Ok(None),
+        Err(status) if status.code() == Code::Unimplemented && is_sent_by_server(&status) => {
+            return Ok(None);
+        }
         reply => reply.map_err(|status| no_answer(status.message().to_owned()))?,
     };
     let begun = LogBegun::try_from(reply).map_err(|error| no_answer(error.to_string()))?;
@@ -145,7 +149,10 @@ async fn begin(
     }
 }
 
-async fn ask(client: &mut InspectClient<Channel>, request: LogRequest) -> Result<LogReply, Status> {
+async fn ask(
+    client: &mut InspectClient<MarkingChannel>,
+    request: LogRequest,
+) -> Result<LogReply, Status> {
     match timeout(LIMIT, client.log(request)).await {
         Ok(reply) => reply.map(tonic::Response::into_inner),
         Err(_) => Err(Status::deadline_exceeded(format!("no answer within {LIMIT:?}"))),

@@ -5,9 +5,11 @@ mod calls;
 mod ledgers;
 mod logged;
 mod spool;
+mod status;
 
 pub use answers::{Answered, Answers, asked};
 pub use calls::{Calls, Performed, Recorded};
 pub use ledgers::{Ledgers, LedgersError};
 pub use logged::Logged;
 pub use spool::{Spool, Spooled};
+pub use status::{CallFailure, CallStatus, UndefinedWord};

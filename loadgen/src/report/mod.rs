@@ -5,6 +5,7 @@ mod checks;
 mod guarantees;
 mod metrics;
 mod sides;
+mod statuses;
 mod summary;
 mod text;
 mod waterfall;
@@ -19,7 +20,7 @@ use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
 
 use crate::clusters::Lost;
-use crate::customers::{Kind, KindRecord, Measured, Recorder};
+use crate::customers::{Backoffs, Kind, KindRecord, Measured, Recorder, Statuses};
 use crate::judge::JudgedRun;
 use crate::record::Performed;
 use crate::scenario::{ClusterChoice, Scenario, Workload};
@@ -111,6 +112,8 @@ pub struct Report {
     answered_in_window: u64,
     /// The first operations that were never answered.
     unanswered: Vec<Performed>,
+    statuses: Statuses,
+    backoffs: Backoffs,
     /// How many operations were rejected, by reason.
     rejections: Vec<(Rejection, u64)>,
     judged: JudgedRun,
@@ -189,6 +192,8 @@ impl Report {
             failures: failures.collect(),
             answered_in_window: recorder.answered_in_window(),
             unanswered: recorder.unanswered().to_vec(),
+            statuses: recorder.statuses().clone(),
+            backoffs: recorder.backoffs().clone(),
             rejections: recorder.rejections().filter(|(_, count)| *count > 0).collect(),
             judged,
             unrecorded,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::caveats::{GeneratorRecord, SilenceRecord};
 use super::checks::CheckRecord;
+use super::statuses::{BackoffRecord, StatusRecord};
 use super::text::decimals;
 use super::{Report, Row};
 use crate::clusters::Lost;
@@ -33,6 +34,12 @@ pub struct Summary {
     unrecorded: UnrecordedRecord,
     /// Counts by reason.
     rejections: BTreeMap<&'static str, u64>,
+    /// Operations without an answer that the contract defines, by gRPC status code and status word.
+    statuses: Vec<StatusRecord>,
+    /// Operations with a status beyond those in `statuses`.
+    other_statuses: u64,
+    /// How often customers paused after a failed call, by branch.
+    backoffs: Vec<BackoffRecord>,
     /// By kind and of all: answered operations only. `failed` and `unanswered` have their own.
     latency: BTreeMap<&'static str, Latency>,
     /// The longest time without any answer.
@@ -176,6 +183,9 @@ impl Report {
                 lost: self.unrecorded.lost,
             },
             rejections: self.rejections.iter().map(|(why, count)| (why.key(), *count)).collect(),
+            statuses: StatusRecord::all(&self.statuses),
+            other_statuses: self.statuses.others(),
+            backoffs: BackoffRecord::all(&self.backoffs),
             latency: self.rows.iter().chain(&self.failures).map(latency).collect(),
             longest_silence: self.silence_record(),
             generator: self.generator_record(),

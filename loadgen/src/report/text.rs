@@ -10,7 +10,7 @@ use passbook::files::{Entry, ResultName};
 use passbook::replicate::Read;
 
 use super::summary::Percentiles;
-use super::{Report, Unrecorded, checks};
+use super::{Report, Unrecorded, checks, statuses};
 use crate::artifacts;
 use crate::record::Performed;
 use crate::scenario::{ReplayOrder, Stop, ThinkTime, Wire, Workload};
@@ -195,15 +195,10 @@ impl Report {
         for lost in &self.cluster.lost {
             let _ = writeln!(text, "      {}", lost.how);
         }
+        statuses::table(text, &self.statuses, self.scenario.timeout);
+        statuses::backoffs(text, &self.backoffs);
         if unknown > 0 {
-            let were = if unknown == 1 { "operation was" } else { "operations were" };
-            let _ = writeln!(
-                text,
-                "      {} {were} never answered (time-out {}, or the call failed): their customers do not know \
-                 what became of them",
-                grouped(unknown),
-                humantime::format_duration(self.scenario.timeout),
-            );
+            text.push_str("      the first operations of unknown outcome:\n");
             for Performed { customer, event, operation, branch, .. } in &self.unanswered {
                 let _ = writeln!(
                     text,

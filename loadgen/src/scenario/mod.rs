@@ -19,6 +19,9 @@ pub use think::{ThinkTime, ThinkTimeError, ThinkTimes};
 pub use wire::{Wire, broadcast_reads};
 pub use workload::{Stop, Synthetic};
 
+/// Bytes of the largest answer that is accepted unless another limit is given: the default of gRPC libraries.
+pub const DEFAULT_MESSAGE_BYTES_MAX: usize = 4 << 20;
+
 /// A run, from its arguments.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -36,6 +39,8 @@ pub struct Scenario {
     pub timeout: Duration,
     /// For how long servers of a running cluster that cannot be reached are tried again.
     pub wait: Option<Duration>,
+    /// Bytes of the largest answer that is accepted; a larger one is unknown.
+    pub message_bytes_max: usize,
     /// Which operations are traced.
     pub trace_sample: SampleRate,
     /// Where `/metrics` is served while the run lasts.
@@ -62,6 +67,7 @@ impl Scenario {
             read: Read::default(),
             timeout: Duration::from_secs(30),
             wait: None,
+            message_bytes_max: DEFAULT_MESSAGE_BYTES_MAX,
             trace_sample: SampleRate::NONE,
             metrics_listen: None,
             recording: Recording::All,
@@ -204,7 +210,7 @@ impl ClusterChoice {
 
 /// Mixes 64 bits so that neighbours have nothing in common (the finalizer of `SplitMix64`, Steele,
 /// Lea and Flood 2014).
-const fn scramble(bits: u64) -> u64 {
+pub(crate) const fn scramble(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)

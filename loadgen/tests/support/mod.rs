@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part")]
 
+pub(crate) mod banks;
 #[cfg(target_os = "linux")]
 pub(crate) mod branches;
 pub(crate) mod ledgers;

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::bank::{
-    BranchId, CustomerId, Money, Operation, Outcome, RequestId, Seq, SessionId, Write,
+    BranchId, CustomerId, Money, Operation, Outcome, RequestId, Seq, SessionId, StatusCode, Write,
 };
 
 /// One operation as its customer saw it. Instants are nanoseconds from the run's start.
@@ -29,6 +29,10 @@ pub struct Call<'a> {
     pub completed: Option<u64>,
     /// What became of it.
     pub outcome: Outcome,
+    /// The gRPC status code with which it ended.
+    pub code: StatusCode,
+    /// The status word in the answer, if the contract does not define that word.
+    pub status: Option<&'a str>,
     /// For an accepted write, its place in the branch's log, where the answer told it.
     pub seq: Option<Seq>,
     /// What the answer was made from: how much of each branch's log, by member.

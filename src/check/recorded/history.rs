@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::call::{Call, Unfit};
 use crate::bank::{
-    BranchId, CustomerId, Member, Money, Operation, Outcome, Seq, SessionId, Write, WriteKind,
+    BranchId, CustomerId, Member, Money, Operation, Outcome, Seq, SessionId, StatusCode, Write,
+    WriteKind,
 };
 
 /// Stands for an index that there is not.
@@ -36,8 +37,10 @@ struct Compact {
     branch: Member,
     kind: Option<WriteKind>,
     outcome: Outcome,
+    code: StatusCode,
     has_balance: bool,
     has_trace: bool,
+    has_status: bool,
 }
 
 /// All calls of a run. Those of one session are in their order; sessions may be mixed in any way.
@@ -50,6 +53,8 @@ pub struct History {
     versions: Vec<u64>,
     /// By place of the call.
     traces: Vec<(u32, u128)>,
+    /// Status words that are not understood, by place of the call.
+    statuses: Vec<(u32, Box<str>)>,
     complete: bool,
 }
 
@@ -66,6 +71,7 @@ impl History {
             calls: Vec::new(),
             versions: Vec::new(),
             traces: Vec::new(),
+            statuses: Vec::new(),
             complete: true,
         }
     }
@@ -86,6 +92,9 @@ impl History {
         if let Some(trace) = call.trace {
             self.traces.push((place, trace));
         }
+        if let Some(status) = call.status {
+            self.statuses.push((place, status.into()));
+        }
         self.calls.push(Compact {
             number: call.number,
             event: call.event,
@@ -101,8 +110,10 @@ impl History {
             branch,
             kind: call.write().map(|write| write.kind),
             outcome: call.outcome,
+            code: call.code,
             has_balance: call.balance.is_some(),
             has_trace: call.trace.is_some(),
+            has_status: call.status.is_some(),
         });
         Ok(())
     }
@@ -216,6 +227,8 @@ impl History {
             invoked: kept.invoked,
             completed: (kept.completed != NEVER).then_some(kept.completed),
             outcome: kept.outcome,
+            code: kept.code,
+            status: if kept.has_status { self.status(place) } else { None },
             seq: (kept.seq != Seq::ZERO).then_some(kept.seq),
             version: self.slot(kept.version),
             at_most: self.slot(kept.at_most),
@@ -232,6 +245,11 @@ impl History {
     fn slot(&self, slot: u32) -> Option<&[u64]> {
         let width = self.branches.len();
         (slot != NONE).then(|| &self.versions[at(slot) * width..][..width])
+    }
+
+    fn status(&self, place: usize) -> Option<&str> {
+        let found = self.statuses.binary_search_by_key(&place, |(place, _)| at(*place)).ok()?;
+        Some(&self.statuses[found].1)
     }
 
     fn trace(&self, place: usize) -> Option<u128> {
@@ -266,6 +284,8 @@ mod tests {
             invoked: 10,
             completed: Some(20),
             outcome: Outcome::Ok,
+            code: StatusCode::Ok,
+            status: None,
             seq: Some(Seq(3)),
             version: Some(&[1, 3]),
             at_most: Some(&[2, 3]),
@@ -281,6 +301,8 @@ mod tests {
             operation: Operation::Query,
             completed: None,
             outcome: Outcome::Unknown,
+            code: StatusCode::Unavailable,
+            status: Some("busy"),
             seq: None,
             version: None,
             at_most: None,

@@ -3,7 +3,7 @@
 use super::{CHECKS, Call, Case, Facts, FinalState, History, Ledgers, Logged};
 use crate::bank::{
     BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Seq,
-    SessionId, Version,
+    SessionId, StatusCode, Version,
 };
 use crate::check::{BranchState, Customers, Edition, Finding, Property, Server, Settings, Verdict};
 use crate::replicate::{Ack, Read};
@@ -42,6 +42,8 @@ pub(in crate::check) fn ok(
         invoked: at.0 * 1_000_000,
         completed: Some(at.1 * 1_000_000),
         outcome: Outcome::Ok,
+        code: StatusCode::Ok,
+        status: None,
         seq: None,
         version: None,
         at_most: None,

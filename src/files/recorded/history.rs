@@ -1,5 +1,6 @@
 //! `history.jsonl`: every operation as its customer saw it.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 
@@ -9,7 +10,8 @@ use super::fields::{Hex, OutcomeName, Reason};
 use super::header::{Header, HeaderLine};
 use super::lines::{Lines, RecordedError};
 use crate::bank::{
-    BranchId, CustomerId, Money, Operation, Seq, SessionId, Write as BankWrite, WriteKind,
+    BranchId, CustomerId, Money, Operation, Seq, SessionId, StatusCode, Write as BankWrite,
+    WriteKind,
 };
 use crate::check::{Call, History};
 
@@ -25,9 +27,10 @@ enum Kind {
     Query,
 }
 
-/// An operation as the file has it. `V` is the version: borrowed to write, owned when read.
+/// An operation as the file has it. `V` is the version: borrowed to write, owned when read. So is the status word.
 #[derive(Debug, Serialize, Deserialize)]
-struct CallLine<V> {
+#[serde(bound(deserialize = "V: Deserialize<'de>"))]
+struct CallLine<'w, V> {
     session: Hex<u64>,
     customer: u64,
     number: u64,
@@ -43,6 +46,12 @@ struct CallLine<V> {
     outcome: OutcomeName,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     reason: Option<Reason>,
+    /// The name of the gRPC status code, unless it is `OK`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    code: Option<Cow<'w, str>>,
+    /// The status word of an answer that the contract does not define.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    status: Option<Cow<'w, str>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
@@ -63,7 +72,7 @@ struct EndLine {
     dropped: u64,
 }
 
-impl<'a> CallLine<&'a [u64]> {
+impl<'a> CallLine<'a, &'a [u64]> {
     fn of(call: &Call<'a>) -> Self {
         let (outcome, reason) = OutcomeName::of(call.outcome);
         let operation = match call.write().map(|write| write.kind) {
@@ -84,6 +93,8 @@ impl<'a> CallLine<&'a [u64]> {
             completed: call.completed,
             outcome,
             reason,
+            code: (call.code != StatusCode::Ok).then(|| call.code.name().into()),
+            status: call.status.map(Cow::Borrowed),
             seq: call.seq.map(|seq| seq.0),
             version: call.version,
             at_most: call.at_most,
@@ -93,7 +104,7 @@ impl<'a> CallLine<&'a [u64]> {
     }
 }
 
-impl CallLine<Vec<u64>> {
+impl CallLine<'_, Vec<u64>> {
     fn call(&self) -> Result<Call<'_>, &'static str> {
         let outcome = self.outcome.with(self.reason);
         let outcome = outcome.ok_or("expected a \"reason\" if and only if it was rejected")?;
@@ -107,6 +118,7 @@ impl CallLine<Vec<u64>> {
             (Some(kind), Some(amount)) => Operation::Write(BankWrite { kind, amount }),
             _ => return Err("expected an \"amount\" if and only if it is a write"),
         };
+        let code = self.code.as_deref().map_or(Some(StatusCode::Ok), StatusCode::of_name);
         Ok(Call {
             session: SessionId(self.session.0),
             customer: CustomerId(self.customer),
@@ -118,6 +130,8 @@ impl CallLine<Vec<u64>> {
             invoked: self.invoked,
             completed: self.completed,
             outcome,
+            code: code.ok_or("expected a \"code\" of gRPC, such as \"UNAVAILABLE\"")?,
+            status: self.status.as_deref(),
             seq: self.seq.map(Seq),
             version: self.version.as_deref(),
             at_most: self.at_most.as_deref(),
@@ -191,8 +205,61 @@ pub fn read_history(path: &Path, from: impl BufRead) -> Result<(Header, History)
             lines.nothing_more()?;
             return Ok((header, history));
         }
-        let line = lines.parse::<CallLine<Vec<u64>>>("an operation")?;
+        let line = lines.parse::<CallLine<'_, Vec<u64>>>("an operation")?;
         let call = line.call().map_err(|message| lines.wrong(message))?;
         history.push(&call).map_err(|unfit| lines.wrong(unfit.to_string()))?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::Outcome;
+
+    fn call(code: StatusCode, status: Option<&str>) -> Call<'_> {
+        Call {
+            session: SessionId(7),
+            customer: CustomerId(1),
+            number: 1,
+            event: 1,
+            attempt: 1,
+            operation: Operation::deposit(5),
+            branch: BranchId(1),
+            invoked: 10,
+            completed: None,
+            outcome: Outcome::Unknown,
+            code,
+            status,
+            seq: None,
+            version: None,
+            at_most: None,
+            balance: None,
+            trace: None,
+        }
+    }
+
+    fn line(call: &Call<'_>) -> String {
+        serde_json::to_string(&CallLine::of(call)).expect("a line")
+    }
+
+    #[test]
+    fn code_and_status_word_are_read_back() {
+        let unavailable = call(StatusCode::Unavailable, None);
+        let word = call(StatusCode::Ok, Some("sh\"edding"));
+        for call in [unavailable, word] {
+            let line = line(&call);
+            let read: CallLine<'_, Vec<u64>> = serde_json::from_str(&line).expect("its own line");
+            assert_eq!(read.call(), Ok(call), "{line}");
+        }
+        assert!(line(&unavailable).contains(r#""code":"UNAVAILABLE""#));
+        assert!(!line(&word).contains("\"code\""), "OK is left out");
+    }
+
+    #[test]
+    fn code_that_grpc_does_not_define_is_rejected() {
+        let line = line(&call(StatusCode::Unavailable, None)).replace("UNAVAILABLE", "gone");
+        let read: CallLine<'_, Vec<u64>> = serde_json::from_str(&line).expect("a line");
+        let expected = "expected a \"code\" of gRPC, such as \"UNAVAILABLE\"";
+        assert_eq!(read.call(), Err(expected));
     }
 }

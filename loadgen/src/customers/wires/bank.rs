@@ -4,50 +4,56 @@ use passbook::bank::{Answer, Money, Operation, Outcome};
 use passbook::wire::seeds::bank::bank_client::BankClient;
 use passbook::wire::seeds::bank::{TransactionRequest, TransactionResponse};
 use passbook::wire::seeds::{FAIL, SUCCESS, amount_of};
-use tonic::Status;
-use tonic::transport::Channel;
+use tonic::codec::CompressionEncoding;
 
-use super::{Asked, Headers, int32_id, refused};
+use super::{Asked, CallError, Headers, MarkingChannel, int32_id, refused};
 
 pub(super) const METHOD: &str = "bank.Bank/MsgDelivery";
 
 #[derive(Clone, Debug)]
-pub(crate) struct Client(BankClient<Channel>);
+pub(crate) struct Client(BankClient<MarkingChannel>);
 
 impl Client {
-    pub(super) fn new(channel: Channel) -> Self {
-        Self(BankClient::new(channel))
+    pub(super) fn new(channel: MarkingChannel, message_bytes_max: usize) -> Self {
+        let client = BankClient::new(channel)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(message_bytes_max);
+        Self(client)
     }
 
     pub(super) async fn ask(
         &self,
         asked: &Asked<'_>,
         headers: &Headers<'_>,
-    ) -> Result<Answer, Status> {
+    ) -> Result<Answer, CallError> {
         let message = TransactionRequest {
             customer_id: int32_id(asked.customer)?,
             operation: asked.operation.name().to_owned(),
             amount: amount_of(asked.operation)?,
         };
         let reply = self.0.clone().msg_delivery(headers.request(message)).await?;
-        Ok(answer(asked.operation, reply.get_ref()))
+        answer(asked.operation, reply.into_inner())
     }
 }
 
-/// Only a query's balance is taken: in the answer to a write a 0 may as well mean that none was given.
-fn answer(operation: Operation, reply: &TransactionResponse) -> Answer {
-    if reply.status.eq_ignore_ascii_case(FAIL) {
-        return Answer { outcome: refused(operation), balance: None };
+/// What contract documents define as the status of an answer.
+const EXPECTED: &str = "\"success\" or \"fail\"";
+
+/// Only a query's balance is taken: in the answer to a write a 0 may as well mean that none was given. Some banks
+/// of this contract leave the status of a query empty, so that any other word than `fail` counts as success there.
+fn answer(operation: Operation, reply: TransactionResponse) -> Result<Answer, CallError> {
+    let TransactionResponse { status, balance } = reply;
+    if status.eq_ignore_ascii_case(FAIL) {
+        return Ok(Answer { outcome: refused(operation), balance: None });
     }
     match operation {
         Operation::Query => {
-            let balance = Some(Money::new(reply.balance.into()));
-            Answer { outcome: Outcome::Ok, balance }
+            Ok(Answer { outcome: Outcome::Ok, balance: Some(Money::new(balance.into())) })
         }
-        Operation::Write(_) if reply.status.eq_ignore_ascii_case(SUCCESS) => {
-            Answer { outcome: Outcome::Ok, balance: None }
+        Operation::Write(_) if status.eq_ignore_ascii_case(SUCCESS) => {
+            Ok(Answer { outcome: Outcome::Ok, balance: None })
         }
-        Operation::Write(_) => Answer { outcome: Outcome::Unknown, balance: None },
+        Operation::Write(_) => Err(CallError::UndefinedWord { word: status, expected: EXPECTED }),
     }
 }
 
@@ -57,20 +63,31 @@ mod tests {
 
     use super::*;
 
-    fn said(operation: Operation, status: &str, balance: i32) -> Answer {
-        answer(operation, &TransactionResponse { status: status.to_owned(), balance })
+    fn answer_to(operation: Operation, status: &str, balance: i32) -> Result<Answer, CallError> {
+        answer(operation, TransactionResponse { status: status.to_owned(), balance })
     }
 
     #[test]
-    fn words_become_outcomes_and_strange_ones_are_unknown() {
+    fn defined_words_become_outcomes() {
         let (deposit, withdraw) = (Operation::deposit(1), Operation::withdraw(1));
-        let outcome = |operation, status| said(operation, status, 0).outcome;
-        assert_eq!(outcome(deposit, "success"), Outcome::Ok);
+        let answered = |operation, status| answer_to(operation, status, 7).expect("an answer");
+        assert_eq!(answered(deposit, "success"), Answer { outcome: Outcome::Ok, balance: None });
         let insufficient = Outcome::Rejected(Rejection::InsufficientFunds);
-        assert_eq!(outcome(withdraw, "fail"), insufficient);
-        assert_eq!(outcome(deposit, "fail"), Outcome::Rejected(Rejection::BadRequest));
-        assert_eq!(outcome(deposit, ""), Outcome::Unknown);
-        assert_eq!(said(deposit, "success", 0).balance, None);
-        assert_eq!(said(Operation::Query, "success", 7).balance, Some(Money::new(7)));
+        assert_eq!(answered(withdraw, "FAIL").outcome, insufficient);
+        let bad = Outcome::Rejected(Rejection::BadRequest);
+        assert_eq!(answered(deposit, "fail").outcome, bad);
+        for status in ["success", ""] {
+            assert_eq!(answered(Operation::Query, status).balance, Some(Money::new(7)));
+        }
+    }
+
+    #[test]
+    fn undefined_word_is_unknown_and_kept() {
+        for word in ["", "OK", "banana"] {
+            let error = answer_to(Operation::deposit(1), word, 0).expect_err("undefined");
+            assert_eq!(error.outcome(), Outcome::Unknown, "{word}");
+            let status = error.call_status();
+            assert_eq!(status.word().map(|undefined| undefined.word.as_str()), Some(word));
+        }
     }
 }

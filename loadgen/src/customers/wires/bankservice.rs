@@ -4,13 +4,12 @@ use passbook::bank::{Answer, Money, Operation, Outcome, Rejection, WriteKind};
 use passbook::wire::seeds::bankservice::bank_service_client::BankServiceClient;
 use passbook::wire::seeds::bankservice::{BalanceQuery, CustomerRequest, ResponseMessage};
 use passbook::wire::seeds::{INVALID_EVENT, amount_of};
-use tonic::Status;
-use tonic::transport::Channel;
+use tonic::codec::CompressionEncoding;
 
-use super::{Asked, Headers, int32_id, refused};
+use super::{Asked, CallError, Headers, MarkingChannel, int32_id, refused};
 
 #[derive(Clone, Debug)]
-pub(crate) struct Client(BankServiceClient<Channel>);
+pub(crate) struct Client(BankServiceClient<MarkingChannel>);
 
 pub(super) const fn method(operation: Operation) -> &'static str {
     match operation {
@@ -23,20 +22,23 @@ pub(super) const fn method(operation: Operation) -> &'static str {
 }
 
 impl Client {
-    pub(super) fn new(channel: Channel) -> Self {
-        Self(BankServiceClient::new(channel))
+    pub(super) fn new(channel: MarkingChannel, message_bytes_max: usize) -> Self {
+        let client = BankServiceClient::new(channel)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(message_bytes_max);
+        Self(client)
     }
 
     pub(super) async fn ask(
         &self,
         asked: &Asked<'_>,
         headers: &Headers<'_>,
-    ) -> Result<Answer, Status> {
+    ) -> Result<Answer, CallError> {
         let mut client = self.0.clone();
         let reply = match asked.operation {
             Operation::Query => {
                 let branch_id = i32::try_from(asked.branch.0).map_err(|_| {
-                    Status::invalid_argument(format!("branch {} is beyond 32 bits", asked.branch))
+                    CallError::NotSent(format!("branch {} does not fit into 32 bits", asked.branch))
                 })?;
                 client.query(headers.request(BalanceQuery { branch_id })).await?
             }
@@ -56,7 +58,7 @@ impl Client {
     }
 }
 
-fn answer(operation: Operation, reply: &ResponseMessage) -> Result<Answer, Status> {
+fn answer(operation: Operation, reply: &ResponseMessage) -> Result<Answer, CallError> {
     let outcome = match (reply.success, reply.message.as_str()) {
         (true, _) => Outcome::Ok,
         (false, INVALID_EVENT) => Outcome::Rejected(Rejection::BadRequest),
@@ -69,17 +71,19 @@ fn answer(operation: Operation, reply: &ResponseMessage) -> Result<Answer, Statu
     Ok(Answer { outcome, balance })
 }
 
-fn balance(text: &str) -> Result<Money, Status> {
-    let told =
-        || Status::unknown(format!("expected a balance in decimal digits, received {text:?}"));
-    text.trim().parse().map(Money::new).map_err(|_| told())
+fn balance(text: &str) -> Result<Money, CallError> {
+    let undefined = |_| CallError::UndefinedWord {
+        word: text.to_owned(),
+        expected: "a balance in decimal digits",
+    };
+    text.trim().parse().map(Money::new).map_err(undefined)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(operation: Operation, message: &str, success: bool) -> Result<Answer, Status> {
+    fn told(operation: Operation, message: &str, success: bool) -> Result<Answer, CallError> {
         answer(operation, &ResponseMessage { message: message.to_owned(), success })
     }
 
@@ -88,7 +92,10 @@ mod tests {
         let seven = told(Operation::Query, "-7", true).expect("an answer");
         assert_eq!(seven, Answer { outcome: Outcome::Ok, balance: Some(Money::new(-7)) });
         for strange in ["", "seven", "7.5", "99999999999999999999"] {
-            assert!(told(Operation::Query, strange, true).is_err(), "{strange}");
+            let error = told(Operation::Query, strange, true).expect_err(strange);
+            assert_eq!(error.outcome(), Outcome::Unknown);
+            let status = error.call_status();
+            assert_eq!(status.word().map(|undefined| undefined.word.as_str()), Some(strange));
         }
     }
 

@@ -7,11 +7,12 @@ mod passbook;
 use ::passbook::bank::{Answer, BranchId, CustomerId, Operation, Outcome, Rejection, WriteKind};
 use ::passbook::replicate::{Ack, Attempt, Read, Receipt, Token};
 use ::passbook::telemetry::CallSpan;
+use ::passbook::wire::MarkingChannel;
+use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::Channel;
-use tonic::{Request, Status};
 
-use crate::scenario::Wire;
+use super::error::CallError;
+use crate::scenario::{DEFAULT_MESSAGE_BYTES_MAX, Wire};
 
 /// What is asked for with every operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +21,13 @@ pub struct Terms {
     pub ack: Ack,
     /// What a query is answered from.
     pub read: Read,
+    /// Bytes of the largest answer that is accepted.
+    pub message_bytes_max: usize,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { ack: Ack::All, read: Read::default() }
+        Self { ack: Ack::All, read: Read::default(), message_bytes_max: DEFAULT_MESSAGE_BYTES_MAX }
     }
 }
 
@@ -79,11 +82,12 @@ pub(super) enum WireClient {
 }
 
 impl WireClient {
-    pub(super) fn new(wire: Wire, terms: Terms, channel: Channel) -> Self {
+    pub(super) fn new(wire: Wire, terms: Terms, channel: MarkingChannel) -> Self {
+        let limit = terms.message_bytes_max;
         match wire {
             Wire::Passbook => Self::Passbook(passbook::Client::new(channel, terms)),
-            Wire::Bank => Self::Bank(bank::Client::new(channel)),
-            Wire::BankService => Self::BankService(bankservice::Client::new(channel)),
+            Wire::Bank => Self::Bank(bank::Client::new(channel, limit)),
+            Wire::BankService => Self::BankService(bankservice::Client::new(channel, limit)),
         }
     }
 
@@ -101,7 +105,7 @@ impl WireClient {
         &self,
         asked: &Asked<'_>,
         headers: &Headers<'_>,
-    ) -> Result<Heard, Status> {
+    ) -> Result<Heard, CallError> {
         match self {
             Self::Passbook(client) => client.ask(asked, headers).await,
             Self::Bank(client) => client.ask(asked, headers).await.map(Heard::from),
@@ -111,10 +115,9 @@ impl WireClient {
 }
 
 /// A customer's number where a contract has 32 bits for it.
-fn int32_id(customer: CustomerId) -> Result<i32, Status> {
-    i32::try_from(customer.0).map_err(|_| {
-        Status::invalid_argument(format!("customer {customer} does not fit into 32 bits"))
-    })
+fn int32_id(customer: CustomerId) -> Result<i32, CallError> {
+    i32::try_from(customer.0)
+        .map_err(|_| CallError::NotSent(format!("customer {customer} does not fit into 32 bits")))
 }
 
 /// What it means that an operation was refused: a withdrawal lacked money, anything else was not understood.

@@ -2,18 +2,17 @@
 
 use passbook::bank::{Answer, Money, Operation, Outcome, WriteKind};
 use passbook::wire::v1::bank_client::BankClient;
-use passbook::wire::v1::{QueryReply, QueryRequest, WriteRequest};
+use passbook::wire::v1::{QueryReply, QueryRequest, WriteReply, WriteRequest};
 use passbook::wire::{
     from_ack, from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt,
 };
-use tonic::Status;
-use tonic::transport::Channel;
+use tonic::codec::CompressionEncoding;
 
-use super::{Asked, Headers, Heard, Terms};
+use super::{Asked, CallError, Headers, Heard, MarkingChannel, Terms};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    client: BankClient<Channel>,
+    client: BankClient<MarkingChannel>,
     terms: Terms,
 }
 
@@ -28,15 +27,18 @@ pub(super) const fn method(operation: Operation) -> &'static str {
 }
 
 impl Client {
-    pub(super) fn new(channel: Channel, terms: Terms) -> Self {
-        Self { client: BankClient::new(channel), terms }
+    pub(super) fn new(channel: MarkingChannel, terms: Terms) -> Self {
+        let client = BankClient::new(channel)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(terms.message_bytes_max);
+        Self { client, terms }
     }
 
     pub(super) async fn ask(
         &self,
         asked: &Asked<'_>,
         headers: &Headers<'_>,
-    ) -> Result<Heard, Status> {
+    ) -> Result<Heard, CallError> {
         let mut client = self.client.clone();
         let (customer, number) = (asked.customer.0, asked.number);
         let token = asked.token.map(from_token);
@@ -61,9 +63,38 @@ impl Client {
                     WriteKind::Deposit => client.deposit(request).await?,
                     WriteKind::Withdraw => client.withdraw(request).await?,
                 };
-                let reply = reply.into_inner();
-                Ok(Heard { answer: to_answer(&reply), receipt: to_receipt(reply) })
+                heard(reply.into_inner())
             }
+        }
+    }
+}
+
+fn heard(reply: WriteReply) -> Result<Heard, CallError> {
+    let answer = to_answer(&reply);
+    if answer.outcome == Outcome::Unknown {
+        let word = reply.result.to_string();
+        return Err(CallError::UndefinedWord { word, expected: "a passbook.v1.WriteResult" });
+    }
+    Ok(Heard { answer, receipt: to_receipt(reply) })
+}
+
+#[cfg(test)]
+mod tests {
+    use passbook::wire::v1::WriteResult;
+
+    use super::*;
+
+    #[test]
+    fn undefined_result_is_unknown_and_kept() {
+        let reply = |result| WriteReply { result, ..WriteReply::default() };
+        let success = heard(reply(WriteResult::Success.into())).expect("an answer");
+        assert_eq!(success.answer.outcome, Outcome::Ok);
+        for result in [0, 99] {
+            let error = heard(reply(result)).expect_err("undefined");
+            assert_eq!(error.outcome(), Outcome::Unknown);
+            let status = error.call_status();
+            let word = status.word().map(|undefined| undefined.word.clone());
+            assert_eq!(word, Some(result.to_string()));
         }
     }
 }
