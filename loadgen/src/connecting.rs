@@ -75,8 +75,8 @@ pub enum ReachError {
     },
     /// It cannot reach one of its peers.
     #[error(
-        "branch {branch} at {address} cannot reach its peer {peer} at {peer_address}: {cause}; start that branch, or \
-         check the --peer of branch {branch}"
+        "branch {branch} at {address} cannot reach its peer {peer} at {peer_address}: {cause}; check that branch {peer} \
+         runs, and the --peer of branch {branch}"
     )]
     UnreachablePeer {
         /// The branch that tries to connect.

@@ -160,6 +160,21 @@ fn peer_that_cannot_be_reached_is_named_by_both_sides() {
 }
 
 #[test]
+fn branches_that_were_started_differently_are_named() {
+    let addresses = Addresses::reserve(2);
+    let mut branches = [
+        addresses.serve(1, &[2], &["--opening-balance", "5"]),
+        addresses.serve(2, &[1], &["--opening-balance", "6"]),
+    ];
+    for branch in &mut branches {
+        branch.started(1);
+    }
+    let (code, reported) = refused(&format!("{},{}", addresses.of(1), addresses.of(2)), &[]);
+    assert_eq!(code, 1, "{reported}");
+    assert!(reported.contains("it runs with opening balance "), "{reported}");
+}
+
+#[test]
 fn run_beside_another_is_refused_and_names_the_cause() {
     let addresses = Addresses::reserve(2);
     let mut branches = [addresses.serve(1, &[2], &[]), addresses.serve(2, &[1], &[])];

@@ -168,7 +168,7 @@ impl Owner {
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
             call_frames: 0,
             notices: Notices::new(info.peers.clone()),
-            reachability: Reachability::new(info.id),
+            reachability: Reachability::new(info.id, info.peers.clone()),
             id: info.id,
             next_ticket: 1,
             wakes: Wakes::default(),
@@ -409,7 +409,10 @@ impl Owner {
             }
             Effect::Note(note) => self.pushes.noted(&note),
             Effect::WakeAt(at) => self.wakes.add(at),
-            Effect::Refuse { peer, why } => self.notices.refused(peer, why),
+            Effect::Refuse { peer, why } => {
+                self.reachability.mismatched(peer, &why);
+                self.notices.refused(peer, why);
+            }
             Effect::Stop(stop) => return Err(stop),
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The peers to which a branch cannot connect.
+//! The peers with which a branch cannot work: it cannot connect to them, or they were started differently.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::notices::{Notice, one_line};
 use super::owner::Peer;
 use crate::bank::BranchId;
+use crate::replicate::passbook::Mismatch;
 use crate::wire::v1::UnreachablePeer;
 
 /// How long connecting to a peer may fail before whoever runs the branch is warned: branches of a cluster start one
@@ -30,12 +31,14 @@ pub(super) struct ConnectFailure {
 #[derive(Clone, Debug)]
 pub(super) struct Reachability {
     branch: BranchId,
+    peers: Vec<Peer>,
     failures: BTreeMap<BranchId, (ConnectFailure, u32)>,
 }
 
 impl Reachability {
-    pub(super) fn new(branch: BranchId) -> Self {
-        Self { branch, failures: BTreeMap::new() }
+    /// For `branch` with these `peers`.
+    pub(super) fn new(branch: BranchId, peers: Vec<Peer>) -> Self {
+        Self { branch, peers, failures: BTreeMap::new() }
     }
 
     /// Records a failed attempt. Returns the warning for it if the peer rejects this branch or has been unreachable
@@ -49,9 +52,22 @@ impl Reachability {
             let (branch, cause) = (self.branch, one_line(&failure.cause));
             lasts.then_some(Notice::Unreachable { branch, peer, address, cause })
         };
+        self.count(failure);
+        warning
+    }
+
+    /// Records that `peer` is connected and was started differently.
+    pub(super) fn mismatched(&mut self, peer: BranchId, why: &Mismatch) {
+        if let Some(peer) = self.peers.iter().find(|known| known.id == peer).copied() {
+            let (cause, at) = (format!("it {why}"), Instant::now());
+            self.count(ConnectFailure { peer, cause, is_refused: true, since: at, at });
+        }
+    }
+
+    fn count(&mut self, failure: ConnectFailure) {
+        let peer = failure.peer.id;
         let before = self.failures.get(&peer).map_or(0, |(_, failures)| *failures);
         self.failures.insert(peer, (failure, before.saturating_add(1)));
-        warning
     }
 
     /// Records that `peer` is connected.
@@ -73,19 +89,24 @@ impl Reachability {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
     use super::*;
+    use crate::bank::Money;
+
+    const PEER: Peer = Peer {
+        id: BranchId(2),
+        address: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9)),
+    };
 
     fn failure(lasts: Duration) -> ConnectFailure {
-        let peer = Peer { id: BranchId(2), address: SocketAddr::from(([127, 0, 0, 1], 9)) };
         let (cause, since) = ("connection refused".to_owned(), Instant::now());
-        ConnectFailure { peer, cause, is_refused: false, since, at: since + lasts }
+        ConnectFailure { peer: PEER, cause, is_refused: false, since, at: since + lasts }
     }
 
     #[test]
     fn peer_that_is_starting_is_listed_without_a_warning() {
-        let mut reachability = Reachability::new(BranchId(1));
+        let mut reachability = Reachability::new(BranchId(1), vec![PEER]);
         assert_eq!(reachability.failed(failure(Duration::ZERO)), None);
         assert_eq!(reachability.failed(failure(Duration::ZERO)), None);
         let failures: Vec<u32> = reachability.unreachable().iter().map(|p| p.failures).collect();
@@ -96,7 +117,7 @@ mod tests {
 
     #[test]
     fn peer_that_stays_unreachable_is_warned_of_by_address() {
-        let mut reachability = Reachability::new(BranchId(1));
+        let mut reachability = Reachability::new(BranchId(1), vec![PEER]);
         let warning = reachability.failed(failure(WARN_AFTER)).expect("a warning");
         assert_eq!(
             warning.to_string(),
@@ -106,11 +127,23 @@ mod tests {
 
     #[test]
     fn peer_that_rejects_the_branch_is_warned_of_at_once() {
-        let mut reachability = Reachability::new(BranchId(1));
+        let mut reachability = Reachability::new(BranchId(1), vec![PEER]);
         let cause = "this is branch 3".to_owned();
         let refused = ConnectFailure { cause, is_refused: true, ..failure(Duration::ZERO) };
         let warning = reachability.failed(refused).expect("a warning").to_string();
         assert!(warning.ends_with("this is branch 3"), "{warning}");
         assert_eq!(reachability.unreachable().len(), 1);
+    }
+
+    #[test]
+    fn peer_that_was_started_differently_is_listed_with_the_reason() {
+        let mut reachability = Reachability::new(BranchId(1), vec![PEER]);
+        let why = Mismatch::Opening { theirs: Money::new(5), ours: Money::new(6) };
+        reachability.mismatched(BranchId(3), &why);
+        assert_eq!(reachability.unreachable(), [], "it is no peer");
+        reachability.mismatched(BranchId(2), &why);
+        let unreachable = reachability.unreachable();
+        let cause = unreachable.first().map(|peer| peer.cause.as_str());
+        assert!(cause.is_some_and(|cause| cause.starts_with("it runs with opening balance 5")));
     }
 }
