@@ -177,7 +177,12 @@ fn a_retry_that_is_applied_twice_breaks_conservation() {
 fn a_dropped_push_keeps_branches_apart() {
     // Customers stay at home: who came to the branch that lacks it would wait in vain.
     let load = Load { trouble: Trouble::LosesPushesTo(BranchId(2)), roam: 0.0, ..USUAL };
-    is_caught(load, Mutant::DropPush, &[Property::Convergence]);
+    is_caught(load, Mutant::DropPush, &[Property::Convergence, Property::Conservation]);
+    let report = run(load, Some(Mutant::DropPush), 1);
+    let stories = report.checks().iter().flat_map(|check| &check.finding.violations);
+    let mut lacking = stories.filter(|violation| violation.story.contains("never reached it"));
+    let named = lacking.next().map(|violation| violation.operations.len());
+    assert_eq!(named, Some(1), "{}", report.render());
 }
 
 #[test]
