@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 
-use crate::customers::{ConnectError, connect, explained, inspect, ready, state};
+use crate::customers::{ConnectError, connect, explain, inspect, ready, state};
 use crate::queried::{Queried, QueriedError};
 use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 
@@ -296,7 +296,7 @@ async fn meet(address: String) -> Result<(String, Channel, StateReply), Clusters
     match met.await {
         Ok(state) => Ok((address, channel, state)),
         Err(error) => {
-            let message = explained(&address, &error).await;
+            let message = explain(&address, &error).await;
             Err(ClustersError::NoAnswer { address, message })
         }
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::customers::{Bank, CallError, ConnectError, Terms, explained};
+use crate::customers::{Bank, CallError, ConnectError, Terms, explain};
 use crate::scenario::Wire;
 
 /// How long branches may take to show the same balance.
@@ -107,7 +107,7 @@ impl Queried {
             let held = match answer {
                 Ok(held) => held,
                 Err(error) => {
-                    let (wire, message) = (self.wire, explained(&address, &error).await);
+                    let (wire, message) = (self.wire, explain(&address, &error).await);
                     return Err(QueriedError::NoAnswer { branch, address, wire, message });
                 }
             };

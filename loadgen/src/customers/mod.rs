@@ -14,7 +14,7 @@ pub use backoff::{BackoffCount, Backoffs};
 pub use client::{Bank, Called, ConnectError};
 pub(crate) use client::{connect, inspect, ready, state};
 pub use error::CallError;
-pub(crate) use probe::explained;
+pub(crate) use probe::explain;
 pub use recorder::{Kind, KindRecord, Live, Recorder};
 pub use statuses::{StatusCount, Statuses};
 pub use threads::{AtWork, Crowd, Look, Order, Plan, Ran};

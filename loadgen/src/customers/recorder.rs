@@ -64,7 +64,7 @@ pub struct Live {
     pub ok: u64,
     /// Operations that were definitely refused.
     pub rejected: u64,
-    /// Operations that were never answered.
+    /// Operations whose outcome is unknown.
     pub unknown: u64,
     /// Response times.
     pub response: Latencies,
@@ -134,7 +134,7 @@ pub struct Recorder {
     recent: Histogram<u64>,
     /// By place in [`Rejection::ALL`].
     rejections: [u64; Rejection::ALL.len()],
-    /// The first that were never answered.
+    /// The first whose outcome is unknown.
     unanswered: Vec<Performed>,
     statuses: Statuses,
     backoffs: Backoffs,
@@ -153,7 +153,7 @@ impl Recorder {
         }
     }
 
-    /// How many of the operations that were never answered are kept.
+    /// How many of the operations whose outcome is unknown are kept.
     pub const UNANSWERED_KEPT: usize = 3;
 
     /// An operation ended.
@@ -211,7 +211,7 @@ impl Recorder {
         Rejection::ALL.into_iter().zip(self.rejections)
     }
 
-    /// The first operations that were never answered.
+    /// The first operations whose outcome is unknown.
     pub fn unanswered(&self) -> &[Performed] {
         &self.unanswered
     }

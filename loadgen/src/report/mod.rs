@@ -102,7 +102,7 @@ pub struct Report {
     measured: Duration,
     /// By kind, then all together.
     rows: Vec<Row>,
-    /// The first operations that were never answered.
+    /// The first operations whose outcome is unknown.
     unanswered: Vec<Performed>,
     statuses: Statuses,
     backoffs: Backoffs,
