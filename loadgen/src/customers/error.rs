@@ -216,7 +216,7 @@ pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use passbook::bank::Rejection;
+    use passbook::bank::{Money, Rejection};
     use tonic::metadata::MetadataMap;
 
     use super::*;
@@ -235,6 +235,9 @@ mod tests {
             let error = CallError::from(Status::new(code, "made by the client library"));
             assert_eq!(error.outcome(), Outcome::Unknown, "{code:?}");
         }
+        let not_sent = CallError::from(Failure::BeyondInt32(Money::new(i64::MAX)));
+        assert_eq!(not_sent.outcome(), Outcome::Unknown);
+        assert!(!not_sent.call_status().is_unanswered());
         let bad = Outcome::Rejected(Rejection::BadRequest);
         for code in [Code::InvalidArgument, Code::PermissionDenied, Code::Unimplemented] {
             assert_eq!(CallError::from(sent(code, "no")).with_method("Bank/Query").outcome(), bad);
