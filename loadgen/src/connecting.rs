@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 
 use crate::customers::{
-    Bank, CallError, ConnectError, Terms, connect, explained, inspect, is_serving,
+    Bank, CallError, ConnectError, Terms, connect, explain, inspect, is_serving,
 };
 use crate::scenario::Wire;
 
@@ -329,7 +329,7 @@ async fn no_branch(
     error: &CallError,
     patience: &Patience,
 ) -> ReachError {
-    let (address, message) = (address.to_owned(), explained(address, error).await);
+    let (address, message) = (address.to_owned(), explain(address, error).await);
     if !error.is_other_contract() {
         return ReachError::NoAnswer { address, message };
     }

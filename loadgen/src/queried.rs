@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::Channel;
 
 use crate::connecting::{Patience, answering_wire, connect_all, wire_hint};
-use crate::customers::{Bank, CallError, ConnectError, Terms, explained};
+use crate::customers::{Bank, CallError, ConnectError, Terms, explain};
 use crate::scenario::Wire;
 
 /// How long branches may take to show the same balance.
@@ -195,7 +195,7 @@ impl Queried {
                             String::new()
                         };
                         let (branch, address) = (*branch, address.clone());
-                        let message = explained(&address, &error).await;
+                        let message = explain(&address, &error).await;
                         return Err(QueriedError::NoAnswer {
                             branch,
                             address,

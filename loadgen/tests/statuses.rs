@@ -136,11 +136,13 @@ fn undefined_status_word_is_in_report_summary_and_history() {
 fn only_operations_without_any_answer_were_never_answered() {
     let home = folder();
     let bank = FakeBank::start(2, Writes::Silence);
-    let ran = load(&home, &bank, &["--timeout", "50ms", "--mix", "1:0:0"]);
+    let arguments = ["-c", "3", "--events", "1", "--mix", "1:0:0", "--timeout", "2s"];
+    let target = ["--wire", "bank", "--target", &bank.target];
+    let ran = run(&home, &[&arguments[..], &target].concat());
     let report = stdout(&ran);
-    let row = "24 operations never answered (timeout 50ms, or the connection failed)";
+    let row = "3 operations never answered (timeout 2s, or the connection failed)";
     assert!(report.contains(row), "{report}");
-    assert!(report.contains("DEADLINE_EXCEEDED 24 "), "{report}");
+    assert!(report.contains("DEADLINE_EXCEEDED 3 "), "{report}");
     assert!(!report.contains(" failed: the outcome is unknown"), "{report}");
 }
 

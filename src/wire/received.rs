@@ -76,7 +76,7 @@ impl HttpBody for MarkingBody {
 
 fn mark_response(mut response: Response<Body>) -> Response<MarkingBody> {
     mark(response.headers_mut());
-    if let Some((code, message)) = foreign_answer(&response) {
+    if let Some((code, message)) = status_of_foreign_answer(&response) {
         let headers = response.headers_mut();
         headers.insert(Status::GRPC_STATUS, HeaderValue::from_static(code));
         headers.insert(Status::GRPC_MESSAGE, message);
@@ -86,7 +86,7 @@ fn mark_response(mut response: Response<Body>) -> Response<MarkingBody> {
 
 /// The number of a status code and a message for an answer that is none of gRPC, such as the page of a proxy. tonic
 /// would read its text as a message.
-fn foreign_answer(response: &Response<Body>) -> Option<(&'static str, HeaderValue)> {
+fn status_of_foreign_answer(response: &Response<Body>) -> Option<(&'static str, HeaderValue)> {
     let (http, headers) = (response.status(), response.headers());
     let kind =
         headers.get(CONTENT_TYPE).map_or("no content type", |kind| kind.to_str().unwrap_or("?"));

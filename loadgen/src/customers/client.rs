@@ -128,7 +128,7 @@ pub(crate) async fn inspect(channel: Channel, limit: Duration) -> Result<StateRe
     let call = client.state(StateRequest {});
     match timeout(limit, call).await {
         Ok(Ok(reply)) => Ok(reply.into_inner()),
-        Ok(Err(status)) => Err(CallError::from(status).at("passbook.v1.Inspect/State")),
+        Ok(Err(status)) => Err(CallError::from(status).with_method("passbook.v1.Inspect/State")),
         Err(_) => Err(CallError::TimedOut),
     }
 }
@@ -140,7 +140,7 @@ pub(crate) async fn is_serving(channel: Channel, limit: Duration) -> Result<bool
     let request = HealthCheckRequest { service: "passbook.v1.Bank".to_owned() };
     match timeout(limit, health.check(request)).await {
         Ok(Ok(reply)) => Ok(reply.get_ref().status() == ServingStatus::Serving),
-        Ok(Err(status)) => Err(CallError::from(status).at("grpc.health.v1.Health/Check")),
+        Ok(Err(status)) => Err(CallError::from(status).with_method("grpc.health.v1.Health/Check")),
         Err(_) => Err(CallError::TimedOut),
     }
 }
@@ -290,7 +290,7 @@ impl Bank {
         let headers = Headers { timeout: header, span: &span };
         // tonic's own deadline ends with the headers of an answer; this one with the answer.
         let answered = match timeout(limit, client.ask(asked, &headers)).await {
-            Ok(answered) => answered.map_err(|error| error.at(client.method(operation))),
+            Ok(answered) => answered.map_err(|error| error.with_method(client.method(operation))),
             Err(_) => Err(CallError::TimedOut),
         };
         let code = answered.as_ref().map_or_else(CallError::grpc_code, |_| Code::Ok);

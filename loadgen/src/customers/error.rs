@@ -35,10 +35,10 @@ pub enum CallError {
         message: String,
     },
     /// The server answered with an error.
-    #[error("{}", sentence(.0))]
+    #[error("{}", describe(.0))]
     Status(Status),
     /// The server does not serve the method.
-    #[error("{} (method {method})", sentence(.status))]
+    #[error("{} (method {method})", describe(.status))]
     NotServed {
         /// The method that was called.
         method: &'static str,
@@ -57,7 +57,7 @@ pub enum CallError {
 
 impl CallError {
     /// The error of a call of `method`, which is named if the server does not serve it.
-    pub(super) fn at(self, method: &'static str) -> Self {
+    pub(super) fn with_method(self, method: &'static str) -> Self {
         match self {
             Self::Status(status) if status.code() == Code::Unimplemented => {
                 Self::NotServed { method, status }
@@ -169,7 +169,7 @@ impl CallError {
 }
 
 /// The code and the message of a status.
-fn sentence(status: &Status) -> String {
+fn describe(status: &Status) -> String {
     let code = status_code(status.code()).name();
     match status.message() {
         "" => code.to_owned(),
@@ -232,7 +232,7 @@ mod tests {
     use std::io;
     use std::sync::Arc;
 
-    use passbook::bank::Rejection;
+    use passbook::bank::{Money, Rejection};
     use tonic::metadata::MetadataMap;
 
     use super::*;
@@ -251,9 +251,12 @@ mod tests {
             let error = CallError::from(Status::new(code, "made by the client library"));
             assert_eq!(error.outcome(), Outcome::Unknown, "{code:?}");
         }
+        let not_sent = CallError::from(Failure::BeyondInt32(Money::new(i64::MAX)));
+        assert_eq!(not_sent.outcome(), Outcome::Unknown);
+        assert!(!not_sent.call_status().is_unanswered());
         let bad = Outcome::Rejected(Rejection::BadRequest);
         for code in [Code::InvalidArgument, Code::PermissionDenied, Code::Unimplemented] {
-            assert_eq!(CallError::from(sent(code, "no")).at("Bank/Query").outcome(), bad);
+            assert_eq!(CallError::from(sent(code, "no")).with_method("Bank/Query").outcome(), bad);
         }
         for code in [Code::Internal, Code::Unknown, Code::Aborted, Code::ResourceExhausted] {
             assert_eq!(CallError::from(sent(code, "no")).outcome(), Outcome::Unknown);
@@ -293,7 +296,7 @@ mod tests {
     #[test]
     fn method_that_is_not_served_is_named() {
         let error = CallError::from(sent(Code::Unimplemented, "Method not found!"));
-        let error = error.at("bank.Bank/MsgDelivery");
+        let error = error.with_method("bank.Bank/MsgDelivery");
         let expected = "UNIMPLEMENTED: Method not found! (method bank.Bank/MsgDelivery)";
         assert_eq!(error.to_string(), expected);
     }

@@ -19,7 +19,7 @@ pub(crate) use client::{connect, inspect, is_serving, state};
 pub use error::CallError;
 pub use generator::GeneratorLoad;
 pub use measured::Measured;
-pub(crate) use probe::explained;
+pub(crate) use probe::explain;
 pub use recorder::{
     Class, Kind, KindRecord, Live, P50, P90, P99, P99_9, Recent, Recorder, percentile,
 };

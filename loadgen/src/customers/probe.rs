@@ -31,7 +31,7 @@ const TLS_CLIENT: &[u8] = &[
 
 /// The message of `error`, with what listens at `address` if the connection failed and the server's first bytes
 /// tell.
-pub(crate) async fn explained(address: &str, error: &CallError) -> String {
+pub(crate) async fn explain(address: &str, error: &CallError) -> String {
     let listener = if error.is_disconnected() { probe(address).await } else { None };
     listener.map_or_else(|| error.to_string(), |listener| format!("{listener} ({error})"))
 }

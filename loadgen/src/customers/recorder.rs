@@ -98,7 +98,7 @@ pub struct Live {
     pub ok: u64,
     /// Operations that were definitely refused.
     pub rejected: u64,
-    /// Operations that were never answered.
+    /// Operations whose outcome is unknown.
     pub unknown: u64,
     /// Response times of answered operations.
     pub response: Latencies,
@@ -191,7 +191,7 @@ pub struct Recorder {
     recent: Histogram<u64>,
     /// By place in [`Rejection::ALL`].
     rejections: [u64; Rejection::ALL.len()],
-    /// The first that were never answered.
+    /// The first whose outcome is unknown.
     unanswered: Vec<Performed>,
     statuses: Statuses,
     backoffs: Backoffs,
@@ -212,7 +212,7 @@ impl Recorder {
         }
     }
 
-    /// How many of the operations that were never answered are kept.
+    /// How many of the operations whose outcome is unknown are kept.
     pub const UNANSWERED_KEPT: usize = 3;
 
     /// Records an operation that has ended; `in_window` if that was in the measured window.
@@ -277,7 +277,7 @@ impl Recorder {
         Rejection::ALL.into_iter().zip(self.rejections)
     }
 
-    /// The first operations that were never answered.
+    /// The first operations whose outcome is unknown.
     pub fn unanswered(&self) -> &[Performed] {
         &self.unanswered
     }
@@ -367,7 +367,7 @@ impl Default for Recorder {
 
 #[cfg(test)]
 mod tests {
-    use passbook::bank::{Answer, BranchId, CustomerId, RequestId, SessionId};
+    use passbook::bank::{Answer, BranchId, CustomerId, RequestId, SessionId, StatusCode};
     use passbook::replicate::Attempt;
     use tokio::time::Instant;
 

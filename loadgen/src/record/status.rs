@@ -39,13 +39,13 @@ pub struct UndefinedWord {
 impl CallStatus {
     /// The status of a call that failed with `code`.
     pub fn failed(code: StatusCode, is_unanswered: bool, message: &str) -> Self {
-        let message = shortened(message, MESSAGE_CHARS);
+        let message = truncate(message, MESSAGE_CHARS);
         Self { code, failure: Some(Box::new(CallFailure { is_unanswered, word: None, message })) }
     }
 
     /// The status of a call whose answer has a word that the contract does not define.
     pub fn undefined_word(word: &str, expected: &'static str) -> Self {
-        let word = Some(UndefinedWord { word: shortened(word, WORD_CHARS), expected });
+        let word = Some(UndefinedWord { word: truncate(word, WORD_CHARS), expected });
         let failure = CallFailure { is_unanswered: false, word, message: String::new() };
         Self { code: StatusCode::Ok, failure: Some(Box::new(failure)) }
     }
@@ -62,7 +62,7 @@ impl CallStatus {
 }
 
 /// The first `limit` characters of `text`, with an ellipsis if there are more.
-fn shortened(text: &str, limit: usize) -> String {
+fn truncate(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

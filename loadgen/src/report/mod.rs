@@ -110,7 +110,7 @@ pub struct Report {
     failures: Vec<Row>,
     /// Answered operations that ended in the measured window.
     answered_in_window: u64,
-    /// The first operations that were never answered.
+    /// The first operations whose outcome is unknown.
     unanswered: Vec<Performed>,
     statuses: Statuses,
     backoffs: Backoffs,

@@ -63,13 +63,14 @@ impl Client {
                     WriteKind::Deposit => client.deposit(request).await?,
                     WriteKind::Withdraw => client.withdraw(request).await?,
                 };
-                heard(reply.into_inner())
+                answer(reply.into_inner())
             }
         }
     }
 }
 
-fn heard(reply: WriteReply) -> Result<Heard, CallError> {
+/// A result that the contract does not define proves nothing.
+fn answer(reply: WriteReply) -> Result<Heard, CallError> {
     let answer = to_answer(&reply);
     if answer.outcome == Outcome::Unknown {
         let word = reply.result.to_string();
@@ -87,10 +88,10 @@ mod tests {
     #[test]
     fn undefined_result_is_unknown_and_kept() {
         let reply = |result| WriteReply { result, ..WriteReply::default() };
-        let success = heard(reply(WriteResult::Success.into())).expect("an answer");
+        let success = answer(reply(WriteResult::Success.into())).expect("an answer");
         assert_eq!(success.answer.outcome, Outcome::Ok);
         for result in [0, 99] {
-            let error = heard(reply(result)).expect_err("undefined");
+            let error = answer(reply(result)).expect_err("undefined");
             assert_eq!(error.outcome(), Outcome::Unknown);
             let status = error.call_status();
             let word = status.word().map(|undefined| undefined.word.clone());
