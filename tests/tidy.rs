@@ -40,7 +40,7 @@ const LOADGEN: [(&str, &[&str]); 13] = [
     ("judge", &["customers", "artifacts"]),
     ("stages", &["scenario", "customers"]),
     ("report", &["scenario", "record", "customers", "clusters", "judge", "artifacts"]),
-    ("foreign", &["report"]),
+    ("foreign", &["report", "artifacts"]),
     (
         "run",
         &["scenario", "record", "customers", "clusters", "judge", "stages", "report", "artifacts"],

@@ -13,7 +13,7 @@ use loadgen::scenario::{
 };
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
-use passbook::files::Input;
+use passbook::files::{Input, source_name};
 use passbook::replicate::{Ack, Fanout, Read, Scheme};
 
 use crate::offline::{CheckArguments, GuaranteesArguments};
@@ -86,7 +86,7 @@ pub(crate) struct Task {
 
 #[derive(Args, Debug)]
 struct ReplayArguments {
-    /// The input file
+    /// The input file; - is standard input
     input: PathBuf,
     /// Where the answers go [default: output.json, unless --out or several schemes are given]
     #[arg(short, long, value_name = "FILE")]
@@ -234,10 +234,7 @@ impl Arguments {
 
 fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
     let (input, warnings) = Input::read(&arguments.input).map_err(|error| error.to_string())?;
-    let path = arguments.input.display().to_string();
-    let warnings =
-        warnings.into_iter().map(|warning| format!("{path}:{}: {}", warning.at, warning.message));
-    let warnings = warnings.collect();
+    let warnings = warnings.iter().map(|warning| warning.in_file(&arguments.input)).collect();
     let several = arguments.common.replication.len() > 1;
     let (output, out) = match (arguments.output, arguments.out) {
         (Some(_), _) if several => {
@@ -255,7 +252,7 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
         check_output(output, &arguments.input, out.as_deref())?;
     }
     let workload = Workload::Replay(Replay {
-        path: arguments.input,
+        path: source_name(&arguments.input).into(),
         input,
         output,
         order: arguments.order,

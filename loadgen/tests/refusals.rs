@@ -41,10 +41,10 @@ fn bad_input_is_refused_with_one_message_and_no_output() {
 #[test]
 fn an_unreadable_input_and_a_folder_are_refused() {
     let home = folder();
-    for path in ["nowhere.json", "."] {
+    for (path, expected) in [("nowhere.json", "cannot be read"), (".", "is a folder")] {
         let ran = run(&home, &["replay", path]);
         assert_eq!(code(&ran), 2);
-        assert!(stderr(&ran).contains("cannot be read"), "{}", stderr(&ran));
+        assert!(stderr(&ran).contains(expected), "{}", stderr(&ran));
     }
 }
 

@@ -2,6 +2,7 @@
 //! `history.jsonl` and `ledger.jsonl`: a run as it was recorded.
 
 mod answers;
+mod excerpts;
 mod fields;
 mod input;
 mod interpret;
@@ -14,6 +15,7 @@ mod source;
 mod write;
 
 pub use answers::read_answers;
+pub use excerpts::Excess;
 pub use input::{Block, Event, Input, InputError, Warning};
 pub use notation::{Leniency, Node, Parsed, Position, SyntaxError, Value, parse as parse_notation};
 pub use output::{Element, Entry, Notation, Output, ResultName, Shape};

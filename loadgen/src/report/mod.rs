@@ -2,6 +2,7 @@
 
 mod checks;
 mod guarantees;
+mod line;
 mod metrics;
 mod sides;
 mod summary;
