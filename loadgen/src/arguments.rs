@@ -1,4 +1,5 @@
-//! The command line. Parsing does no I/O; only reading the input file of a replay does.
+//! The command line. Parsing does no I/O but to resolve the host of --metrics-listen and to read the input file of a
+//! replay.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
 use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Wire,
-    Workload, broadcast_reads,
+    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Share, Stop, Style, Synthetic,
+    Wire, Workload, broadcast_reads,
 };
+use passbook::address::resolve;
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
 use passbook::files::{Input, source_name};
@@ -19,8 +21,8 @@ use passbook::replicate::{Ack, Fanout, Read, Scheme};
 use crate::offline::{CheckArguments, GuaranteesArguments};
 use crate::terminal::Verbosity;
 use crate::values::{
-    Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration, parse_recording,
-    parse_seed, parse_target, parse_timeout, read_parser, style_parser, wire_parser,
+    Seed, ack_parser, fanout_parser, order_parser, parse_duration, parse_recording, parse_seed,
+    parse_target, parse_timeout, read_parser, style_parser, wire_parser,
 };
 
 /// The run folder where none is named.
@@ -124,9 +126,9 @@ struct SyntheticArguments {
     /// Weights of deposits, withdrawals and queries
     #[arg(long, value_name = "D:W:Q", default_value_t = Mix::default())]
     mix: Mix,
-    /// The chance per operation of another branch than the customer's own
-    #[arg(long, value_name = "CHANCE", default_value_t = 0.2, value_parser = parse_chance)]
-    roam: f64,
+    /// The share of operations at another branch than the customer's own, such as 20% or 0.2
+    #[arg(long, value_name = "SHARE", default_value = "20%")]
+    roam: Share,
     /// What every branch holds at the start, at most 2^62: branches that are written to at once must not pass 2^63
     /// together [default: 1000000; what they hold if they run already]
     #[arg(long, value_name = "MONEY", value_parser = clap::value_parser!(i64).range(0..=1 << 62))]
@@ -185,11 +187,11 @@ struct CommonArguments {
     /// An operation without an answer after this long is unknown
     #[arg(long, short = 't', value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
     timeout: Duration,
-    /// The share of operations that are traced
-    #[arg(long, value_name = "PERCENT", default_value = "1%")]
+    /// The share of operations that are traced, such as 1% or 0.01
+    #[arg(long, value_name = "SHARE", default_value = "1%")]
     trace_sample: SampleRate,
     /// Serve /metrics here while the run lasts
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = resolve)]
     metrics_listen: Option<SocketAddr>,
     /// Print what each customer received
     #[arg(long, short, action = ArgAction::SetTrue, conflicts_with = "quiet")]
@@ -309,7 +311,7 @@ impl SyntheticArguments {
             branches: self.branches.unwrap_or(3),
             stop,
             mix: self.mix,
-            roam: self.roam,
+            roam: self.roam.fraction(),
             opening: self.opening_balance,
             seed,
             think: self.think,

@@ -1,13 +1,14 @@
 //! `loadgen`: arguments → scenario → run → report → exit code.
 
 mod arguments;
+mod hints;
 mod offline;
 mod terminal;
 mod values;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use loadgen::{Hooks, Report, RunError, SideBySide, report, run, run_each};
 use passbook::telemetry::{OtlpEndpoint, Tracing};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const KEEP_SPANS: usize = 50_000;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => match hints::hint(&error, &Arguments::command(), std::env::args_os().skip(1))
+        {
+            Some(message) => return fail(report::ExitCode::BadInput, &message),
+            None => error.exit(),
+        },
+    };
     let verbosity = arguments.verbosity();
     match arguments.into_asked() {
         Ok(Asked::Run(task)) => {

@@ -83,6 +83,49 @@ fn bad_arguments_are_refused() {
 }
 
 #[test]
+fn an_option_of_another_program_is_one_message_with_ours() {
+    let home = folder();
+    for (arguments, expected) in [
+        (&["-n", "100"][..], "--events N"),
+        (&["--customers", "3", "--threads", "4"], "--customers N"),
+        (&["--host=localhost"], "--target HOST:PORT"),
+        (&["replay", "--vus", "3", "in.json"], "loadgen without a command has --customers N"),
+    ] {
+        let ran = run(&home, arguments);
+        let message = stderr(&ran);
+        assert_eq!(code(&ran), 2, "{message}");
+        assert!(message.starts_with("error: unknown option "), "{message}");
+        assert!(message.contains(expected), "{message} lacks {expected}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(!message.contains("similar"), "{message}");
+    }
+}
+
+#[test]
+fn shares_and_addresses_are_taken_as_people_write_them() {
+    let home = folder();
+    for arguments in [
+        ["--roam", "0.2", "--trace-sample", "0.01", "--metrics-listen", "localhost:0"],
+        ["--roam", "20%", "--trace-sample", "1%", "--metrics-listen", "127.0.0.1:0"],
+    ] {
+        let work = ["--customers", "2", "--events", "2", "--seed", "7", "--quiet"];
+        let ran = run(&home, &[&work[..], &arguments].concat());
+        assert_eq!((code(&ran), stdout(&ran).as_str()), (0, "pass, seed 7\n"), "{}", stderr(&ran));
+        let summary = json(&home.path().join("passbook-run/summary.json"));
+        assert_eq!(summary["workload"]["roam"], 0.2, "{summary}");
+    }
+    for (arguments, expected) in [
+        (["--roam", "20"], "expected a share such as 20% or 0.2"),
+        (["--trace-sample", "101%"], "expected a share such as 20% or 0.2"),
+        (["--metrics-listen", "9464"], "expected HOST:PORT"),
+    ] {
+        let ran = run(&home, &arguments);
+        assert_eq!(code(&ran), 2, "{arguments:?}");
+        assert!(stderr(&ran).contains(expected), "{}", stderr(&ran));
+    }
+}
+
+#[test]
 fn an_out_folder_that_is_no_run_is_left_alone() {
     let home = folder();
     fs::create_dir(home.path().join("work")).expect("made");
