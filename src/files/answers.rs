@@ -101,7 +101,7 @@ fn on_line(error: ReceivedError, line: usize) -> ReceivedError {
         ReceivedError::Invalid { path, at, message } => {
             ReceivedError::Invalid { path, at: Position { line, ..at }, message }
         }
-        other => other,
+        source @ ReceivedError::Source(_) => source,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::notation::Position;
-use super::received::{CustomerAnswers, Received};
+use super::received::{Answer, CustomerAnswers, Received};
 
 /// Lists of a file that are tried; more of them come from no mistake that is known.
 const LISTS_TRIED: usize = 10;
@@ -78,7 +78,7 @@ impl Received {
                 excerpts.push((Excess::ElementCopies(count), Self::of(elements)));
             }
             let elements = self.elements.iter().map(|element| {
-                let answers = without_copies(&element.answers, count, |a, b| a.is_same(b))?;
+                let answers = without_copies(&element.answers, count, Answer::is_same)?;
                 Some(CustomerAnswers { answers, ..element.clone() })
             });
             if let Some(elements) = elements.collect() {

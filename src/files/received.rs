@@ -285,16 +285,14 @@ fn outcome_of_result(
             "success" | "ok" => of_result(ResultName::Success),
             "fail" | "failed" | "failure" | "error" => of_result(ResultName::Fail),
             "unknown" => of_result(ResultName::Unknown),
-            other => match labelled_balance(other).filter(|_| is_query) {
-                Some(balance) => {
-                    warnings.add(node.at, "a balance in the text of a result is read as such");
-                    of_balance(integer(&Node { at: node.at, value: balance }, "balance", warnings)?)
-                }
-                None => {
+            other => {
+                let Some(value) = labelled_balance(other).filter(|_| is_query) else {
                     let message = format!("result is {}; expected {expected}", quote(other));
-                    Err(Misfit::new(node.at, message))
-                }
-            },
+                    return Err(Misfit::new(node.at, message));
+                };
+                warnings.add(node.at, "a balance in the text of a result is read as such");
+                of_balance(integer(&Node { at: node.at, value }, "balance", warnings)?)
+            }
         },
     }
 }

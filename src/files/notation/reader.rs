@@ -99,14 +99,17 @@ impl<'a> Reader<'a> {
         while !ahead.is_at_elements() {
             let mut is_bracket_open = false;
             loop {
-                match (ahead.next(), is_bracket_open) {
-                    (None | Some('{' | '}'), _)
-                    | (Some('['), true)
-                    | (Some(']'), false)
-                    | (Some('\n'), true) => return false,
-                    (Some('\n'), false) => break,
-                    (Some('[' | ']'), _) => is_bracket_open = !is_bracket_open,
-                    (Some(_), _) => {}
+                match ahead.next() {
+                    None | Some('{' | '}') => return false,
+                    Some(bracket @ ('[' | ']')) => {
+                        if is_bracket_open == (bracket == '[') {
+                            return false;
+                        }
+                        is_bracket_open = !is_bracket_open;
+                    }
+                    Some('\n') if is_bracket_open => return false,
+                    Some('\n') => break,
+                    Some(_) => {}
                 }
             }
             ahead.skip_space();
