@@ -15,7 +15,7 @@ use loadgen::scenario::{
 use passbook::address::resolve;
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
-use passbook::files::{Input, source_name};
+use passbook::files::{Input, is_standard_input, source_name};
 use passbook::replicate::{Ack, Fanout, Read, Scheme};
 
 use crate::offline::{CheckArguments, GuaranteesArguments};
@@ -196,7 +196,7 @@ struct CommonArguments {
     /// Print what each customer received
     #[arg(long, short, action = ArgAction::SetTrue, conflicts_with = "quiet")]
     verbose: bool,
-    /// Print the verdict only
+    /// Print one line: the verdict, the properties that it rests on, and the seed
     #[arg(long, short, action = ArgAction::SetTrue)]
     quiet: bool,
 }
@@ -266,6 +266,9 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
 
 /// An output that cannot be written, or would destroy something, must not cost a run.
 fn check_output(output: &Path, input: &Path, out: Option<&Path>) -> Result<(), String> {
+    if is_standard_input(output) {
+        return Err("-o - is no file; give -o a path, such as /dev/stdout".to_owned());
+    }
     if output.is_dir() {
         return Err(format!("{}: is a folder; give -o the path of a file", output.display()));
     }

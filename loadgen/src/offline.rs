@@ -27,7 +27,7 @@ pub(crate) struct CheckArguments {
     /// The input file that the output answers; - is standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Print the verdict only
+    /// Print one line: the verdict, and the properties that it rests on
     #[arg(long, short, action = ArgAction::SetTrue)]
     pub(crate) quiet: bool,
 }

@@ -188,6 +188,9 @@ fn an_output_that_would_destroy_something_is_refused() {
     let ran = run(&home, &["replay", "in.json", "--out", "run", "-o", "run/more.json"]);
     assert_eq!(code(&ran), 2, "{}", stderr(&ran));
     assert!(stderr(&ran).contains("is in the run folder"), "{}", stderr(&ran));
+    let ran = run(&home, &["replay", "in.json", "-o", "-"]);
+    assert_eq!(code(&ran), 2, "{}", stderr(&ran));
+    assert!(!home.path().join("-").exists(), "no file with the name of a stream");
 }
 
 #[test]
