@@ -186,10 +186,10 @@ impl<'a> Fields<'a> {
     ) -> bool {
         let is_other = |(name, node): &&(String, Node)| {
             let is_list = list.is_some_and(|list| std::ptr::eq(list, node));
-            !is_list
-                && !known
-                    .iter()
-                    .any(|member| member.is_named(name) && !self.is_shadowed(*member, name))
+            let is_known =
+                |member: &Member| member.is_named(name) && !self.is_shadowed(*member, name);
+            let is_usual = known.iter().any(|member| member.is_usual(name));
+            !is_list && !is_usual && !known.iter().any(is_known)
         };
         let mut any = false;
         for (name, node) in self.members.iter().filter(is_other) {
