@@ -5,6 +5,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`address`] | `HOST:PORT` as people write it |
 //! | [`bank`] | money, identities, operations, outcomes: pure |
 //! | [`replicate`] | replication schemes as pure state machines, and their simulation |
 //! | [`check`] | from what customers saw to one verdict a property: pure |
@@ -16,6 +17,7 @@
 //!
 //! The library never prints, never exits and never installs telemetry on its own: binaries do.
 
+pub mod address;
 pub mod bank;
 pub mod branch;
 pub mod check;

@@ -37,15 +37,16 @@ fn branch(arguments: &[&str]) -> Command {
     command
 }
 
-/// Starts branch 1, which broadcasts, on a free port with a peer 2 at `peer`; where it listens.
+/// Starts branch 1, which broadcasts, on a free port with a peer 2 at `peer`; where it listens. It is given
+/// names, and its peer is at 127.0.0.1.
 fn start_branch_1(peer: SocketAddr) -> (Process, SocketAddr) {
     start_branch_1_by("broadcast", peer, Stdio::inherit())
 }
 
 /// As [`start_branch_1`], by the replication scheme of that name, with its standard error.
 fn start_branch_1_by(scheme: &str, peer: SocketAddr, stderr: Stdio) -> (Process, SocketAddr) {
-    let peer = format!("2={peer}");
-    let arguments = ["--id", "1", "--listen", "127.0.0.1:0", "--peer", &peer];
+    let peer = format!("2=localhost:{}", peer.port());
+    let arguments = ["--id", "1", "--listen", "localhost:0", "--peer", &peer];
     let settings = ["--opening-balance", "100", "--replication", scheme];
     let mut command = branch(&[&arguments[..], &settings].concat());
     command.stdout(Stdio::piped()).stderr(stderr);

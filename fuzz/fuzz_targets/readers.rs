@@ -15,6 +15,8 @@ fuzz_target!(|data: &[u8]| {
     let input = Input::parse(Path::new("input"), first);
     let received = Received::parse(Path::new("output"), second);
     if let (Ok((input, _)), Ok(received)) = (input, received) {
+        received.excerpts(input.events().count());
+        received.with_omitted_zeros();
         let paired = pair_with(&input, &received);
         let evidence = Evidence {
             opening: input.opening,

@@ -1,4 +1,5 @@
-//! The command line. Parsing does no I/O; only reading the input file of a replay does.
+//! The command line. Parsing does no I/O but to resolve the host of --metrics-listen and to read the input file of a
+//! replay.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,20 +9,21 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
 use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic,
+    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Share, Stop, Style, Synthetic,
     ThinkTime, Wire, Workload, broadcast_reads,
 };
+use passbook::address::resolve;
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
-use passbook::files::Input;
+use passbook::files::{Input, is_standard_input, source_name};
 use passbook::replicate::{Ack, Fanout, Read, Scheme};
 
 use crate::offline::{CheckArguments, GuaranteesArguments};
 use crate::terminal::Verbosity;
 use crate::values::{
-    Seed, ack_parser, fanout_parser, order_parser, parse_chance, parse_duration,
-    parse_message_size, parse_recording, parse_seed, parse_target, parse_timeout, parse_wait,
-    read_parser, style_parser, wire_parser,
+    Seed, ack_parser, fanout_parser, order_parser, parse_duration, parse_message_size,
+    parse_recording, parse_seed, parse_target, parse_timeout, parse_wait, read_parser,
+    style_parser, wire_parser,
 };
 
 /// The run folder where none is named.
@@ -89,7 +91,7 @@ pub(crate) struct Task {
 
 #[derive(Args, Debug)]
 struct ReplayArguments {
-    /// The input file
+    /// The input file; - is standard input
     input: PathBuf,
     /// Where the answers go [default: output.json, unless --out or several schemes are given]
     #[arg(short, long, value_name = "FILE")]
@@ -128,9 +130,9 @@ struct SyntheticArguments {
     /// Weights of deposits, withdrawals and queries
     #[arg(long, value_name = "D:W:Q", default_value_t = Mix::default())]
     mix: Mix,
-    /// The chance per operation of another branch than the customer's own
-    #[arg(long, value_name = "CHANCE", default_value_t = 0.2, value_parser = parse_chance)]
-    roam: f64,
+    /// The share of operations at another branch than the customer's own, such as 20% or 0.2
+    #[arg(long, value_name = "SHARE", default_value = "20%")]
+    roam: Share,
     /// What every branch holds at the start, at most 2^62: branches that are written to at once must not pass 2^63
     /// together [default: 1000000; what they hold if they run already]
     #[arg(long, value_name = "MONEY", value_parser = clap::value_parser!(i64).range(0..=1 << 62))]
@@ -198,16 +200,16 @@ struct CommonArguments {
     /// The largest answer that is accepted, such as 64KiB or 4MiB; a larger one is unknown
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_message_size)]
     max_message: usize,
-    /// The share of operations that are traced
-    #[arg(long, value_name = "PERCENT", default_value = "1%")]
+    /// The share of operations that are traced, such as 1% or 0.01
+    #[arg(long, value_name = "SHARE", default_value = "1%")]
     trace_sample: SampleRate,
     /// Serve /metrics here while the run lasts
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = resolve)]
     metrics_listen: Option<SocketAddr>,
     /// Print what each customer received
     #[arg(long, short, action = ArgAction::SetTrue, conflicts_with = "quiet")]
     verbose: bool,
-    /// Print the verdict only
+    /// Print one line: the verdict, the properties that it rests on, and the seed
     #[arg(long, short, action = ArgAction::SetTrue)]
     quiet: bool,
 }
@@ -253,10 +255,7 @@ impl Arguments {
 
 fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
     let (input, warnings) = Input::read(&arguments.input).map_err(|error| error.to_string())?;
-    let path = arguments.input.display().to_string();
-    let warnings =
-        warnings.into_iter().map(|warning| format!("{path}:{}: {}", warning.at, warning.message));
-    let warnings = warnings.collect();
+    let warnings = warnings.iter().map(|warning| warning.in_file(&arguments.input)).collect();
     let several = arguments.common.replication.len() > 1;
     let (output, out) = match (arguments.output, arguments.out) {
         (Some(_), _) if several => {
@@ -274,7 +273,7 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
         check_output(output, &arguments.input, out.as_deref())?;
     }
     let workload = Workload::Replay(Replay {
-        path: arguments.input,
+        path: source_name(&arguments.input).into(),
         input,
         output,
         order: arguments.order,
@@ -286,6 +285,9 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
 
 /// An output that cannot be written, or would destroy something, must not cost a run.
 fn check_output(output: &Path, input: &Path, out: Option<&Path>) -> Result<(), String> {
+    if is_standard_input(output) {
+        return Err("-o - is no file; give -o a path, such as /dev/stdout".to_owned());
+    }
     if output.is_dir() {
         return Err(format!("{}: is a folder; give -o the path of a file", output.display()));
     }
@@ -336,7 +338,7 @@ impl SyntheticArguments {
             branches: self.branches.unwrap_or(3),
             stop,
             mix: self.mix,
-            roam: self.roam,
+            roam: self.roam.fraction(),
             opening: self.opening_balance,
             seed,
             think: self.think,

@@ -1,19 +1,24 @@
 //! Judges an `output.json` that any program made.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use passbook::bank::Money;
 use passbook::check::{Edition, Evidence, Finding, Verdict, final_balance, sequential};
-use passbook::files::{Input, InputError, Paired, Received, ReceivedError, Warning, pair_with};
+use passbook::files::{
+    Input, InputError, Paired, Position, Received, ReceivedError, Warning, is_standard_input,
+    pair_with,
+};
 use thiserror::Error;
 
+use crate::artifacts::{HISTORY, SUMMARY};
 use crate::report::ExitCode;
 
-/// Differences that are told before the rest is counted.
-const TOLD: usize = 5;
+/// Differences that are reported one by one.
+const DIFFERENCES_SHOWN: usize = 5;
 
-/// There is nothing that could be judged.
+/// There is nothing that can be judged.
 #[derive(Debug, Error)]
 pub enum ForeignError {
     /// The input cannot be read.
@@ -22,54 +27,149 @@ pub enum ForeignError {
     /// The output cannot be read.
     #[error(transparent)]
     Output(#[from] ReceivedError),
+    /// The output is that of a recorded run, whose customers may have worked at once.
+    #[error("{0}: this is a run folder; use loadgen check {0}", folder.display())]
+    RunFolder {
+        /// Where the output is.
+        folder: PathBuf,
+    },
+    /// Both files are standard input.
+    #[error("standard input holds one file only; give a path for the input or for the output")]
+    StandardInputTwice,
 }
 
-const fn told(edition: Edition) -> &'static str {
-    match edition {
-        Edition::Sequential => "sequential edition: customers one after another",
-        Edition::FinalBalance => "final-balance edition: every query shows the balance at the end",
+const fn model_name(model: Edition) -> &'static str {
+    match model {
+        Edition::Sequential => "sequential model: customers one after another",
+        Edition::FinalBalance => "final-balance model: every query shows the balance at the end",
     }
 }
 
 /// A verdict on a foreign output.
 #[derive(Clone, Debug)]
 pub struct ForeignReport {
-    verdict: Verdict,
-    edition: Edition,
-    /// No other edition could be meant.
-    only_sequential: bool,
-    finding: Finding,
-    paired: Paired,
+    judged: Judgement,
+    /// Why the whole file fails, where a part of it does not, or it answers another input.
+    explanation: Option<String>,
     warnings: Vec<String>,
 }
 
-/// Judges the output at `output` as the answers to `input`. The sequential edition must hold for the
-/// whole file, or else the final-balance edition.
-pub fn check_files(input: &Path, output: &Path) -> Result<ForeignReport, ForeignError> {
-    let (asked, input_warnings) = Input::read(input)?;
-    let received = Received::read(output)?;
-    let told = |path: &Path, warnings: &[Warning]| {
-        let path = path.display().to_string();
-        let told = warnings.iter().map(|w| format!("{path}:{}: {}", w.at, w.message));
-        told.collect::<Vec<_>>()
-    };
-    let mut warnings = told(input, &input_warnings);
-    warnings.extend(told(output, &received.warnings));
-    Ok(judge(&asked, &received, warnings))
+/// A verdict on answers.
+#[derive(Clone, Debug)]
+struct Judgement {
+    verdict: Verdict,
+    model: Edition,
+    /// The input allows no other model.
+    is_sequential_only: bool,
+    finding: Finding,
+    paired: Paired,
+    /// What was assumed of the answers.
+    assumed: Vec<Warning>,
 }
 
-fn judge(asked: &Input, received: &Received, warnings: Vec<String>) -> ForeignReport {
+/// Judges the output at `output` as the answers to `input`. The sequential model must hold for the whole file, or
+/// else the final-balance model.
+pub fn check_files(input: &Path, output: &Path) -> Result<ForeignReport, ForeignError> {
+    if is_standard_input(input) && is_standard_input(output) {
+        return Err(ForeignError::StandardInputTwice);
+    }
+    if let Some(folder) = run_folder_of(output) {
+        return Err(ForeignError::RunFolder { folder });
+    }
+    let (asked, input_warnings) = Input::read(input)?;
+    let received = Received::read(output)?;
+    let (judged, explanation) = judge_with_excerpts(&asked, &received);
+    let of_input = input_warnings.iter().map(|warning| warning.in_file(input));
+    let of_output = received.warnings.iter().chain(&judged.assumed);
+    let warnings = of_input.chain(of_output.map(|warning| warning.in_file(output))).collect();
+    Ok(ForeignReport { judged, explanation, warnings })
+}
+
+/// The run folder that holds the file at `path`, if it is in one.
+fn run_folder_of(path: &Path) -> Option<PathBuf> {
+    let parent = path.parent()?;
+    let folder = if parent == Path::new("") { Path::new(".") } else { parent };
+    let is_run = [HISTORY, SUMMARY].iter().all(|name| folder.join(name).is_file());
+    is_run.then(|| folder.to_owned())
+}
+
+/// Judges the whole file. Where it fails, explains that by a part that does not, or by its customers.
+fn judge_with_excerpts(asked: &Input, received: &Received) -> (Judgement, Option<String>) {
+    let judged = judge_with_zeros(asked, received);
+    if judged.verdict != Verdict::Fail {
+        return (judged, None);
+    }
+    let queries_only = received.shows_queries_only(asked);
+    let is_expected = |name: &str| !queries_only || name == "query";
+    let expected = asked.events().filter(|(_, _, event)| is_expected(event.operation.name()));
+    let excerpts = received.excerpts(expected.count());
+    let correct =
+        excerpts.iter().find(|(_, part)| judge_with_zeros(asked, part).verdict == Verdict::Pass);
+    let explanation =
+        correct.map(|(excess, _)| excess.to_string()).or_else(|| other_customers(asked, received));
+    (judged, explanation)
+}
+
+/// How the customers of the output differ from those of the input, if they do.
+fn other_customers(asked: &Input, received: &Received) -> Option<String> {
+    let blocks = asked.customers.iter().filter(|block| !block.events.is_empty());
+    let expected: BTreeSet<u64> = blocks.map(|block| block.id.0).collect();
+    let elements = received.elements.iter().filter(|element| !element.answers.is_empty());
+    let found: BTreeSet<u64> = elements.map(|element| element.customer).collect();
+    if expected == found {
+        return None;
+    }
+    let count = |customers: usize| match customers {
+        1 => "1 customer".to_owned(),
+        _ => format!("{customers} customers"),
+    };
+    let input = count(expected.len());
+    Some(if expected.len() == found.len() {
+        format!(
+            "the input and the output have {input} each, but not the same ones; check that they belong together"
+        )
+    } else {
+        format!(
+            "the input has {input}, the output {}; check that they belong together",
+            found.len()
+        )
+    })
+}
+
+/// Judges the answers as they are, and if they fail, with the balances of 0 that may have been left out.
+fn judge_with_zeros(asked: &Input, received: &Received) -> Judgement {
+    let judged = judge(asked, received);
+    if judged.verdict != Verdict::Fail {
+        return judged;
+    }
+    let Some((filled, at)) = received.with_omitted_zeros() else { return judged };
+    let mut with_zeros = judge(asked, &filled);
+    if with_zeros.verdict == Verdict::Fail {
+        return judged;
+    }
+    if received.answers().all(|answer| answer.balance.is_none()) {
+        with_zeros.verdict = Verdict::Unknown;
+        "no answer shows a balance: each may be a 0 that was left out, or missing"
+            .clone_into(&mut with_zeros.finding.note);
+    }
+    let message =
+        "a query without a balance is read as one of 0, which proto3 leaves out".to_owned();
+    with_zeros.assumed.push(Warning { at, message });
+    with_zeros
+}
+
+fn judge(asked: &Input, received: &Received) -> Judgement {
     let paired = pair_with(asked, received);
     let opening: Money = asked.opening;
     let observations = &paired.observations;
     let evidence = Evidence { opening, observations, branches: &[], branches_total: 0 };
     let one_after_another = sequential(&evidence);
     let all_at_once = final_balance(&evidence);
-    // The edition that holds, or that fewer answers contradict.
+    // The model that holds, or that fewer answers contradict.
     let rank = |finding: &Finding| (finding.verdict, finding.violations_total);
-    let only_sequential = !may_be_concurrent(asked);
-    let (edition, mut finding) =
-        if only_sequential || rank(&one_after_another) <= rank(&all_at_once) {
+    let is_sequential_only = !may_be_concurrent(asked);
+    let (model, mut finding) =
+        if is_sequential_only || rank(&one_after_another) <= rank(&all_at_once) {
             (Edition::Sequential, one_after_another)
         } else {
             (Edition::FinalBalance, all_at_once)
@@ -79,10 +179,18 @@ fn judge(asked: &Input, received: &Received, warnings: Vec<String>) -> ForeignRe
         "the file holds no answer that could be judged".clone_into(&mut finding.note);
     }
     let verdict = if paired.mismatches.is_empty() { finding.verdict } else { Verdict::Fail };
-    ForeignReport { verdict, edition, only_sequential, finding, paired, warnings }
+    let queries_only = || Warning {
+        at: received.elements.first().map_or(Position { line: 1, column: 1 }, |first| first.at),
+        message: "the file answers queries only; its writes are not judged".to_owned(),
+    };
+    let assumed = (received.shows_queries_only(asked) && paired.judged() > 0)
+        .then(queries_only)
+        .into_iter()
+        .collect();
+    Judgement { verdict, model, is_sequential_only, finding, paired, assumed }
 }
 
-/// Whether the answers may be those of the final-balance edition. A customer alone is never concurrent,
+/// Whether the answers may be those of the final-balance model. A customer alone is never concurrent,
 /// and one who moves between branches is promised their own writes: a balance from the end is wrong there.
 fn may_be_concurrent(asked: &Input) -> bool {
     let first = asked.customers.first().map(|block| block.id);
@@ -92,56 +200,66 @@ fn may_be_concurrent(asked: &Input) -> bool {
 impl ForeignReport {
     /// What the process is to end with.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::of(self.verdict)
+        ExitCode::of(self.judged.verdict)
     }
 
-    /// The verdict alone.
-    pub fn verdict(&self) -> Verdict {
-        self.verdict
-    }
-
-    /// What was read although it is not as it should be.
+    /// What was assumed while reading, with file, line and column.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The verdict, the edition, the first differences, what stayed unjudged. Writing into a `String`
+    /// The verdict and its reason in one line.
+    pub fn verdict_line(&self) -> String {
+        let Judgement { verdict, finding, .. } = &self.judged;
+        let reason = match (verdict, &self.explanation) {
+            (Verdict::Pass, _) => return format!("{}\n", verdict.name()),
+            (_, Some(explanation)) => explanation.as_str(),
+            (Verdict::Fail, None) if finding.verdict != Verdict::Fail => {
+                "answers are missing or belong to other operations"
+            }
+            (_, None) => finding.property.name(),
+        };
+        format!("{} ({reason})\n", verdict.name())
+    }
+
+    /// The verdict, the model, the first differences, what stayed unjudged. Writing into a `String`
     /// cannot fail, so results are ignored here.
     pub fn render(&self) -> String {
+        let Judgement { verdict, model, is_sequential_only, finding, paired, .. } = &self.judged;
         let mut text = String::new();
-        let answers = self.paired.judged();
-        let edition = told(self.edition);
-        let _ = match self.verdict {
-            Verdict::Pass => writeln!(text, "PASS  {answers} answers are right ({edition})"),
-            Verdict::Unknown | Verdict::NotJudged => {
-                writeln!(text, "UNKNOWN  {} ({edition})", self.finding.note)
+        let answers = paired.judged();
+        let model = model_name(*model);
+        let _ = match (verdict, &self.explanation) {
+            (Verdict::Pass, _) => writeln!(text, "PASS  {answers} answers are correct ({model})"),
+            (Verdict::Unknown | Verdict::NotJudged, _) => {
+                writeln!(text, "UNKNOWN  {} ({model})", finding.note)
             }
-            Verdict::Fail => {
-                let considered = if self.only_sequential {
-                    "wrong; the final-balance edition is not considered where events name branches or there is one customer: this is the"
-                } else {
-                    "wrong in every edition; nearest is the"
-                };
-                writeln!(text, "FAIL  {considered} {edition}")
+            (Verdict::Fail, Some(explanation)) => writeln!(text, "FAIL  {explanation}"),
+            (Verdict::Fail, None) if *is_sequential_only => writeln!(
+                text,
+                "FAIL  wrong by the {model} (the final-balance model is for several customers whose events name \
+                 no branch)"
+            ),
+            (Verdict::Fail, None) => {
+                writeln!(text, "FAIL  wrong by every model; nearest is the {model}")
             }
         };
-        let wrong = self.finding.violations.iter().map(|violation| violation.story.as_str());
-        let mismatched = self.paired.mismatches.iter().map(String::as_str);
-        for story in mismatched.clone().chain(wrong).take(TOLD) {
-            let _ = writeln!(text, "  {story}");
+        let wrong = finding.violations.iter().map(|violation| violation.story.as_str());
+        let mismatched = paired.mismatches.iter().map(String::as_str);
+        for difference in mismatched.chain(wrong).take(DIFFERENCES_SHOWN) {
+            let _ = writeln!(text, "  {difference}");
         }
-        let mismatches = u64::try_from(self.paired.mismatches.len()).unwrap_or(u64::MAX);
-        let total = self.finding.violations_total.saturating_add(mismatches);
-        let told = u64::try_from(TOLD).unwrap_or(u64::MAX);
-        if total > told {
-            let _ = writeln!(text, "  … and {} more differences", total - told);
+        let mismatches = u64::try_from(paired.mismatches.len()).unwrap_or(u64::MAX);
+        let total = finding.violations_total.saturating_add(mismatches);
+        let shown = u64::try_from(DIFFERENCES_SHOWN).unwrap_or(u64::MAX);
+        if total > shown {
+            let _ = writeln!(text, "  … and {} more differences", total - shown);
         }
-        if self.paired.unjudged_writes > 0 {
+        if paired.unjudged_writes > 0 {
             let _ = writeln!(
                 text,
-                "  {} writes have no result in the file: they stay unjudged, and are taken for what they \
-                 should have come to",
-                self.paired.unjudged_writes
+                "  {} writes have no result in the file: they are not judged; the model decides which of them count",
+                paired.unjudged_writes
             );
         }
         text

@@ -1,6 +1,7 @@
 //! `loadgen`: arguments → scenario → run → report → exit code.
 
 mod arguments;
+mod hints;
 mod offline;
 mod progress;
 mod terminal;
@@ -8,7 +9,7 @@ mod values;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use loadgen::clusters::ClustersError;
 use loadgen::connecting::ReachError;
 use loadgen::{Hooks, Report, RunError, SideBySide, report, run, run_each};
@@ -26,7 +27,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const KEEP_SPANS: usize = 50_000;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => match hints::hint(&error, &Arguments::command(), std::env::args_os().skip(1))
+        {
+            Some(message) => return fail(report::ExitCode::BadInput, &message),
+            None => error.exit(),
+        },
+    };
     let verbosity = arguments.verbosity();
     match arguments.into_asked() {
         Ok(Asked::Run(task)) => {

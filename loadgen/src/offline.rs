@@ -21,13 +21,13 @@ const BRANCHES: usize = 3;
 /// A folder, or two files.
 #[derive(Args, Debug)]
 pub(crate) struct CheckArguments {
-    /// The folder of a recorded run; with --input the output that any program made
+    /// The folder of a recorded run; with --input the output that any program made, or - for standard input
     #[arg(value_name = "RUN_DIR|OUTPUT")]
     what: PathBuf,
-    /// The input file that the output answers
+    /// The input file that the output answers; - is standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Print the verdict only
+    /// Print one line: the verdict, and the properties that it rests on
     #[arg(long, short, action = ArgAction::SetTrue)]
     pub(crate) quiet: bool,
 }
@@ -58,18 +58,18 @@ pub(crate) struct GuaranteesArguments {
 pub(crate) fn check(check: &CheckArguments, terminal: &Terminal) -> ExitCode {
     let judged = match &check.input {
         None => judge_folder(&check.what)
-            .map(|run| (run.exit_code(), run.verdict(), run.render()))
+            .map(|run| (run.exit_code(), run.verdict_line(), run.render()))
             .map_err(|error| error.to_string()),
         Some(input) => check_files(input, &check.what)
             .map(|judged| {
                 terminal::say_warnings(judged.warnings());
-                (judged.exit_code(), judged.verdict(), judged.render())
+                (judged.exit_code(), judged.verdict_line(), judged.render())
             })
             .map_err(|error| error.to_string()),
     };
     match judged {
-        Ok((code, verdict, text)) => {
-            terminal.judged(verdict, &text);
+        Ok((code, line, text)) => {
+            terminal.judged(&line, &text);
             ExitCode::from(code.number())
         }
         Err(message) => terminal::fail(report::ExitCode::BadInput, &message),

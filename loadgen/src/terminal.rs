@@ -7,7 +7,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use loadgen::run::Phase;
 use loadgen::scenario::{Stop, Workload};
 use loadgen::{ExitCode, Progress, Report, Scenario, SideBySide};
-use passbook::check::Verdict;
 use passbook::telemetry::{Counts, OtlpEndpoint};
 
 use crate::progress::{ProgressLine, Total};
@@ -139,7 +138,7 @@ impl Terminal {
 
     pub(crate) fn report(&self, report: &Report) {
         match self.verbosity {
-            Verbosity::Quiet => print(&format!("{}\n", report.verdict().name())),
+            Verbosity::Quiet => print(&report.verdict_line()),
             Verbosity::Normal => print(&report.render()),
             Verbosity::Verbose => {
                 print(&report.render_received());
@@ -151,7 +150,7 @@ impl Terminal {
 
     pub(crate) fn side_by_side(&self, sides: &SideBySide) {
         match self.verbosity {
-            Verbosity::Quiet => print(&sides.verdicts()),
+            Verbosity::Quiet => print(&sides.verdict_lines()),
             Verbosity::Normal => print(&sides.render()),
             Verbosity::Verbose => {
                 for report in sides.reports() {
@@ -163,10 +162,10 @@ impl Terminal {
         }
     }
 
-    /// A verdict on files, and what was found in them.
-    pub(crate) fn judged(&self, verdict: Verdict, text: &str) {
+    /// The verdict on files: `line`, or `text` with what the verdict rests on.
+    pub(crate) fn judged(&self, line: &str, text: &str) {
         match self.verbosity {
-            Verbosity::Quiet => print(&format!("{}\n", verdict.name())),
+            Verbosity::Quiet => print(line),
             Verbosity::Normal | Verbosity::Verbose => print(text),
         }
     }

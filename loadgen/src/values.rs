@@ -80,11 +80,6 @@ pub(crate) fn parse_target(text: &str) -> Result<String, String> {
     named.then(|| address.to_owned()).ok_or_else(missing)
 }
 
-pub(crate) fn parse_chance(text: &str) -> Result<f64, String> {
-    let chance = text.parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
-    chance.ok_or_else(|| "expected a chance from 0 to 1, such as 0.2".to_owned())
-}
-
 pub(crate) fn fanout_parser() -> impl TypedValueParser<Value = Fanout> {
     PossibleValuesParser::new(Fanout::ALL.map(Fanout::name))
         .map(|name| Fanout::ALL.into_iter().find(|f| f.name() == name).unwrap_or(Fanout::Parallel))

@@ -20,12 +20,12 @@ const RIGHT: &str = r#"[{"id":1,"recv":[{"interface":"query","balance":400}]},
 fn a_right_output_passes_in_its_edition() {
     let (code, said, warned) = check(EXERCISE, RIGHT);
     assert_eq!((code, warned.as_str()), (0, ""), "{said}");
-    assert!(said.starts_with("PASS  5 answers are right (sequential edition"), "{said}");
+    assert!(said.starts_with("PASS  5 answers are correct (sequential model"), "{said}");
 
     let end = RIGHT.replace("400", "500").replace("570", "500");
     let (code, said, _) = check(EXERCISE, &end);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("final-balance edition"), "{said}");
+    assert!(said.contains("final-balance model"), "{said}");
 }
 
 #[test]
@@ -113,4 +113,150 @@ fn what_cannot_be_read_is_exit_code_2() {
     let ran = run(&home, &["check", "--input", "a.json", "b.json"]);
     assert_eq!(code(&ran), 2);
     assert!(stderr(&ran).contains("a.json: cannot be read"), "{}", stderr(&ran));
+    let ran = run(&home, &["check", "--input", ".", "b.json"]);
+    assert_eq!(code(&ran), 2);
+    assert!(stderr(&ran).contains("is a folder"), "{}", stderr(&ran));
+}
+
+/// Two customers who deposit and query.
+const TWO: &str = r#"[{"id":1,"type":"customer","events":[{"interface":"deposit","money":10},{"interface":"query"}]},
+    {"id":2,"type":"customer","events":[{"interface":"deposit","money":10},{"interface":"query"}]},
+    {"id":1,"type":"branch","balance":400},{"id":2,"type":"branch","balance":400}]"#;
+
+fn element(customer: u64, balance: u64) -> String {
+    format!(
+        r#"{{"id":{customer},"recv":[{{"interface":"deposit","result":"success"}},{{"interface":"query","balance":{balance}}}]}}"#
+    )
+}
+
+#[test]
+fn appended_runs_fail_and_the_correct_one_is_named() {
+    let (one, two) = (element(1, 410), element(2, 420));
+    for (output, expected) in [
+        (
+            format!("[{one},{two}][{one},{two}]"),
+            "2 runs one after another; the last one is correct",
+        ),
+        (
+            format!("{one}\n{two}\n{one}\n{two}\n{one}\n{two}\n"),
+            "3 runs one after another; the last one is correct",
+        ),
+        (
+            format!("[{one},{two}][{one},{}]", element(2, 7)),
+            "2 runs one after another; run 1 is correct, the last one is not",
+        ),
+        (format!("{one}\n{one}\n{one}\n{two}\n"), "the last one, from line 3, is correct"),
+        (format!("[{one},{one},{two},{two}]"), "every element is there twice; without the copies"),
+    ] {
+        let (code, report, _) = check(TWO, &output);
+        assert_eq!(code, 3, "{report}");
+        assert!(report.starts_with("FAIL  ") && report.contains(expected), "{report}");
+    }
+    let wrong = format!("[{one},{0}][{one},{0}]", element(2, 7));
+    let (code, report, _) = check(TWO, &wrong);
+    assert_eq!(code, 3);
+    assert!(!report.contains("is correct"), "{report}");
+}
+
+#[test]
+fn an_output_of_another_input_is_reported_as_such() {
+    let (code, report, _) = check(TWO, &format!("[{}]", element(1, 410)));
+    assert_eq!(code, 3, "{report}");
+    assert!(report.contains("the input has 2 customers, the output 1; check"), "{report}");
+    let (code, report, _) = check(TWO, &format!("[{},{}]", element(1, 410), element(7, 420)));
+    assert_eq!(code, 3, "{report}");
+    assert!(report.contains("2 customers each, but not the same ones"), "{report}");
+    let (_, report, _) = check(TWO, &format!("[{},{}]", element(1, 410), element(2, 7)));
+    assert!(!report.contains("check that they belong together"), "{report}");
+}
+
+#[test]
+fn an_output_of_queries_only_passes_with_a_warning() {
+    let output = |balance| {
+        format!(
+            r#"[{{"id":1,"recv":[{{"interface":"query","balance":410}}]}},{{"id":2,"recv":[{{"interface":"query","balance":{balance}}}]}}]"#
+        )
+    };
+    let (code, report, warnings) = check(TWO, &output(420));
+    assert_eq!(code, 0, "{report}");
+    assert!(warnings.contains("output.json:1:2: the file answers queries only"), "{warnings}");
+    assert!(report.contains("2 writes have no result"), "{report}");
+    assert_eq!(check(TWO, &output(410)).0, 3);
+}
+
+#[test]
+fn a_balance_of_zero_may_be_left_out() {
+    let input = r#"[{"id":1,"type":"customer","events":[
+        {"interface":"query"},{"interface":"deposit","money":5},{"interface":"query"}]},
+        {"id":1,"type":"branch","balance":0}]"#;
+    let output = |first: &str, last: &str| {
+        format!(
+            r#"[{{"id":1,"recv":[{{"interface":"query"{first}}},{{"interface":"deposit","result":"success"}},{{"interface":"query"{last}}}]}}]"#
+        )
+    };
+    let (code, report, warnings) = check(input, &output("", ",\"balance\":5"));
+    assert_eq!(code, 0, "{report}");
+    assert!(warnings.contains("output.json:1:18: a query without a balance"), "{warnings}");
+    let (code, report, _) = check(input, &output(",\"balance\":0", ""));
+    assert_eq!(code, 3, "{report}");
+    assert!(report.contains("shows no balance"), "{report}");
+    let empty =
+        input.replace(",{\"interface\":\"deposit\",\"money\":5},{\"interface\":\"query\"}", "");
+    let (code, report, _) = check(&empty, r#"[{"id":1,"recv":[{"interface":"query"}]}]"#);
+    assert_eq!(code, 5, "nothing shows that a balance was read: {report}");
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let home = folder();
+    write(&home, "input.json", TWO);
+    write(&home, "output.json", &format!("[{},{}]", element(1, 410), element(2, 420)));
+    let with_input = |file: &str, arguments: &[&str]| {
+        let stdin = std::fs::File::open(home.path().join(file)).expect("a file");
+        support::loadgen(&home).args(arguments).stdin(stdin).output().expect("loadgen ran")
+    };
+    let ran = with_input("output.json", &["check", "--input", "input.json", "-"]);
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    let ran = with_input("input.json", &["check", "--input", "-", "output.json"]);
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    let ran = with_input("input.json", &["replay", "-", "--quiet", "-o", "replayed.json"]);
+    assert_eq!((code(&ran), stdout(&ran).as_str()), (0, "pass\n"), "{}", stderr(&ran));
+    let ran = with_input("input.json", &["check", "--input", "-", "-"]);
+    assert_eq!(code(&ran), 2);
+    assert!(stderr(&ran).contains("standard input holds one file only"), "{}", stderr(&ran));
+    let ran = with_input("output.json", &["replay", "-"]);
+    assert_eq!(code(&ran), 2);
+    assert!(stderr(&ran).starts_with("error: standard input:1:"), "{}", stderr(&ran));
+}
+
+#[test]
+fn an_output_in_a_run_folder_is_refused() {
+    let home = folder();
+    let ran = run(&home, &["--customers", "3", "--events", "3"]);
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    let files = ["passbook-run/input.json", "passbook-run/output.json"];
+    let ran = run(&home, &["check", "--input", files[0], files[1]]);
+    assert_eq!(code(&ran), 2, "{}", stdout(&ran));
+    let expected = "passbook-run: this is a run folder; use loadgen check passbook-run";
+    assert!(stderr(&ran).contains(expected), "{}", stderr(&ran));
+    for name in files {
+        std::fs::copy(home.path().join(name), home.path().join(&name[13..])).expect("copied");
+    }
+    let ran = run(&home, &["check", "--input", "input.json", "output.json"]);
+    assert_ne!(code(&ran), 2, "no run folder: {}", stderr(&ran));
+}
+
+#[test]
+fn quiet_prints_the_verdict_and_its_reason_in_one_line() {
+    let home = folder();
+    write(&home, "input.json", TWO);
+    let line = |output: &str| {
+        write(&home, "output.json", output);
+        stdout(&run(&home, &["check", "-q", "--input", "input.json", "output.json"]))
+    };
+    let (one, two) = (element(1, 410), element(2, 420));
+    assert_eq!(line(&format!("[{one},{two}]")), "pass\n");
+    assert_eq!(line(&format!("[{one},{}]", element(2, 7))), "fail (sequential model)\n");
+    let runs = "fail (the file holds 2 runs one after another; the last one is correct)\n";
+    assert_eq!(line(&format!("[{one},{two}][{one},{two}]")), runs);
 }

@@ -155,6 +155,8 @@ fn a_file_that_says_something_else_than_its_customers_saw_is_named() {
     let told = run.counterexample.clone().expect("a counterexample");
     assert_eq!(told.lines[0], "output file does not hold:");
     assert!(told.lines.last().expect("why").contains("the history says query"), "{told:?}");
+    let ran = support::run(&home, &["check", "--quiet", "."]);
+    assert_eq!((code(&ran), stdout(&ran).as_str()), (3, "fail (output file)\n"));
     let ran = support::run(&home, &["check", "."]);
     let said = stdout(&ran);
     assert_eq!(code(&ran), 3, "{said}");
@@ -206,7 +208,9 @@ fn what_is_missing_at_the_end_of_a_file_is_unknown_and_never_passes() {
         let run = judged(&home);
         assert_eq!(run.verdict(), Verdict::Unknown, "{name}: {}", run.render());
         let ran = support::run(&home, &["check", "-q", "."]);
-        assert_eq!((code(&ran), stdout(&ran).as_str()), (5, "unknown\n"), "{name}");
+        let line = stdout(&ran);
+        assert_eq!((code(&ran), line.lines().count()), (5, 1), "{name}: {line}");
+        assert!(line.starts_with("unknown ("), "{name}: {line}");
     }
 }
 

@@ -41,10 +41,10 @@ fn bad_input_is_refused_with_one_message_and_no_output() {
 #[test]
 fn an_unreadable_input_and_a_folder_are_refused() {
     let home = folder();
-    for path in ["nowhere.json", "."] {
+    for (path, expected) in [("nowhere.json", "cannot be read"), (".", "is a folder")] {
         let ran = run(&home, &["replay", path]);
         assert_eq!(code(&ran), 2);
-        assert!(stderr(&ran).contains("cannot be read"), "{}", stderr(&ran));
+        assert!(stderr(&ran).contains(expected), "{}", stderr(&ran));
     }
 }
 
@@ -79,6 +79,49 @@ fn bad_arguments_are_refused() {
         assert_eq!(code(&ran), 2, "{arguments:?}: {}", stderr(&ran));
         assert!(stderr(&ran).starts_with("error: "), "{}", stderr(&ran));
         assert_eq!(fs::read_dir(home.path()).expect("readable").count(), 0, "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_option_of_another_program_is_one_message_with_ours() {
+    let home = folder();
+    for (arguments, expected) in [
+        (&["-n", "100"][..], "--events N"),
+        (&["--customers", "3", "--threads", "4"], "--customers N"),
+        (&["--host=localhost"], "--target HOST:PORT"),
+        (&["replay", "--vus", "3", "in.json"], "loadgen without a command has --customers N"),
+    ] {
+        let ran = run(&home, arguments);
+        let message = stderr(&ran);
+        assert_eq!(code(&ran), 2, "{message}");
+        assert!(message.starts_with("error: unknown option "), "{message}");
+        assert!(message.contains(expected), "{message} lacks {expected}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(!message.contains("similar"), "{message}");
+    }
+}
+
+#[test]
+fn shares_and_addresses_are_taken_as_people_write_them() {
+    let home = folder();
+    for arguments in [
+        ["--roam", "0.2", "--trace-sample", "0.01", "--metrics-listen", "localhost:0"],
+        ["--roam", "20%", "--trace-sample", "1%", "--metrics-listen", "127.0.0.1:0"],
+    ] {
+        let work = ["--customers", "2", "--events", "2", "--seed", "7", "--quiet"];
+        let ran = run(&home, &[&work[..], &arguments].concat());
+        assert_eq!((code(&ran), stdout(&ran).as_str()), (0, "pass, seed 7\n"), "{}", stderr(&ran));
+        let summary = json(&home.path().join("passbook-run/summary.json"));
+        assert_eq!(summary["workload"]["roam"], 0.2, "{summary}");
+    }
+    for (arguments, expected) in [
+        (["--roam", "20"], "expected a share such as 20% or 0.2"),
+        (["--trace-sample", "101%"], "expected a share such as 20% or 0.2"),
+        (["--metrics-listen", "9464"], "expected HOST:PORT"),
+    ] {
+        let ran = run(&home, &arguments);
+        assert_eq!(code(&ran), 2, "{arguments:?}");
+        assert!(stderr(&ran).contains(expected), "{}", stderr(&ran));
     }
 }
 
@@ -145,6 +188,9 @@ fn an_output_that_would_destroy_something_is_refused() {
     let ran = run(&home, &["replay", "in.json", "--out", "run", "-o", "run/more.json"]);
     assert_eq!(code(&ran), 2, "{}", stderr(&ran));
     assert!(stderr(&ran).contains("is in the run folder"), "{}", stderr(&ran));
+    let ran = run(&home, &["replay", "in.json", "-o", "-"]);
+    assert_eq!(code(&ran), 2, "{}", stderr(&ran));
+    assert!(!home.path().join("-").exists(), "no file with the name of a stream");
 }
 
 #[test]

@@ -79,7 +79,10 @@ fn near_zero_the_scheme_that_is_wrong_is_named_and_decides_the_exit_code() {
 
     let small = ["--customers", "1", "--events", "5", "-q"];
     let ran = run(&home, &[&small[..], &BOTH].concat());
-    assert_eq!((code(&ran), stdout(&ran).as_str()), (0, "broadcast pass\npassbook pass\n"));
+    assert_eq!(
+        (code(&ran), stdout(&ran).as_str()),
+        (0, "broadcast pass, seed 1\npassbook pass, seed 1\n")
+    );
 }
 
 #[test]

@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::notation::Position;
 use super::output::ResultName;
-use super::received::{Received, ReceivedError};
+use super::received::{CustomerAnswers, Received, ReceivedError};
+use super::source::SourceError;
 use crate::bank::CustomerId;
 use crate::check::WrittenAnswer;
 
@@ -24,7 +25,7 @@ pub fn read_answers(
     path: &Path,
     mut each: impl FnMut(CustomerId, &WrittenAnswer<'_>),
 ) -> Result<bool, ReceivedError> {
-    let unreadable = |source| ReceivedError::Unreadable { path: path.to_owned(), source };
+    let unreadable = |source| unreadable(path, source);
     let file = File::open(path).map_err(unreadable)?;
     let mut from = BufReader::with_capacity(1 << 16, file);
     let first =
@@ -33,6 +34,10 @@ pub fn read_answers(
         Some(b'{') => lines(path, from, &mut each),
         _ => array(path, from, &mut each),
     }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> ReceivedError {
+    SourceError::Unreadable { name: path.display().to_string(), source }.into()
 }
 
 fn array(
@@ -47,7 +52,7 @@ fn array(
         return Ok(false);
     }
     if error.is_io() {
-        return Err(ReceivedError::Unreadable { path: path.to_owned(), source: error.into() });
+        return Err(unreadable(path, error.into()));
     }
     let text = error.to_string();
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
@@ -64,7 +69,7 @@ fn lines(
     mut from: impl BufRead,
     each: &mut impl FnMut(CustomerId, &WrittenAnswer<'_>),
 ) -> Result<bool, ReceivedError> {
-    let unreadable = |source| ReceivedError::Unreadable { path: path.to_owned(), source };
+    let unreadable = |source| unreadable(path, source);
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -75,7 +80,7 @@ fn lines(
             return Ok(false);
         }
         let received = Received::parse(path, &line).map_err(|error| on_line(error, number))?;
-        for (customer, answers) in received.answers {
+        for CustomerAnswers { customer, answers, .. } in received.elements {
             for answer in answers {
                 let written = WrittenAnswer {
                     interface: answer.interface.as_deref().unwrap_or("query"),
@@ -96,7 +101,7 @@ fn on_line(error: ReceivedError, line: usize) -> ReceivedError {
         ReceivedError::Invalid { path, at, message } => {
             ReceivedError::Invalid { path, at: Position { line, ..at }, message }
         }
-        other => other,
+        source @ ReceivedError::Source(_) => source,
     }
 }
 

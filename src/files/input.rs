@@ -1,14 +1,15 @@
 //! Reads and writes `input.json`.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use thiserror::Error;
 
+use super::fields::Warnings;
 use super::interpret::interpret;
-use super::notation::{self, Leniency, Position};
+use super::notation::{self, Position};
+use super::source::{SourceError, read_bytes, source_name, text};
 use crate::bank::{BranchId, CustomerId, Money, Operation};
 
 /// Who does what, on which branches.
@@ -45,22 +46,11 @@ pub struct Event {
 /// The input cannot be run. The message names the file, the place, what was expected and what to do.
 #[derive(Debug, Error)]
 pub enum InputError {
-    /// The file could not be read.
-    #[error("{}: cannot be read: {source}; give the path of an input file", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is not text.
-    #[error("{}: is not UTF-8 text; save it as UTF-8", path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
-    },
+    /// It cannot be read as text.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// It is not JSON, or cannot be carried out.
-    #[error("{}:{at}: {message}", path.display())]
+    #[error("{}:{at}: {message}", source_name(path))]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -80,11 +70,11 @@ pub struct Warning {
     pub message: String,
 }
 
-/// What was mended while reading, as warnings.
-pub(super) fn mended(lenient: Vec<(Leniency, Position)>) -> Vec<Warning> {
-    let warning =
-        |(what, at): (Leniency, Position)| Warning { at, message: what.mended().to_owned() };
-    lenient.into_iter().map(warning).collect()
+impl Warning {
+    /// The warning with the file that it is about.
+    pub fn in_file(&self, path: &Path) -> String {
+        format!("{}:{}: {}", source_name(path), self.at, self.message)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -109,24 +99,21 @@ struct EventRecord {
 }
 
 impl Input {
-    /// Reads the file at `path` in any of the notations of the exercise; tells what it mended.
+    /// Reads the file at `path`, or standard input for `-`, in any of the notations of the exercise. The warnings
+    /// name what was assumed.
     pub fn read(path: &Path) -> Result<(Self, Vec<Warning>), InputError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| InputError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(path, &bytes)
+        Self::parse(path, &read_bytes(path)?)
     }
 
     /// As [`Input::read`], with the content given; `path` is for messages.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<(Self, Vec<Warning>), InputError> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|_| InputError::NotText { path: path.to_owned() })?;
         let invalid = |at, message| InputError::Invalid { path: path.to_owned(), at, message };
-        let parsed = notation::parse(text).map_err(|error| invalid(error.at, error.message))?;
-        let (input, ignored) =
-            interpret(&parsed.values).map_err(|misfit| invalid(misfit.at, misfit.message))?;
-        let mut warnings = mended(parsed.lenient);
-        warnings.extend(ignored);
-        Ok((input, warnings))
+        let parsed = notation::parse(text(path, bytes)?)
+            .map_err(|error| invalid(error.at, error.message))?;
+        let mut warnings = Warnings::of(parsed.lenient);
+        let input = interpret(&parsed.values, &mut warnings)
+            .map_err(|misfit| invalid(misfit.at, misfit.message))?;
+        Ok((input, warnings.into_list()))
     }
 
     /// Whether any event names its branch: such files are answered per event.
@@ -251,6 +238,18 @@ mod tests {
                    {"id":1,"type":"branch","balance":400}"#,
                 1,
             ),
+            (
+                r#"[{"id":"1","type":"customer","customer-requests":[
+                    {"customer-request-id":1,"operation":"deposit","Amount":"5","branch_id":1}]},
+                    {"id":1,"type":"branch","balance":"400"}]"#,
+                5,
+            ),
+            (
+                r#"Listening on port 50051
+                    [{"id":1,"type":"customer","evnts":[{"interface":"deposit","money":5,"branch":1,"dest":1}]},
+                    {"id":1,"type":"branch","balance":400}]"#,
+                2,
+            ),
         ];
         for (text, warnings) in dialects {
             let (input, said) = read(text).expect(text);
@@ -302,7 +301,23 @@ mod tests {
             (customer(r#"{"interface":"deposit"}"#), "customer 1, event 1: there is no \"money\""),
             (customer(r#"{"interface":"deposit","money":-1}"#), "money is -1"),
             (customer(r#"{"interface":"deposit","money":1.5}"#), "money is 1.5"),
-            (customer(r#"{"interface":"deposit","money":"5"}"#), "money is a text"),
+            (customer(r#"{"interface":"deposit","money":"five"}"#), "money is a text"),
+            (customer(r#"{"interface":"deposit","money":""}"#), "money is a text"),
+            (customer(r#"{"interface":"deposit","money":"$5"}"#), "money is a text"),
+            (customer(r#"{"interface":"deposit","money":"1,000"}"#), "money is a text"),
+            (
+                customer(r#"{"interface":"deposit","money":5,"money":6}"#),
+                "\"money\" is there twice with different values",
+            ),
+            (
+                customer(r#"{"interface":"query","branch":1,"dest":2}"#),
+                "\"branch\" and \"dest\" mean the same and differ",
+            ),
+            (
+                format!(r#"[{{"id":1,"type":"customer","a":[],"b":[]}},{BRANCH}]"#),
+                "customer 1: there is no \"events\"",
+            ),
+            (customer(&format!(r#"{{"interface":"{}"}}"#, "x".repeat(9_999))), "xxx…\"; give"),
             (customer(r#"{"interface":"deposit","money":9223372036854775808}"#), "at most 64 bits"),
             (customer(r#"{"interface":"deposit","money":1e3}"#), "money is 1e3"),
             (customer(r#"{"interface":"query","branch":9}"#), "there is no branch 9"),

@@ -29,13 +29,17 @@ impl Paired {
 }
 
 /// Pairs `received` with the events of `input`: the k-th answer of a customer is that to their k-th
-/// event, whatever elements it stands in. Where an output shows balances of queries only, it is that
-/// to their k-th query.
+/// event, whatever elements it stands in. Where an output answers queries only, it is that to their
+/// k-th query.
 pub fn pair_with(input: &Input, received: &Received) -> Paired {
     let mut paired = Paired::default();
     let queries_only = received.shows_queries_only(input);
-    let mut answers: BTreeMap<u64, std::slice::Iter<'_, Answer>> =
-        received.answers.iter().map(|(id, answers)| (*id, answers.iter())).collect();
+    let mut by_customer: BTreeMap<u64, Vec<&Answer>> = BTreeMap::new();
+    for element in &received.elements {
+        by_customer.entry(element.customer).or_default().extend(&element.answers);
+    }
+    let mut answers: BTreeMap<u64, std::vec::IntoIter<&Answer>> =
+        by_customer.into_iter().map(|(id, answers)| (id, answers.into_iter())).collect();
     // One account in file order: what a write should have come to where the output does not say.
     let mut model = i128::from(input.opening.minor_units());
     for (customer, number, event) in input.events() {

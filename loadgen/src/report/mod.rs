@@ -3,6 +3,7 @@
 mod caveats;
 mod checks;
 mod guarantees;
+mod line;
 mod metrics;
 mod sides;
 mod statuses;

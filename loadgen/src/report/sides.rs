@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::caveats::SilenceRecord;
 use super::checks::table;
+use super::line::decisive_properties;
 use super::summary::{Percentiles, stands_out};
 use super::text::rate;
 use super::{ExitCode, Files, Report};
@@ -98,11 +99,10 @@ impl SideBySide {
         }
     }
 
-    /// A line a scheme: its name and the verdict.
-    pub fn verdicts(&self) -> String {
-        let line = |report: &Report| {
-            format!("{} {}\n", report.cluster.replication, report.verdict().name())
-        };
+    /// One line for each scheme: its name, the verdict, the properties that it rests on, and the seed.
+    pub fn verdict_lines(&self) -> String {
+        let line =
+            |report: &Report| format!("{} {}", report.cluster.replication, report.verdict_line());
         self.reports.iter().map(line).collect()
     }
 
@@ -186,7 +186,7 @@ impl Report {
             lock: self.locks(),
             read: self.read().name(),
             verdict: self.verdict().name(),
-            because: self.because(),
+            because: decisive_properties(self.verdict(), self.checks()),
             exit_code: self.exit_code().number(),
             interrupted: self.interrupted,
             throughput_per_s: self.throughput_per_s(),
@@ -195,14 +195,6 @@ impl Report {
             frames_sent: self.cluster.frames_sent,
             frames_per_write: self.frames_per_write(),
         }
-    }
-
-    fn because(&self) -> Vec<&'static str> {
-        let verdict = self.verdict();
-        let promised = self.judged.checks.iter().filter(|check| check.promised);
-        let worst = promised.filter(|check| check.finding.verdict == verdict);
-        let worst = worst.filter(|check| stands_out(check.finding.verdict));
-        worst.map(|check| check.finding.property.name()).collect()
     }
 
     /// The scheme with what distinguishes it.

@@ -2,6 +2,7 @@
 
 mod mix;
 mod sampling;
+mod share;
 mod think;
 mod wire;
 mod workload;
@@ -14,7 +15,8 @@ use passbook::files::{Input, Notation, Shape};
 use passbook::replicate::{Ack, Read, Scheme};
 
 pub use mix::{Mix, MixError};
-pub use sampling::{SampleRate, SampleRateError};
+pub use sampling::SampleRate;
+pub use share::{Share, ShareError};
 pub use think::{ThinkTime, ThinkTimeError, ThinkTimes};
 pub use wire::{Wire, broadcast_reads};
 pub use workload::{Stop, Synthetic};

@@ -4,14 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use passbook::bank::CustomerId;
-use thiserror::Error;
 
-use super::scramble;
+use super::{Share, ShareError, scramble};
 
 /// A share of all operations, chosen by a hash of the operation's name: the same ones in each run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampleRate {
-    percent: f64,
+    share: Share,
     /// Hashes below this are traced; the range of a hash is cut to 53 bits, which a float holds.
     threshold: u64,
 }
@@ -20,9 +19,9 @@ const HASH_BITS: u32 = 53;
 
 impl SampleRate {
     /// No operation.
-    pub const NONE: Self = Self { percent: 0.0, threshold: 0 };
+    pub const NONE: Self = Self { share: Share::NONE, threshold: 0 };
     /// Every operation.
-    pub const ALL: Self = Self { percent: 100.0, threshold: 1 << HASH_BITS };
+    pub const ALL: Self = Self { share: Share::ALL, threshold: 1 << HASH_BITS };
 
     /// Whether this operation is traced.
     pub fn takes(&self, customer: CustomerId, number: u64) -> bool {
@@ -35,24 +34,17 @@ impl SampleRate {
 
     /// The share in per cent.
     pub fn percent(&self) -> f64 {
-        self.percent
+        self.share.percent()
     }
 }
 
 impl fmt::Display for SampleRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}%", self.percent)
+        self.share.fmt(f)
     }
 }
 
-/// Not a share.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("expected a percentage from 0% to 100%, such as 1%")]
-pub struct SampleRateError;
-
-impl FromStr for SampleRate {
-    type Err = SampleRateError;
-
+impl From<Share> for SampleRate {
     #[expect(
         clippy::as_conversions,
         clippy::cast_possible_truncation,
@@ -60,14 +52,17 @@ impl FromStr for SampleRate {
         clippy::cast_precision_loss,
         reason = "the product is from 0 to 2^53, where both types are exact"
     )]
-    fn from_str(text: &str) -> Result<Self, SampleRateError> {
-        let percent = text.strip_suffix('%').ok_or(SampleRateError)?;
-        let percent: f64 = percent.parse().map_err(|_| SampleRateError)?;
-        if !(0.0..=100.0).contains(&percent) {
-            return Err(SampleRateError);
-        }
-        let threshold = (percent / 100.0 * (1_u64 << HASH_BITS) as f64) as u64;
-        Ok(Self { percent, threshold })
+    fn from(share: Share) -> Self {
+        let threshold = (share.fraction() * (1_u64 << HASH_BITS) as f64) as u64;
+        Self { share, threshold }
+    }
+}
+
+impl FromStr for SampleRate {
+    type Err = ShareError;
+
+    fn from_str(text: &str) -> Result<Self, ShareError> {
+        text.parse::<Share>().map(Self::from)
     }
 }
 
@@ -93,9 +88,8 @@ mod tests {
     }
 
     #[test]
-    fn without_a_percent_sign_or_out_of_range_it_is_refused() {
-        for wrong in ["", "%", "1", "0.01", "101%", "-1%", "NaN%", "x%"] {
-            assert_eq!(wrong.parse::<SampleRate>(), Err(SampleRateError), "{wrong}");
-        }
+    fn a_rate_is_a_share() {
+        assert_eq!("0.1".parse::<SampleRate>(), "10%".parse());
+        assert_eq!("10".parse::<SampleRate>(), Err(ShareError));
     }
 }

@@ -17,7 +17,7 @@ const SAME_SIGNAL: Duration = Duration::from_millis(250);
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The input file; its branches are started with their balance
+    /// The input file, or - for standard input; its branches are started with their balance
     input: PathBuf,
     /// Branch N listens on 127.0.0.1 at this port + N; 0 takes free ports
     #[arg(long, value_name = "PORT", default_value_t = 50_050)]
@@ -31,8 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (input, warnings) =
         Input::read(&arguments.input).map_err(|error| Failure::Asked(error.to_string()))?;
     for warning in warnings {
-        let path = arguments.input.display();
-        say_warning(&format!("{path}:{}: {}", warning.at, warning.message));
+        say_warning(&warning.in_file(&arguments.input));
     }
     for branch in &input.branches {
         port_of(arguments.base_port, *branch).map_err(|error| Failure::Asked(error.to_string()))?;

@@ -4,12 +4,13 @@ mod cluster;
 mod member;
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use passbook::address::resolve;
 use passbook::bank::{BranchId, Money};
 use passbook::branch::{Branch, Notice, Peer};
 use passbook::replicate::{Fanout, Scheme};
@@ -47,7 +48,7 @@ struct Serve {
     #[arg(long)]
     id: u32,
     /// Where to listen; port 0 takes a free one and prints it
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = resolve)]
     listen: SocketAddr,
     /// A fellow branch, as 2=127.0.0.1:50052; once for each
     #[arg(long = "peer", value_name = "ID=ADDRESS", value_parser = parse_peer)]
@@ -58,7 +59,7 @@ struct Serve {
     #[command(flatten)]
     replication: Replication,
     /// Serve /metrics here
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = resolve)]
     metrics_listen: Option<SocketAddr>,
 }
 
@@ -102,8 +103,7 @@ fn parse_peer(text: &str) -> Result<Peer, String> {
     let expected = "expected ID=HOST:PORT, such as 2=127.0.0.1:50052";
     let (id, address) = text.split_once('=').ok_or(expected)?;
     let id = id.parse().map_err(|_| expected)?;
-    let mut resolved = address.to_socket_addrs().map_err(|error| format!("{error}; {expected}"))?;
-    let address = resolved.next().ok_or(expected)?;
+    let address = resolve(address).map_err(|error| format!("{error}; {expected}"))?;
     Ok(Peer { id: BranchId(id), address })
 }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use thiserror::Error;
 
 pub use reader::parse;
+pub(super) use reader::parse_log;
 
 /// A place in a file, both from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +66,24 @@ impl Value {
             Self::Object(_) => "an object",
         }
     }
+
+    /// Whether both are the same, wherever they stand.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::List(mine), Self::List(others)) => {
+                let mut pairs = mine.iter().zip(others);
+                mine.len() == others.len() && pairs.all(|(a, b)| a.value.is_same(&b.value))
+            }
+            (Self::Object(mine), Self::Object(others)) => {
+                let mut pairs = mine.iter().zip(others);
+                let is_same = |((a, x), (b, y)): (&(String, Node), &(String, Node))| {
+                    a == b && x.value.is_same(&y.value)
+                };
+                mine.len() == others.len() && pairs.all(is_same)
+            }
+            _ => self == other,
+        }
+    }
 }
 
 /// Something that strict JSON does not allow and that was read all the same.
@@ -80,8 +99,14 @@ pub enum Leniency {
     PythonLiterals,
     /// Several values where one is expected.
     SeveralValues,
+    /// Lines that hold no value before the first one, such as those of a log.
+    TextBefore,
+    /// Lines that hold no value between two.
+    TextBetween,
     /// Something that is no value after the last one.
     TextAfter,
+    /// The same, with values in it.
+    ValuesAfter,
 }
 
 impl Leniency {
@@ -93,7 +118,10 @@ impl Leniency {
             Self::TrailingComma => "a comma before a closing bracket is ignored",
             Self::PythonLiterals => "Python's True, False and None are read as JSON's",
             Self::SeveralValues => "several values in a row are read as one list",
+            Self::TextBefore => "the text before the first value is ignored",
+            Self::TextBetween => "the text between values is ignored",
             Self::TextAfter => "the text after the last value is ignored",
+            Self::ValuesAfter => "the text from here on is ignored, with the values in it",
         }
     }
 }
@@ -157,6 +185,49 @@ mod tests {
         assert_eq!(lenient("{}\n{}\n"), [SeveralValues]);
         assert_eq!(lenient("{}{},[]"), [SeveralValues]);
         assert_eq!(lenient("\u{feff}[]\r\n"), []);
+    }
+
+    #[test]
+    fn log_lines_before_values_are_skipped_with_a_warning() {
+        use Leniency::*;
+        for log in ["Listening on port 50051\n", "[INFO] up\n\n[12:00:01] done\n", "7\n[1]\n"] {
+            let parsed = parse(&format!("{log}  [{{}}]")).expect(log);
+            assert_eq!(parsed.lenient, [(TextBefore, Position { line: 1, column: 1 })], "{log}");
+            assert_eq!(parsed.values.len(), 1, "{log}");
+        }
+        let cut = parse("\"id\": 1}\n[{}]").expect("a text");
+        assert_eq!(cut.values[0].value, Value::Text("id".to_owned()), "a brace is no log");
+        assert!(parse("hello\n{ \"a\": 1 }, {oops\n{}").is_err());
+        assert!(parse("nonsense\n").is_err());
+    }
+
+    #[test]
+    fn log_lines_between_values_are_skipped_in_a_log_only() {
+        use Leniency::*;
+        let text = "{\"a\": 1}\nbranch 2 is up\n{\"b\": 2}\nbye";
+        let whole = parse_log(text).expect("read");
+        assert_eq!(whole.values.len(), 2);
+        let kinds: Vec<Leniency> = whole.lenient.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, [TextBetween, SeveralValues, TextAfter]);
+        let first = parse(text).expect("read");
+        assert_eq!(first.values.len(), 1);
+        assert_eq!(first.lenient, [(ValuesAfter, Position { line: 2, column: 1 })]);
+    }
+
+    #[test]
+    fn a_zero_byte_is_reported_as_what_it_is() {
+        let error = parse("[{\0}]").expect_err("no name");
+        assert!(error.message.contains("'\\0'"), "{error}");
+    }
+
+    #[test]
+    fn values_are_the_same_wherever_they_stand() {
+        let value = |text: &str| one(text);
+        let mine = value("[1, {\"a\": [\"x\"]}]");
+        assert!(mine.is_same(&value(" [1,  {\"a\":  [\"x\"]}]")));
+        for other in ["[1, {\"a\": [\"y\"]}]", "[1]", "[1, {\"b\": [\"x\"]}]", "7"] {
+            assert!(!mine.is_same(&value(other)), "{other}");
+        }
     }
 
     #[test]

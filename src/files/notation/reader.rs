@@ -5,13 +5,26 @@ use super::{Leniency, Node, Parsed, Position, SyntaxError, Value};
 /// Deeper nesting is refused: no file of this exercise needs more than five levels.
 const DEPTH_MAX: usize = 64;
 
-/// Reads all values in `text`.
+/// Reads the values in `text` up to the first text between them. Lines before the first value are skipped.
 pub fn parse(text: &str) -> Result<Parsed, SyntaxError> {
+    read(text, false)
+}
+
+/// Reads all values in `text`, which may hold the lines of a log between them.
+pub(in crate::files) fn parse_log(text: &str) -> Result<Parsed, SyntaxError> {
+    read(text, true)
+}
+
+fn read(text: &str, is_log: bool) -> Result<Parsed, SyntaxError> {
     let mut reader = Reader::new(text);
     let mut values = Vec::new();
     reader.skip_space();
     if reader.peek().is_none() {
         return Err(reader.error("the file is empty; expected a list of elements"));
+    }
+    let begun = reader.at;
+    if reader.skip_lines() {
+        reader.note(Leniency::TextBefore, begun);
     }
     loop {
         values.push(reader.value(0)?);
@@ -21,11 +34,18 @@ pub fn parse(text: &str) -> Result<Parsed, SyntaxError> {
             reader.next();
             reader.skip_space();
         }
+        if is_log && reader.skip_lines() {
+            reader.note(Leniency::TextBetween, comma);
+        }
         match reader.peek() {
             None => break,
-            Some('{' | '[') => reader.note(Leniency::SeveralValues, reader.at),
+            Some('{' | '[') if reader.is_at_elements() => {
+                reader.note(Leniency::SeveralValues, reader.at);
+            }
             Some(_) => {
-                reader.note(Leniency::TextAfter, comma);
+                let holds_values = reader.skip_lines();
+                let kind = if holds_values { Leniency::ValuesAfter } else { Leniency::TextAfter };
+                reader.note(kind, comma);
                 break;
             }
         }
@@ -63,6 +83,40 @@ impl<'a> Reader<'a> {
         while self.peek().is_some_and(char::is_whitespace) {
             self.next();
         }
+    }
+
+    /// Whether an object or a list of objects or lists begins here. A line of a log may begin with `[INFO]`.
+    fn is_at_elements(&self) -> bool {
+        let rest = self.rest.as_str();
+        let list = rest.strip_prefix('[').map(str::trim_start);
+        rest.starts_with('{') || list.is_some_and(|list| list.starts_with(['{', '[', ']']))
+    }
+
+    /// Skips the lines from here to the next that begins with elements; whether there were any. A line with a brace, or
+    /// with a bracket alone, is never skipped: it may be a part of something that cannot be read.
+    fn skip_lines(&mut self) -> bool {
+        let mut ahead = Self { rest: self.rest.clone(), at: self.at, lenient: Vec::new() };
+        while !ahead.is_at_elements() {
+            let mut is_bracket_open = false;
+            loop {
+                match ahead.next() {
+                    None | Some('{' | '}') => return false,
+                    Some(bracket @ ('[' | ']')) => {
+                        if is_bracket_open == (bracket == '[') {
+                            return false;
+                        }
+                        is_bracket_open = !is_bracket_open;
+                    }
+                    Some('\n') if is_bracket_open => return false,
+                    Some('\n') => break,
+                    Some(_) => {}
+                }
+            }
+            ahead.skip_space();
+        }
+        let is_skipped = ahead.at != self.at;
+        (self.rest, self.at) = (ahead.rest, ahead.at);
+        is_skipped
     }
 
     fn note(&mut self, leniency: Leniency, at: Position) {

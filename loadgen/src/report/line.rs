@@ -1,0 +1,64 @@
+//! The verdict in one line, for `--quiet`.
+
+use passbook::check::{Judged, Verdict};
+
+use super::Report;
+use super::summary::stands_out;
+use crate::judge::JudgedRun;
+
+/// Reasons that the line names; the rest are counted.
+const REASONS_SHOWN: usize = 3;
+
+/// The promised properties that a verdict rests on, unless it is a pass.
+pub(super) fn decisive_properties(verdict: Verdict, checks: &[Judged]) -> Vec<&'static str> {
+    let promised = checks.iter().filter(|check| check.promised);
+    let decisive = promised
+        .map(|check| &check.finding)
+        .filter(|finding| finding.verdict == verdict && stands_out(finding.verdict));
+    decisive.map(|finding| finding.property.name()).collect()
+}
+
+impl Report {
+    /// The verdict, the properties that it rests on, and the seed.
+    pub fn verdict_line(&self) -> String {
+        let verdict = self.verdict();
+        let mut reasons: Vec<&str> = decisive_properties(verdict, self.checks());
+        if verdict == Verdict::Unknown {
+            reasons.extend(self.cluster.lost.iter().map(|lost| lost.how.as_str()));
+        }
+        line(verdict, &reasons, self.seed())
+    }
+}
+
+impl JudgedRun {
+    /// The verdict and the properties that it rests on. The seed is not in the files that are judged.
+    pub fn verdict_line(&self) -> String {
+        let verdict = self.verdict();
+        line(verdict, &decisive_properties(verdict, &self.checks), None)
+    }
+}
+
+fn line(verdict: Verdict, reasons: &[&str], seed: Option<u64>) -> String {
+    let more = reasons.len().saturating_sub(REASONS_SHOWN);
+    let shown = reasons.iter().take(REASONS_SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let reasons = match (reasons, more) {
+        ([], _) => String::new(),
+        (_, 0) => format!(" ({shown})"),
+        _ => format!(" ({shown} and {more} more)"),
+    };
+    let seed = seed.map(|seed| format!(", seed {seed}")).unwrap_or_default();
+    format!("{}{reasons}{seed}\n", verdict.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_the_first_reasons_and_the_seed() {
+        assert_eq!(line(Verdict::Pass, &[], Some(7)), "pass, seed 7\n");
+        assert_eq!(line(Verdict::Fail, &["overdraft"], Some(7)), "fail (overdraft), seed 7\n");
+        let five = ["a", "b", "c", "d", "e"];
+        assert_eq!(line(Verdict::Unknown, &five, None), "unknown (a, b, c and 2 more)\n");
+    }
+}

@@ -1,0 +1,108 @@
+//! The bytes of an input or an output file, as text.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use thiserror::Error;
+
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// A file that cannot be read as text.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// The path leads to a folder.
+    #[error("{name}: is a folder; give the path of a file")]
+    Folder {
+        /// The file.
+        name: String,
+    },
+    /// The file could not be read.
+    #[error("{name}: cannot be read: {source}; give the path of a file, or - for standard input")]
+    Unreadable {
+        /// The file.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not UTF-8 text.
+    #[error("{name}: is {found}; save it as UTF-8 text")]
+    NotText {
+        /// The file.
+        name: String,
+        /// What it is instead.
+        found: String,
+    },
+}
+
+/// What messages call the file at `path`.
+pub fn source_name(path: &Path) -> String {
+    if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// Whether `path` stands for standard input.
+pub fn is_standard_input(path: &Path) -> bool {
+    path == Path::new(STANDARD_INPUT)
+}
+
+/// Reads the file at `path`, or standard input to its end.
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, SourceError> {
+    let mut bytes = Vec::new();
+    let read = if is_standard_input(path) {
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    read.map_err(|source| {
+        let name = source_name(path);
+        if source.kind() == io::ErrorKind::IsADirectory {
+            SourceError::Folder { name }
+        } else {
+            SourceError::Unreadable { name, source }
+        }
+    })
+}
+
+/// `bytes` as text; `path` is for messages.
+pub(super) fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, SourceError> {
+    let not_text = |found: String| SourceError::NotText { name: source_name(path), found };
+    // Text of this exercise begins with ASCII, so one of two bytes is zero in UTF-16.
+    let is_utf16 = matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..]);
+    if is_utf16 {
+        return Err(not_text("UTF-16 text".to_owned()));
+    }
+    if let Some(zero) = bytes.iter().position(|byte| *byte == 0) {
+        return Err(not_text(format!("binary, with a zero byte at offset {zero}")));
+    }
+    std::str::from_utf8(bytes)
+        .map_err(|error| not_text(format!("not UTF-8 text at offset {}", error.valid_up_to())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(bytes: &[u8]) -> String {
+        text(Path::new("in.json"), bytes).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_named_by_what_they_are() {
+        assert_eq!(refusal(b"\xff\xfe[\0]\0"), "in.json: is UTF-16 text; save it as UTF-8 text");
+        assert!(refusal(b"[\0]\0").contains("UTF-16"));
+        assert!(refusal(b"\0[\0]").contains("UTF-16"));
+        assert!(refusal(b"[{\0}]").contains("binary, with a zero byte at offset 2"));
+        assert!(refusal(b"[{\xff}]").contains("not UTF-8 text at offset 2"));
+        assert_eq!(text(Path::new("in.json"), b"[]").expect("text"), "[]");
+        assert_eq!(text(Path::new("in.json"), b"").expect("text"), "");
+    }
+
+    #[test]
+    fn a_folder_and_a_missing_file_are_told_apart() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folder = read_bytes(home.path()).expect_err("a folder").to_string();
+        assert!(folder.ends_with("is a folder; give the path of a file"), "{folder}");
+        let missing = read_bytes(&home.path().join("no")).expect_err("missing").to_string();
+        assert!(missing.contains("cannot be read"), "{missing}");
+    }
+}
