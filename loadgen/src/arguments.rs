@@ -8,8 +8,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use loadgen::Scenario;
 use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Stop, Style, Synthetic, Wire,
-    Workload, broadcast_reads,
+    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Share, Stop, Style, Synthetic,
+    Wire, Workload, broadcast_reads,
 };
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
@@ -185,6 +185,10 @@ struct CommonArguments {
     /// An operation without an answer after this long is unknown
     #[arg(long, short = 't', value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
     timeout: Duration,
+    /// The share of operations that may fail or stay unanswered before the run does not pass; a refusal for lack of
+    /// money is no failure, and 100% turns the check off
+    #[arg(long, value_name = "SHARE", default_value_t = Share::ONE_PERCENT)]
+    max_error_share: Share,
     /// The share of operations that are traced
     #[arg(long, value_name = "PERCENT", default_value = "1%")]
     trace_sample: SampleRate,
@@ -379,6 +383,7 @@ impl CommonArguments {
             ack: self.ack,
             read: self.read.unwrap_or_default(),
             timeout: self.timeout,
+            max_error_share: self.max_error_share,
             trace_sample: self.trace_sample,
             metrics_listen: self.metrics_listen,
             recording: Recording::All,

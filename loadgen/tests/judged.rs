@@ -60,6 +60,7 @@ fn write(run: &Recording, folder: &Path, notation: Notation) {
         settings: run.settings,
         rights: None,
         edition: None,
+        error_limit: None,
     };
     let file = |name: &str| fs::File::create(folder.join(name)).expect("a file");
     let kept = run.history();

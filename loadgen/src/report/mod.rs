@@ -205,9 +205,12 @@ impl Report {
     }
 
     /// Whether operations were not recorded because that was asked for, and nothing else keeps the verdict from
-    /// being known: what was recorded is not wrong, and the rest was not looked at.
+    /// being known: what was recorded is not wrong, and the rest was not looked at. A run in which nothing was answered is
+    /// not one that was merely left unchecked.
     pub fn is_unchecked(&self) -> bool {
+        let is_answered = self.rows.last().is_some_and(|all| all.record.live.completed() > 0);
         self.verdict() == Verdict::Unknown
+            && is_answered
             && self.unrecorded.left_out > 0
             && self.unrecorded.lost == 0
             && self.cluster.lost.is_empty()

@@ -2,6 +2,7 @@
 
 mod mix;
 mod sampling;
+mod share;
 mod wire;
 mod workload;
 
@@ -14,6 +15,7 @@ use passbook::replicate::{Ack, Read, Scheme};
 
 pub use mix::{Mix, MixError};
 pub use sampling::{SampleRate, SampleRateError};
+pub use share::{Share, ShareError};
 pub use wire::{Wire, broadcast_reads};
 pub use workload::{Stop, Synthetic};
 
@@ -32,6 +34,8 @@ pub struct Scenario {
     pub read: Read,
     /// After this long without an answer an operation's outcome is unknown.
     pub timeout: Duration,
+    /// The largest share of operations that may fail or stay unanswered; all of them turns the check off.
+    pub max_error_share: Share,
     /// Which operations are traced.
     pub trace_sample: SampleRate,
     /// Where `/metrics` is served while the run lasts.
@@ -57,6 +61,7 @@ impl Scenario {
             ack: Ack::All,
             read: Read::default(),
             timeout: Duration::from_secs(30),
+            max_error_share: Share::ONE_PERCENT,
             trace_sample: SampleRate::NONE,
             metrics_listen: None,
             recording: Recording::All,

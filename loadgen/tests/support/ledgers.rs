@@ -70,6 +70,7 @@ pub(crate) fn header(channels: &Channels, opening: Money, logged: &Logged) -> He
         settings: Settings { server, ack: Ack::All, read: Read::Session, customers },
         rights: logged.rights().map(<[i64]>::to_vec),
         edition: None,
+        error_limit: None,
     }
 }
 

@@ -49,10 +49,11 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
         }
     };
     let mut refusals = 0;
+    let is_refusal_seen = facts.calls().any(|(_, call)| is_refused(&call));
     let reads: usize = levels.iter().map(|level| level.reads.len()).sum();
     match facts.missing_entries() {
         // A refusal is a read too: without the logs nobody knows how much there was.
-        Some(missing) if reads > 0 || facts.calls().any(|(_, call)| is_refused(&call)) => {
+        Some(missing) if reads > 0 || is_refusal_seen => {
             finding.cannot_tell(missing);
         }
         None if reads > 0 || bare.told().is_empty() => {
@@ -72,6 +73,12 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
     }
     bare.close(&mut finding);
     facts.close(&mut finding);
+    // Where the logs are there, writes alone must be in an order in which no money is missing.
+    let has_writes = facts.missing_entries().is_none() && !facts.is_unchanged();
+    if reads == 0 && bare.told().is_empty() && !is_refusal_seen && !has_writes {
+        finding
+            .not_judged("no query was answered, and no withdrawal was refused for lack of money");
+    }
     finding
 }
 
@@ -275,6 +282,17 @@ mod tests {
         scene.calls[last].session = crate::bank::SessionId(700);
         scene.calls[last].customer = crate::bank::CustomerId(7);
         scene.is_unknown(LINEARIZABLE, "balances within bounds");
+    }
+
+    #[test]
+    fn without_reads_refusals_and_logs_nothing_is_judged() {
+        let mut scene = Scene { lost: vec![0], ..Scene::new(100, 1) };
+        scene.settings.server = Server::Foreign;
+        scene.calls = vec![ok(1, Operation::withdraw(40), 1, (0, 1))];
+        scene.is_not_judged(LINEARIZABLE, "no query was answered");
+        scene.calls.push(ok(1, Operation::Query, 1, (2, 3)));
+        scene.calls[1].balance = Some(Money::new(60));
+        assert_eq!(scene.verdict(LINEARIZABLE), Verdict::Pass);
     }
 
     #[test]
