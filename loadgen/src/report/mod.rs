@@ -221,8 +221,15 @@ impl Report {
         let unchecked_ok = self.scenario.unchecked_ok && self.is_unchecked();
         match ExitCode::of(if unchecked_ok { Verdict::Pass } else { self.verdict() }) {
             ExitCode::Passed if self.interrupted => ExitCode::Interrupted,
+            // Nothing is wrong with a run that was ended before the first operation.
+            ExitCode::Unknown if self.interrupted && self.is_empty() => ExitCode::Interrupted,
             code => code,
         }
+    }
+
+    /// Whether no operation was sent, although all were to be recorded.
+    fn is_empty(&self) -> bool {
+        self.judged.operations == 0 && self.judged.is_whole && self.cluster.lost.is_empty()
     }
 
     /// What every customer received.

@@ -81,7 +81,6 @@ pub type Check = fn(&Facts<'_>) -> Finding;
 
 /// Every property of a recorded run, in the order of reports.
 pub const CHECKS: [(Property, Check); 13] = [
-    (Property::Availability, availability::availability),
     (Property::Value, value::value),
     (Property::BalanceBounds, balance_bounds::balance_bounds),
     (Property::Conservation, conservation::conservation),
@@ -94,6 +93,7 @@ pub const CHECKS: [(Property, Check); 13] = [
     (Property::WritesFollowReads, writes_follow_reads::writes_follow_reads),
     (Property::Causal, causal::causal),
     (Property::Linearizable, linearizable::linearizable),
+    (Property::Availability, availability::availability),
 ];
 
 /// What is missing where answers carry balances only: under the broadcast scheme, and over the contracts of other

@@ -73,9 +73,9 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
     }
     bare.close(&mut finding);
     facts.close(&mut finding);
-    // Where the logs are there, writes alone must be in an order in which no money is missing.
-    let has_writes = facts.missing_entries().is_none() && !facts.is_unchanged();
-    if reads == 0 && bare.told().is_empty() && !is_refusal_seen && !has_writes {
+    // Entries of logs must be in an order in which no money is missing, also where nobody reads.
+    let has_entries = facts.case.ledgers.logs().iter().any(|log| !log.is_empty());
+    if reads == 0 && bare.told().is_empty() && !is_refusal_seen && !has_entries {
         finding
             .not_judged("no query was answered, and no withdrawal was refused for lack of money");
     }
