@@ -73,6 +73,7 @@ fn a_run_that_was_read_back_is_judged_the_same() {
     let (history, ledgers, finals) = (run.history(), run.ledgers(), run.finals());
     let edition = Some(Edition::Sequential);
     let case = run.case(&history, &ledgers, &finals);
+    assert_eq!(judge(&Case { edition, ..case })[1..], run.judge());
     let judged = judge(&Case { edition, error_limit: Some(LIMIT), ..case });
     write(&run, folder.path());
     let back = read(folder.path()).expect("its own files");

@@ -232,8 +232,11 @@ impl Tally {
 
     fn violation(&self, facts: &Facts<'_>, names: &str, limit: &str) -> (Vec<Named>, String) {
         let reasons = self.reasons.iter().map(|(reason, count)| {
-            let why = reason.map_or("not answered", Rejection::name);
-            format!("{} {why}", grouped(*count))
+            let count = grouped(*count);
+            match reason {
+                Some(reason) => format!("{count} rejected ({})", reason.name()),
+                None => format!("{count} not answered"),
+            }
         });
         let reasons = reasons.collect::<Vec<_>>().join(", ");
         let first = self.first.first().map(|place| format!("; first {}", facts.words(*place)));
@@ -323,7 +326,11 @@ mod tests {
             scene(opening, vec![other, rejected(2, Operation::withdraw(50), Rejection::Contended)])
         };
         assert_eq!(contended(109).verdict(AVAILABILITY), Verdict::Pass);
-        contended(110).fails(AVAILABILITY, (2, 1), "1 contended: others moved the money meanwhile");
+        contended(110).fails(
+            AVAILABILITY,
+            (2, 1),
+            "1 rejected (contended: others moved the money meanwhile)",
+        );
         // Another withdrawal was refused for lack of money.
         let mut short = contended(110);
         short.calls.push(refused(3, Operation::withdraw(500), 1, (4, 5)));

@@ -130,7 +130,7 @@ pub fn judge(case: &Case<'_>) -> Vec<Judged> {
     let edition = case.edition.map(|edition| edition::edition(&facts, edition));
     let findings =
         edition.into_iter().chain(CHECKS.into_iter().map(|check| examine(&facts, check)));
-    let is_empty = case.history.is_complete() && case.history.len() == 0;
+    let is_empty = case.history.is_complete() && case.history.is_empty();
     let judged = |mut finding: Finding| {
         if is_empty {
             finding.not_judged("no operation was sent");
