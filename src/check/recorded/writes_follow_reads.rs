@@ -21,7 +21,7 @@ pub(super) fn writes_follow_reads(facts: &Facts<'_>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::scene::Scene;
-    use crate::check::{Property, Verdict};
+    use crate::check::Property;
 
     const WRITES_FOLLOW_READS: Property = Property::WritesFollowReads;
 
