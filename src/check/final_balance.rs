@@ -89,7 +89,7 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
         finding.cannot_tell(note);
     }
     if evidence.observations.is_empty() {
-        finding.not_judged("no operation was sent");
+        finding.not_judged("there is no operation");
     }
     finding
 }

@@ -63,7 +63,7 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
         finding.cannot_tell(note);
     }
     if evidence.observations.is_empty() {
-        finding.not_judged("no operation was sent");
+        finding.not_judged("there is no operation");
     }
     finding
 }

@@ -52,8 +52,8 @@ pub struct ErrorLimit {
 
 /// Of each kind of operation at least one must be done or justly refused, and no more than the limit of all may fail or
 /// stay unanswered. A refusal for lack of money is no failure. A rejection as contended is none where money was short: a
-/// withdrawal was refused for lack of money, or what was or may have been paid out left less than the amount of
-/// this one, deposits not counted. Nor is one as out of range where deposits may have gone beyond the range.
+/// withdrawal was refused for lack of money, or what was or may have been paid out left less than the largest
+/// withdrawal asked for, deposits not counted. Nor is one as out of range where deposits may have gone beyond the range.
 ///
 /// Fails on branches that the run started while all of them lived; otherwise too many failures leave it unknown. Algorithm: the
 /// sums of what was moved, and then a count; linear.
@@ -117,12 +117,10 @@ const fn kind(call: &Call<'_>) -> usize {
 /// What the account may have held.
 struct Money {
     opening: i128,
-    /// Withdrawals that were done, or may have been.
-    paid_out: i128,
     /// Deposits that were done, or may have been.
     paid_in: i128,
-    /// Whether a withdrawal was refused for lack of money.
-    was_short: bool,
+    /// Whether there may have been less than somebody wanted to withdraw.
+    may_be_short: bool,
     /// The largest balance that the bank can hold.
     most: i128,
 }
@@ -135,23 +133,23 @@ impl Money {
             Server::Passbook | Server::Broadcast => i64::MAX.into(),
         };
         let opening = facts.opening();
-        let mut money = Self { opening, paid_out: 0, paid_in: 0, was_short: false, most };
+        let (mut paid_in, mut paid_out, mut largest) = (0_i128, 0_i128, 0_i128);
+        let mut is_refused = false;
         for (_, call) in facts.calls() {
             let Some(write) = call.write() else { continue };
-            match (call.outcome, write.kind) {
-                (Outcome::Rejected(reason), WriteKind::Withdraw) => {
-                    money.was_short |= reason == Rejection::InsufficientFunds;
-                }
-                (Outcome::Rejected(_), WriteKind::Deposit) => {}
-                (Outcome::Ok | Outcome::Unknown, WriteKind::Deposit) => {
-                    money.paid_in += i128::from(write.amount.minor_units());
-                }
-                (Outcome::Ok | Outcome::Unknown, WriteKind::Withdraw) => {
-                    money.paid_out += i128::from(write.amount.minor_units());
+            let amount = i128::from(write.amount.minor_units());
+            let moved = if matches!(call.outcome, Outcome::Rejected(_)) { 0 } else { amount };
+            match write.kind {
+                WriteKind::Deposit => paid_in += moved,
+                WriteKind::Withdraw => {
+                    paid_out += moved;
+                    largest = largest.max(amount);
+                    is_refused |= call.outcome == Outcome::Rejected(Rejection::InsufficientFunds);
                 }
             }
         }
-        money
+        let may_be_short = is_refused || opening - paid_out < largest;
+        Self { opening, paid_in, may_be_short, most }
     }
 
     /// Whether what the run moved explains why this was rejected.
@@ -161,16 +159,20 @@ impl Money {
             let write = call.write().filter(|write| write.kind == of);
             write.map(|write| i128::from(write.amount.minor_units()))
         };
-        match (reason, amount(WriteKind::Withdraw)) {
-            (Rejection::InsufficientFunds, Some(_)) => true,
-            (Rejection::Contended, Some(amount)) => {
-                self.was_short || self.opening - self.paid_out < amount
-            }
-            (Rejection::OutOfRange, _) => {
+        match reason {
+            Rejection::InsufficientFunds => amount(WriteKind::Withdraw).is_some(),
+            Rejection::Contended => self.may_be_short,
+            Rejection::OutOfRange => {
                 let added = amount(WriteKind::Deposit).unwrap_or_default();
                 self.opening + self.paid_in + added > self.most
             }
-            _ => false,
+            Rejection::BadRequest
+            | Rejection::RightsUnavailable
+            | Rejection::TooFewBranches
+            | Rejection::Overloaded
+            | Rejection::NotReady
+            | Rejection::Stale
+            | Rejection::ForeignPassbook => false,
         }
     }
 }
@@ -325,18 +327,17 @@ mod tests {
             let other = ok(1, Operation::withdraw(60), 1, (0, 1));
             scene(opening, vec![other, rejected(2, Operation::withdraw(50), Rejection::Contended)])
         };
-        assert_eq!(contended(109).verdict(AVAILABILITY), Verdict::Pass);
-        contended(110).fails(
-            AVAILABILITY,
-            (2, 1),
-            "1 rejected (contended: others moved the money meanwhile)",
-        );
+        assert_eq!(contended(119).verdict(AVAILABILITY), Verdict::Pass);
+        let why = "1 rejected (contended: others moved the money meanwhile)";
+        contended(120).fails(AVAILABILITY, (2, 1), why);
         // Another withdrawal was refused for lack of money.
-        let mut short = contended(110);
-        short.calls.push(refused(3, Operation::withdraw(500), 1, (4, 5)));
+        let mut short = contended(120);
+        short.calls.push(refused(3, Operation::withdraw(5), 1, (4, 5)));
         assert_eq!(short.verdict(AVAILABILITY), Verdict::Pass);
-        // A query needs no money.
-        let query = rejected(1, Operation::Query, Rejection::Contended);
+        // The snapshot that a query reads can be contended as well.
+        let query = rejected(4, Operation::Query, Rejection::Contended);
+        short.calls.extend([ok(4, Operation::Query, 1, (6, 7)), query]);
+        assert_eq!(short.verdict(AVAILABILITY), Verdict::Pass);
         assert_eq!(scene(0, vec![query]).verdict(AVAILABILITY), Verdict::Fail);
     }
 
