@@ -44,7 +44,14 @@ fn shape(operations: usize) -> Shape {
 
 fn header(recording: &Recording) -> Header {
     let (opening, branches) = (Money::new(recording.opening), recording.branches());
-    Header { opening, branches, settings: recording.settings, rights: None, edition: None }
+    Header {
+        opening,
+        branches,
+        settings: recording.settings,
+        rights: None,
+        edition: None,
+        error_limit: None,
+    }
 }
 
 fn history_file(header: &Header, history: &History) -> Vec<u8> {

@@ -8,10 +8,12 @@ use std::fs;
 use std::path::Path;
 
 use passbook::bank::Money;
-use passbook::check::{Case, Edition, Verdict, judge};
+use passbook::check::{BranchOrigin, Case, Edition, ErrorLimit, Verdict, judge};
 use passbook::files::{Header, HistoryWriter, LedgerWriter, RecordedRun};
 use passbook::replicate::Read;
 use recorded::{Recording, Shape, record};
+
+const LIMIT: ErrorLimit = ErrorLimit { max_share: 0.07, branches: BranchOrigin::Ended };
 
 fn recording() -> Recording {
     let shape = Shape {
@@ -33,6 +35,7 @@ fn write(run: &Recording, folder: &Path) {
         settings: run.settings,
         rights: Some(vec![20; run.logs.len()]),
         edition: Some(Edition::Sequential),
+        error_limit: Some(LIMIT),
     };
     let file = |name: &str| fs::File::create(folder.join(name)).expect("a file");
     let mut history = HistoryWriter::new(file("history.jsonl"), &header).expect("written");
@@ -69,12 +72,14 @@ fn a_run_that_was_read_back_is_judged_the_same() {
     let run = recording();
     let (history, ledgers, finals) = (run.history(), run.ledgers(), run.finals());
     let edition = Some(Edition::Sequential);
-    let judged = judge(&Case { edition, ..run.case(&history, &ledgers, &finals) });
-    assert_eq!(judged[1..], run.judge());
+    let case = run.case(&history, &ledgers, &finals);
+    assert_eq!(judge(&Case { edition, ..case })[1..], run.judge());
+    let judged = judge(&Case { edition, error_limit: Some(LIMIT), ..case });
     write(&run, folder.path());
     let back = read(folder.path()).expect("its own files");
     assert!(history.calls().eq(back.history.calls()));
     assert_eq!(back.finals, finals);
+    assert_eq!(back.header.error_limit, Some(LIMIT));
     assert_eq!(judge(&back.case()), judged);
 }
 
@@ -118,4 +123,20 @@ fn a_line_that_is_not_valid_is_named() {
     assert!(wrong.contains("\"rights\" are of 2 branches; there are 3"), "{wrong}");
     let wrong = says("history.jsonl", "\"edition\":\"sequential\"", "\"edition\":\"first\"");
     assert!(wrong.contains("expected one of sequential, final-balance"), "{wrong}");
+    let wrong = says("history.jsonl", "\"max_share\":0.07", "\"max_share\":1.07");
+    assert!(wrong.contains("\"max_share\" is 1.07; expected a fraction from 0 to 1"), "{wrong}");
+    let wrong = says("history.jsonl", "\"branches\":\"ended\"", "\"branches\":\"gone\"");
+    assert!(wrong.contains("expected one of started, ended, running"), "{wrong}");
+}
+
+#[test]
+fn a_file_without_an_error_limit_is_read() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write(&recording(), folder.path());
+    let limit = ",\"error_limit\":{\"max_share\":0.07,\"branches\":\"ended\"}";
+    for name in ["history.jsonl", "ledger.jsonl"] {
+        change(folder.path(), name, |text| text.replacen(limit, "", 1));
+    }
+    let back = read(folder.path()).expect("as older versions wrote it");
+    assert_eq!(back.header.error_limit, None);
 }

@@ -139,7 +139,16 @@ impl Recording {
     ) -> Case<'a> {
         let opening = Money::new(self.opening);
         let settings = self.settings;
-        Case { settings, edition: None, opening, rights: None, history, ledgers, finals }
+        Case {
+            settings,
+            edition: None,
+            opening,
+            rights: None,
+            error_limit: None,
+            history,
+            ledgers,
+            finals,
+        }
     }
 }
 

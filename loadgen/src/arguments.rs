@@ -200,6 +200,10 @@ struct CommonArguments {
     /// The largest answer that is accepted, such as 64KiB or 4MiB; a larger one is unknown
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_message_size)]
     max_message: usize,
+    /// The share of operations that may fail or stay unanswered before the run does not pass; a refusal for lack of
+    /// money is no failure, and 100% turns the check off
+    #[arg(long, value_name = "SHARE", default_value_t = Share::ONE_PERCENT)]
+    max_error_share: Share,
     /// The share of operations that are traced, such as 1% or 0.01
     #[arg(long, value_name = "SHARE", default_value = "1%")]
     trace_sample: SampleRate,
@@ -411,6 +415,7 @@ impl CommonArguments {
             timeout: self.timeout,
             wait: self.wait,
             message_bytes_max: self.max_message,
+            max_error_share: self.max_error_share,
             trace_sample: self.trace_sample,
             metrics_listen: self.metrics_listen,
             recording: Recording::All,

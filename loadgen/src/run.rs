@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use passbook::bank::{BranchId, Money};
-use passbook::check::{Customers, Edition, FinalState, History};
+use passbook::check::{BranchOrigin, Customers, Edition, ErrorLimit, FinalState, History};
 use passbook::cluster::MakeReplica;
 use passbook::files::{Header, Notation, Output, Shape, replace, write_input, write_output};
 use passbook::telemetry::{Tracing, serve_metrics};
@@ -21,12 +21,14 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::{ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY};
-use crate::clusters::{Branches, ClustersError};
+use crate::clusters::{Branches, ClustersError, Lost};
 use crate::customers::{AtWork, ConnectError, Look, Measured, Plan, Ran, Recorder, Terms};
 use crate::judge::{JudgeError, judge_folder};
 use crate::record::{Answers, Calls, Ledgers, LedgersError, Logged, asked};
 use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded, families};
-use crate::scenario::{Recording, Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload};
+use crate::scenario::{
+    ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload,
+};
 use crate::stages::crowds;
 
 /// Between two signs of life.
@@ -166,7 +168,8 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     let (ids, opening) = (branches.ids(), branches.opening);
     let replication = branches.replication.clone();
     let lost = branches.end(&finals)?;
-    let header = header(scenario, &replication, &ids, opening, &logged);
+    let error_limit = error_limit(scenario, &lost);
+    let header = header(scenario, &replication, &ids, opening, &logged, error_limit);
     let Ran { recorder, calls, measured } = ran;
     let recorded = calls.finish().map_err(|source| folder.unwritable(HISTORY, source))?;
     let unrecorded = Unrecorded { left_out: recorded.left_out, lost: recorded.lost };
@@ -209,6 +212,18 @@ fn scratch() -> Result<TempDir, ArtifactError> {
     })
 }
 
+/// How many operations may fail, and whether that is the fault of the branches.
+fn error_limit(scenario: &Scenario, lost: &[Lost]) -> ErrorLimit {
+    let branches = match &scenario.cluster {
+        ClusterChoice::Running { .. } => BranchOrigin::Running,
+        ClusterChoice::Embedded(_) | ClusterChoice::Processes(_) if lost.is_empty() => {
+            BranchOrigin::Started
+        }
+        ClusterChoice::Embedded(_) | ClusterChoice::Processes(_) => BranchOrigin::Ended,
+    };
+    ErrorLimit { max_share: scenario.max_error_share.fraction(), branches }
+}
+
 /// What the run was set to, as its files say it.
 fn header(
     scenario: &Scenario,
@@ -216,6 +231,7 @@ fn header(
     ids: &[BranchId],
     opening: Money,
     logged: &Logged,
+    error_limit: ErrorLimit,
 ) -> Header {
     let (customers, edition) = match &scenario.workload {
         Workload::Synthetic(Synthetic { customers: 2.., .. }) => (Customers::Many, None),
@@ -233,6 +249,7 @@ fn header(
         settings: scenario.wire.settings(replication, ids.len(), terms, customers),
         rights: logged.rights().map(<[i64]>::to_vec),
         edition,
+        error_limit: Some(error_limit),
     }
 }
 

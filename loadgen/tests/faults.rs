@@ -92,14 +92,14 @@ impl Branches {
     }
 
     /// Customers who come until they are told to stop.
-    fn load(&self, home: &TempDir, ack: &str) -> Process {
+    fn load(&self, home: &TempDir, ack: &str, more: &[&str]) -> Process {
         let target =
             self.addresses.all.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
         let mut command = loadgen(home);
         command.args(["--target", &target, "--customers", "30", "--roam", "0.2"]);
         command.args(["--think", "10ms"]);
         command.args(["--duration", "1h", "--timeout", TIMEOUT, "--ack", ack]);
-        Process::start(command.args(["--metrics-listen", "127.0.0.1:0"]))
+        Process::start(command.args(["--metrics-listen", "127.0.0.1:0"]).args(more))
     }
 }
 
@@ -180,7 +180,7 @@ fn sum(summary: &Value, outcome: &str) -> u64 {
 fn a_killed_branch_is_named_the_others_go_on_and_it_is_not_let_in_again() {
     let home = folder();
     let mut branches = Branches::start(3);
-    let run = branches.load(&home, "majority");
+    let run = branches.load(&home, "majority", &[]);
     branches.begin(&run);
     branches.kill(2);
     branches.go_on([1, 3]);
@@ -207,7 +207,7 @@ fn a_killed_branch_is_named_the_others_go_on_and_it_is_not_let_in_again() {
 fn when_the_hub_is_killed_the_others_go_on_without_one() {
     let home = folder();
     let mut branches = Branches::start(9);
-    let run = branches.load(&home, "majority");
+    let run = branches.load(&home, "majority", &[]);
     branches.begin(&run);
     branches.kill(1);
     let others = [2, 3, 4, 5, 6, 7, 8, 9];
@@ -229,7 +229,7 @@ fn when_the_hub_is_killed_the_others_go_on_without_one() {
 fn without_a_branch_nothing_is_acknowledged_by_all() {
     let home = folder();
     let mut branches = Branches::start(3);
-    let run = branches.load(&home, "all");
+    let run = branches.load(&home, "all", &[]);
     branches.begin(&run);
     branches.kill(3);
     let refused = until("writes are refused before they are staged", || {
@@ -253,7 +253,7 @@ fn without_a_branch_nothing_is_acknowledged_by_all() {
 fn a_branch_that_stands_still_for_a_while_is_caught_up_with_when_it_goes_on() {
     let home = folder();
     let branches = Branches::start(3);
-    let run = branches.load(&home, "majority");
+    let run = branches.load(&home, "majority", &["--max-error-share", "100%"]);
     branches.begin(&run);
     signal(branches.pid(3), "-STOP");
     let begun = Instant::now();
@@ -271,7 +271,8 @@ fn a_branch_that_stands_still_for_a_while_is_caught_up_with_when_it_goes_on() {
     assert_eq!((all.result(), all.achieved), (WriteResult::Success, 3));
     branches.go_on([1, 2, 3]);
 
-    // What became of writes that were not answered the logs tell: no branch has lost its own.
+    // Too little was answered meanwhile, which is not what this is about. What became of the unanswered writes is in the
+    // logs: no branch has lost its own.
     let (summary, report) = ends(&home, run, "pass", 130);
     assert_eq!(summary["cluster"]["lost"].as_array().map(Vec::len), Some(0), "{report}");
     assert!(sum(&summary, "unknown") > 0, "customers of branch 3 were not answered meanwhile");

@@ -60,6 +60,7 @@ fn write(run: &Recording, folder: &Path, notation: Notation) {
         settings: run.settings,
         rights: None,
         edition: None,
+        error_limit: None,
     };
     let file = |name: &str| fs::File::create(folder.join(name)).expect("a file");
     let kept = run.history();
@@ -139,7 +140,7 @@ fn the_command_prints_the_table_and_ends_with_the_verdict() {
     let said = stdout(&ran);
     assert_eq!((code(&ran), stderr(&ran).as_str()), (0, ""), "{said}");
     assert!(said.starts_with("PASS  3"), "{said}");
-    assert!(said.contains("\n  PASS    output file         promised  3"), "{said}");
+    assert!(said.contains("\n  PASS        output file         promised  3"), "{said}");
     assert!(said.contains("linearizable        observed"), "{said}");
     let ran = run(&home, &["check", "--quiet", "."]);
     assert_eq!((code(&ran), stdout(&ran).as_str()), (0, "pass\n"));

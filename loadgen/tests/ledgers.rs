@@ -163,6 +163,7 @@ impl Recorded {
             edition: self.header.edition,
             opening: self.header.opening,
             rights: self.header.rights.as_deref(),
+            error_limit: self.header.error_limit,
             history: &history,
             ledgers: logs,
             finals: &self.finals,

@@ -120,7 +120,7 @@ fn concurrent_replay_answers_queries_at_the_end_in_the_third_documents_form() {
     let arguments = ["replay", "input.json", "-o", "out.txt", "--order", "concurrent"];
     let ran = run(&home, &[&arguments[..], &["--style", "lines"]].concat());
     assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
-    assert!(stdout(&ran).contains("PASS    final balance"), "{}", stdout(&ran));
+    assert!(stdout(&ran).contains("PASS        final balance"), "{}", stdout(&ran));
     assert!(stdout(&ran).contains("all at once, queries last"), "{}", stdout(&ran));
     let expected = "{'id': 1, 'recv': [{'interface': 'query', 'result': 'success', 'money': 500}]}\n\
         {'id': 2, 'recv': [{'interface': 'deposit', 'result': 'success'}, \
@@ -159,7 +159,7 @@ fn concurrency_near_zero_fails_broadcast_at_the_gate_and_one_customer_does_not()
     let near_zero = [&near_zero[..], &["--replication", "broadcast", "--customers"]].concat();
     let ran = run(&home, &[&near_zero[..], &["500"]].concat());
     assert_eq!(code(&ran), 3, "{}", stderr(&ran));
-    assert!(stdout(&ran).contains("FAIL    overdraft"), "{}", stdout(&ran));
+    assert!(stdout(&ran).contains("FAIL        overdraft"), "{}", stdout(&ran));
     let summary = json(&home.path().join("passbook-run/summary.json"));
     let mut checks = summary["checks"].as_array().expect("checks").iter();
     let overdraft = checks.find(|check| check["property"] == "overdraft").expect("there");

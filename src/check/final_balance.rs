@@ -88,6 +88,9 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
     if let Some(note) = holes.describe() {
         finding.cannot_tell(note);
     }
+    if evidence.observations.is_empty() {
+        finding.not_judged("there is no operation");
+    }
     finding
 }
 
@@ -118,6 +121,11 @@ mod tests {
         assert_eq!(shown(500).verdict, Verdict::Pass);
         assert_eq!(shown(570).verdict, Verdict::Fail);
         assert!(shown(570).violations[0].story.contains("expected 500, received 570"));
+    }
+
+    #[test]
+    fn no_operation_is_not_judged() {
+        assert_eq!(judge(400, &[]).verdict, Verdict::NotJudged);
     }
 
     #[test]

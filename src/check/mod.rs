@@ -6,6 +6,7 @@ mod conservation;
 mod convergence;
 mod explanation;
 mod final_balance;
+mod numbers;
 mod output_file;
 mod possible;
 mod promises;
@@ -21,11 +22,12 @@ use conservation::conservation;
 use convergence::convergence;
 
 pub use final_balance::final_balance;
+pub use numbers::{grouped, percent};
 pub use output_file::{OutputFile, WrittenAnswer};
 pub use promises::{Customers, Edition, Guarantee, Server, Settings};
 pub use recorded::{
-    CHECKS, Call, Case, Check, Extent, Facts, FinalState, History, Judged, Ledgers, Log, Logged,
-    Unfit, judge,
+    BranchOrigin, CHECKS, Call, Case, Check, ErrorLimit, Extent, Facts, FinalState, History,
+    Judged, Ledgers, Log, Logged, NO_VERSIONS, Unfit, judge,
 };
 pub use sequential::sequential;
 pub use story::story;
@@ -102,6 +104,8 @@ pub enum Property {
     FinalBalance,
     /// The file says what customers received.
     OutputFile,
+    /// Operations are done or justly refused, up to a share that may fail.
+    Availability,
     /// No acknowledged write is lost or counted twice, no refused one counts.
     Conservation,
     /// After settling, all branches hold the same.
@@ -135,6 +139,7 @@ impl Property {
             Self::Sequential => "sequential model",
             Self::FinalBalance => "final balance",
             Self::OutputFile => "output file",
+            Self::Availability => "availability",
             Self::Conservation => "conservation",
             Self::Convergence => "convergence",
             Self::Overdraft => "overdraft",

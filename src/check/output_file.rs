@@ -108,6 +108,9 @@ impl<'a> OutputFile<'a> {
         } else if !is_whole {
             self.finding.cannot_tell(format!("the file ends too early, after {answers} answers"));
         }
+        if self.history.calls().all(|call| call.outcome == Outcome::Unknown) {
+            self.finding.not_judged("no operation was answered");
+        }
         self.finding
     }
 
@@ -173,7 +176,7 @@ fn describe(answer: &WrittenAnswer<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::Verdict;
-    use super::super::recorded::scene::Scene;
+    use super::super::recorded::scene::{Scene, unanswered};
     use super::*;
 
     type Line = (u64, &'static str, Option<u64>, Option<&'static str>, Option<i64>);
@@ -243,6 +246,20 @@ mod tests {
             let finding = judge(&Scene::healthy(), &more, true);
             assert!(finding.violations[0].story.contains("too many"), "{finding:?}");
         }
+    }
+
+    #[test]
+    fn a_run_without_an_answer_is_not_judged() {
+        let mut scene = Scene::new(100, 1);
+        assert_eq!(judge(&scene, &[], true).verdict, Verdict::NotJudged);
+        scene.calls = vec![unanswered(1, Operation::Query, 1, 0)];
+        let unknown = [(1, "query", Some(1), Some("unknown"), None)];
+        let finding = judge(&scene, &unknown, true);
+        assert_eq!(finding.verdict, Verdict::NotJudged);
+        assert_eq!(finding.note, "no operation was answered");
+        // What the file claims beyond that is wrong all the same.
+        let claimed = [(1, "query", Some(1), None, Some(100))];
+        assert_eq!(judge(&scene, &claimed, true).verdict, Verdict::Fail);
     }
 
     #[test]

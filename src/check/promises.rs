@@ -177,10 +177,14 @@ impl Settings {
                 NO,
                 "a read shows what one branch knows, which may be less than what others were told",
             ),
-            // Of an `output.json`, which has no more than balances.
-            (Property::Sequential | Property::FinalBalance | Property::OutputFile, ..) => {
-                self.of_balances(property)
-            }
+            // The same whatever answers carry.
+            (
+                Property::Sequential
+                | Property::FinalBalance
+                | Property::OutputFile
+                | Property::Availability,
+                ..,
+            ) => self.of_balances(property),
         }
     }
 
@@ -211,6 +215,9 @@ impl Settings {
                 (NO, "customers who ask at once have no order")
             }
             (Property::FinalBalance, ..) => (YES, "queries are asked when all has settled"),
+            (Property::Availability, ..) => {
+                (YES, "a bank does what it is asked, or refuses for a reason that the run explains")
+            }
             (Property::OutputFile, ..) => (YES, "the file is written from what customers received"),
             (Property::Value, ..) => (NO, "a balance does not say which writes it is made from"),
             (Property::Durability, ..) => (NO, "there is no log to find a write in"),
@@ -259,6 +266,7 @@ mod tests {
             assert_eq!(settings.promises(Property::Linearizable), snapshots, "{settings:?}");
             assert!(settings.promises(Property::Conservation));
             assert!(settings.promises(Property::Overdraft));
+            assert!(settings.promises(Property::Availability));
         }
     }
 

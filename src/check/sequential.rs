@@ -62,6 +62,9 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
     if let Some(note) = holes.describe() {
         finding.cannot_tell(note);
     }
+    if evidence.observations.is_empty() {
+        finding.not_judged("there is no operation");
+    }
     finding
 }
 
@@ -95,6 +98,11 @@ mod tests {
             ],
         );
         assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
+    }
+
+    #[test]
+    fn no_operation_is_not_judged() {
+        assert_eq!(judge(400, &[]).verdict, Verdict::NotJudged);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A violation as a short story: who did what, when, at which branch, and why that cannot be.
 
-use super::{Call, Case, Finding, Violation};
+use super::{Call, Case, Finding, Property, Violation};
 use crate::bank::Outcome;
 
 /// More operations than this are not told.
@@ -25,7 +25,11 @@ pub fn story(case: &Case<'_>, finding: &Finding, violation: &Violation) -> Vec<S
         let branches = case.history.branches().len();
         lines.push(format!("the account was opened with {opening} at {branches} branches"));
     }
-    lines.push(format!("that cannot be: {}", violation.story));
+    lines.push(match finding.property {
+        // Each failure is possible; there are too many.
+        Property::Availability => violation.story.clone(),
+        _ => format!("that cannot be: {}", violation.story),
+    });
     lines
 }
 
@@ -77,8 +81,8 @@ pub(super) fn millis(nanoseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Property;
-    use crate::check::recorded::scene::Scene;
+    use crate::bank::Operation;
+    use crate::check::recorded::scene::{Scene, unanswered};
 
     #[test]
     fn a_counterexample_tells_who_did_what_when_and_why_that_cannot_be() {
@@ -96,6 +100,16 @@ mod tests {
                 "that cannot be: operation 2 of customer 1 (query at branch 2) was shown 0 entries of branch 1; 1 had to be known there since operation 1 of customer 1 (deposit 50 at branch 1)",
             ]
         );
+    }
+
+    #[test]
+    fn failures_are_counted_and_not_called_impossible() {
+        let mut scene = Scene::new(100, 1);
+        scene.calls = vec![unanswered(1, Operation::Query, 1, 0)];
+        let finding = scene.judge(Property::Availability);
+        let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
+        assert_eq!(told[0], "availability does not hold:");
+        assert!(told[2].starts_with("1 of 1 queries failed or were not answered"), "{told:?}");
     }
 
     #[test]

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use passbook::check::grouped;
 use serde::Serialize;
 
 use super::Report;
-use super::text::{grouped, milliseconds};
+use super::text::milliseconds;
 use crate::customers::{GeneratorLoad, Silence};
 use crate::scenario::ClusterChoice;
 

@@ -3,17 +3,16 @@
 use std::fmt::Write;
 
 use passbook::bank::CustomerId;
-use passbook::check::{Judged, Named, Verdict, Violation};
+use passbook::check::{Judged, NO_VERSIONS, Named, Server, Verdict, Violation, grouped};
 use serde::Serialize;
 
 use super::ExitCode;
-use super::text::grouped;
 use crate::judge::{Counterexample, JudgedRun};
 
 /// Longer lines go on below.
 const WIDTH: usize = 100;
 /// Where the note of a property begins.
-const NOTE: usize = 40;
+const NOTE: usize = 44;
 
 impl JudgedRun {
     /// What a process that judged the run is to end with.
@@ -31,16 +30,24 @@ impl JudgedRun {
             n => format!("{n} branches"),
         };
         let operations = u64::try_from(self.operations).unwrap_or(u64::MAX);
+        // How another program replicates is not known.
+        let replication = match settings.server {
+            Server::Foreign => "unknown replication".to_owned(),
+            Server::Passbook | Server::Broadcast => format!(
+                "{}, ack {}, read {}",
+                settings.server.name(),
+                settings.ack.name(),
+                settings.read.name()
+            ),
+        };
         let _ = writeln!(
             text,
-            "{}  {} recorded operations, {branches} at {}, {}, ack {}, read {}",
+            "{}  {} recorded operations, {branches} at {}, {replication}",
             self.verdict().name().to_uppercase(),
             grouped(operations),
             self.header.opening,
-            settings.server.name(),
-            settings.ack.name(),
-            settings.read.name(),
         );
+        self.missing_evidence(&mut text);
         if !self.is_whole {
             text.push_str(
                 "      not all operations of the run are in history.jsonl: what is missing is not checked\n",
@@ -51,24 +58,55 @@ impl JudgedRun {
         counterexample(&mut text, self.counterexample.as_ref());
         text
     }
+
+    /// Why the verdict is unknown although no check is, if no promised property was judged.
+    pub(super) fn missing_evidence(&self, text: &mut String) {
+        let mut promised = self.checks.iter().filter(|check| check.promised);
+        if promised.all(|check| check.finding.verdict == Verdict::NotJudged) {
+            let missing = if self.operations == 0 { "sent" } else { "answered" };
+            let _ = writeln!(text, "      nothing was judged: no operation was {missing}");
+        }
+    }
 }
 
-/// A line a property: what was found, whether the settings promise it, and what that rests on. Below a broken
-/// promise stands the first violation, unless it is `told` elsewhere.
+/// A row for each property: what was found, whether the settings promise it, and what that rests on. Below a broken
+/// promise stands the first violation, unless it is `told` elsewhere. Where answers carry balances only, one line names the
+/// properties that need more; if a promise is broken there, a balance out of bounds that was only observed is shown too, because
+/// it can be the cause.
 pub(super) fn table<'a>(
     text: &mut String,
     checks: impl IntoIterator<Item = &'a Judged> + Clone,
     told: Option<&Counterexample>,
 ) {
-    let mut all = checks.clone().into_iter();
-    for (place, Judged { finding, promised }) in checks.into_iter().enumerate() {
+    let is_beyond_wire = |judged: &&Judged| {
+        !judged.promised
+            && judged.finding.verdict == Verdict::NotJudged
+            && judged.finding.note == NO_VERSIONS
+    };
+    let is_broken = |judged: &Judged, promised| {
+        judged.promised == promised && judged.finding.verdict == Verdict::Fail
+    };
+    let beyond_wire: Vec<&str> = checks
+        .clone()
+        .into_iter()
+        .filter(is_beyond_wire)
+        .map(|judged| judged.finding.property.name())
+        .collect();
+    let shows_observed =
+        !beyond_wire.is_empty() && checks.clone().into_iter().any(|judged| is_broken(judged, true));
+    let has_observed = checks.clone().into_iter().any(|judged| is_broken(judged, false));
+    for (place, judged) in checks.into_iter().enumerate() {
+        if is_beyond_wire(&judged) {
+            continue;
+        }
+        let Judged { finding, promised } = judged;
         // What is promised is what the verdict depends on.
         let (verdict, said) = if *promised {
             (finding.verdict.name().to_uppercase(), "promised")
         } else {
             (finding.verdict.name().to_owned(), "observed")
         };
-        let begin = format!("  {verdict:<8}{:<20}{said}  ", finding.property.name());
+        let begin = format!("  {verdict:<12}{:<20}{said}  ", finding.property.name());
         let note = match finding.violations_total {
             0 => finding.note.clone(),
             1 => format!("{} (1 violation)", finding.note),
@@ -76,13 +114,17 @@ pub(super) fn table<'a>(
         };
         wrapped(text, &begin, NOTE, &note);
         let is_told = told.is_some_and(|told| told.check == place);
-        let broken = *promised && finding.verdict == Verdict::Fail && !is_told;
+        let broken = (*promised || shows_observed) && finding.verdict == Verdict::Fail && !is_told;
         if let Some(violation) = finding.violations.first().filter(|_| broken) {
             let story = format!("{}{}", violation.story, traces(violation));
             wrapped(text, &" ".repeat(10), 12, &story);
         }
     }
-    if all.any(|judged| !judged.promised && judged.finding.verdict == Verdict::Fail) {
+    if !beyond_wire.is_empty() {
+        let names = format!("{} ({NO_VERSIONS})", beyond_wire.join(", "));
+        wrapped(text, "  not judged over this wire: ", 4, &names);
+    }
+    if has_observed {
         let _ = writeln!(
             text,
             "  observed: not promised by these settings; summary.json names the operations"
@@ -203,14 +245,66 @@ mod tests {
         };
         assert_eq!(
             shown(true),
-            "  FAIL    overdraft           promised  lowest balance -3 (1 violation)\n          \
+            "  FAIL        overdraft           promised  lowest balance -3 (1 violation)\n          \
              held at their lowest: branch 1 at -3, trace 00000000000000000000000000000abc\n"
         );
         assert_eq!(
             shown(false),
-            "  fail    overdraft           observed  lowest balance -3 (1 violation)\n  \
+            "  fail        overdraft           observed  lowest balance -3 (1 violation)\n  \
              observed: not promised by these settings; summary.json names the operations\n"
         );
+    }
+
+    fn beyond_wire(property: Property) -> Judged {
+        let finding = Finding {
+            property,
+            verdict: Verdict::NotJudged,
+            violations: Vec::new(),
+            violations_total: 0,
+            note: NO_VERSIONS.to_owned(),
+        };
+        Judged { finding, promised: false }
+    }
+
+    #[test]
+    fn what_answers_cannot_show_is_in_one_line() {
+        let mut text = String::new();
+        let missing = [Property::Value, Property::Durability].map(beyond_wire);
+        table(&mut text, &missing, None);
+        assert_eq!(
+            text,
+            "  not judged over this wire: value, durability (no answer carries a version, and no branch \
+             has a\n    ledger)\n"
+        );
+        // A promised property, or one without other evidence, keeps its row.
+        let mut promised = beyond_wire(Property::Value);
+        promised.promised = true;
+        let mut silent = beyond_wire(Property::Linearizable);
+        "no query was answered".clone_into(&mut silent.finding.note);
+        let mut rows = String::new();
+        table(&mut rows, &[promised, silent], None);
+        assert!(
+            rows.starts_with("  NOT JUDGED  value               promised  no answer"),
+            "{rows}"
+        );
+        assert!(rows.contains("\n  not judged  linearizable        observed  no query"), "{rows}");
+    }
+
+    #[test]
+    fn an_observed_violation_is_shown_where_it_can_explain() {
+        let mut broken = judged(true);
+        broken.finding.property = Property::Conservation;
+        let mut observed = judged(false);
+        "was shown 3; it must be 4 to 5".clone_into(&mut observed.finding.violations[0].story);
+        let shown = |checks: &[Judged]| {
+            let mut text = String::new();
+            table(&mut text, checks, None);
+            text.contains("was shown 3; it must be 4 to 5")
+        };
+        let wire = beyond_wire(Property::Value);
+        assert!(shown(&[broken.clone(), observed.clone(), wire.clone()]));
+        assert!(!shown(&[broken, observed.clone()]), "versions name the cause");
+        assert!(!shown(&[observed, wire]), "nothing is to be explained");
     }
 
     #[test]

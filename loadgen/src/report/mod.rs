@@ -225,9 +225,12 @@ impl Report {
     }
 
     /// Whether operations were not recorded because that was asked for, and nothing else keeps the verdict from
-    /// being known: what was recorded is not wrong, and the rest was not looked at.
+    /// being known: what was recorded is not wrong, and the rest was not looked at. A run in which nothing was answered is
+    /// not one that was merely left unchecked.
     pub fn is_unchecked(&self) -> bool {
+        let is_answered = self.answered() > 0;
         self.verdict() == Verdict::Unknown
+            && is_answered
             && self.unrecorded.left_out > 0
             && self.unrecorded.lost == 0
             && self.cluster.lost.is_empty()
@@ -238,8 +241,15 @@ impl Report {
         let unchecked_ok = self.scenario.unchecked_ok && self.is_unchecked();
         match ExitCode::of(if unchecked_ok { Verdict::Pass } else { self.verdict() }) {
             ExitCode::Passed if self.interrupted => ExitCode::Interrupted,
+            // Nothing is wrong with a run that was ended before the first operation.
+            ExitCode::Unknown if self.interrupted && self.is_empty() => ExitCode::Interrupted,
             code => code,
         }
+    }
+
+    /// Whether no operation was sent, although all were to be recorded.
+    fn is_empty(&self) -> bool {
+        self.judged.operations == 0 && self.judged.is_whole && self.cluster.lost.is_empty()
     }
 
     /// What every customer received.

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use passbook::check::grouped;
 use serde::Serialize;
 
-use super::text::grouped;
 use crate::customers::{BackoffCount, Backoffs, StatusCount, Statuses};
 
 /// How many operations had no answer or failed, and the statuses of all. Writing into a `String` cannot fail, so

@@ -245,7 +245,7 @@ impl Report {
     }
 }
 
-/// Whether a verdict asks for attention.
+/// Whether a verdict asks for attention. A property without evidence does not.
 pub(super) fn stands_out(verdict: Verdict) -> bool {
-    verdict != Verdict::Pass
+    verdict > Verdict::Pass
 }

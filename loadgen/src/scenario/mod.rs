@@ -43,6 +43,8 @@ pub struct Scenario {
     pub wait: Option<Duration>,
     /// Bytes of the largest answer that is accepted; a larger one is unknown.
     pub message_bytes_max: usize,
+    /// The largest share of operations that may fail or stay unanswered; all of them turns the check off.
+    pub max_error_share: Share,
     /// Which operations are traced.
     pub trace_sample: SampleRate,
     /// Where `/metrics` is served while the run lasts.
@@ -70,6 +72,7 @@ impl Scenario {
             timeout: Duration::from_secs(30),
             wait: None,
             message_bytes_max: DEFAULT_MESSAGE_BYTES_MAX,
+            max_error_share: Share::ONE_PERCENT,
             trace_sample: SampleRate::NONE,
             metrics_listen: None,
             recording: Recording::All,

@@ -12,6 +12,8 @@ pub struct Share(f64);
 impl Share {
     /// Nothing.
     pub const NONE: Self = Self(0.0);
+    /// One in a hundred.
+    pub const ONE_PERCENT: Self = Self(0.01);
     /// Everything.
     pub const ALL: Self = Self(1.0);
 

@@ -7,7 +7,9 @@ use std::io::BufReader;
 
 use loadgen::record::Logged;
 use passbook::bank::{BranchId, Money};
-use passbook::check::{Customers, FinalState, Ledgers as Logs, Server, Settings};
+use passbook::check::{
+    BranchOrigin, Customers, ErrorLimit, FinalState, Ledgers as Logs, Server, Settings,
+};
 use passbook::cluster::{Cluster, ClusterSpec};
 use passbook::files::{Header, read_ledger};
 use passbook::replicate::{Ack, Read, Scheme};
@@ -70,6 +72,7 @@ pub(crate) fn header(channels: &Channels, opening: Money, logged: &Logged) -> He
         settings: Settings { server, ack: Ack::All, read: Read::Session, customers },
         rights: logged.rights().map(<[i64]>::to_vec),
         edition: None,
+        error_limit: Some(ErrorLimit { max_share: 0.0, branches: BranchOrigin::Running }),
     }
 }
 

@@ -139,6 +139,11 @@ impl Own {
         own.begun.add(write.kind, write.amount.minor_units().into());
     }
 
+    /// Whether the session of a call has a write that was taken in and not rejected.
+    pub(super) fn has_written(&self, facts: &Facts<'_>, place: usize) -> bool {
+        self.0[facts.case.history.session_of(place)].begun != Moved::default()
+    }
+
     /// What an answer may show if its customer's own writes are demanded, those that were taken in.
     pub(super) fn bounds(
         &self,

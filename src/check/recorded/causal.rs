@@ -64,6 +64,9 @@ pub(super) fn causal(facts: &Facts<'_>) -> Finding {
         finding.cannot_tell(format!("what {count} answers rest on is not known: {why}"));
     }
     facts.close(&mut finding);
+    if closed == 0 && dependencies.iter().all(|log| log.steps.is_empty()) {
+        finding.not_judged("no answer shows a balance");
+    }
     finding
 }
 

@@ -16,11 +16,20 @@ pub(super) fn convergence(facts: &Facts<'_>) -> Finding {
         branches_total: facts.width,
     };
     let mut finding = crate::check::convergence(&evidence);
+    compare_versions(facts, &mut finding);
+    if facts.width == 1 {
+        finding.not_judged("there is only one branch");
+    }
+    if facts.is_unchanged() {
+        finding.not_judged("no write was done");
+    }
+    finding
+}
+
+fn compare_versions(facts: &Facts<'_>, finding: &mut Finding) {
     let told = facts.case.finals.iter().filter_map(|held| Some((held, held.version.as_ref()?)));
     let mut told = told.filter(|(held, _)| held.state.settled);
-    let Some((first, version)) = told.next() else {
-        return finding;
-    };
+    let Some((first, version)) = told.next() else { return };
     for (other, theirs) in told.filter(|(_, theirs)| *theirs != version) {
         finding.violate(None, || {
             format!(
@@ -29,13 +38,12 @@ pub(super) fn convergence(facts: &Facts<'_>) -> Finding {
             )
         });
     }
-    finding
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::Scene;
-    use crate::bank::Seq;
+    use super::super::scene::{Scene, ok, refused, unanswered};
+    use crate::bank::{Money, Operation, Seq};
     use crate::check::{Property, Verdict};
 
     #[test]
@@ -52,5 +60,24 @@ mod tests {
         late[1].state.settled = false;
         scene.finals = Some(late);
         scene.is_unknown(Property::Convergence, "still propagating");
+    }
+
+    #[test]
+    fn one_branch_or_no_write_leaves_nothing_to_compare() {
+        let mut alone = Scene::new(100, 1);
+        alone.calls = vec![ok(1, Operation::deposit(5), 1, (0, 1))];
+        alone.is_not_judged(Property::Convergence, "only one branch");
+        let mut unchanged = Scene::new(100, 2);
+        unchanged.calls = vec![refused(1, Operation::withdraw(500), 1, (0, 1))];
+        unchanged.is_not_judged(Property::Convergence, "no write was done");
+        // A difference is reported all the same.
+        let mut finals = unchanged.with(|case| case.finals.to_vec());
+        finals[1].state.balance = Money::new(1);
+        unchanged.finals = Some(finals);
+        assert_eq!(unchanged.verdict(Property::Convergence), Verdict::Fail);
+        // A write that was not answered may have been done.
+        let mut open = Scene::new(100, 2);
+        open.calls = vec![unanswered(1, Operation::deposit(5), 1, 0)];
+        assert_eq!(open.verdict(Property::Convergence), Verdict::Pass);
     }
 }

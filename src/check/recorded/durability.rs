@@ -121,4 +121,12 @@ mod tests {
         scene.settings.ack = Ack::Local;
         scene.is_unknown(DURABILITY, "1 acknowledged writes cannot be found");
     }
+
+    #[test]
+    fn without_an_acknowledged_write_nothing_is_judged() {
+        let mut scene = Scene::healthy();
+        scene.calls.retain(|call| call.write().is_none());
+        scene.logs.iter_mut().for_each(Vec::clear);
+        scene.is_not_judged(DURABILITY, "no write was acknowledged");
+    }
 }

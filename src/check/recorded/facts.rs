@@ -3,7 +3,7 @@
 use super::history::{NONE, at, index};
 use super::{Call, Case, Extent, Logged};
 use crate::bank::{CustomerId, Entry, Outcome, Seq, WriteKind};
-use crate::check::{Finding, Named, Observation};
+use crate::check::{Finding, Named, Observation, Server};
 
 /// A run, with its calls and log entries joined by the names of requests.
 #[derive(Debug)]
@@ -221,6 +221,22 @@ impl<'a> Facts<'a> {
         if !self.case.history.is_complete() {
             finding.cannot_tell("the history is not whole: what is missing may say otherwise");
         }
+    }
+
+    /// Whether the bank has neither versions nor ledgers. Under the passbook scheme it has both: where they are
+    /// missing, the record has a hole.
+    pub(super) fn lacks_versions(&self) -> bool {
+        self.case.settings.server != Server::Passbook
+            && self.case.ledgers.is_missing()
+            && !self.case.history.has_versions()
+    }
+
+    /// Whether it is certain that no write changed a balance: each was rejected, and the history is whole.
+    pub(super) fn is_unchanged(&self) -> bool {
+        let may_apply = |call: &Call<'_>| {
+            call.write().is_some() && !matches!(call.outcome, Outcome::Rejected(_))
+        };
+        self.case.history.is_complete() && !self.calls().any(|(_, call)| may_apply(&call))
     }
 
     /// What is missing of the logs, if anything.

@@ -3,6 +3,7 @@
 //! Pure and near-linear. One file a property, each from [`Facts`] to a finding. What a missing part of the
 //! record could hide makes a verdict unknown; what is wrong in the rest stays wrong.
 
+mod availability;
 mod balance_bounds;
 mod bounds;
 mod call;
@@ -29,6 +30,7 @@ use super::promises::{Edition, Settings};
 use super::{BranchState, Finding, Property};
 use crate::bank::{Money, Version};
 
+pub use availability::{BranchOrigin, ErrorLimit};
 pub use call::{Call, Unfit};
 pub use facts::Facts;
 pub use history::History;
@@ -55,6 +57,8 @@ pub struct Case<'a> {
     /// What each branch had the rights to at the start, by member, where the cluster had a past. Otherwise each
     /// has its equal share of the opening balance.
     pub rights: Option<&'a [i64]>,
+    /// How many operations may fail; `None` if the run does not say, which leaves its availability not judged.
+    pub error_limit: Option<ErrorLimit>,
     /// What customers saw.
     pub history: &'a History,
     /// What branches logged.
@@ -76,7 +80,7 @@ pub struct Judged {
 pub type Check = fn(&Facts<'_>) -> Finding;
 
 /// Every property of a recorded run, in the order of reports.
-pub const CHECKS: [(Property, Check); 12] = [
+pub const CHECKS: [(Property, Check); 13] = [
     (Property::Value, value::value),
     (Property::BalanceBounds, balance_bounds::balance_bounds),
     (Property::Conservation, conservation::conservation),
@@ -89,15 +93,48 @@ pub const CHECKS: [(Property, Check); 12] = [
     (Property::WritesFollowReads, writes_follow_reads::writes_follow_reads),
     (Property::Causal, causal::causal),
     (Property::Linearizable, linearizable::linearizable),
+    (Property::Availability, availability::availability),
 ];
+
+/// What is missing where answers carry balances only: under the broadcast scheme, and over the contracts of other
+/// programs.
+pub const NO_VERSIONS: &str = "no answer carries a version, and no branch has a ledger";
+
+/// Whether a property can be judged from versions and ledgers only.
+const fn needs_versions(property: Property) -> bool {
+    matches!(
+        property,
+        Property::Value
+            | Property::Durability
+            | Property::MonotonicReads
+            | Property::MonotonicWrites
+            | Property::WritesFollowReads
+            | Property::Causal
+    )
+}
+
+/// Judges one property, if the run has any evidence of it.
+fn examine(facts: &Facts<'_>, (property, check): (Property, Check)) -> Finding {
+    if needs_versions(property) && facts.lacks_versions() {
+        let mut finding = Finding::new(property);
+        finding.not_judged(NO_VERSIONS);
+        return finding;
+    }
+    check(facts)
+}
 
 /// Judges all properties of a run, that of its edition first. Time grows with the number of operations times that of branches, and with
 /// the logarithm of the former where operations have to be put in order.
 pub fn judge(case: &Case<'_>) -> Vec<Judged> {
     let facts = Facts::of(*case);
     let edition = case.edition.map(|edition| edition::edition(&facts, edition));
-    let findings = edition.into_iter().chain(CHECKS.into_iter().map(|(_, check)| check(&facts)));
+    let findings =
+        edition.into_iter().chain(CHECKS.into_iter().map(|check| examine(&facts, check)));
+    let is_empty = case.history.is_complete() && case.history.is_empty();
     let judged = |mut finding: Finding| {
+        if is_empty {
+            finding.not_judged("no operation was sent");
+        }
         facts.name_operations(&mut finding);
         let promised = case.settings.promises(finding.property);
         Judged { finding, promised }
@@ -109,14 +146,19 @@ pub fn judge(case: &Case<'_>) -> Vec<Judged> {
 mod tests {
     use super::scene::Scene;
     use super::*;
-    use crate::check::Verdict;
+    use crate::check::{Server, Verdict};
 
     #[test]
     fn a_healthy_run_holds_in_every_property() {
         let judged = Scene::healthy().with(judge);
         assert_eq!(judged.len(), CHECKS.len());
         for Judged { finding, promised } in judged {
-            assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
+            let expected = match finding.property {
+                // No customer writes twice.
+                Property::MonotonicWrites => Verdict::NotJudged,
+                _ => Verdict::Pass,
+            };
+            assert_eq!(finding.verdict, expected, "{finding:?}");
             assert_eq!(promised, finding.property != Property::Linearizable);
         }
     }
@@ -139,18 +181,48 @@ mod tests {
         let lost = Scene { lost: vec![1], ..Scene::healthy() };
         for Judged { finding, .. } in lost.with(judge) {
             let expected = match finding.property {
-                // The others have what the lost one acknowledged, versions speak for themselves, and
-                // who wrote there had written nothing before.
-                Property::Durability
+                // Nobody writes twice.
+                Property::MonotonicWrites => Verdict::NotJudged,
+                // The others have what the lost one acknowledged, and versions and answers speak for themselves.
+                Property::Availability
+                | Property::Durability
                 | Property::Convergence
                 | Property::BalanceBounds
                 | Property::ReadYourWrites
-                | Property::MonotonicReads
-                | Property::MonotonicWrites => Verdict::Pass,
+                | Property::MonotonicReads => Verdict::Pass,
                 _ => Verdict::Unknown,
             };
             assert_eq!(finding.verdict, expected, "{finding:?}");
         }
+    }
+
+    #[test]
+    fn a_run_without_operations_is_not_judged_at_all() {
+        for Judged { finding, .. } in Scene::new(100, 2).with(judge) {
+            assert_eq!(finding.verdict, Verdict::NotJudged, "{finding:?}");
+        }
+        // What was not recorded may have been anything.
+        let gaps = Scene { complete: false, ..Scene::new(100, 2) };
+        assert!(gaps.with(judge).iter().all(|judged| judged.finding.verdict != Verdict::NotJudged));
+    }
+
+    #[test]
+    fn answers_without_versions_are_evidence_of_balances_only() {
+        let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
+        scene.calls.iter_mut().for_each(|call| call.version = None);
+        let not_judged = |scene: &Scene| {
+            let judged = scene.with(judge).into_iter().map(|judged| judged.finding);
+            let missing = judged.filter(|finding| finding.note == NO_VERSIONS);
+            missing.map(|finding| (finding.property, finding.verdict)).collect::<Vec<_>>()
+        };
+        assert_eq!(not_judged(&scene), [], "the passbook scheme has versions");
+        let needing = CHECKS.into_iter().filter(|(property, _)| needs_versions(*property));
+        let needing: Vec<_> = needing.map(|(property, _)| (property, Verdict::NotJudged)).collect();
+        for server in [Server::Broadcast, Server::Foreign] {
+            scene.settings.server = server;
+            assert_eq!(not_judged(&scene), needing);
+        }
+        assert_eq!(needing.len(), 6);
     }
 
     #[test]

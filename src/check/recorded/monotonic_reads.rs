@@ -12,6 +12,7 @@ use crate::check::{Finding, Property};
 pub(super) fn monotonic_reads(facts: &Facts<'_>) -> Finding {
     let mut finding = Finding::new(Property::MonotonicReads);
     let (mut covered, mut untold) = (0_u64, 0_u64);
+    let mut is_examined = false;
     walk(facts, |place, call, known| {
         if !is_guarded(call) {
             return;
@@ -20,6 +21,7 @@ pub(super) fn monotonic_reads(facts: &Facts<'_>) -> Finding {
             untold += 1;
             return;
         };
+        is_examined |= known.read.iter().any(|seq| *seq > 0);
         match first_missing(version, known.read) {
             None => covered += 1,
             Some(member) => finding.violate_with(|| {
@@ -37,12 +39,16 @@ pub(super) fn monotonic_reads(facts: &Facts<'_>) -> Finding {
         finding.cannot_tell(format!("{untold} answers do not say what they were made from"));
     }
     facts.close(&mut finding);
+    if !is_examined {
+        finding.not_judged("no customer was answered again after being shown a write");
+    }
     finding
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::Scene;
+    use super::super::scene::{Scene, ok};
+    use crate::bank::Operation;
     use crate::check::{Property, Verdict};
 
     #[test]
@@ -54,5 +60,14 @@ mod tests {
         let mut bare = Scene::healthy();
         bare.calls[4].version = None;
         bare.is_unknown(Property::MonotonicReads, "1 answers do not say");
+    }
+
+    #[test]
+    fn first_answers_have_nothing_before_them_to_be_judged_by() {
+        let mut scene = Scene::healthy();
+        scene.calls.truncate(1);
+        scene.is_not_judged(Property::MonotonicReads, "no customer was answered again");
+        scene.calls.push(ok(1, Operation::Query, 2, (3, 4)).shows(&[1, 0], 150));
+        assert_eq!(scene.verdict(Property::MonotonicReads), Verdict::Pass);
     }
 }

@@ -14,6 +14,7 @@ pub(super) fn monotonic_writes(facts: &Facts<'_>) -> Finding {
         Property::MonotonicWrites,
         |known| known.written,
         |place, call, member| wrote(facts, place, call, member),
+        "no customer wrote again after an acknowledged write",
     )
 }
 
@@ -53,5 +54,10 @@ mod tests {
         scene.is_unknown(MONOTONIC_WRITES, "the ledger of branch 2 is missing");
         scene.calls[1] = scene.calls[1].shows(&[0, 1], 106);
         assert_eq!(scene.verdict(MONOTONIC_WRITES), Verdict::Fail);
+    }
+
+    #[test]
+    fn first_writes_have_nothing_before_them_to_be_judged_by() {
+        Scene::healthy().is_not_judged(MONOTONIC_WRITES, "no customer wrote again");
     }
 }

@@ -13,6 +13,7 @@ use crate::check::{Finding, Property};
 pub(super) fn read_your_writes(facts: &Facts<'_>) -> Finding {
     let mut finding = Finding::new(Property::ReadYourWrites);
     let (mut covered, mut untold) = (0_u64, 0_u64);
+    let mut is_examined = false;
     let mut money = Money::of(facts);
     walk(facts, |place, call, known| {
         if !is_guarded(call) {
@@ -21,11 +22,13 @@ pub(super) fn read_your_writes(facts: &Facts<'_>) -> Finding {
         }
         let Some(version) = call.version else {
             untold += u64::from(call.balance.is_none() && known.written.iter().any(|w| *w > 0));
-            money.judge(facts, &mut finding, place, call);
+            is_examined |= money.judge(facts, &mut finding, place, call);
             return;
         };
         money.own.pass(facts, place, call);
-        let itself = written_as(facts, place, call).filter(|(at, seq)| version[*at] < *seq);
+        let itself = written_as(facts, place, call);
+        is_examined |= itself.is_some() || known.written.iter().any(|seq| *seq > 0);
+        let itself = itself.filter(|(at, seq)| version[*at] < *seq);
         let missing = first_missing(version, known.written).map(|at| (at, known.written[at]));
         match itself.or(missing) {
             None => covered += 1,
@@ -45,8 +48,13 @@ pub(super) fn read_your_writes(facts: &Facts<'_>) -> Finding {
     if untold > 0 {
         finding.cannot_tell(format!("{untold} answers do not say what they were made from"));
     }
-    money.judgement.close(&mut finding);
+    if is_examined {
+        money.judgement.close(&mut finding);
+    }
     facts.close(&mut finding);
+    if !is_examined {
+        finding.not_judged("no answer was given to a customer who had written");
+    }
     finding
 }
 
@@ -63,9 +71,16 @@ impl Money {
         Self { bounds, own, judgement: Judgement::default() }
     }
 
-    fn judge(&mut self, facts: &Facts<'_>, finding: &mut Finding, place: usize, call: &Call<'_>) {
+    /// Returns whether the customer had written, so that the balance has something to show.
+    fn judge(
+        &mut self,
+        facts: &Facts<'_>,
+        finding: &mut Finding,
+        place: usize,
+        call: &Call<'_>,
+    ) -> bool {
         self.own.pass(facts, place, call);
-        let Some(shown) = call.balance else { return };
+        let Some(shown) = call.balance else { return false };
         let shown = shown.minor_units().into();
         // Who is shown exactly what all were told is shown their own as well.
         let all = self.own.bounds_of_all(facts, &self.bounds, place, call);
@@ -75,6 +90,7 @@ impl Money {
             self.own.bounds(facts, &self.bounds, place, call)
         };
         self.judgement.judge(facts, finding, place, shown, range);
+        self.own.has_written(facts, place)
     }
 }
 
@@ -82,7 +98,7 @@ impl Money {
 mod tests {
     use super::super::scene::{Scene, ok};
     use crate::bank::{Money, Operation};
-    use crate::check::{Property, Verdict};
+    use crate::check::{Property, Server, Verdict};
 
     const READ_YOUR_WRITES: Property = Property::ReadYourWrites;
 
@@ -103,6 +119,20 @@ mod tests {
     fn the_answer_to_a_write_shows_that_write() {
         let mut scene = Scene::healthy();
         scene.calls[0] = scene.calls[0].shows(&[0, 0], 100);
+        assert_eq!(scene.verdict(READ_YOUR_WRITES), Verdict::Fail);
+    }
+
+    #[test]
+    fn without_an_answer_to_a_writer_nothing_is_judged() {
+        let mut scene = Scene::new(100, 2);
+        scene.calls = vec![ok(1, Operation::Query, 1, (0, 1)).shows(&[0, 0], 100)];
+        scene.is_not_judged(READ_YOUR_WRITES, "no answer was given to a customer who had written");
+        scene.calls[0].version = None;
+        scene.settings.server = Server::Foreign;
+        scene.lost = vec![0, 1];
+        scene.is_not_judged(READ_YOUR_WRITES, "no answer was given to a customer who had written");
+        // Bounds are examined all the same.
+        scene.calls[0].balance = Some(Money::new(99));
         assert_eq!(scene.verdict(READ_YOUR_WRITES), Verdict::Fail);
     }
 

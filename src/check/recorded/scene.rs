@@ -1,6 +1,9 @@
 //! Short runs for the tests of the properties.
 
-use super::{CHECKS, Call, Case, Facts, FinalState, History, Ledgers, Logged};
+use super::{
+    BranchOrigin, CHECKS, Call, Case, ErrorLimit, Facts, FinalState, History, Ledgers, Logged,
+    examine,
+};
 use crate::bank::{
     BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Seq,
     SessionId, StatusCode, Version,
@@ -22,6 +25,7 @@ pub(in crate::check) struct Scene {
     pub(in crate::check) complete: bool,
     pub(in crate::check) finals: Option<Vec<FinalState>>,
     pub(in crate::check) rights: Option<Vec<i64>>,
+    pub(in crate::check) error_limit: Option<ErrorLimit>,
 }
 
 /// An answered call of `customer` at `branch`, from `at.0` to `at.1` milliseconds.
@@ -134,6 +138,7 @@ impl Scene {
             complete: true,
             finals: None,
             rights: None,
+            error_limit: Some(ErrorLimit { max_share: 0.01, branches: BranchOrigin::Started }),
         }
     }
 
@@ -175,6 +180,7 @@ impl Scene {
             edition: self.edition,
             opening,
             rights: self.rights.as_deref(),
+            error_limit: self.error_limit,
             history: &history,
             ledgers: &ledgers,
             finals: &finals,
@@ -216,10 +222,10 @@ impl Scene {
     }
 
     pub(in crate::check) fn judge(&self, property: Property) -> Finding {
-        let check = CHECKS.iter().find(|(name, _)| *name == property).expect("a check").1;
+        let check = CHECKS.into_iter().find(|(name, _)| *name == property).expect("a check");
         self.with(|case| {
             let facts = Facts::of(*case);
-            let mut finding = check(&facts);
+            let mut finding = examine(&facts, check);
             facts.name_operations(&mut finding);
             finding
         })
@@ -243,6 +249,13 @@ impl Scene {
     pub(in crate::check) fn is_unknown(&self, property: Property, words: &str) {
         let finding = self.judge(property);
         assert_eq!(finding.verdict, Verdict::Unknown, "{finding:?}");
+        assert!(finding.note.contains(words), "{}", finding.note);
+    }
+
+    /// There is no evidence, and the note names what is missing with `words` in it.
+    pub(in crate::check) fn is_not_judged(&self, property: Property, words: &str) {
+        let finding = self.judge(property);
+        assert_eq!(finding.verdict, Verdict::NotJudged, "{finding:?}");
         assert!(finding.note.contains(words), "{}", finding.note);
     }
 }

@@ -117,15 +117,18 @@ impl<'a> Made<'a> {
     }
 }
 
-/// Holds every write that was made to what its session knew: `of` says which part of that.
+/// Holds every write that was made to what its session knew: `of` says which part of that. `missing` says what evidence
+/// there is none of if no write had anything to be held to.
 pub(super) fn writes_upon(
     facts: &Facts<'_>,
     property: Property,
     of: impl for<'k> Fn(Known<'k>) -> &'k [u64],
     shows: impl Fn(usize, &Call<'_>, usize) -> u64,
+    missing: &str,
 ) -> Finding {
     let mut finding = Finding::new(property);
     let (mut exact, mut vague) = (0_u64, 0_u64);
+    let mut is_examined = false;
     walk(facts, |place, call, known| {
         // An unanswered write may be in what is missing of a log.
         let may_be = match call.outcome {
@@ -144,6 +147,7 @@ pub(super) fn writes_upon(
             vague += 1;
             return;
         };
+        is_examined |= known.iter().any(|seq| *seq > 0);
         match made.first_missing(known) {
             Some(member) => finding.violate_with(|| {
                 let has = made.of_member(member);
@@ -164,6 +168,9 @@ pub(super) fn writes_upon(
         finding.cannot_tell(format!("what {vague} writes rest on is not known: {why}"));
     }
     facts.close(&mut finding);
+    if !is_examined {
+        finding.not_judged(missing);
+    }
     finding
 }
 

@@ -55,6 +55,9 @@ pub(super) fn value(facts: &Facts<'_>) -> Finding {
         finding.cannot_tell(format!("{bare} balances do not say which writes they are made from"));
     }
     facts.close(&mut finding);
+    if exact == 0 {
+        finding.not_judged("no answer shows a balance");
+    }
     finding
 }
 

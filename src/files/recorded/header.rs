@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bank::{BranchId, Money};
-use crate::check::{Customers, Edition, Server, Settings};
+use crate::check::{BranchOrigin, Customers, Edition, ErrorLimit, Server, Settings};
 use crate::replicate::{Ack, Read};
 
 /// The version of the format. Fields may be added; one that is renamed or removed raises it.
 const SCHEMA: u32 = 1;
 
 /// What a run was set to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Header {
     /// What the account held at the start.
     pub opening: Money,
@@ -23,6 +23,8 @@ pub struct Header {
     pub rights: Option<Vec<i64>>,
     /// What `output.json` must be right as, beside what the history shows.
     pub edition: Option<Edition>,
+    /// How many operations may fail; `None` in files that were written before there was such a limit.
+    pub error_limit: Option<ErrorLimit>,
 }
 
 /// As the file has it.
@@ -40,6 +42,31 @@ pub(super) struct HeaderLine {
     rights: Option<Vec<i64>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     edition: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    error_limit: Option<ErrorLimitLine>,
+}
+
+/// How many operations may fail, as the file has it.
+#[derive(Debug, Serialize, Deserialize)]
+struct ErrorLimitLine {
+    max_share: f64,
+    branches: String,
+}
+
+impl ErrorLimitLine {
+    fn of(limit: ErrorLimit) -> Self {
+        let ErrorLimit { max_share, branches } = limit;
+        Self { max_share, branches: branches.name().to_owned() }
+    }
+
+    fn limit(&self) -> Result<ErrorLimit, String> {
+        let Self { max_share, branches } = self;
+        if !(0.0..=1.0).contains(max_share) {
+            return Err(format!("\"max_share\" is {max_share}; expected a fraction from 0 to 1"));
+        }
+        let branches = named(BranchOrigin::ALL, BranchOrigin::name, "branches", branches)?;
+        Ok(ErrorLimit { max_share: *max_share, branches })
+    }
 }
 
 impl HeaderLine {
@@ -56,6 +83,7 @@ impl HeaderLine {
             customers: customers.name().to_owned(),
             rights: header.rights.clone(),
             edition: header.edition.map(|edition| edition.name().to_owned()),
+            error_limit: header.error_limit.map(ErrorLimitLine::of),
         }
     }
 
@@ -88,6 +116,7 @@ impl HeaderLine {
             branches,
             settings,
             edition: edition.transpose()?,
+            error_limit: self.error_limit.as_ref().map(ErrorLimitLine::limit).transpose()?,
         })
     }
 

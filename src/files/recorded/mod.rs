@@ -71,6 +71,7 @@ impl RecordedRun {
             edition: self.header.edition,
             opening: self.header.opening,
             rights: self.header.rights.as_deref(),
+            error_limit: self.header.error_limit,
             history: &self.history,
             ledgers: &self.ledgers,
             finals: &self.finals,

@@ -68,6 +68,7 @@ impl Taken {
             },
             rights: told.1.clone(),
             edition: None,
+            error_limit: None,
         };
         let state = BranchState {
             branch: BRANCHES[0],

@@ -51,12 +51,11 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
         }
     };
     let mut refusals = 0;
+    let is_refusal_seen = facts.calls().any(|(_, call)| refused_amount(&call).is_some());
     let reads: usize = levels.iter().map(|level| level.reads.len()).sum();
     match facts.missing_entries() {
         // A refusal is a read too: without the logs nobody knows how much there was.
-        Some(missing)
-            if reads > 0 || facts.calls().any(|(_, call)| refused_amount(&call).is_some()) =>
-        {
+        Some(missing) if reads > 0 || is_refusal_seen => {
             finding.cannot_tell(missing);
         }
         None if reads > 0 || bare.told().is_empty() => {
@@ -76,6 +75,12 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
     }
     bare.close(&mut finding);
     facts.close(&mut finding);
+    // Entries of logs must be in an order in which no money is missing, also where nobody reads.
+    let has_entries = facts.case.ledgers.logs().iter().any(|log| !log.is_empty());
+    if reads == 0 && bare.told().is_empty() && !is_refusal_seen && !has_entries {
+        finding
+            .not_judged("no query was answered, and no withdrawal was refused for lack of money");
+    }
     finding
 }
 
@@ -294,6 +299,17 @@ mod tests {
         scene.calls[last].session = crate::bank::SessionId(700);
         scene.calls[last].customer = crate::bank::CustomerId(7);
         scene.is_unknown(LINEARIZABLE, "balances within bounds");
+    }
+
+    #[test]
+    fn without_reads_refusals_and_logs_nothing_is_judged() {
+        let mut scene = Scene { lost: vec![0], ..Scene::new(100, 1) };
+        scene.settings.server = Server::Foreign;
+        scene.calls = vec![ok(1, Operation::withdraw(40), 1, (0, 1))];
+        scene.is_not_judged(LINEARIZABLE, "no query was answered");
+        scene.calls.push(ok(1, Operation::Query, 1, (2, 3)));
+        scene.calls[1].balance = Some(Money::new(60));
+        assert_eq!(scene.verdict(LINEARIZABLE), Verdict::Pass);
     }
 
     #[test]
