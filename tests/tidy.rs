@@ -30,26 +30,44 @@ const IMPURE: [&str; 9] = [
 ];
 
 /// The parts of `loadgen`, and what each may use of the others.
-const LOADGEN: [(&str, &[&str]); 13] = [
+const LOADGEN: [(&str, &[&str]); 17] = [
     ("scenario", &[]),
-    ("record", &["scenario"]),
+    ("interrupt", &[]),
+    ("polling", &[]),
+    ("disk", &["scenario"]),
+    ("record", &["scenario", "interrupt"]),
     ("artifacts", &[]),
-    ("customers", &["scenario", "record"]),
-    ("queried", &["scenario", "customers"]),
-    ("clusters", &["scenario", "customers", "queried"]),
+    ("customers", &["scenario", "record", "interrupt"]),
+    ("queried", &["scenario", "customers", "polling"]),
+    ("clusters", &["scenario", "customers", "queried", "polling", "interrupt"]),
     ("judge", &["customers", "artifacts"]),
     ("stages", &["scenario", "customers"]),
     ("report", &["scenario", "record", "customers", "clusters", "judge", "artifacts"]),
+    ("metrics", &["customers", "report"]),
     ("foreign", &["report"]),
     (
         "run",
-        &["scenario", "record", "customers", "clusters", "judge", "stages", "report", "artifacts"],
+        &[
+            "scenario",
+            "interrupt",
+            "record",
+            "customers",
+            "clusters",
+            "judge",
+            "stages",
+            "report",
+            "metrics",
+            "artifacts",
+        ],
     ),
     ("sides", &["scenario", "report", "artifacts", "run"]),
     (
         "lib",
         &[
             "scenario",
+            "interrupt",
+            "polling",
+            "disk",
             "record",
             "customers",
             "queried",
@@ -57,6 +75,7 @@ const LOADGEN: [(&str, &[&str]); 13] = [
             "judge",
             "stages",
             "report",
+            "metrics",
             "artifacts",
             "foreign",
             "run",

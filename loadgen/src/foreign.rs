@@ -100,6 +100,11 @@ impl ForeignReport {
         self.verdict
     }
 
+    /// What was found.
+    pub const fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
     /// What was read although it is not as it should be.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

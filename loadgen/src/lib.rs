@@ -18,8 +18,12 @@
 pub mod artifacts;
 pub mod clusters;
 pub mod customers;
+pub mod disk;
 pub mod foreign;
+pub mod interrupt;
 pub mod judge;
+pub mod metrics;
+mod polling;
 pub mod queried;
 pub mod record;
 pub mod report;
@@ -28,6 +32,8 @@ pub mod scenario;
 pub mod sides;
 pub mod stages;
 
+pub use interrupt::Interrupt;
+pub use metrics::MetricsServer;
 pub use report::{ExitCode, Report, SideBySide};
 pub use run::{Hooks, Progress, RunError, run};
 pub use scenario::Scenario;

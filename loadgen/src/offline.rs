@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args};
+use loadgen::artifacts::seed_of;
 use loadgen::foreign::check_files;
 use loadgen::judge::judge_folder;
-use loadgen::report::{self, render_guarantees};
+use loadgen::report::{self, render_guarantees, verdict_line};
 use loadgen::scenario::{Wire, broadcast_reads};
 use passbook::check::Customers;
 use passbook::replicate::{Ack, Read, Scheme};
@@ -27,7 +28,7 @@ pub(crate) struct CheckArguments {
     /// The input file that the output answers
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Print the verdict only
+    /// Print one line: the verdict, the properties it comes from, and the seed
     #[arg(long, short, action = ArgAction::SetTrue)]
     pub(crate) quiet: bool,
 }
@@ -58,19 +59,22 @@ pub(crate) struct GuaranteesArguments {
 pub(crate) fn check(check: &CheckArguments, terminal: &Terminal) -> ExitCode {
     let judged = match &check.input {
         None => judge_folder(&check.what)
-            .map(|run| (run.exit_code(), run.verdict(), run.render()))
+            .map(|run| {
+                let line = verdict_line(run.verdict(), run.promised(), seed_of(&check.what));
+                (run.exit_code(), line, run.render())
+            })
             .map_err(|error| error.to_string()),
         Some(input) => check_files(input, &check.what)
             .map(|judged| {
                 terminal::say_warnings(judged.warnings());
-                (judged.exit_code(), judged.verdict(), judged.render())
+                let line = verdict_line(judged.verdict(), std::iter::once(judged.finding()), None);
+                (judged.exit_code(), line, judged.render())
             })
             .map_err(|error| error.to_string()),
     };
     match judged {
-        Ok((code, verdict, text)) => {
-            terminal.judged(verdict, &text);
-            ExitCode::from(code.number())
+        Ok((code, line, text)) => {
+            terminal::end(ExitCode::from(code.number()), terminal.judged(&line, &text))
         }
         Err(message) => terminal::fail(report::ExitCode::BadInput, &message),
     }
@@ -86,6 +90,6 @@ pub(crate) fn guarantees(asked: &GuaranteesArguments) -> ExitCode {
         return terminal::fail(report::ExitCode::BadInput, &message);
     }
     let terms = (*ack, read.unwrap_or_default());
-    terminal::tell(&render_guarantees(wire.settings(replication, BRANCHES, terms, customers)));
-    ExitCode::from(report::ExitCode::Passed.number())
+    let text = render_guarantees(wire.settings(replication, BRANCHES, terms, customers));
+    terminal::end(ExitCode::from(report::ExitCode::Passed.number()), terminal::print(&text))
 }

@@ -5,9 +5,8 @@
 use std::time::Duration;
 
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, Workload};
-use loadgen::{ExitCode, Hooks};
+use loadgen::{ExitCode, Hooks, Interrupt};
 use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
-use tokio_util::sync::CancellationToken;
 
 const RUNS: usize = 36;
 
@@ -70,7 +69,8 @@ fn no_healthy_run_alarms() {
         }
         let hooks = Hooks {
             progress: &mut |_| {},
-            interrupted: CancellationToken::new(),
+            interrupt: Interrupt::default(),
+            metrics: None,
             tracing: None,
             replica: None,
         };

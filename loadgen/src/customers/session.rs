@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use passbook::bank::{CustomerId, SessionId};
+use passbook::bank::{Answer, CustomerId, Outcome, SessionId};
 use passbook::files::Event;
 use passbook::replicate::passbook::Session;
 use tokio::time::{Instant, sleep_until};
@@ -28,6 +28,53 @@ pub(super) struct Shared {
     pub(super) interrupted: CancellationToken,
 }
 
+/// A customer at work. If it is dropped before an operation was answered, the operation is recorded as unknown.
+struct Customer<'a> {
+    shared: &'a Shared,
+    id: CustomerId,
+    session: Session,
+    under_way: Option<UnderWay>,
+}
+
+/// An operation that has been sent and not answered.
+struct UnderWay {
+    number: u64,
+    event: Event,
+    due: Instant,
+    sent: Instant,
+}
+
+impl Customer<'_> {
+    /// Records that what was under way ended at `ended` like this.
+    fn record(&mut self, called: Called, ended: Instant) {
+        let Some(UnderWay { number, event, due, sent }) = self.under_way.take() else { return };
+        let Called { answer, attempt, receipt, trace } = called;
+        let performed = Performed {
+            customer: self.id,
+            event: number,
+            operation: event.operation,
+            branch: event.branch,
+            due,
+            sent,
+            ended,
+            attempt,
+            answer,
+            receipt,
+            trace,
+        };
+        self.shared.recorder.borrow_mut().record(&performed);
+        self.shared.calls.borrow_mut().take(performed);
+    }
+}
+
+impl Drop for Customer<'_> {
+    fn drop(&mut self) {
+        let answer = Answer { outcome: Outcome::Unknown, balance: None };
+        let attempt = self.session.last();
+        self.record(Called { answer, attempt, receipt: None, trace: None }, Instant::now());
+    }
+}
+
 impl Shared {
     fn is_over(&self, due: Instant) -> bool {
         self.interrupted.is_cancelled() || self.until.is_some_and(|until| due >= until)
@@ -40,7 +87,8 @@ impl Shared {
         events: impl IntoIterator<Item = (u64, Event)>,
         mut due: Instant,
     ) {
-        let mut session = Session::new(SessionId(rand::random()));
+        let session = Session::new(SessionId(rand::random()));
+        let mut customer = Customer { shared: self, id: customer, session, under_way: None };
         for (number, event) in events {
             if self.is_over(due) {
                 break;
@@ -52,25 +100,12 @@ impl Shared {
                 }
             }
             let sent = Instant::now();
-            let traced = self.trace_sample.takes(customer, number);
-            let called = self.bank.call(&mut session, customer, number, &event, traced).await;
+            let traced = self.trace_sample.takes(customer.id, number);
+            customer.under_way = Some(UnderWay { number, event, due, sent });
+            let (session, id) = (&mut customer.session, customer.id);
+            let called = self.bank.call(session, id, number, &event, traced).await;
             let ended = Instant::now();
-            let Called { answer, attempt, receipt, trace } = called;
-            let performed = Performed {
-                customer,
-                event: number,
-                operation: event.operation,
-                branch: event.branch,
-                due,
-                sent,
-                ended,
-                attempt,
-                answer,
-                receipt,
-                trace,
-            };
-            self.recorder.borrow_mut().record(&performed);
-            self.calls.borrow_mut().take(performed);
+            customer.record(called, ended);
             due = ended + self.think;
         }
         self.active.set(self.active.get().saturating_sub(1));

@@ -17,6 +17,7 @@ use super::client::{Bank, ConnectError};
 use super::recorder::{Live, Recorder};
 use super::session::Shared;
 use super::wires::Terms;
+use crate::interrupt::Interrupt;
 use crate::record::Calls;
 use crate::scenario::{SampleRate, Stop, Synthetic, Wire};
 
@@ -65,8 +66,8 @@ pub struct Plan {
     pub recorder: Recorder,
     /// Where operations are recorded one by one.
     pub calls: Calls,
-    /// Ends the run early: nothing new is begun.
-    pub interrupted: CancellationToken,
+    /// Ends the run early.
+    pub interrupt: Interrupt,
 }
 
 /// How far a thread of customers is.
@@ -115,8 +116,16 @@ impl Plan {
 
     async fn run(self, looks: watch::Sender<Look>) -> Result<Ran, ConnectError> {
         let (wire, terms) = (self.wire, self.terms);
-        let bank = Bank::connect_to_known(&self.addresses, wire, terms, self.timeout).await?;
-        bank.warm_up().await;
+        let connecting = async {
+            let bank = Bank::connect_to_known(&self.addresses, wire, terms, self.timeout).await?;
+            bank.warm_up().await;
+            Ok(bank)
+        };
+        let Some(bank) = self.interrupt.drain().run_until_cancelled(connecting).await else {
+            let (recorder, calls) = (self.recorder, self.calls);
+            return Ok(Ran { recorder, calls, measured: Duration::ZERO });
+        };
+        let bank = bank?;
         let begun = Instant::now();
         let (until, think, active) = match &self.crowd {
             Crowd::AtOnce { synthetic, .. } => {
@@ -138,31 +147,37 @@ impl Plan {
             trace_sample: self.trace_sample,
             think,
             until,
-            interrupted: self.interrupted,
+            interrupted: self.interrupt.drain().clone(),
         });
-        let looking = tokio::task::spawn_local(look_at(Rc::clone(&shared), begun, looks));
+        let give_up = self.interrupt.report();
+        let looking = tokio::task::spawn_local(look_at(Rc::clone(&shared), begun, looks.clone()));
         match self.crowd {
             Crowd::AtOnce { synthetic, branches } => {
-                at_once(&shared, &synthetic, &branches, begun).await;
+                at_once(&shared, &synthetic, &branches, begun, give_up).await;
             }
             Crowd::Lists(lists, Order::OneAfterAnother) => {
-                let mut due = begun;
-                for (customer, events) in lists {
-                    shared.session(customer, events, due).await;
-                    due = Instant::now();
-                }
+                let one_after_another = async {
+                    let mut due = begun;
+                    for (customer, events) in lists {
+                        shared.session(customer, events, due).await;
+                        due = Instant::now();
+                    }
+                };
+                // Given up, the session records what was under way.
+                give_up.run_until_cancelled(one_after_another).await;
             }
             Crowd::Lists(lists, Order::AtOnce) => {
-                let sessions = lists.into_iter();
-                all(sessions.map(|(customer, events)| {
+                let sessions = lists.into_iter().map(|(customer, events)| {
                     let shared = Rc::clone(&shared);
                     async move { shared.session(customer, events, begun).await }
-                }))
-                .await;
+                });
+                all(sessions, give_up).await;
             }
         }
         let measured = begun.elapsed();
         looking.abort();
+        // Nobody may be looking.
+        let _ = looks.send(look_now(&shared, begun));
         let (recorder, calls) = (shared.recorder.take(), shared.calls.take());
         Ok(Ran { recorder, calls, measured })
     }
@@ -173,21 +188,22 @@ async fn at_once(
     synthetic: &Synthetic,
     branches: &[BranchId],
     begun: Instant,
+    give_up: &CancellationToken,
 ) {
     let events = match synthetic.stop {
         Stop::Events(events) => usize::try_from(events).unwrap_or(usize::MAX),
         Stop::After(_) => usize::MAX,
     };
-    all((1..=synthetic.customers).map(CustomerId).map(|customer| {
+    let sessions = (1..=synthetic.customers).map(CustomerId).map(|customer| {
         let shared = Rc::clone(shared);
         let mine = (1..).zip(synthetic.events(customer, branches)).take(events);
         async move { shared.session(customer, mine, begun).await }
-    }))
-    .await;
+    });
+    all(sessions, give_up).await;
 }
 
-/// All sessions at once.
-async fn all<F>(sessions: impl Iterator<Item = F>)
+/// All sessions at once. When `give_up` is cancelled they are dropped, and record what was under way.
+async fn all<F>(sessions: impl Iterator<Item = F>, give_up: &CancellationToken)
 where
     F: Future<Output = ()> + 'static,
 {
@@ -195,7 +211,14 @@ where
     for session in sessions {
         tasks.spawn_local(session);
     }
-    tasks.join_all().await;
+    while let Some(Some(ended)) = give_up.run_until_cancelled(tasks.join_next()).await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+    tasks.shutdown().await;
 }
 
 /// Reports until it is aborted.
@@ -203,16 +226,17 @@ async fn look_at(shared: Rc<Shared>, begun: Instant, looks: watch::Sender<Look>)
     let mut ticks = interval(LOOK);
     loop {
         ticks.tick().await;
-        let look = {
-            let mut recorder = shared.recorder.borrow_mut();
-            Look {
-                elapsed: begun.elapsed(),
-                active: shared.active.get(),
-                live: recorder.live(),
-                recent: recorder.take_recent(),
-            }
-        };
         // Nobody may be looking.
-        let _ = looks.send(look);
+        let _ = looks.send(look_now(&shared, begun));
+    }
+}
+
+fn look_now(shared: &Shared, begun: Instant) -> Look {
+    let mut recorder = shared.recorder.borrow_mut();
+    Look {
+        elapsed: begun.elapsed(),
+        active: shared.active.get(),
+        live: recorder.live(),
+        recent: recorder.take_recent(),
     }
 }

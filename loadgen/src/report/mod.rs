@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use passbook::bank::{Money, Rejection};
-use passbook::check::{Judged, Verdict};
+use passbook::check::{Finding, Judged, Verdict};
 use passbook::files::Output;
 use passbook::replicate::{Locking, Read, Scheme};
 use passbook::telemetry::Kept;
@@ -28,6 +28,26 @@ pub use metrics::families;
 pub use sides::{SideBySide, SideBySideFigures};
 pub use summary::Summary;
 pub use waterfall::Waterfall;
+
+/// One line for scripts and lists of many runs: the verdict, what was found with that verdict unless it is pass, and the
+/// seed. `findings` are those on what was promised.
+pub fn verdict_line<'a>(
+    verdict: Verdict,
+    findings: impl Iterator<Item = &'a Finding>,
+    seed: Option<u64>,
+) -> String {
+    let because = because(verdict, findings);
+    let because =
+        if because.is_empty() { String::new() } else { format!(" {}", because.join(", ")) };
+    let seed = seed.map(|seed| format!(" seed {seed}")).unwrap_or_default();
+    format!("{}{because}{seed}", verdict.name())
+}
+
+/// The properties whose findings have this verdict, unless it is pass.
+fn because<'a>(verdict: Verdict, findings: impl Iterator<Item = &'a Finding>) -> Vec<&'static str> {
+    let decisive = findings.filter(|found| found.verdict == verdict && verdict != Verdict::Pass);
+    decisive.map(|finding| finding.property.name()).collect()
+}
 
 /// How a process of loadgen ends. The order of the design's list decides where several apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +133,7 @@ pub struct Report {
     interrupted: bool,
     output: Output,
     files: Files,
+    record_error: Option<String>,
 }
 
 /// What a run learned of its branches.
@@ -188,6 +209,7 @@ impl Report {
             interrupted,
             output,
             files: Files::default(),
+            record_error: None,
         }
     }
 
@@ -196,6 +218,18 @@ impl Report {
     pub fn with_files(mut self, files: Files) -> Self {
         self.files = files;
         self
+    }
+
+    /// As a run whose record could not be written or kept, for the reason that `error` says.
+    #[must_use]
+    pub fn with_record_error(mut self, error: String) -> Self {
+        self.record_error = Some(error);
+        self
+    }
+
+    /// Why the record of the run is not on disk, and what is there instead; `None` if it is.
+    pub fn record_error(&self) -> Option<&str> {
+        self.record_error.as_deref()
     }
 
     /// The worst verdict on what was promised; of a bank that has lost a branch not everything is known.
@@ -215,11 +249,19 @@ impl Report {
 
     /// What the process is to end with.
     pub fn exit_code(&self) -> ExitCode {
+        if self.record_error.is_some() {
+            return ExitCode::NotDone;
+        }
         let unchecked_ok = self.scenario.unchecked_ok && self.is_unchecked();
         match ExitCode::of(if unchecked_ok { Verdict::Pass } else { self.verdict() }) {
             ExitCode::Passed if self.interrupted => ExitCode::Interrupted,
             code => code,
         }
+    }
+
+    /// The verdict, the properties it comes from, and the seed.
+    pub fn line(&self) -> String {
+        verdict_line(self.verdict(), self.judged.promised(), self.seed())
     }
 
     /// What every customer received.

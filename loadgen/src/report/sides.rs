@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::checks::table;
 use super::summary::{Percentiles, stands_out};
-use super::{ExitCode, Files, Report};
+use super::{ExitCode, Files, Report, because};
 use crate::artifacts;
 
 /// Raised when a name or a meaning changes.
@@ -22,6 +22,7 @@ pub struct SideBySide {
     /// The names of schemes that an interruption left out.
     not_run: Vec<&'static str>,
     folder: Option<PathBuf>,
+    record_error: Option<String>,
 }
 
 /// The content of `comparison.json`. Units are last in names.
@@ -56,7 +57,8 @@ struct Side {
 impl SideBySide {
     /// These reports, and which schemes there is none of.
     pub fn new(reports: Vec<Report>, not_run: Vec<&'static str>) -> Self {
-        Self { reports, not_run, folder: None }
+        let record_error = reports.iter().find_map(|report| report.record_error.clone());
+        Self { reports, not_run, folder: None, record_error }
     }
 
     /// With the run folders in `folder`, by the names of their schemes.
@@ -70,6 +72,17 @@ impl SideBySide {
         Self { reports, folder: Some(folder.to_owned()), ..self }
     }
 
+    /// As a comparison that could not be written or kept, for the reason that `error` says.
+    #[must_use]
+    pub fn with_record_error(self, error: String) -> Self {
+        Self { record_error: Some(error), ..self }
+    }
+
+    /// Why the comparison or one of its runs is not on disk; `None` if all are.
+    pub fn record_error(&self) -> Option<&str> {
+        self.record_error.as_deref()
+    }
+
     /// The report of each run, in order.
     pub fn reports(&self) -> &[Report] {
         &self.reports
@@ -77,6 +90,9 @@ impl SideBySide {
 
     /// What the process is to end with.
     pub fn exit_code(&self) -> ExitCode {
+        if self.record_error.is_some() {
+            return ExitCode::NotDone;
+        }
         let codes: Vec<ExitCode> = self.reports.iter().map(Report::exit_code).collect();
         let left_out = (!self.not_run.is_empty()).then_some(ExitCode::Interrupted);
         let order = [ExitCode::Failed, ExitCode::Unknown, ExitCode::Interrupted];
@@ -95,11 +111,9 @@ impl SideBySide {
         }
     }
 
-    /// A line a scheme: its name and the verdict.
+    /// A line a scheme: its name, the verdict, the properties it comes from, and the seed.
     pub fn verdicts(&self) -> String {
-        let line = |report: &Report| {
-            format!("{} {}\n", report.cluster.replication, report.verdict().name())
-        };
+        let line = |report: &Report| format!("{} {}\n", report.cluster.replication, report.line());
         self.reports.iter().map(line).collect()
     }
 
@@ -114,7 +128,7 @@ impl SideBySide {
         }
         text.push_str(&self.figures().table());
         for report in &self.reports {
-            if report.verdict() != Verdict::Pass {
+            if report.verdict() != Verdict::Pass && !report.checks().is_empty() {
                 let _ = writeln!(text, "\nchecks of {}", report.cluster.replication);
                 let checks = report.checks().iter();
                 let wrong = checks.filter(|c| c.promised && stands_out(c.finding.verdict));
@@ -180,7 +194,7 @@ impl Report {
             lock: self.locks(),
             read: self.read().name(),
             verdict: self.verdict().name(),
-            because: self.because(),
+            because: because(self.verdict(), self.judged.promised()),
             exit_code: self.exit_code().number(),
             interrupted: self.interrupted,
             throughput_per_s: self.throughput_per_s(),
@@ -188,14 +202,6 @@ impl Report {
             frames_sent: self.cluster.frames_sent,
             frames_per_write: self.frames_per_write(),
         }
-    }
-
-    fn because(&self) -> Vec<&'static str> {
-        let verdict = self.verdict();
-        let promised = self.judged.checks.iter().filter(|check| check.promised);
-        let worst = promised.filter(|check| check.finding.verdict == verdict);
-        let worst = worst.filter(|check| stands_out(check.finding.verdict));
-        worst.map(|check| check.finding.property.name()).collect()
     }
 
     /// The scheme with what distinguishes it.

@@ -5,7 +5,6 @@ mod sampling;
 mod wire;
 mod workload;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,8 +33,6 @@ pub struct Scenario {
     pub timeout: Duration,
     /// Which operations are traced.
     pub trace_sample: SampleRate,
-    /// Where `/metrics` is served while the run lasts.
-    pub metrics_listen: Option<SocketAddr>,
     /// How much of what customers see is recorded.
     pub recording: Recording,
     /// Whether the report can tell what every customer received, which keeps all of it in memory.
@@ -58,7 +55,6 @@ impl Scenario {
             read: Read::default(),
             timeout: Duration::from_secs(30),
             trace_sample: SampleRate::NONE,
-            metrics_listen: None,
             recording: Recording::All,
             keep_answers: false,
             unchecked_ok: false,
