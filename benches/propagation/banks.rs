@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use loadgen::Interrupt;
 use loadgen::clusters::Branches;
 use loadgen::customers::{Bank, Crowd, KindRecord, Plan, Recorder, Terms};
 use loadgen::record::Calls;
@@ -16,7 +17,6 @@ use passbook::replicate::passbook::Session;
 use passbook::replicate::{Fanout, Locking, Scheme};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio_util::sync::CancellationToken;
 
 use crate::echo::runtime;
 
@@ -92,7 +92,8 @@ impl Deposits {
         let amounts: i64 = drawn.map(|event| amount(&event)).sum();
         // As in a run: everything that customers see is recorded.
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let calls = Calls::begin(folder.path(), Recording::All).expect("a spool");
+        let interrupt = Interrupt::default();
+        let calls = Calls::begin(folder.path(), Recording::All, &interrupt).expect("a spool");
         let plan = Plan {
             addresses: self.branches.addresses.clone(),
             wire: self.scenario.wire,
@@ -102,7 +103,7 @@ impl Deposits {
             crowd: Crowd::AtOnce { synthetic, branches: ids },
             recorder: Recorder::new(),
             calls,
-            interrupted: CancellationToken::new(),
+            interrupt,
         };
         let at_work = plan.start(tokio::sync::watch::Sender::default()).expect("a thread");
         let ran = at_work.ran.blocking_recv().expect("not died").expect("connected");
@@ -114,15 +115,20 @@ impl Deposits {
 
     /// Every branch must hold exactly what was acknowledged.
     pub(crate) fn end(self) {
-        let Self { runtime, branches, scenario: _, deposited } = self;
-        let finals = runtime.block_on(branches.settle());
-        for FinalState { state, .. } in &finals {
+        let Self { runtime, mut branches, scenario: _, deposited } = self;
+        let interrupt = Interrupt::default();
+        let settled = runtime.block_on(branches.settle(interrupt.report()));
+        for FinalState { state, .. } in &settled.finals {
             let held = state.balance.minor_units() - branches.opening.minor_units();
             assert_eq!((held, state.settled), (deposited, true), "{state:?}");
         }
         // Branches would wait for its connections.
         drop(runtime);
-        assert_eq!(branches.end(&finals).expect("ended well"), [], "branches were lost");
+        assert_eq!(
+            branches.end(&settled, &interrupt).expect("ended well"),
+            [],
+            "branches were lost"
+        );
     }
 }
 

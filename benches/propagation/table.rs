@@ -10,10 +10,9 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use loadgen::scenario::{Recording, SampleRate};
-use loadgen::{ExitCode, Hooks, Report, Scenario};
+use loadgen::{ExitCode, Hooks, Interrupt, Report, Scenario};
 use passbook::replicate::Scheme;
 use passbook::telemetry::Tracing;
-use tokio_util::sync::CancellationToken;
 
 use crate::banks::{Alone, BROADCAST, CUSTOMERS, PASSBOOK, scenario};
 use crate::costs;
@@ -76,7 +75,8 @@ impl Row {
         };
         let hooks = Hooks {
             progress: &mut |_| {},
-            interrupted: CancellationToken::new(),
+            interrupt: Interrupt::default(),
+            metrics: None,
             tracing: Some(tracing),
             replica: None,
         };

@@ -52,7 +52,8 @@ pub(crate) struct Arguments {
     synthetic: SyntheticArguments,
     #[command(flatten)]
     common: CommonArguments,
-    /// The run folder for input.json, output.json, summary.json and traces
+    /// The run folder for input.json, output.json, summary.json and traces. An older run there is replaced, anything
+    /// else is refused
     #[arg(long, value_name = "DIR", default_value = OUT)]
     out: PathBuf,
 }
@@ -87,6 +88,10 @@ pub(crate) struct Task {
     pub(crate) schemes: Vec<Scheme>,
     /// What is to be said of its input.
     pub(crate) warnings: Vec<String>,
+    /// Where `/metrics` is served.
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// How long `/metrics` is served after the report.
+    pub(crate) metrics_linger: Option<Duration>,
 }
 
 #[derive(Args, Debug)]
@@ -207,9 +212,12 @@ struct CommonArguments {
     /// The share of operations that are traced, such as 1% or 0.01
     #[arg(long, value_name = "SHARE", default_value = "1%")]
     trace_sample: SampleRate,
-    /// Serve /metrics here while the run lasts
+    /// Serve /metrics here until the report is printed
     #[arg(long, value_name = "HOST:PORT", value_parser = resolve)]
     metrics_listen: Option<SocketAddr>,
+    /// Serve /metrics this long after the report, such as 15s, so that the last values are scraped; a signal ends it
+    #[arg(long, value_name = "TIME", requires = "metrics_listen", value_parser = parse_duration)]
+    metrics_linger: Option<Duration>,
     /// Print what each customer received
     #[arg(long, short, action = ArgAction::SetTrue, conflicts_with = "quiet")]
     verbose: bool,
@@ -249,9 +257,9 @@ impl Arguments {
                 }
                 let SyntheticArguments { record: recording, unchecked_ok, .. } = self.synthetic;
                 let workload = Workload::Synthetic(self.synthetic.into_synthetic(targets)?);
-                let (scenario, schemes) = self.common.into_scenario(workload, Some(self.out))?;
-                let scenario = Scenario { recording, unchecked_ok, ..scenario };
-                Ok(Asked::Run(Box::new(Task { scenario, schemes, warnings: Vec::new() })))
+                let task = self.common.into_task(workload, Some(self.out), Vec::new())?;
+                let scenario = Scenario { recording, unchecked_ok, ..task.scenario };
+                Ok(Asked::Run(Box::new(Task { scenario, ..task })))
             }
         }
     }
@@ -283,8 +291,7 @@ fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
         order: arguments.order,
         style: arguments.style,
     });
-    let (scenario, schemes) = arguments.common.into_scenario(workload, out)?;
-    Ok(Asked::Run(Box::new(Task { scenario, schemes, warnings })))
+    Ok(Asked::Run(Box::new(arguments.common.into_task(workload, out, warnings)?)))
 }
 
 /// An output that cannot be written, or would destroy something, must not cost a run.
@@ -375,12 +382,13 @@ impl CommonArguments {
         ))
     }
 
-    /// A scenario, under the first of the schemes that come with it.
-    fn into_scenario(
+    /// A task whose scenario is under the first of its schemes.
+    fn into_task(
         self,
         workload: Workload,
         out: Option<PathBuf>,
-    ) -> Result<(Scenario, Vec<Scheme>), String> {
+        warnings: Vec<String>,
+    ) -> Result<Task, String> {
         self.wire.carries(self.ack, self.read)?;
         let running = match self.base_port {
             Some(base) => local_targets(base, &workload)?,
@@ -417,12 +425,12 @@ impl CommonArguments {
             message_bytes_max: self.max_message,
             max_error_share: self.max_error_share,
             trace_sample: self.trace_sample,
-            metrics_listen: self.metrics_listen,
             recording: Recording::All,
             keep_answers: self.verbose,
             unchecked_ok: false,
             out,
         };
-        Ok((scenario, schemes))
+        let (metrics_listen, metrics_linger) = (self.metrics_listen, self.metrics_linger);
+        Ok(Task { scenario, schemes, warnings, metrics_listen, metrics_linger })
     }
 }

@@ -1,14 +1,16 @@
 //! The run folder: whole or not at all.
 
-use std::fs::File;
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use passbook::files::write_json;
 use passbook::replicate::Scheme;
 use passbook::telemetry::KeptTrace;
 use serde::Serialize;
-use tempfile::TempDir;
+use serde_json::Value;
 use thiserror::Error;
 
 /// What was asked.
@@ -19,7 +21,7 @@ pub const OUTPUT: &str = "output.json";
 pub const HISTORY: &str = "history.jsonl";
 /// What every branch logged.
 pub const LEDGER: &str = "ledger.jsonl";
-/// The run in numbers. Its presence makes a folder a run folder.
+/// The run in numbers. A folder without it is not a run folder.
 pub const SUMMARY: &str = "summary.json";
 /// The kept traces.
 pub const TRACES: &str = "traces.otlp.jsonl";
@@ -27,8 +29,17 @@ pub const TRACES: &str = "traces.otlp.jsonl";
 /// Runs under several schemes beside each other, each in a folder of its scheme's name.
 pub const COMPARISON: &str = "comparison.json";
 
-/// All of a run: a folder that holds anything else is not replaced.
+/// All files of a run: a folder that holds anything else is not replaced.
 pub const ALL: [&str; 6] = [INPUT, OUTPUT, HISTORY, LEDGER, SUMMARY, TRACES];
+
+/// Begins the name of a folder that is being written, followed by the name it will have.
+const HIDDEN: &str = ".passbook-run-";
+/// Ends the name of its lock, a file beside it.
+const LOCK: &str = ".lock";
+/// How long to wait for a lock: a run that removes the remains of dead runs holds theirs for a moment.
+const LOCK_LIMIT: Duration = Duration::from_millis(500);
+/// Between two attempts to take a lock.
+const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// The artifacts could not be written.
 #[derive(Debug, Error)]
@@ -41,71 +52,102 @@ pub enum ArtifactError {
         /// Why not.
         reason: String,
     },
+    /// Another process is writing a run folder to the same place.
+    #[error(
+        "{}: another run is writing this folder; wait until it has ended or give another --out",
+        path.display()
+    )]
+    InUse {
+        /// The destination of both.
+        path: PathBuf,
+    },
     /// Writing failed.
-    #[error("{}: cannot be written: {source}", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     Unwritable {
-        /// What.
+        /// The file, at its destination.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
 }
 
-/// A run folder in the making, beside the one it will replace.
+/// A run folder in the making, beside the one it will replace. Dropped before it is finished, it is removed.
 #[derive(Debug)]
 pub struct RunFolder {
     /// As it was given.
     named: PathBuf,
     /// Links followed.
     destination: PathBuf,
-    building: TempDir,
+    // Fields are dropped in this order: the folder is removed while its lock is held.
+    building: Building,
+    _lock: FolderLock,
 }
 
 impl RunFolder {
     /// Begins a folder that will be at `destination`, which may hold an older run, or nothing. Whatever
-    /// would keep the folder from its place is found here, before a run is spent on it.
+    /// would keep the folder from its place is found here, before a run is spent on it. Removes what
+    /// killed runs left beside it.
+    ///
+    /// # Errors
+    /// The destination holds something else, another process is writing a run to it, or it cannot be written.
     pub fn begin(destination: &Path) -> Result<Self, ArtifactError> {
-        let unfit = |reason: String| ArtifactError::Unfit { path: destination.to_owned(), reason };
-        let there = destination.symlink_metadata().is_ok();
-        if !there {
+        let named = destination.to_owned();
+        let unfit = |reason: String| ArtifactError::Unfit { path: named.clone(), reason };
+        let unwritable = |error: io::Error| unfit(format!("cannot be made: {error}"));
+        // Links are followed; what is not there yet has none.
+        let destination = destination.canonicalize().unwrap_or_else(|_| named.clone());
+        let beside = parent(&destination);
+        remove_dead(beside).map_err(unwritable)?;
+        let name = destination.file_name().ok_or_else(|| unfit("has no name".to_owned()))?;
+        let mut hidden = OsString::from(HIDDEN);
+        hidden.push(name);
+        let building = beside.join(&hidden);
+        hidden.push(LOCK);
+        let lock = FolderLock::wait(&beside.join(&hidden)).map_err(unwritable)?;
+        let lock = lock.ok_or_else(|| ArtifactError::InUse { path: named.clone() })?;
+        if destination.symlink_metadata().is_ok() {
+            check_replaceable(&destination).map_err(unfit)?;
+        } else {
             // Whether it can be made shows by making it.
-            std::fs::create_dir(destination)
-                .and_then(|()| std::fs::remove_dir(destination))
+            std::fs::create_dir(&destination)
+                .and_then(|()| std::fs::remove_dir(&destination))
                 .map_err(|error| unfit(format!("cannot be made: {error}")))?;
         }
-        let named = destination.to_owned();
-        let destination = if there {
-            let resolved = destination.canonicalize().map_err(|error| unfit(error.to_string()))?;
-            if let Some(reason) = unfit_to_replace(&resolved) {
-                return Err(unfit(reason));
-            }
-            resolved
-        } else {
-            destination.to_owned()
-        };
-        let building = tempfile::Builder::new()
-            .prefix(".passbook-run-")
-            .tempdir_in(parent(&destination))
-            .map_err(|error| unfit(format!("cannot be written beside it: {error}")))?;
-        Ok(Self { named, destination, building })
+        std::fs::create_dir(&building).map_err(unwritable)?;
+        Ok(Self { named, destination, building: Building(building), _lock: lock })
+    }
+
+    /// Begins a folder that is for the run only and is never finished.
+    ///
+    /// # Errors
+    /// The folder for temporary files cannot be written.
+    pub fn temporary() -> Result<Self, ArtifactError> {
+        let number: u64 = rand::random();
+        Self::begin(&std::env::temp_dir().join(format!("passbook-{number:016x}")))
     }
 
     /// Where all of it is until the folder is finished.
     pub fn building(&self) -> &Path {
-        self.building.path()
+        &self.building.0
     }
 
     /// Where a file is until the folder is finished.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.building.path().join(name)
+        self.building.0.join(name)
     }
 
     /// Writes a JSON file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn json(&self, name: &str, value: &impl Serialize) -> Result<(), ArtifactError> {
         self.write(name, |file| write_json(file, value))
     }
 
     /// Writes the kept traces, a line each.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn traces(&self, traces: &[KeptTrace]) -> Result<(), ArtifactError> {
         self.write(TRACES, |file| {
             let mut lines = BufWriter::new(file);
@@ -117,6 +159,9 @@ impl RunFolder {
     }
 
     /// Writes a file; `fill` gets it empty.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn write(
         &self,
         name: &str,
@@ -128,37 +173,127 @@ impl RunFolder {
 
     /// The error of a file that could not be written.
     pub fn unwritable(&self, name: &str, source: io::Error) -> ArtifactError {
-        ArtifactError::Unwritable { path: self.path(name), source }
+        ArtifactError::Unwritable { path: self.named.join(name), source }
     }
 
     /// Puts the folder in its place; an older run is gone then.
+    ///
+    /// # Errors
+    /// Something that is not a run is at the destination by now, or the folder cannot be moved there.
     pub fn finish(self) -> Result<PathBuf, ArtifactError> {
-        let unwritable = |path: &Path| {
-            let path = path.to_owned();
-            move |source| ArtifactError::Unwritable { path, source }
-        };
-        // Somebody may have put something there while the run lasted.
-        if self.destination.symlink_metadata().is_ok()
-            && let Some(reason) = unfit_to_replace(&self.destination)
-        {
-            let kept = self.building.keep();
-            let reason = format!("{reason}: the run is in {}", kept.display());
-            return Err(ArtifactError::Unfit { path: self.named, reason });
+        let unwritable = |source| ArtifactError::Unwritable { path: self.named.clone(), source };
+        if self.destination.symlink_metadata().is_ok() {
+            if let Err(reason) = check_replaceable(&self.destination) {
+                let kept = self.keep_beside().map_err(unwritable)?;
+                let reason = format!("{reason}: the run is in {}", kept.display());
+                return Err(ArtifactError::Unfit { path: self.named, reason });
+            }
+            std::fs::remove_dir_all(&self.destination).map_err(unwritable)?;
         }
-        let building = self.building.keep();
-        // A temporary folder is its owner's alone; a run folder is as readable as its files.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let permissions = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(&building, permissions).map_err(unwritable(&building))?;
-        }
-        if self.destination.exists() {
-            std::fs::remove_dir_all(&self.destination).map_err(unwritable(&self.destination))?;
-        }
-        std::fs::rename(&building, &self.destination).map_err(unwritable(&self.destination))?;
+        std::fs::rename(&self.building.0, &self.destination).map_err(unwritable)?;
         Ok(self.named)
     }
+
+    /// Moves the folder to a free name beside its destination.
+    fn keep_beside(&self) -> io::Result<PathBuf> {
+        let mut prefix = self.destination.file_name().unwrap_or_default().to_owned();
+        prefix.push("-");
+        let free =
+            tempfile::Builder::new().prefix(&prefix).tempdir_in(parent(&self.destination))?;
+        std::fs::rename(&self.building.0, free.path())?;
+        Ok(free.keep())
+    }
+}
+
+/// A folder that is removed when dropped, unless it has been moved away.
+#[derive(Debug)]
+struct Building(PathBuf);
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by the next run.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Keeps other runs away from a destination, and shows that the folder beside it belongs to a live run: the
+/// operating system releases it when the process ends, however that ends.
+#[derive(Debug)]
+struct FolderLock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl FolderLock {
+    /// Takes the lock at `path`; `None` if another run holds it.
+    fn take(path: &Path) -> io::Result<Option<Self>> {
+        loop {
+            let file = File::options().create(true).truncate(false).write(true).open(path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                // Some file systems have no locks.
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // Whoever held it may have removed it after it was opened here.
+            if is_at(&file, path)? {
+                return Ok(Some(Self { path: path.to_owned(), _file: file }));
+            }
+        }
+    }
+
+    /// As [`FolderLock::take`], but waits up to [`LOCK_LIMIT`] for it.
+    fn wait(path: &Path) -> io::Result<Option<Self>> {
+        let begun = Instant::now();
+        loop {
+            let taken = Self::take(path)?;
+            if taken.is_some() || begun.elapsed() >= LOCK_LIMIT {
+                return Ok(taken);
+            }
+            std::thread::sleep(LOCK_POLL);
+        }
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // If it stays, the next run removes it.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Whether `path` still leads to `file`.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let open = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (open.dev(), open.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether `path` still leads to `file`: an open file cannot be removed here.
+#[cfg(not(unix))]
+fn is_at(_file: &File, _path: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// Removes the unfinished folders in `folder` whose runs are dead.
+fn remove_dead(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        let Some(building) = name.strip_suffix(LOCK).filter(|name| name.starts_with(HIDDEN)) else {
+            continue;
+        };
+        // One that cannot be removed, such as another user's, harms nobody.
+        if let Ok(Some(_lock)) = FolderLock::take(&folder.join(&name)) {
+            drop(Building(folder.join(building)));
+        }
+    }
+    Ok(())
 }
 
 fn parent(path: &Path) -> &Path {
@@ -168,91 +303,180 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Why what is there must not be replaced, if so.
-fn unfit_to_replace(there: &Path) -> Option<String> {
+/// Whether what is at `there` may be replaced: an empty folder or what runs have left. Otherwise why not.
+fn check_replaceable(there: &Path) -> Result<(), String> {
     let within = std::env::current_dir().is_ok_and(|current| current.starts_with(there));
     if within {
-        return Some("is the folder that this command runs in".to_owned());
+        return Err("is the folder that this command runs in".to_owned());
     }
-    let Ok(entries) = std::fs::read_dir(there) else {
-        return Some("is there already and is no folder".to_owned());
+    let mut entries =
+        std::fs::read_dir(there).map_err(|_| "is there already and is not a folder".to_owned())?;
+    if entries.next().is_none() {
+        return Ok(());
+    }
+    let checked = if there.join(COMPARISON).symlink_metadata().is_ok() {
+        check_comparison(there)
+    } else {
+        check_run(there)
     };
-    let foreign = entries.flatten().find_map(|entry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let is_run = || Scheme::NAMES.contains(&name.as_str()) && holds_run_only(&entry.path());
-        (!ALL.contains(&name.as_str()) && name != COMPARISON && !is_run()).then_some(name)
-    });
-    foreign.map(|name| format!("is there already and is not a run folder (it holds {name})"))
+    checked.map_err(|why| format!("is there already and is not a run folder ({why})"))
 }
 
-/// Whether this is a folder, not a link to one, with nothing in it but what a run leaves.
-fn holds_run_only(there: &Path) -> bool {
-    let is_folder = there.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
-    is_folder
-        && std::fs::read_dir(there).is_ok_and(|mut entries| {
-            entries.all(|entry| {
-                entry.is_ok_and(|entry| ALL.iter().any(|name| entry.file_name() == *name))
-            })
-        })
+/// Whether `folder` holds what a run leaves, all of it files, and nothing else.
+fn check_run(folder: &Path) -> Result<(), String> {
+    for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
+        let entry = entry.map_err(|error| error.to_string())?;
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !is_file || !ALL.iter().any(|name| entry.file_name() == *name) {
+            return Err(format!("it holds {}", entry.file_name().display()));
+        }
+    }
+    let is_summary = |value: &Value| value["schema"].is_u64() && value["verdict"].is_string();
+    check_json(folder, SUMMARY, is_summary)
+}
+
+/// Whether `folder` holds a comparison and the run folders of its schemes, and nothing else.
+fn check_comparison(folder: &Path) -> Result<(), String> {
+    for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
+        let entry = entry.map_err(|error| error.to_string())?;
+        let kind = entry.file_type().map_err(|error| error.to_string())?;
+        let name = entry.file_name();
+        if kind.is_dir() && Scheme::NAMES.iter().any(|scheme| name == *scheme) {
+            check_run(&entry.path()).map_err(|why| format!("in {}: {why}", name.display()))?;
+        } else if !kind.is_file() || name != COMPARISON {
+            return Err(format!("it holds {}", name.display()));
+        }
+    }
+    let is_comparison = |value: &Value| value["schema"].is_u64() && value["schemes"].is_array();
+    check_json(folder, COMPARISON, is_comparison)
+}
+
+/// Whether `folder` holds the JSON file `name` and a run wrote it.
+fn check_json(folder: &Path, name: &str, is_ours: fn(&Value) -> bool) -> Result<(), String> {
+    let path = folder.join(name);
+    if path.symlink_metadata().is_err() {
+        return Err(format!("it has no {name}"));
+    }
+    match read_json(&path) {
+        Some(value) if is_ours(&value) => Ok(()),
+        _ => Err(format!("its {name} was not written by a run")),
+    }
+}
+
+fn read_json(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// The seed of the synthetic run in `folder`, if it is one and its summary is there.
+pub fn seed_of(folder: &Path) -> Option<u64> {
+    read_json(&folder.join(SUMMARY))?["seed"].as_u64()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
+    fn home() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary folder")
+    }
+
+    fn count(folder: &Path) -> usize {
+        std::fs::read_dir(folder).expect("readable").count()
+    }
+
+    fn summary() -> Value {
+        json!({"schema": 2, "verdict": "pass", "seed": 7})
+    }
+
     #[test]
-    fn an_older_run_is_replaced_as_a_whole() {
-        let home = tempfile::tempdir().expect("a temporary folder");
+    fn older_run_is_replaced_as_a_whole() {
+        let home = home();
         let destination = home.path().join("run");
         for name in [INPUT, OUTPUT] {
             let folder = RunFolder::begin(&destination).expect("begun");
-            folder.json(SUMMARY, &1).expect("written");
+            folder.json(SUMMARY, &summary()).expect("written");
             folder.json(name, &2).expect("written");
             folder.finish().expect("finished");
         }
         assert!(destination.join(OUTPUT).is_file());
         assert!(!destination.join(INPUT).exists());
-        assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 1);
+        assert_eq!((count(home.path()), seed_of(&destination)), (1, Some(7)));
     }
 
     #[test]
-    fn a_folder_of_somebody_else_is_left_alone() {
-        let home = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(home.path().join("thesis.txt"), "precious").expect("written");
-        let refused = RunFolder::begin(home.path());
-        assert!(matches!(refused, Err(ArtifactError::Unfit { .. })));
-        std::fs::write(home.path().join(SUMMARY), "{}").expect("written");
-        let refused = RunFolder::begin(home.path());
-        assert!(matches!(refused, Err(ArtifactError::Unfit { .. })), "a name proves nothing");
+    fn folder_without_a_summary_of_ours_is_refused() {
+        for (name, text) in [
+            (INPUT, "[]"),
+            (SUMMARY, "{}"),
+            (SUMMARY, "[1"),
+            (SUMMARY, r#"{"schema": "2", "verdict": "pass"}"#),
+            (COMPARISON, r#"{"schema": 1}"#),
+            ("thesis.txt", "precious"),
+        ] {
+            let home = home();
+            let destination = home.path().join("run");
+            std::fs::create_dir(&destination).expect("made");
+            std::fs::write(destination.join(name), text).expect("written");
+            let refused = RunFolder::begin(&destination);
+            assert!(matches!(refused, Err(ArtifactError::Unfit { .. })), "{name}: {text}");
+            let kept = std::fs::read_to_string(destination.join(name)).expect("there");
+            assert_eq!((kept.as_str(), count(home.path())), (text, 1));
+        }
     }
 
     #[test]
-    fn a_folder_of_several_runs_takes_the_place_of_one_and_the_other_way_round() {
-        let home = tempfile::tempdir().expect("a temporary folder");
+    fn run_folder_with_a_foreign_entry_is_refused() {
+        let home = home();
+        let destination = home.path().join("run");
+        let folder = RunFolder::begin(&destination).expect("begun");
+        folder.json(SUMMARY, &summary()).expect("written");
+        folder.finish().expect("finished");
+        drop(RunFolder::begin(&destination).expect("a run folder is accepted"));
+        std::fs::create_dir(destination.join(INPUT)).expect("made");
+        let refused = RunFolder::begin(&destination);
+        assert!(matches!(refused, Err(ArtifactError::Unfit { .. })), "a folder is no input");
+    }
+
+    #[test]
+    fn empty_folder_is_used() {
+        let home = home();
+        let folder = RunFolder::begin(home.path()).expect("begun");
+        folder.json(SUMMARY, &summary()).expect("written");
+        folder.finish().expect("finished");
+        assert!(home.path().join(SUMMARY).is_file());
+    }
+
+    #[test]
+    fn comparison_and_run_replace_each_other() {
+        let home = home();
         let destination = home.path().join("run");
         for _ in 0..2 {
             let folder = RunFolder::begin(&destination).expect("begun");
-            folder.json(COMPARISON, &1).expect("written");
+            folder.json(COMPARISON, &json!({"schema": 1, "schemes": []})).expect("written");
             for scheme in Scheme::NAMES {
                 let run = RunFolder::begin(&folder.path(scheme)).expect("begun");
-                run.json(SUMMARY, &1).expect("written");
+                run.json(SUMMARY, &summary()).expect("written");
                 run.finish().expect("finished");
             }
             folder.finish().expect("finished");
             assert!(destination.join("broadcast").join(SUMMARY).is_file());
         }
-        RunFolder::begin(&destination).expect("begun").finish().expect("finished");
-        assert_eq!(std::fs::read_dir(&destination).expect("readable").count(), 0);
-
-        std::fs::create_dir(destination.join("passbook")).expect("made");
         std::fs::write(destination.join("passbook/thesis.txt"), "precious").expect("written");
         let refused = RunFolder::begin(&destination);
         assert!(matches!(refused, Err(ArtifactError::Unfit { .. })), "a name proves nothing");
+        std::fs::remove_file(destination.join("passbook/thesis.txt")).expect("removed");
+
+        let folder = RunFolder::begin(&destination).expect("begun");
+        folder.json(SUMMARY, &summary()).expect("written");
+        folder.finish().expect("finished");
+        assert_eq!(count(&destination), 1);
     }
 
     #[test]
-    fn a_place_that_cannot_be_is_found_before_the_run() {
-        let home = tempfile::tempdir().expect("a temporary folder");
+    fn impossible_destination_is_refused_before_the_run() {
+        let home = home();
         for impossible in ["missing/run".to_owned(), "x".repeat(300)] {
             let refused = RunFolder::begin(&home.path().join(impossible));
             assert!(matches!(refused, Err(ArtifactError::Unfit { .. })));
@@ -262,24 +486,56 @@ mod tests {
     }
 
     #[test]
-    fn what_appears_while_a_run_lasts_is_left_alone_and_the_run_is_kept_beside_it() {
-        let home = tempfile::tempdir().expect("a temporary folder");
+    fn foreign_folder_that_appears_meanwhile_is_kept() {
+        let home = home();
         let destination = home.path().join("run");
         let folder = RunFolder::begin(&destination).expect("begun");
-        folder.json(SUMMARY, &1).expect("written");
+        folder.json(SUMMARY, &summary()).expect("written");
         std::fs::create_dir(&destination).expect("made");
         std::fs::write(destination.join("thesis.txt"), "precious").expect("written");
-        let refused = folder.finish().expect_err("somebody else's").to_string();
+        let refused = folder.finish().expect_err("not a run folder").to_string();
         assert!(destination.join("thesis.txt").is_file());
-        let (_, kept) = refused.split_once("the run is in ").expect("told");
-        let (kept, _) = kept.split_once(';').expect("told what to do");
+        let (_, kept) = refused.split_once("the run is in ").expect("where it is");
+        let (kept, _) = kept.split_once(';').expect("what to do");
         assert!(Path::new(kept).join(SUMMARY).is_file(), "{refused}");
     }
 
     #[test]
-    fn an_abandoned_run_leaves_nothing() {
-        let home = tempfile::tempdir().expect("a temporary folder");
+    fn dropped_folder_leaves_nothing() {
+        let home = home();
         drop(RunFolder::begin(&home.path().join("run")).expect("begun"));
-        assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 0);
+        assert_eq!(count(home.path()), 0);
+    }
+
+    #[test]
+    fn second_run_into_one_destination_is_refused() {
+        let home = home();
+        let destination = home.path().join("run");
+        let first = RunFolder::begin(&destination).expect("begun");
+        let second = RunFolder::begin(&destination);
+        assert!(matches!(second, Err(ArtifactError::InUse { .. })), "{second:?}");
+        let other = RunFolder::begin(&home.path().join("other")).expect("another destination");
+        first.json(SUMMARY, &summary()).expect("its folder is still there");
+        first.finish().expect("finished");
+        other.json(SUMMARY, &summary()).expect("its folder is still there");
+        other.finish().expect("finished");
+        assert_eq!(count(home.path()), 2);
+    }
+
+    #[test]
+    fn remains_of_a_dead_run_are_removed_and_nothing_else() {
+        let home = home();
+        let hidden = |name: &str| home.path().join(format!("{HIDDEN}{name}"));
+        for name in ["run", "other", "foreign"] {
+            std::fs::create_dir(hidden(name)).expect("made");
+            std::fs::write(hidden(name).join(HISTORY), "half").expect("written");
+        }
+        // The dead left their locks, which nobody holds.
+        for name in ["run.lock", "other.lock"] {
+            std::fs::write(hidden(name), "").expect("written");
+        }
+        drop(RunFolder::begin(&home.path().join("run")).expect("begun"));
+        assert!(hidden("foreign").join(HISTORY).is_file());
+        assert_eq!(count(home.path()), 1);
     }
 }

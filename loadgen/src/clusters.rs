@@ -14,12 +14,14 @@ use passbook::replicate::Scheme;
 use passbook::wire::v1::StateReply;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use crate::connecting::{Patience, ReachError, branch_state, check_distinct, connect_all};
 use crate::customers::{ConnectError, Terms, inspect, state};
+use crate::interrupt::Interrupt;
+use crate::polling::{Pace, Polled, poll};
 use crate::queried::{Queried, QueriedError};
 use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 
@@ -27,7 +29,7 @@ use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
 /// be as short as they like.
 pub(crate) const CONTROL_LIMIT: Duration = Duration::from_secs(10);
 /// How long propagations may take to end after the last answer.
-const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 /// Where each two of them have connections, at about 80 KiB each, these take 8 GiB.
 const BRANCHES_MAX: usize = 300;
 /// Between two looks at branches that have not settled.
@@ -86,6 +88,18 @@ pub struct Branches {
     pub opening: Money,
     /// The name of the replication scheme.
     pub replication: String,
+}
+
+/// What branches showed after the last answer of the customers.
+#[derive(Clone, Debug, Default)]
+pub struct Settled {
+    /// The state of each branch that answered, in their order.
+    pub finals: Vec<FinalState>,
+    /// How many messages the branches have sent each other since their start. `None` where a branch did not
+    /// answer, or does not count.
+    pub frames_sent: Option<u64>,
+    /// Whether the run was to report before all had settled.
+    pub is_cut: bool,
 }
 
 /// A branch that died, or that did not answer any more.
@@ -234,61 +248,66 @@ impl Branches {
         self.embedded.as_ref().map_or_else(Vec::new, |cluster| cluster.handles().to_vec())
     }
 
-    /// Waits until no propagation is under way anywhere, at most ten seconds, and tells what every
-    /// branch holds then. A branch that does not answer is missing.
-    pub async fn settle(&self) -> Vec<FinalState> {
-        if let Some(queried) = &self.queried {
-            return queried.settle().await;
-        }
-        let begun = Instant::now();
-        loop {
-            let before = self.states().await;
-            let settled = before.iter().all(|last| last.state.settled);
-            if settled || before.is_empty() || begun.elapsed() >= SETTLE_LIMIT {
-                // One branch may have been read before another's last propagation reached it.
-                return self.states().await;
-            }
-            sleep(POLL).await;
-        }
+    /// Waits until no propagation is under way anywhere, at most ten seconds and not after `hurry`, and returns what
+    /// every branch holds then. A branch that has not answered is missing.
+    pub async fn settle(&mut self, hurry: &CancellationToken) -> Settled {
+        let (finals, frames_sent) = if let Some(queried) = &self.queried {
+            (queried.settle(SETTLE_LIMIT, hurry).await, None)
+        } else {
+            let dead = self.processes.as_mut().map_or_else(Vec::new, ProcessCluster::ended);
+            let pace = Pace { pause: POLL, limit: SETTLE_LIMIT };
+            let is_settled = |reply: &StateReply| state(reply).state.settled;
+            let replies = self.replies(&dead, is_settled, pace, hurry).await;
+            let frames_sent = self.sum_of_frames(&replies);
+            (replies.iter().map(state).collect(), frames_sent)
+        };
+        Settled { finals, frames_sent, is_cut: hurry.is_cancelled() }
     }
 
-    /// How many messages branches have sent each other since their start. Not known where a branch does not
-    /// tell.
+    /// How many messages branches have sent each other since their start. `None` where a branch does not answer, or
+    /// does not count.
     pub async fn frames_sent(&self) -> Option<u64> {
-        let replies = self.replies().await;
+        let pace = Pace { pause: POLL, limit: CONTROL_LIMIT };
+        let replies = self.replies(&[], |_| true, pace, &CancellationToken::new()).await;
+        self.sum_of_frames(&replies)
+    }
+
+    fn sum_of_frames(&self, replies: &[StateReply]) -> Option<u64> {
         let all = !replies.is_empty() && replies.len() == self.channels.len();
         let frames = replies.iter().map(|reply| reply.frames_sent);
         frames.sum::<Option<u64>>().filter(|_| all)
     }
 
-    /// Asks all at once: one that does not answer must not hold up the others.
-    async fn replies(&self) -> Vec<StateReply> {
-        let mut asked = JoinSet::new();
-        for (_, channel) in &self.channels {
-            asked.spawn(inspect(channel.clone(), CONTROL_LIMIT));
-        }
-        let mut replies = Vec::new();
-        while let Some(answered) = asked.join_next().await {
-            replies.extend(answered.ok().and_then(Result::ok));
-        }
-        replies
-    }
-
-    async fn states(&self) -> Vec<FinalState> {
-        let mut states: Vec<FinalState> = self.replies().await.iter().map(state).collect();
-        let place =
-            |last: &FinalState| self.addresses.iter().position(|(id, _)| *id == last.state.branch);
-        states.sort_by_key(place);
-        states
+    /// The last replies of the branches that are not in `dead`, in their order, asked for until `is_settled` holds
+    /// for all.
+    async fn replies(
+        &self,
+        dead: &[BranchId],
+        is_settled: impl Fn(&StateReply) -> bool,
+        pace: Pace,
+        hurry: &CancellationToken,
+    ) -> Vec<StateReply> {
+        let channels = self.channels();
+        let alive: Vec<_> = channels.iter().filter(|(branch, _)| !dead.contains(branch)).collect();
+        let ask = async |index: usize| {
+            let (_, channel) = alive.get(index)?;
+            inspect(channel.clone(), CONTROL_LIMIT).await.ok()
+        };
+        let are_settled = |polled: &[Polled<StateReply>]| {
+            polled.iter().all(|polled| polled.last.as_ref().is_some_and(&is_settled))
+        };
+        let polled = poll(alive.len(), ask, are_settled, pace, hurry).await;
+        polled.into_iter().filter_map(|polled| polled.last).collect()
     }
 
     /// Ends what was started for the run in order, and names the branches that were not there to the end:
-    /// those that ended by themselves, and those that are not among `finals`. Blocks.
-    pub fn end(self, finals: &[FinalState]) -> Result<Vec<Lost>, ClustersError> {
+    /// those that ended by themselves, and those that are not in `settled`. Blocks, and no longer when `interrupt` asks
+    /// to report at once.
+    pub fn end(self, settled: &Settled, interrupt: &Interrupt) -> Result<Vec<Lost>, ClustersError> {
         let Self { embedded, processes, channels, queried, addresses, .. } = self;
         drop((channels, queried));
         let mut lost: Vec<Lost> = processes.map_or_else(Vec::new, |processes| {
-            let ended = processes.end_all().into_iter();
+            let ended = processes.end_all(|| interrupt.report().is_cancelled()).into_iter();
             ended.map(|(branch, error)| Lost { branch, how: error.to_string() }).collect()
         });
         match embedded.map_or(Ok(()), Cluster::end) {
@@ -299,12 +318,15 @@ impl Branches {
             ended => ended?,
         }
         for (branch, address) in addresses {
-            let known = finals.iter().any(|last| last.state.branch == branch)
+            let known = settled.finals.iter().any(|last| last.state.branch == branch)
                 || lost.iter().any(|lost| lost.branch == branch);
             if !known {
-                let how = format!(
-                    "branch {branch} at {address} did not answer at the end: what it holds is unknown"
-                );
+                let why = if settled.is_cut {
+                    "was not waited for, because the run was to report at once"
+                } else {
+                    "did not answer at the end"
+                };
+                let how = format!("branch {branch} at {address} {why}: what it holds is unknown");
                 lost.push(Lost { branch, how });
             }
         }

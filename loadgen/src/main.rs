@@ -7,17 +7,25 @@ mod progress;
 mod terminal;
 mod values;
 
+use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use loadgen::clusters::ClustersError;
 use loadgen::connecting::ReachError;
-use loadgen::{Hooks, Report, RunError, SideBySide, report, run, run_each};
+use loadgen::interrupt::Urgency;
+use loadgen::{
+    Hooks, Interrupt, MetricsServer, Report, RunError, SideBySide, report, run, run_each,
+};
+use passbook::cluster::EndSignals;
 use passbook::telemetry::{OtlpEndpoint, Tracing};
-use tokio_util::sync::CancellationToken;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use arguments::{Arguments, Asked, Task};
-use terminal::{Terminal, fail};
+use terminal::{Terminal, end, fail};
 
 /// Thousands of connections and calls are thousands of small blocks: measured a fifth faster than glibc's.
 #[global_allocator]
@@ -25,6 +33,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Spans in memory for the traces file: some 60 MiB.
 const KEEP_SPANS: usize = 50_000;
+/// As much as a main thread has: a run has a thread of its own.
+const STACK_BYTES: usize = 8 << 20;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -32,14 +42,21 @@ fn main() -> ExitCode {
         Err(error) => match hints::hint(&error, &Arguments::command(), std::env::args_os().skip(1))
         {
             Some(message) => return fail(report::ExitCode::BadInput, &message),
-            None => error.exit(),
+            // Help and version are such errors, too.
+            None => {
+                let code = u8::try_from(error.exit_code());
+                let code = code.unwrap_or(report::ExitCode::BadInput.number());
+                return end(ExitCode::from(code), error.print());
+            }
         },
     };
     let verbosity = arguments.verbosity();
     match arguments.into_asked() {
         Ok(Asked::Run(task)) => {
             terminal::say_warnings(&task.warnings);
-            perform(&task, Terminal::new(verbosity))
+            supervise(task, Terminal::new(verbosity)).unwrap_or_else(|error| {
+                fail(report::ExitCode::NotDone, &format!("failed to start: {error}"))
+            })
         }
         Ok(Asked::Check(asked)) => offline::check(&asked, &Terminal::new(verbosity)),
         Ok(Asked::Guarantees(asked)) => offline::guarantees(&asked),
@@ -47,7 +64,37 @@ fn main() -> ExitCode {
     }
 }
 
-fn perform(task: &Task, mut terminal: Terminal) -> ExitCode {
+/// Performs `task` in a thread of its own, while this one counts the signals that ask for the end. After the third it
+/// does not wait for the other: the process ends when this function returns.
+fn supervise(task: Box<Task>, terminal: Terminal) -> io::Result<ExitCode> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = EndSignals::listen()?;
+        let interrupt = Interrupt::default();
+        let (done, mut ended) = oneshot::channel();
+        let raised = interrupt.clone();
+        let thread = std::thread::Builder::new().name("passbook-run".to_owned());
+        thread.stack_size(STACK_BYTES).spawn(move || {
+            // Nobody waits for it after the third signal.
+            let _ = done.send(perform(&task, terminal, &interrupt));
+        })?;
+        loop {
+            tokio::select! {
+                code = &mut ended => {
+                    return code.map_err(|_| io::Error::other("the thread of the run died"));
+                }
+                () = signals.next() => {
+                    if raised.raise() == Urgency::Leave {
+                        let code = report::ExitCode::Interrupted;
+                        return Ok(fail(code, "interrupted again; left without a report"));
+                    }
+                }
+            }
+        }
+    })
+}
+
+fn perform(task: &Task, mut terminal: Terminal, interrupt: &Interrupt) -> ExitCode {
     let endpoint = match OtlpEndpoint::from_variables(|name| std::env::var(name).ok()) {
         Ok(endpoint) => endpoint,
         Err(error) => return fail(report::ExitCode::BadInput, &error.to_string()),
@@ -58,35 +105,62 @@ fn perform(task: &Task, mut terminal: Terminal) -> ExitCode {
         Ok(tracing) => tracing,
         Err(error) => return fail(report::ExitCode::NotDone, &error.to_string()),
     };
-    let ran = perform_traced(task, &mut terminal, &tracing);
+    let metrics = match task.metrics_listen.map(MetricsServer::start).transpose() {
+        Ok(metrics) => metrics,
+        Err(error) => return fail(report::ExitCode::NotDone, &error.to_string()),
+    };
+    terminal.announce(&task.scenario, metrics.as_ref().map(MetricsServer::address));
+    let ran = perform_traced(task, &mut terminal, &tracing, interrupt, metrics.as_ref());
     terminal.end_progress();
     let spans = tracing.finish();
     let done = match ran {
         Ok(done) => done,
-        Err(error) => {
-            let code = match &error {
-                RunError::Artifacts(loadgen::artifacts::ArtifactError::Unfit { .. })
-                | RunError::Clusters(ClustersError::Reach(ReachError::SameAddress { .. })) => {
-                    report::ExitCode::BadInput
-                }
-                RunError::Interrupted => report::ExitCode::Interrupted,
-                _ => report::ExitCode::NotDone,
-            };
-            return fail(code, &error.to_string());
-        }
+        Err(error) => return fail(code_of(&error), &error.to_string()),
     };
-    match &done {
+    let printed = match &done {
         Done::One(report) => terminal.report(report),
         Done::Several(sides) => terminal.side_by_side(sides),
-    }
-    if let Some(endpoint) = endpoint {
-        terminal.exported(&endpoint, &spans);
-    }
-    let code = match &done {
-        Done::One(report) => report.exit_code(),
-        Done::Several(sides) => sides.exit_code(),
     };
-    ExitCode::from(code.number())
+    let printed = printed.and_then(|()| match &endpoint {
+        Some(endpoint) => terminal.exported(endpoint, &spans),
+        None => Ok(()),
+    });
+    let (code, record_error) = match &done {
+        Done::One(report) => (report.exit_code(), report.record_error()),
+        Done::Several(sides) => (sides.exit_code(), sides.record_error()),
+    };
+    let code = match record_error {
+        Some(error) => fail(code, error),
+        None => ExitCode::from(code.number()),
+    };
+    let code = end(code, printed);
+    if let (Some(metrics), Some(linger)) = (&metrics, task.metrics_linger) {
+        terminal.lingering(metrics.address(), linger);
+        wait(interrupt, linger);
+    }
+    code
+}
+
+/// What a run ends the process with that could not be done.
+fn code_of(error: &RunError) -> report::ExitCode {
+    use loadgen::artifacts::ArtifactError;
+    match error {
+        RunError::Artifacts(ArtifactError::Unfit { .. } | ArtifactError::InUse { .. })
+        | RunError::Clusters(ClustersError::Reach(ReachError::SameAddress { .. })) => {
+            report::ExitCode::BadInput
+        }
+        RunError::Interrupted => report::ExitCode::Interrupted,
+        _ => report::ExitCode::NotDone,
+    }
+}
+
+/// Waits for `limit` or for the next signal.
+fn wait(interrupt: &Interrupt, limit: Duration) {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    if let Ok(runtime) = runtime {
+        // It does not matter which of the two comes first.
+        let _ = runtime.block_on(async { timeout(limit, interrupt.raised_again()).await });
+    }
 }
 
 /// What a task came to.
@@ -99,25 +173,20 @@ fn perform_traced(
     task: &Task,
     terminal: &mut Terminal,
     tracing: &Tracing,
+    interrupt: &Interrupt,
+    metrics: Option<&MetricsServer>,
 ) -> Result<Done, RunError> {
-    let interrupted = CancellationToken::new();
-    let listening = interrupted.clone();
-    // A thread of its own: it waits for a signal while the run blocks this one.
-    let listener = std::thread::Builder::new().name("passbook-signals".to_owned());
-    listener
-        .spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            if let Ok(runtime) = runtime {
-                runtime.block_on(passbook::cluster::asked_to_end());
-                listening.cancel();
-            }
-        })
-        .map_err(RunError::Thread)?;
     let Task { scenario, schemes, .. } = task;
     let total = Terminal::total_of(scenario);
     let mut progress = |progress: &loadgen::Progress| terminal.progress(progress, total);
-    let hooks =
-        Hooks { progress: &mut progress, interrupted, tracing: Some(tracing), replica: None };
+    let interrupt = interrupt.clone();
+    let hooks = Hooks {
+        progress: &mut progress,
+        interrupt,
+        metrics,
+        tracing: Some(tracing),
+        replica: None,
+    };
     if schemes.len() > 1 {
         run_each(scenario, schemes, hooks).map(Done::Several)
     } else {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args};
+use loadgen::artifacts::seed_of;
 use loadgen::foreign::check_files;
 use loadgen::judge::judge_folder;
 use loadgen::report::{self, render_guarantees};
@@ -27,7 +28,7 @@ pub(crate) struct CheckArguments {
     /// The input file that the output answers; - is standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Print one line: the verdict, and the properties that it rests on
+    /// Print one line: the verdict, the properties that it rests on, and the seed
     #[arg(long, short, action = ArgAction::SetTrue)]
     pub(crate) quiet: bool,
 }
@@ -58,7 +59,7 @@ pub(crate) struct GuaranteesArguments {
 pub(crate) fn check(check: &CheckArguments, terminal: &Terminal) -> ExitCode {
     let judged = match &check.input {
         None => judge_folder(&check.what)
-            .map(|run| (run.exit_code(), run.verdict_line(), run.render()))
+            .map(|run| (run.exit_code(), run.verdict_line(seed_of(&check.what)), run.render()))
             .map_err(|error| error.to_string()),
         Some(input) => check_files(input, &check.what)
             .map(|judged| {
@@ -69,8 +70,7 @@ pub(crate) fn check(check: &CheckArguments, terminal: &Terminal) -> ExitCode {
     };
     match judged {
         Ok((code, line, text)) => {
-            terminal.judged(&line, &text);
-            ExitCode::from(code.number())
+            terminal::end(ExitCode::from(code.number()), terminal.judged(&line, &text))
         }
         Err(message) => terminal::fail(report::ExitCode::BadInput, &message),
     }
@@ -86,6 +86,6 @@ pub(crate) fn guarantees(asked: &GuaranteesArguments) -> ExitCode {
         return terminal::fail(report::ExitCode::BadInput, &message);
     }
     let terms = (*ack, read.unwrap_or_default());
-    terminal::tell(&render_guarantees(wire.settings(replication, BRANCHES, terms, customers)));
-    ExitCode::from(report::ExitCode::Passed.number())
+    let text = render_guarantees(wire.settings(replication, BRANCHES, terms, customers));
+    terminal::end(ExitCode::from(report::ExitCode::Passed.number()), terminal::print(&text))
 }

@@ -6,17 +6,16 @@ use futures_util::future::try_join_all;
 use passbook::bank::{BranchId, Money};
 use passbook::check::{BranchState, FinalState};
 use thiserror::Error;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use crate::connecting::{Patience, answering_wire, connect_all, wire_hint};
-use crate::customers::{Bank, CallError, ConnectError, Terms, explain};
+use crate::customers::{Bank, ConnectError, Terms, explain};
+use crate::polling::{Pace, Polled, poll};
 use crate::scenario::Wire;
 
-/// How long branches may take to show the same balance.
-const SETTLE_LIMIT: Duration = Duration::from_secs(10);
-/// Between two rounds of queries.
+/// Between two queries of a branch.
 const POLL: Duration = Duration::from_millis(50);
 /// Before a run, balances must not change for so long, and are given so long to stop.
 const REST: Duration = Duration::from_millis(100);
@@ -90,9 +89,6 @@ pub struct Queried {
     addresses: Vec<(BranchId, String)>,
     wire: Wire,
 }
-
-/// What each branch answered in one round, in their order.
-type Round = Vec<Option<Money>>;
 
 impl Queried {
     /// Connects to `targets`, which are the branches `named` in that order or, without names, those from 1. A query
@@ -210,66 +206,28 @@ impl Queried {
         try_join_all(asking).await
     }
 
-    /// Asks all until two rounds in a row show one balance everywhere, at most ten seconds, and tells
-    /// what each answered last. A branch that does not answer is missing, and if none does, that is the end.
-    pub async fn settle(&self) -> Vec<FinalState> {
-        let until = Instant::now() + SETTLE_LIMIT;
-        let (mut before, mut last): (Round, Round) = (Vec::new(), Vec::new());
-        while let Ok(round) = timeout_at(until, self.round()).await {
-            before = std::mem::replace(&mut last, round);
-            if last.iter().all(Option::is_none) || is_settled(&before, &last) {
-                break;
-            }
-            sleep(POLL).await;
-        }
-        let known = self.addresses.iter().zip(&last).enumerate();
-        let states = known.filter_map(|(index, ((branch, _), balance))| {
+    /// Asks every branch until all have shown one balance twice, at most `limit` and not after `hurry`, and returns
+    /// what each answered last. A branch that has not answered is missing.
+    pub async fn settle(&self, limit: Duration, hurry: &CancellationToken) -> Vec<FinalState> {
+        let ask = async |index: usize| {
+            let (branch, _) = self.addresses.get(index)?;
+            self.bank.balance(*branch).await.ok()
+        };
+        let pace = Pace { pause: POLL, limit };
+        let polled = poll(self.addresses.len(), ask, show_one_balance, pace, hurry).await;
+        let states = self.addresses.iter().zip(polled).filter_map(|((branch, _), polled)| {
             // What does not move any more is settled, also where others hold something else.
-            let settled = before.get(index) == Some(balance);
-            let (branch, balance) = (*branch, (*balance)?);
+            let settled = polled.before == polled.last;
+            let (branch, balance) = (*branch, polled.last?);
             let state = BranchState { branch, balance, lowest_balance: None, settled };
             Some(FinalState { state, version: None })
         });
         states.collect()
     }
-
-    async fn round(&self) -> Round {
-        self.ask().await.into_iter().map(Result::ok).collect()
-    }
-
-    /// Asks all at once.
-    async fn ask(&self) -> Vec<Result<Money, CallError>> {
-        let mut calls = JoinSet::new();
-        for (index, (branch, _)) in self.addresses.iter().enumerate() {
-            let (bank, branch) = (self.bank.clone(), *branch);
-            calls.spawn(async move { (index, bank.balance(branch).await) });
-        }
-        let mut answers = calls.join_all().await;
-        answers.sort_unstable_by_key(|(index, _)| *index);
-        answers.into_iter().map(|(_, answer)| answer).collect()
-    }
 }
 
-/// Whether two rounds agree and all branches with them.
-fn is_settled(before: &[Option<Money>], last: &[Option<Money>]) -> bool {
-    let first = last.first().copied().flatten();
-    first.is_some() && before == last && last.iter().all(|balance| *balance == first)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn round(balances: &[i64]) -> Round {
-        balances.iter().map(|balance| Some(Money::new(*balance))).collect()
-    }
-
-    #[test]
-    fn settled_is_the_same_twice_and_everywhere() {
-        assert!(is_settled(&round(&[5, 5]), &round(&[5, 5])));
-        assert!(!is_settled(&round(&[5, 5]), &round(&[6, 6])));
-        assert!(!is_settled(&round(&[5, 6]), &round(&[5, 6])));
-        assert!(!is_settled(&[], &round(&[5, 5])));
-        assert!(!is_settled(&[None, None], &[None, None]));
-    }
+/// Whether all branches have answered with the same balance.
+fn show_one_balance(polled: &[Polled<Money>]) -> bool {
+    let first = polled.first().and_then(|polled| polled.last);
+    first.is_some() && polled.iter().all(|polled| polled.last == first)
 }

@@ -2,32 +2,30 @@
 
 use std::fmt;
 use std::fs::File;
+use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use passbook::bank::{BranchId, Money};
-use passbook::check::{BranchOrigin, Customers, Edition, ErrorLimit, FinalState, History};
+use passbook::check::{BranchOrigin, Customers, Edition, ErrorLimit, History};
 use passbook::cluster::MakeReplica;
 use passbook::files::{Header, Notation, Output, Shape, replace, write_input, write_output};
-use passbook::telemetry::{Tracing, serve_metrics};
-use tempfile::TempDir;
+use passbook::telemetry::{KeptTrace, Tracing};
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::watch::Receiver;
-use tokio::task::JoinSet;
 use tokio::time::interval;
-use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::{ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY};
-use crate::clusters::{Branches, ClustersError, Lost};
+use crate::clusters::{Branches, ClustersError, Lost, SETTLE_LIMIT, Settled};
 use crate::customers::{AtWork, ConnectError, Look, Measured, Plan, Ran, Recorder, Terms};
-use crate::judge::{JudgeError, judge_folder};
+use crate::interrupt::Interrupt;
+use crate::judge::{JudgeError, JudgedRun, judge_folder};
+use crate::metrics::MetricsServer;
 use crate::record::{Answers, Calls, Ledgers, LedgersError, Logged, asked};
-use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded, families};
+use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded};
 use crate::scenario::{
-    ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload,
+    ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Stop, Synthetic, Wire, Workload,
 };
 use crate::stages::crowds;
 
@@ -56,8 +54,10 @@ pub struct Progress {
     pub scheme: Option<&'static str>,
     /// What it is doing.
     pub phase: Phase,
-    /// Where its metrics are served, as soon as they are.
-    pub metrics: Option<SocketAddr>,
+    /// How long the phase takes at most; `None` where that is not known.
+    pub limit: Option<Duration>,
+    /// Whether somebody asked for the end.
+    pub interrupted: bool,
     /// The addresses that `--wait` waits for and for how long, when they turn out to be unreachable.
     pub waiting: Option<String>,
     /// How far the customers are.
@@ -68,8 +68,10 @@ pub struct Progress {
 pub struct Hooks<'a> {
     /// Is told about once a second how far the run is.
     pub progress: &'a mut dyn FnMut(&Progress),
-    /// Ends the run early, in order.
-    pub interrupted: CancellationToken,
+    /// Ends the run early.
+    pub interrupt: Interrupt,
+    /// Shows the run while it lasts.
+    pub metrics: Option<&'a MetricsServer>,
     /// Tracing, if it is installed in this process.
     pub tracing: Option<&'a Tracing>,
     /// Makes replicas of an embedded cluster instead of the scheme's. For tests that need a wrong one.
@@ -108,14 +110,6 @@ pub enum RunError {
     /// Customers died.
     #[error("the thread of customers died")]
     Died,
-    /// `/metrics` could not be served.
-    #[error("failed to serve metrics at {address}: {source}; give another --metrics-listen")]
-    Metrics {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
     /// Branches' logs could not be recorded.
     #[error(transparent)]
     Ledgers(#[from] LedgersError),
@@ -126,7 +120,7 @@ pub enum RunError {
     #[error(transparent)]
     Judge(#[from] JudgeError),
     /// The output file of a replay could not be written.
-    #[error("{}: cannot be written: {source}", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     Unwritable {
         /// Which file.
         path: PathBuf,
@@ -139,53 +133,57 @@ pub enum RunError {
 struct Performed {
     branches: Branches,
     ran: Ran,
-    finals: Vec<FinalState>,
+    settled: Settled,
     logged: Logged,
     /// What branches sent each other for it.
     frames_sent: Option<u64>,
 }
 
-/// Performs `scenario`, judges it and writes its artifacts. Blocks; not to be called from a runtime.
+/// What was written into the run folder, and found there.
+struct Recorded {
+    judged: JudgedRun,
+    unrecorded: Unrecorded,
+    output: Output,
+    files: Files,
+}
+
+/// Performs `scenario`, judges it and writes its artifacts. Blocks; not to be called from a runtime. If the artifacts
+/// cannot be written, the report has what was measured, and [`Report::record_error`].
+///
+/// # Errors
+/// The run cannot be done, or cannot be finished.
 pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     // Before anything is started: an --out that cannot be written must not cost a run. The gate reads from disk
     // also where nothing is to be kept.
-    let nowhere;
-    let folder = if let Some(out) = &scenario.out {
-        RunFolder::begin(out)?
-    } else {
-        nowhere = scratch()?;
-        RunFolder::begin(&nowhere.path().join("run"))?
+    let folder = match &scenario.out {
+        Some(out) => RunFolder::begin(out)?,
+        None => RunFolder::temporary()?,
     };
-    let Hooks { progress, interrupted, tracing, replica } = hooks;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(RunError::Thread)?;
-    let performing = perform(scenario, &folder, progress, &interrupted, tracing, replica);
-    let Performed { branches, ran, finals, logged, frames_sent } = runtime.block_on(performing)?;
+    let (interrupt, tracing) = (hooks.interrupt.clone(), hooks.tracing);
+    let Performed { branches, ran, settled, logged, frames_sent } =
+        runtime.block_on(perform(scenario, &folder, hooks))?;
     // The connections of this thread end with its runtime; branches would wait for them otherwise.
     drop(runtime);
+    // A signal from here on finds the run done.
+    let interrupted = interrupt.is_raised();
     let (ids, opening) = (branches.ids(), branches.opening);
     let replication = branches.replication.clone();
-    let lost = branches.end(&finals)?;
-    let error_limit = error_limit(scenario, &lost);
+    let lost = branches.end(&settled, &interrupt)?;
+    let error_limit = error_limit(scenario, &lost, &interrupt);
     let header = header(scenario, &replication, &ids, opening, &logged, error_limit);
     let Ran { recorder, calls, measured } = ran;
-    let recorded = calls.finish().map_err(|source| folder.unwritable(HISTORY, source))?;
-    let unrecorded = Unrecorded { left_out: recorded.left_out, lost: recorded.lost };
-    let path = folder.path(HISTORY);
-    let history = recorded.write(&path, &header, logged.base());
-    let history = history.map_err(|source| folder.unwritable(HISTORY, source))?;
-    logged
-        .write(&header, &finals, &folder.path(LEDGER))
-        .map_err(|source| folder.unwritable(LEDGER, source))?;
-    let mut files = Files::default();
-    let output = answers(scenario, &folder, &history, &header, &mut files)?;
-    // It is read back for the judge: both at once are twice the memory.
-    drop(history);
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
-    folder.traces(&kept.traces)?;
-    let judged = judge_folder(folder.building())?;
+    let recording = Record { calls, logged, settled: &settled, traces: &kept.traces };
+    let recorded = recording.write(scenario, &folder, &header);
+    let (recorded, error) = match recorded {
+        Ok(recorded) => (recorded, None),
+        Err(error) => (Recorded::nothing(header), Some(error)),
+    };
+    let Recorded { judged, unrecorded, output, mut files } = recorded;
     let results = Results {
         recorder: &recorder,
         measured,
@@ -193,29 +191,99 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
         unrecorded,
         kept: &kept,
         cluster: ClusterFacts { branches: ids.len(), opening, replication, frames_sent, lost },
-        interrupted: interrupted.is_cancelled(),
+        interrupted,
         output,
     };
     let report = Report::new(scenario, results);
-    folder.json(SUMMARY, &report.summary())?;
-    if scenario.out.is_some() {
-        files.folder = Some(folder.finish()?);
+    let finished = match error {
+        Some(error) => Err(error),
+        None => finish(scenario, folder, &report).map_err(RunError::from),
+    };
+    match finished {
+        Ok(place) => {
+            files.folder = place;
+            Ok(report.with_files(files))
+        }
+        Err(error) => Ok(report.with_record_error(unsaved(scenario, &error))),
     }
-    Ok(report.with_files(files))
 }
 
-/// A folder that goes with the run.
-fn scratch() -> Result<TempDir, ArtifactError> {
-    tempfile::tempdir().map_err(|source| ArtifactError::Unwritable {
-        path: std::env::temp_dir().join("passbook-run"),
-        source,
-    })
+/// Writes the summary and puts the folder in its place, if it is to be kept.
+fn finish(
+    scenario: &Scenario,
+    folder: RunFolder,
+    report: &Report,
+) -> Result<Option<PathBuf>, ArtifactError> {
+    folder.json(SUMMARY, &report.summary())?;
+    scenario.out.is_some().then(|| folder.finish()).transpose()
+}
+
+/// What became of the run folder because of `error`.
+fn unsaved(scenario: &Scenario, error: &RunError) -> String {
+    match (error, &scenario.out) {
+        (RunError::Artifacts(ArtifactError::Unfit { .. }), _) => error.to_string(),
+        (_, Some(out)) if out.exists() => {
+            format!("{error}; the older run in {} is as it was", out.display())
+        }
+        _ => format!("{error}; no file of this run was kept"),
+    }
+}
+
+/// What is to be written into the run folder.
+struct Record<'a> {
+    calls: Calls,
+    logged: Logged,
+    settled: &'a Settled,
+    traces: &'a [KeptTrace],
+}
+
+impl Record<'_> {
+    /// Writes everything but the summary, and judges it as read back from disk.
+    fn write(
+        self,
+        scenario: &Scenario,
+        folder: &RunFolder,
+        header: &Header,
+    ) -> Result<Recorded, RunError> {
+        let Self { calls, logged, settled, traces } = self;
+        let recorded = calls.finish().map_err(|source| folder.unwritable(HISTORY, source))?;
+        let unrecorded = Unrecorded { left_out: recorded.left_out, lost: recorded.lost };
+        let history = recorded.write(&folder.path(HISTORY), header, logged.base());
+        let history = history.map_err(|source| folder.unwritable(HISTORY, source))?;
+        logged
+            .write(header, &settled.finals, &folder.path(LEDGER))
+            .map_err(|source| folder.unwritable(LEDGER, source))?;
+        let mut files = Files::default();
+        let output = answers(scenario, folder, &history, header, &mut files)?;
+        // It is read back for the judge: both at once are twice the memory.
+        drop(history);
+        folder.traces(traces)?;
+        let judged = judge_folder(folder.building())?;
+        Ok(Recorded { judged, unrecorded, output, files })
+    }
+}
+
+impl Recorded {
+    /// Nothing is on disk, so nothing was judged.
+    fn nothing(header: Header) -> Self {
+        let judged = JudgedRun {
+            header,
+            operations: 0,
+            is_whole: false,
+            checks: Vec::new(),
+            counterexample: None,
+        };
+        let unrecorded = Unrecorded::default();
+        Self { judged, unrecorded, output: Output::new(), files: Files::default() }
+    }
 }
 
 /// How many operations may fail, and whether that is the fault of the branches.
-fn error_limit(scenario: &Scenario, lost: &[Lost]) -> ErrorLimit {
+fn error_limit(scenario: &Scenario, lost: &[Lost], interrupt: &Interrupt) -> ErrorLimit {
     let branches = match &scenario.cluster {
         ClusterChoice::Running { .. } => BranchOrigin::Running,
+        // Operations that were under way then are not the fault of the branches.
+        _ if interrupt.report().is_cancelled() => BranchOrigin::Ended,
         ClusterChoice::Embedded(_) | ClusterChoice::Processes(_) if lost.is_empty() => {
             BranchOrigin::Started
         }
@@ -292,64 +360,45 @@ fn answers(
 async fn perform(
     scenario: &Scenario,
     folder: &RunFolder,
-    progress: &mut dyn FnMut(&Progress),
-    interrupted: &CancellationToken,
-    tracing: Option<&Tracing>,
-    replica: Option<MakeReplica>,
+    hooks: Hooks<'_>,
 ) -> Result<Performed, RunError> {
-    let look = Look::default();
-    let warming_up = Progress {
-        scheme: None,
-        phase: Phase::WarmUp,
-        metrics: None,
-        waiting: None,
-        look: look.clone(),
+    let Hooks { progress, interrupt, metrics, tracing, replica } = hooks;
+    let (looks, looking) = tokio::sync::watch::channel(Look::default());
+    let mut report = |phase, limit, waiting| {
+        let (look, interrupted) = (looking.borrow().clone(), interrupt.is_raised());
+        progress(&Progress { scheme: None, phase, limit, interrupted, waiting, look });
     };
-    progress(&warming_up);
-    // Before anything is started or moved: a taken port must not cost a run.
-    let listener = match scenario.metrics_listen {
-        Some(address) => Some(bind_metrics(address).await?),
-        None => None,
+    report(Phase::WarmUp, None, None);
+    let (waits, mut waiting) = tokio::sync::mpsc::unbounded_channel();
+    let prepare = async {
+        let branches = Branches::start(scenario, replica, waits).await?;
+        let ledgers = if scenario.wire == Wire::Passbook && scenario.recording != Recording::Nothing
+        {
+            let channels = branches.channels();
+            Some(Ledgers::begin(&channels, folder.building(), &interrupt).await?)
+        } else {
+            // Answers by the others' contracts say nothing of logs.
+            None
+        };
+        let frames_before = branches.frames_sent().await;
+        Ok::<_, RunError>((branches, ledgers, frames_before))
     };
-    let (reports, mut waiting) = tokio::sync::mpsc::unbounded_channel();
-    let mut starting = std::pin::pin!(Branches::start(scenario, replica, reports));
-    let branches = loop {
+    let mut prepare = std::pin::pin!(prepare);
+    let (mut branches, ledgers, frames_before) = loop {
         tokio::select! {
-            branches = &mut starting => break branches?,
-            Some(servers) = waiting.recv() => {
-                progress(&Progress { waiting: Some(servers), ..warming_up.clone() });
-            }
-            () = interrupted.cancelled() => return Err(RunError::Interrupted),
+            prepared = &mut prepare => break prepared?,
+            Some(servers) = waiting.recv() => report(Phase::WarmUp, None, Some(servers)),
+            () = interrupt.drain().cancelled() => return Err(RunError::Interrupted),
         }
     };
-    let (looks, looking) = tokio::sync::watch::channel(look);
-    // Ends with this function.
-    let mut serving = JoinSet::new();
-    let mut metrics = None;
-    if let Some((listener, address)) = listener {
-        metrics = Some(address);
-        let (look, handles) = (looking.clone(), branches.handles());
-        let spans = tracing.map(Tracing::counters);
-        let scrape = move || {
-            let (look, handles, spans) = (look.borrow().clone(), handles.clone(), spans.clone());
-            async move { families(&look, &handles, spans.as_ref()).await }
-        };
-        serving.spawn(serve_metrics(listener, CancellationToken::new(), scrape));
+    let mut tell = |phase, limit| report(phase, limit, None);
+    if let Some(metrics) = metrics {
+        metrics.show(looking.clone(), branches.handles(), tracing.map(Tracing::counters));
     }
-    let mut tell = |phase, look| {
-        progress(&Progress { scheme: None, phase, metrics, waiting: None, look });
-    };
-    let ledgers = if scenario.wire == Wire::Passbook && scenario.recording != Recording::Nothing {
-        Some(Ledgers::begin(&branches.channels(), folder.building()).await?)
-    } else {
-        // Answers by the others' contracts say nothing of logs.
-        None
-    };
-    let calls = Calls::begin(folder.building(), scenario.recording);
+    let calls = Calls::begin(folder.building(), scenario.recording, &interrupt);
     let calls = calls.map_err(|source| folder.unwritable(HISTORY, source))?;
     let mut all = Ran { recorder: Recorder::new(), calls, measured: Measured::default() };
-    let mut finals = Vec::new();
-    let frames_before = branches.frames_sent().await;
+    let mut settled = Settled::default();
     for crowd in crowds(&scenario.workload, branches.ids()) {
         let plan = Plan {
             addresses: branches.addresses.clone(),
@@ -364,55 +413,79 @@ async fn perform(
             crowd,
             recorder: all.recorder,
             calls: all.calls,
-            interrupted: interrupted.clone(),
+            interrupt: interrupt.clone(),
         };
-        tell(Phase::Measure, looking.borrow().clone());
+        tell(Phase::Measure, None);
         let at_work = plan.start(looks.clone()).map_err(RunError::Thread)?;
-        let ran = watch(at_work, &looking, scenario, &mut tell, interrupted).await?;
+        let ran = watch(at_work, &looking, scenario, &mut tell, &interrupt).await?;
         all = Ran { measured: all.measured.then(ran.measured), ..ran };
-        tell(Phase::Settle, looking.borrow().clone());
-        finals = branches.settle().await;
+        interrupt.skip_if_unwritable();
+        let settling = branches.settle(interrupt.report());
+        settled = repeating(settling, || tell(Phase::Settle, Some(SETTLE_LIMIT))).await;
+        if interrupt.drain().is_cancelled() {
+            break;
+        }
     }
     let logged = match ledgers {
-        Some(ledgers) => ledgers.finish().await?,
+        Some(ledgers) => {
+            repeating(ledgers.finish(), || tell(Phase::Settle, Some(Ledgers::LIMIT))).await?
+        }
         None => Logged::default(),
     };
-    let frames_after = branches.frames_sent().await;
-    let frames_sent = frames_after.zip(frames_before).and_then(|(all, old)| all.checked_sub(old));
-    Ok(Performed { branches, ran: all, finals, logged, frames_sent })
+    if let Some(metrics) = metrics {
+        metrics.freeze().await;
+    }
+    let frames = settled.frames_sent.zip(frames_before);
+    let frames_sent = frames.and_then(|(all, before)| all.checked_sub(before));
+    Ok(Performed { branches, ran: all, settled, logged, frames_sent })
 }
 
-async fn bind_metrics(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
-    let unservable = |source| RunError::Metrics { address, source };
-    let listener = TcpListener::bind(address).await.map_err(unservable)?;
-    let address = listener.local_addr().map_err(unservable)?;
-    Ok((listener, address))
+/// Waits for `work`, and calls `report` at once and every second meanwhile.
+async fn repeating<T>(work: impl Future<Output = T>, mut report: impl FnMut()) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut ticks = interval(PROGRESS);
+    loop {
+        tokio::select! {
+            biased;
+            _ = ticks.tick() => report(),
+            done = &mut work => return done,
+        }
+    }
 }
 
-/// Waits for the customers and says how far they are.
+/// Waits for the customers and reports how far they are.
 async fn watch(
     at_work: AtWork,
     look: &Receiver<Look>,
     scenario: &Scenario,
-    tell: &mut dyn FnMut(Phase, Look),
-    interrupted: &CancellationToken,
+    tell: &mut dyn FnMut(Phase, Option<Duration>),
+    interrupt: &Interrupt,
 ) -> Result<Ran, RunError> {
     let AtWork { mut ran } = at_work;
+    let until = match &scenario.workload {
+        Workload::Synthetic(Synthetic { stop: Stop::After(duration), .. }) => Some(*duration),
+        Workload::Synthetic(_) | Workload::Replay(_) => None,
+    };
     let mut ticks = interval(PROGRESS);
     ticks.tick().await;
-    let mut phase = Phase::Measure;
+    let (mut draining, mut hurrying) = (false, false);
     let give_up = tokio::time::sleep(Duration::MAX);
     let mut give_up = std::pin::pin!(give_up);
     loop {
+        let is_over = until.is_some_and(|until| look.borrow().elapsed >= until);
+        let phase = if draining || is_over { Phase::Drain } else { Phase::Measure };
+        let limit = (phase == Phase::Drain).then_some(scenario.timeout);
         tokio::select! {
             ran = &mut ran => return Ok(ran.map_err(|_| RunError::Died)??),
-            _ = ticks.tick() => {
-                let look = look.borrow().clone();
-                tell(phase, look);
-            }
-            () = interrupted.cancelled(), if phase == Phase::Measure => {
-                phase = Phase::Drain;
+            _ = ticks.tick() => tell(phase, limit),
+            () = interrupt.drain().cancelled(), if !draining => {
+                draining = true;
                 give_up.as_mut().reset(tokio::time::Instant::now() + scenario.timeout + SLACK);
+                tell(Phase::Drain, Some(scenario.timeout));
+            }
+            () = interrupt.report().cancelled(), if !hurrying => {
+                hurrying = true;
+                give_up.as_mut().reset(tokio::time::Instant::now() + SLACK);
             }
             () = &mut give_up => return Err(RunError::Died),
         }

@@ -10,18 +10,19 @@ use crate::scenario::Scenario;
 /// Performs `scenario` under each of `schemes`. Its run folder then holds one for each scheme, by name, and
 /// what they came to beside each other. Blocks, as [`run`] does.
 ///
-/// A run that cannot be done ends all. Who interrupts a run keeps the later ones from being begun.
+/// A run that cannot be done ends all. Who interrupts a run keeps the later ones from being begun, and so does a run
+/// whose record cannot be written; then nothing is kept on disk.
 pub fn run_each(
     scenario: &Scenario,
     schemes: &[Scheme],
     hooks: Hooks<'_>,
 ) -> Result<SideBySide, RunError> {
     let folder = scenario.out.as_deref().map(RunFolder::begin).transpose()?;
-    let Hooks { progress, interrupted, tracing, replica } = hooks;
+    let Hooks { progress, interrupt, metrics, tracing, replica } = hooks;
     let (mut reports, mut not_run) = (Vec::new(), Vec::new());
     for scheme in schemes {
         let name = scheme.name();
-        if interrupted.is_cancelled() && !reports.is_empty() {
+        if interrupt.drain().is_cancelled() && !reports.is_empty() {
             not_run.push(name);
             continue;
         }
@@ -32,11 +33,16 @@ pub fn run_each(
         };
         let hooks = Hooks {
             progress: &mut |told| progress(&Progress { scheme: Some(name), ..told.clone() }),
-            interrupted: interrupted.clone(),
+            interrupt: interrupt.clone(),
+            metrics,
             tracing,
             replica: replica.clone(),
         };
         match run(&scenario, hooks) {
+            Ok(report) if report.record_error().is_some() => {
+                interrupt.fail_writing();
+                reports.push(report);
+            }
             Ok(report) => reports.push(report),
             Err(RunError::Interrupted) if !reports.is_empty() => not_run.push(name),
             Err(RunError::Interrupted) => return Err(RunError::Interrupted),
@@ -44,9 +50,12 @@ pub fn run_each(
         }
     }
     let mut sides = SideBySide::new(reports, not_run);
-    if let Some(folder) = folder {
-        folder.json(COMPARISON, &sides.figures())?;
-        sides = sides.with_folder(&folder.finish()?);
+    if let Some(folder) = folder.filter(|_| sides.record_error().is_none()) {
+        let written = folder.json(COMPARISON, &sides.figures());
+        sides = match written.and_then(|()| folder.finish()) {
+            Ok(place) => sides.with_folder(&place),
+            Err(error) => sides.with_record_error(error.to_string()),
+        };
     }
     Ok(sides)
 }

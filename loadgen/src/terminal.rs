@@ -1,9 +1,12 @@
 //! The only place that prints: progress to standard error, the report to standard output.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::process::ExitCode as ProcessExit;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use loadgen::disk::DiskUse;
 use loadgen::run::Phase;
 use loadgen::scenario::{Stop, Workload};
 use loadgen::{ExitCode, Progress, Report, Scenario, SideBySide};
@@ -13,6 +16,9 @@ use crate::progress::{ProgressLine, Total};
 
 /// Between two lines where there is no terminal to redraw.
 const PLAIN_EVERY: u32 = 5;
+
+/// Waiting at the end that is over sooner is not worth a line.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
 
 /// How much is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +37,21 @@ fn say_error(message: &str) {
 }
 
 /// Says an error; what the process ends with.
-pub(crate) fn fail(code: ExitCode, message: &str) -> std::process::ExitCode {
+pub(crate) fn fail(code: ExitCode, message: &str) -> ProcessExit {
     say_error(message);
-    std::process::ExitCode::from(code.number())
+    ProcessExit::from(code.number())
 }
 
-/// What was asked for.
-pub(crate) fn tell(text: &str) {
-    print(text);
+/// What the process ends with: `code`, unless its output could not be written. A reader that went away (`| head`) has
+/// seen enough.
+pub(crate) fn end(code: ProcessExit, printed: io::Result<()>) -> ProcessExit {
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(
+            ExitCode::NotDone,
+            &format!("cannot write to standard output: {error}; redirect it to another place"),
+        ),
+        _ => code,
+    }
 }
 
 /// Says what was read although it is not as it should be.
@@ -54,7 +67,10 @@ pub(crate) struct Terminal {
     verbosity: Verbosity,
     live: Option<ProgressBar>,
     seen: u32,
-    said_metrics: bool,
+    /// Lines for when customers begin.
+    announcements: Vec<String>,
+    /// The phase that was reported last, since when, and whether it has had its line.
+    phase: (Phase, Instant, bool),
     line: ProgressLine,
 }
 
@@ -68,7 +84,31 @@ impl Terminal {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { verbosity, live, seen: 0, said_metrics: false, line: ProgressLine::default() }
+        let phase = (Phase::WarmUp, Instant::now(), false);
+        Self {
+            verbosity,
+            live,
+            seen: 0,
+            announcements: Vec::new(),
+            phase,
+            line: ProgressLine::default(),
+        }
+    }
+
+    /// Prints what is to be known of a run when its branches are ready and its customers begin.
+    pub(crate) fn announce(&mut self, scenario: &Scenario, metrics: Option<SocketAddr>) {
+        let metrics = metrics.map(|address| format!("metrics at http://{address}/metrics"));
+        let is_verbose = self.verbosity == Verbosity::Verbose;
+        let disk_use = DiskUse::of(scenario).and_then(|disk_use| disk_use.line(is_verbose));
+        self.announcements = metrics.into_iter().chain(disk_use).collect();
+    }
+
+    /// Metrics are still served for `linger` at most.
+    pub(crate) fn lingering(&self, address: SocketAddr, linger: Duration) {
+        let linger = humantime::format_duration(linger);
+        self.say(&format!(
+            "metrics stay at http://{address}/metrics for {linger}; Ctrl-C ends that"
+        ));
     }
 
     /// What the run has to do until it ends.
@@ -87,22 +127,23 @@ impl Terminal {
     }
 
     pub(crate) fn progress(&mut self, progress: &Progress, total: Total) {
-        if let Some(address) = progress.metrics.filter(|_| !self.said_metrics) {
-            self.said_metrics = true;
-            self.say(&format!("metrics at http://{address}/metrics"));
-        }
         if let Some(servers) = &progress.waiting {
             self.say(&format!("waiting for {servers}"));
         }
         let message = match progress.phase {
             Phase::WarmUp => {
                 // Each of several runs begins anew.
-                (self.seen, self.said_metrics, self.line) = (0, false, ProgressLine::default());
+                (self.seen, self.line) = (0, ProgressLine::default());
                 "starting branches, connecting".to_owned()
             }
-            Phase::Measure => self.line.next(&progress.look, total),
-            Phase::Drain => "interrupted: waiting for the last answers".to_owned(),
-            Phase::Settle => "waiting for propagations to end".to_owned(),
+            Phase::Measure => {
+                for line in std::mem::take(&mut self.announcements) {
+                    self.say(&line);
+                }
+                self.line.next(&progress.look, total)
+            }
+            Phase::Drain => waiting_text("for the last answers", progress),
+            Phase::Settle => waiting_text("until the branches have settled", progress),
         };
         let scheme = progress.scheme.map(|scheme| format!("{scheme}: ")).unwrap_or_default();
         let message = format!("{scheme}{message}");
@@ -110,11 +151,26 @@ impl Terminal {
             bar.set_message(message);
             return;
         }
-        if progress.phase == Phase::Measure && !progress.look.elapsed.is_zero() {
-            self.seen += 1;
-            if self.seen.is_multiple_of(PLAIN_EVERY) {
-                self.say(&message);
+        if self.phase.0 != progress.phase {
+            self.phase = (progress.phase, Instant::now(), false);
+        }
+        let is_due = match progress.phase {
+            Phase::WarmUp => false,
+            Phase::Measure if progress.look.elapsed.is_zero() => false,
+            Phase::Measure => {
+                self.seen += 1;
+                self.seen.is_multiple_of(PLAIN_EVERY)
             }
+            Phase::Drain | Phase::Settle => {
+                let (_, since, had_its_line) = self.phase;
+                // Who asked for the end sees at once that it was noticed.
+                let is_due = progress.interrupted || since.elapsed() >= SHORT_WAIT;
+                self.phase.2 |= is_due;
+                is_due && !had_its_line
+            }
+        };
+        if is_due {
+            self.say(&message);
         }
     }
 
@@ -136,53 +192,64 @@ impl Terminal {
         }
     }
 
-    pub(crate) fn report(&self, report: &Report) {
+    pub(crate) fn report(&self, report: &Report) -> io::Result<()> {
         match self.verbosity {
             Verbosity::Quiet => print(&report.verdict_line()),
             Verbosity::Normal => print(&report.render()),
             Verbosity::Verbose => {
-                print(&report.render_received());
-                print("\n");
-                print(&report.render());
+                print(&format!("{}\n{}", report.render_received(), report.render()))
             }
         }
     }
 
-    pub(crate) fn side_by_side(&self, sides: &SideBySide) {
+    pub(crate) fn side_by_side(&self, sides: &SideBySide) -> io::Result<()> {
         match self.verbosity {
             Verbosity::Quiet => print(&sides.verdict_lines()),
             Verbosity::Normal => print(&sides.render()),
             Verbosity::Verbose => {
                 for report in sides.reports() {
-                    self.report(report);
-                    print("\n");
+                    self.report(report)?;
+                    print("\n")?;
                 }
-                print(&sides.render());
+                print(&sides.render())
             }
         }
     }
 
     /// The verdict on files: `line`, or `text` with what the verdict rests on.
-    pub(crate) fn judged(&self, line: &str, text: &str) {
+    pub(crate) fn judged(&self, line: &str, text: &str) -> io::Result<()> {
         match self.verbosity {
             Verbosity::Quiet => print(line),
             Verbosity::Normal | Verbosity::Verbose => print(text),
         }
     }
 
-    pub(crate) fn exported(&self, endpoint: &OtlpEndpoint, spans: &Counts) {
-        if self.verbosity != Verbosity::Quiet {
-            let failed = match spans.export_failed {
-                0 => String::new(),
-                failed => format!(", {failed} were not accepted: is a collector listening there?"),
-            };
-            print(&format!("  {} spans exported to {endpoint}{failed}\n", spans.exported));
+    pub(crate) fn exported(&self, endpoint: &OtlpEndpoint, spans: &Counts) -> io::Result<()> {
+        if self.verbosity == Verbosity::Quiet {
+            return Ok(());
         }
+        let failed = match spans.export_failed {
+            0 => String::new(),
+            failed => format!(", {failed} were not accepted: is a collector listening there?"),
+        };
+        print(&format!("  {} spans exported to {endpoint}{failed}\n", spans.exported))
     }
 }
 
-/// A reader that went away (`| head`) is no error.
-fn print(text: &str) {
+/// What a run waits for at its end, how long at most, and how to make it shorter.
+fn waiting_text(what: &str, progress: &Progress) -> String {
+    let limit =
+        progress.limit.map(|limit| format!(", at most {}", humantime::format_duration(limit)));
+    let limit = limit.unwrap_or_default();
+    if progress.interrupted {
+        format!("interrupted: waiting {what}{limit}; interrupt again to report at once")
+    } else {
+        format!("waiting {what}{limit}")
+    }
+}
+
+/// Prints to standard output.
+pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use loadgen::judge::judge_folder;
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Hooks, Report};
+use loadgen::{ExitCode, Hooks, Interrupt, Report};
 use passbook::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
 use passbook::check::{Judged, Property, Verdict};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
@@ -15,7 +15,6 @@ use passbook::replicate::{
     Audit, Broadcast, Effect, Fanout, Input, Instant, Locking, Replication, Scheme,
 };
 use support::{code, folder, json, run, stderr, stdout, write};
-use tokio_util::sync::CancellationToken;
 
 const OPENING: i64 = 1_000_000;
 const BROADCAST: Scheme =
@@ -97,7 +96,8 @@ fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> Report {
     change(&mut scenario);
     let hooks = Hooks {
         progress: &mut |_| {},
-        interrupted: CancellationToken::new(),
+        interrupt: Interrupt::default(),
+        metrics: None,
         tracing: None,
         replica: Some(faulty(fault)),
     };

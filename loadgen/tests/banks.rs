@@ -4,14 +4,13 @@
 use std::sync::Arc;
 
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Wire, Workload};
-use loadgen::{ExitCode, Hooks, Report};
+use loadgen::{ExitCode, Hooks, Interrupt, Report};
 use passbook::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
 use passbook::check::{Finding, Property, Verdict};
 use passbook::cluster::MakeReplica;
 use passbook::replicate::{
     Audit, Broadcast, Effect, Fanout, Input, Instant, Locking, Message, Replication, Scheme,
 };
-use tokio_util::sync::CancellationToken;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -118,7 +117,8 @@ fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> 
     });
     let hooks = Hooks {
         progress: &mut |_| {},
-        interrupted: CancellationToken::new(),
+        interrupt: Interrupt::default(),
+        metrics: None,
         tracing: None,
         replica: Some(replica),
     };

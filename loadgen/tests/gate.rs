@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Workload};
-use loadgen::{ExitCode, Hooks, Report};
+use loadgen::{ExitCode, Hooks, Interrupt, Report};
 use passbook::bank::{BranchId, Money, Write, WriteKind};
 use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
@@ -16,7 +16,6 @@ use passbook::replicate::{
     Scheme,
 };
 use support::{EXERCISE, folder, json};
-use tokio_util::sync::CancellationToken;
 
 /// Applies what peers propagate with the wrong sign.
 struct WrongSign(Broadcast);
@@ -71,7 +70,8 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
     });
     let hooks = Hooks {
         progress: &mut |_| {},
-        interrupted: CancellationToken::new(),
+        interrupt: Interrupt::default(),
+        metrics: None,
         tracing: None,
         replica: Some(replica),
     };

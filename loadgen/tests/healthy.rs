@@ -3,9 +3,8 @@
 //! `PASSBOOK_HEALTHY_RUNS` says how many runs there are; every one of them is another setting or another seed.
 
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Hooks};
+use loadgen::{ExitCode, Hooks, Interrupt};
 use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
-use tokio_util::sync::CancellationToken;
 
 const RUNS: usize = 36;
 
@@ -68,7 +67,8 @@ fn no_healthy_run_alarms() {
         }
         let hooks = Hooks {
             progress: &mut |_| {},
-            interrupted: CancellationToken::new(),
+            interrupt: Interrupt::default(),
+            metrics: None,
             tracing: None,
             replica: None,
         };

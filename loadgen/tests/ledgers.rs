@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Instant;
 
+use loadgen::Interrupt;
 use loadgen::record::{Ledgers, LedgersError};
 use passbook::bank::{
     BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Seq, SessionId, StatusCode,
@@ -118,7 +119,8 @@ struct Recorded {
 async fn record(channels: &Channels, customers: u64) -> Recorded {
     let home = folder();
     let opening = settled(channels).await[0].state.balance;
-    let ledgers = Ledgers::begin(channels, home.path()).await.expect("begun");
+    let ledgers =
+        Ledgers::begin(channels, home.path(), &Interrupt::default()).await.expect("begun");
     let begun = Instant::now();
     let mut at_work = JoinSet::new();
     for id in 1..=customers {
@@ -263,8 +265,9 @@ async fn what_came_by_way_of_the_hub_is_logged_as_what_came_directly() {
 async fn one_recorder_takes_the_place_of_another_and_leaves_none_behind() {
     let (cluster, channels) = embedded(&[5, 2, 9], Scheme::Passbook, 90).await;
     let home = folder();
-    let first = Ledgers::begin(&channels, home.path()).await.expect("begun");
-    let second = Ledgers::begin(&channels, home.path()).await.expect("begun");
+    let first = Ledgers::begin(&channels, home.path(), &Interrupt::default()).await.expect("begun");
+    let second =
+        Ledgers::begin(&channels, home.path(), &Interrupt::default()).await.expect("begun");
     let finals = settled(&channels).await;
     let (first, second) = (first.finish().await, second.finish().await);
     for (logged, extent) in [(first, Extent::Missing), (second, Extent::Whole)] {
@@ -295,7 +298,11 @@ async fn a_scheme_without_logs_has_none_to_record() {
     let scheme = Scheme::Broadcast { fanout, locking: Locking::Unlocked };
     let (cluster, channels) = embedded(&[5, 2, 9], scheme, 90).await;
     let home = folder();
-    let logged = Ledgers::begin(&channels, home.path()).await.expect("begun").finish().await;
+    let logged = Ledgers::begin(&channels, home.path(), &Interrupt::default())
+        .await
+        .expect("begun")
+        .finish()
+        .await;
     let logged = logged.expect("ended");
     let finals = settled(&channels).await;
     assert!(finals.iter().all(|last| last.version.is_none()));
@@ -312,7 +319,8 @@ async fn a_branch_that_is_gone_before_it_begins_is_named() {
     let (cluster, channels) = embedded(&[5, 2, 9], Scheme::Passbook, 90).await;
     end(cluster).await;
     let home = folder();
-    let refused = Ledgers::begin(&channels, home.path()).await.expect_err("gone");
+    let refused =
+        Ledgers::begin(&channels, home.path(), &Interrupt::default()).await.expect_err("gone");
     assert!(matches!(refused, LedgersError::NoAnswer { branch: BranchId(2), .. }), "{refused}");
 }
 
@@ -352,7 +360,8 @@ async fn the_log_of_a_branch_that_is_killed_is_cut() {
     }
     settled(&channels).await;
     let home = folder();
-    let ledgers = Ledgers::begin(&channels, home.path()).await.expect("begun");
+    let ledgers =
+        Ledgers::begin(&channels, home.path(), &Interrupt::default()).await.expect("begun");
     for _ in 0..20 {
         deposit(1, Ack::All).await;
     }

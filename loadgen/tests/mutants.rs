@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Hooks, Report};
+use loadgen::{ExitCode, Hooks, Interrupt, Report};
 use passbook::bank::{BranchId, Money, Outcome};
 use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
@@ -12,7 +12,6 @@ use passbook::replicate::passbook::{Message as Said, Mutant, Passbook, Settings,
 use passbook::replicate::{
     Ack, Audit, Effect, Input, Instant, Message, Replication, Scheme, Standing, Transport,
 };
-use tokio_util::sync::CancellationToken;
 
 /// A branch whose words do not all arrive. That alone must break nothing.
 struct Unreliable {
@@ -132,7 +131,8 @@ fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
     });
     let hooks = Hooks {
         progress: &mut |_| {},
-        interrupted: CancellationToken::new(),
+        interrupt: Interrupt::default(),
+        metrics: None,
         tracing: None,
         replica: Some(replica),
     };

@@ -5,12 +5,11 @@
 mod support;
 
 use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Workload};
-use loadgen::{ExitCode, Hooks};
+use loadgen::{ExitCode, Hooks, Interrupt};
 use passbook::bank::{BranchId, CustomerId, Money, Operation, WriteKind};
 use passbook::files::{Block, Element, Entry, Event, Input, Output, ResultName};
 use passbook::replicate::{Fanout, Locking, Scheme};
 use proptest::prelude::*;
-use tokio_util::sync::CancellationToken;
 
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
@@ -104,7 +103,8 @@ proptest! {
         let scenario = Scenario { keep_answers: true, ..Scenario::new(workload, cluster) };
         let hooks = Hooks {
             progress: &mut |_| {},
-            interrupted: CancellationToken::new(),
+            interrupt: Interrupt::default(),
+        metrics: None,
             tracing: None,
             replica: None,
         };

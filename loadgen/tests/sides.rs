@@ -5,11 +5,10 @@ mod support;
 use std::fs;
 
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Hooks, Progress, SideBySide, run::Phase, run_each};
+use loadgen::{ExitCode, Hooks, Interrupt, Progress, SideBySide, run::Phase, run_each};
 use passbook::replicate::{Fanout, Locking, Scheme};
 use serde_json::{Value, json};
 use support::{EXERCISE, code, folder, run, stderr, stdout, write};
-use tokio_util::sync::CancellationToken;
 
 const BOTH: [&str; 2] = ["--replication", "broadcast,passbook"];
 
@@ -154,7 +153,7 @@ fn runs_that_cannot_be_done_leave_the_folder_as_it_was() {
     let ran = run(&home, &[&small[..], &BOTH, &["--metrics-listen", &address]].concat());
     let said = stderr(&ran);
     assert_eq!(code(&ran), 1, "{said}");
-    assert!(said.contains("error: under broadcast: failed to serve metrics"), "{said}");
+    assert!(said.contains("error: failed to serve metrics"), "{said}");
     assert_eq!(comparison(&home), before);
     assert_eq!(fs::read_dir(home.path()).expect("readable").count(), 1, "nothing half made");
 
@@ -180,15 +179,16 @@ fn interrupted_at(scheme: &str, phase: Phase) -> SideBySide {
     });
     let out = Some(home.path().join("run"));
     let scenario = Scenario { out, ..Scenario::new(workload, ClusterChoice::Embedded(broadcast)) };
-    let interrupted = CancellationToken::new();
+    let interrupt = Interrupt::default();
     let mut progress = |told: &Progress| {
         if (told.scheme, told.phase) == (Some(scheme), phase) {
-            interrupted.cancel();
+            interrupt.raise();
         }
     };
     let hooks = Hooks {
         progress: &mut progress,
-        interrupted: interrupted.clone(),
+        interrupt: interrupt.clone(),
+        metrics: None,
         tracing: None,
         replica: None,
     };

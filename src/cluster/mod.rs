@@ -10,4 +10,4 @@ pub use embedded::{Cluster, ClusterError, ClusterSpec, MakeReplica, families};
 pub use member::{Lifeline, Orders, Said};
 pub use ports::{PortError, port_of};
 pub use processes::{ProcessCluster, ProcessError, ProcessSpec, branch_binary};
-pub use signals::asked_to_end;
+pub use signals::{EndSignals, asked_to_end};

@@ -3,6 +3,7 @@
 //! How the two talk is in [`super::member`]. Children are in process groups of their own: Ctrl-C in a
 //! terminal reaches the parent alone, which ends them in order.
 
+use std::cell::OnceCell;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ use crate::replicate::{Locking, Scheme};
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long they may take to end in order: somewhat more than a branch allows itself.
 const END_LIMIT: Duration = Duration::from_secs(15);
+/// How long they may take once somebody is in a hurry.
+const HURRY_LIMIT: Duration = Duration::from_secs(1);
 /// Between two looks at processes that are ending.
 const POLL: Duration = Duration::from_millis(2);
 /// What a child says at most: that it listens, that it serves, that it ended, and one thing too many.
@@ -106,7 +109,7 @@ pub enum ProcessError {
         how: String,
     },
     /// It did not end when it was told to.
-    #[error("branch {branch} (process {pid}) did not end within {END_LIMIT:?} and was killed")]
+    #[error("branch {branch} (process {pid}) did not end in time and was killed")]
     Killed {
         /// Which branch.
         branch: BranchId,
@@ -217,15 +220,22 @@ impl ProcessCluster {
     /// Ends all branches in order and waits for them, at most fifteen seconds. Blocks. A branch that
     /// ended before, and not in order, is an error.
     pub fn end(self) -> Result<(), ProcessError> {
-        self.end_all().into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+        self.end_all(|| false).into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// As [`ProcessCluster::end`], and tells each branch that did not end in order.
-    pub fn end_all(mut self) -> Vec<(BranchId, ProcessError)> {
-        self.end_members()
+    /// As [`ProcessCluster::end`], and returns an error for each branch that did not end in order. Once `hurry`
+    /// returns true, waits a second more and not fifteen.
+    pub fn end_all(mut self, hurry: impl Fn() -> bool) -> Vec<(BranchId, ProcessError)> {
+        self.end_members(&hurry)
     }
 
-    fn end_members(&mut self) -> Vec<(BranchId, ProcessError)> {
+    /// The branches whose processes have ended.
+    pub fn ended(&mut self) -> Vec<BranchId> {
+        let has_ended = |member: &mut Member| matches!(member.child.try_wait(), Ok(Some(_)));
+        self.members.iter_mut().filter_map(|m| has_ended(m).then_some(m.id)).collect()
+    }
+
+    fn end_members(&mut self, hurry: &dyn Fn() -> bool) -> Vec<(BranchId, ProcessError)> {
         let mut errors = Vec::new();
         // All looks first: a member must not be taken for lost because it was told to end.
         for member in &mut self.members {
@@ -237,7 +247,15 @@ impl ProcessCluster {
         for member in &mut self.members {
             member.lifeline = None;
         }
-        let deadline = Instant::now() + END_LIMIT;
+        let latest = Instant::now() + END_LIMIT;
+        let hurried = OnceCell::new();
+        let deadline = || {
+            if hurry() {
+                latest.min(*hurried.get_or_init(Instant::now) + HURRY_LIMIT)
+            } else {
+                latest
+            }
+        };
         for mut member in self.members.drain(..) {
             if member.ends_by(deadline).is_none() {
                 // It may end just now.
@@ -254,23 +272,25 @@ impl ProcessCluster {
 impl Drop for ProcessCluster {
     fn drop(&mut self) {
         // Whoever wanted to know how it ended has called `end`.
-        let _ = self.end_members();
+        let _ = self.end_members(&|| false);
     }
 }
 
 impl Member {
     /// The error for a member that closed its standard output or was found dead.
     fn ended(&mut self) -> ProcessError {
-        let status = self.ends_by(Instant::now() + Duration::from_secs(1));
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let status = self.ends_by(|| deadline);
         let how = status.map_or_else(|| "it says nothing more".to_owned(), |s| s.to_string());
         ProcessError::Ended { branch: self.id, pid: self.child.id(), how }
     }
 
-    fn ends_by(&mut self, deadline: Instant) -> Option<ExitStatus> {
+    /// Waits until it has ended, or until `deadline`, which may move.
+    fn ends_by(&mut self, deadline: impl Fn() -> Instant) -> Option<ExitStatus> {
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => return Some(status),
-                Ok(None) if Instant::now() < deadline => std::thread::sleep(POLL),
+                Ok(None) if Instant::now() < deadline() => std::thread::sleep(POLL),
                 _ => return None,
             }
         }

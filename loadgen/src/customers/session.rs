@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use passbook::bank::{CustomerId, SessionId};
+use passbook::bank::{Answer, CustomerId, Outcome, SessionId, StatusCode};
 use passbook::files::Event;
 use passbook::replicate::passbook::Session;
 use tokio::time::{Instant, sleep_until};
@@ -14,7 +14,7 @@ use super::client::{Bank, Called};
 use super::generator::GeneratorWatch;
 use super::recorder::{Class, Recorder};
 use super::silence::CallsInFlight;
-use crate::record::{Calls, Performed};
+use crate::record::{CallStatus, Calls, Performed};
 use crate::scenario::SampleRate;
 
 /// What the customers of one thread share. Only that thread touches it.
@@ -32,6 +32,61 @@ pub(super) struct Shared {
     /// When the measured window ends. An interruption brings it forward; `None` if it lasts to the last answer.
     pub(super) window_end: Cell<Option<Instant>>,
     pub(super) interrupted: CancellationToken,
+}
+
+/// A customer at work. If it is dropped before an operation was answered, the operation is recorded as unknown.
+struct Customer<'a> {
+    shared: &'a Shared,
+    id: CustomerId,
+    session: Session,
+    under_way: Option<UnderWay>,
+}
+
+/// An operation that has been sent and not answered.
+struct UnderWay {
+    number: u64,
+    event: Event,
+    due: Instant,
+    sent: Instant,
+}
+
+impl Customer<'_> {
+    /// Records that what was under way ended at `ended` like this.
+    fn record(&mut self, called: Called, ended: Instant) {
+        let Some(UnderWay { number, event, due, sent }) = self.under_way.take() else { return };
+        let Called { answer, status, attempt, receipt, trace, .. } = called;
+        self.shared.record(Performed {
+            customer: self.id,
+            event: number,
+            operation: event.operation,
+            branch: event.branch,
+            due,
+            sent,
+            ended,
+            attempt,
+            answer,
+            status,
+            receipt,
+            trace,
+        });
+    }
+}
+
+impl Drop for Customer<'_> {
+    fn drop(&mut self) {
+        let answer = Answer { outcome: Outcome::Unknown, balance: None };
+        let status = CallStatus::failed(StatusCode::Cancelled, true, "the run was ended");
+        let attempt = self.session.last();
+        let called = Called {
+            answer,
+            status,
+            is_overloaded_or_gone: false,
+            attempt,
+            receipt: None,
+            trace: None,
+        };
+        self.record(called, Instant::now());
+    }
 }
 
 impl Shared {
@@ -62,8 +117,9 @@ impl Shared {
         mut due: Instant,
         mut think_times: impl Iterator<Item = Duration>,
     ) {
-        let mut session = Session::new(SessionId(rand::random()));
+        let session = Session::new(SessionId(rand::random()));
         let mut backoff = Backoff::new(customer);
+        let mut customer = Customer { shared: self, id: customer, session, under_way: None };
         for (number, event) in events {
             if self.is_over(due) {
                 break;
@@ -76,25 +132,13 @@ impl Shared {
             }
             let sent = Instant::now();
             self.in_flight.borrow_mut().start(event.branch, sent);
-            let traced = self.trace_sample.takes(customer, number);
-            let called = self.bank.call(&mut session, customer, number, &event, traced).await;
+            let traced = self.trace_sample.takes(customer.id, number);
+            customer.under_way = Some(UnderWay { number, event, due, sent });
+            let (session, id) = (&mut customer.session, customer.id);
+            let called = self.bank.call(session, id, number, &event, traced).await;
             let ended = Instant::now();
-            let Called { answer, status, attempt, receipt, trace, is_overloaded_or_gone } = called;
-            let pause = backoff.after(is_overloaded_or_gone);
-            self.record(Performed {
-                customer,
-                event: number,
-                operation: event.operation,
-                branch: event.branch,
-                due,
-                sent,
-                ended,
-                attempt,
-                answer,
-                status,
-                receipt,
-                trace,
-            });
+            let pause = backoff.after(called.is_overloaded_or_gone);
+            customer.record(called, ended);
             if let Some(pause) = pause {
                 self.recorder.borrow_mut().record_backoff(event.branch, pause);
             }

@@ -20,6 +20,7 @@ use super::recorder::{Live, Recent, Recorder};
 use super::session::Shared;
 use super::silence::CallsInFlight;
 use super::wires::Terms;
+use crate::interrupt::Interrupt;
 use crate::record::Calls;
 use crate::scenario::{SampleRate, Stop, Synthetic, Wire};
 
@@ -70,8 +71,8 @@ pub struct Plan {
     pub recorder: Recorder,
     /// Where operations are recorded one by one.
     pub calls: Calls,
-    /// Ends the run early: nothing new is begun.
-    pub interrupted: CancellationToken,
+    /// Ends the run early.
+    pub interrupt: Interrupt,
 }
 
 /// How far a thread of customers is.
@@ -120,8 +121,16 @@ impl Plan {
 
     async fn run(self, looks: watch::Sender<Look>) -> Result<Ran, ConnectError> {
         let (wire, terms) = (self.wire, self.terms);
-        let bank = Bank::connect_to_known(&self.addresses, wire, terms, self.timeout).await?;
-        bank.warm_up().await;
+        let connecting = async {
+            let bank = Bank::connect_to_known(&self.addresses, wire, terms, self.timeout).await?;
+            bank.warm_up().await;
+            Ok(bank)
+        };
+        let Some(bank) = self.interrupt.drain().run_until_cancelled(connecting).await else {
+            let (recorder, calls) = (self.recorder, self.calls);
+            return Ok(Ran { recorder, calls, measured: Measured::default() });
+        };
+        let bank = bank?;
         let begun = Instant::now();
         let (until, active) = match &self.crowd {
             Crowd::AtOnce { synthetic, .. } => {
@@ -144,28 +153,32 @@ impl Plan {
             generator: GeneratorWatch::begin(begun),
             until,
             window_end: Cell::new(until),
-            interrupted: self.interrupted,
+            interrupted: self.interrupt.drain().clone(),
         });
-        let looking = tokio::task::spawn_local(look_at(Rc::clone(&shared), begun, looks));
+        let give_up = self.interrupt.report();
+        let looking = tokio::task::spawn_local(look_at(Rc::clone(&shared), begun, looks.clone()));
         let watching = tokio::task::spawn_local(watch_window(Rc::clone(&shared)));
         match self.crowd {
             Crowd::AtOnce { synthetic, branches } => {
-                at_once(&shared, &synthetic, &branches, begun).await;
+                at_once(&shared, &synthetic, &branches, begun, give_up).await;
             }
             Crowd::Lists(lists, Order::OneAfterAnother) => {
-                let mut due = begun;
-                for (customer, events) in lists {
-                    shared.session(customer, events, due, std::iter::empty()).await;
-                    due = Instant::now();
-                }
+                let one_after_another = async {
+                    let mut due = begun;
+                    for (customer, events) in lists {
+                        shared.session(customer, events, due, std::iter::empty()).await;
+                        due = Instant::now();
+                    }
+                };
+                // Given up, the session records what was under way.
+                give_up.run_until_cancelled(one_after_another).await;
             }
             Crowd::Lists(lists, Order::AtOnce) => {
-                let sessions = lists.into_iter();
-                all(sessions.map(|(customer, events)| {
+                let sessions = lists.into_iter().map(|(customer, events)| {
                     let shared = Rc::clone(&shared);
                     async move { shared.session(customer, events, begun, std::iter::empty()).await }
-                }))
-                .await;
+                });
+                all(sessions, give_up).await;
             }
         }
         let answered_last = Instant::now();
@@ -187,6 +200,9 @@ impl Plan {
             silence: shared.in_flight.borrow_mut().finish(),
             generator: shared.generator.finish(Instant::now()),
         };
+        // Nobody may be looking.
+        let recent = shared.recorder.borrow_mut().take_recent();
+        let _ = looks.send(look_now(&shared, begun, recent));
         let (recorder, calls) = (shared.recorder.take(), shared.calls.take());
         Ok(Ran { recorder, calls, measured })
     }
@@ -197,23 +213,24 @@ async fn at_once(
     synthetic: &Synthetic,
     branches: &[BranchId],
     begun: Instant,
+    give_up: &CancellationToken,
 ) {
     let events = match synthetic.stop {
         Stop::Events(events) => usize::try_from(events).unwrap_or(usize::MAX),
         Stop::After(_) => usize::MAX,
     };
-    all((1..=synthetic.customers).map(CustomerId).map(|customer| {
+    let sessions = (1..=synthetic.customers).map(CustomerId).map(|customer| {
         let shared = Rc::clone(shared);
         let mine = (1..).zip(synthetic.events(customer, branches)).take(events);
         let due = begun + synthetic.start_of(customer);
         let think_times = synthetic.think_times(customer);
         async move { shared.session(customer, mine, due, think_times).await }
-    }))
-    .await;
+    });
+    all(sessions, give_up).await;
 }
 
-/// All sessions at once.
-async fn all<F>(sessions: impl Iterator<Item = F>)
+/// All sessions at once. When `give_up` is cancelled they are dropped, and record what was under way.
+async fn all<F>(sessions: impl Iterator<Item = F>, give_up: &CancellationToken)
 where
     F: Future<Output = ()> + 'static,
 {
@@ -221,7 +238,14 @@ where
     for session in sessions {
         tasks.spawn_local(session);
     }
-    tasks.join_all().await;
+    while let Some(Some(ended)) = give_up.run_until_cancelled(tasks.join_next()).await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+    tasks.shutdown().await;
 }
 
 /// Observes the loop until the measured window ends, which an interruption brings forward.
@@ -244,19 +268,15 @@ async fn look_at(shared: Rc<Shared>, begun: Instant, looks: watch::Sender<Look>)
     let mut recent = Recent::default();
     for look in 1_u64.. {
         ticks.tick().await;
-        let look = {
-            let mut recorder = shared.recorder.borrow_mut();
-            if look.is_multiple_of(RECENT_LOOKS) {
-                recent = recorder.take_recent();
-            }
-            Look {
-                elapsed: begun.elapsed(),
-                active: shared.active.get(),
-                live: recorder.live(),
-                recent,
-            }
-        };
+        if look.is_multiple_of(RECENT_LOOKS) {
+            recent = shared.recorder.borrow_mut().take_recent();
+        }
         // Nobody may be looking.
-        let _ = looks.send(look);
+        let _ = looks.send(look_now(&shared, begun, recent));
     }
+}
+
+fn look_now(shared: &Shared, begun: Instant, recent: Recent) -> Look {
+    let live = shared.recorder.borrow().live();
+    Look { elapsed: begun.elapsed(), active: shared.active.get(), live, recent }
 }

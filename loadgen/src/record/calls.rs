@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::spool::{Spool, Spooled};
 use super::status::CallStatus;
+use crate::interrupt::Interrupt;
 use crate::scenario::Recording;
 
 /// Records the operations of a run's customers. One thread at a time has it.
@@ -147,17 +148,17 @@ impl Default for Calls {
 }
 
 impl Calls {
-    /// Records as much as `recording` says, by way of a spool in `folder`.
+    /// Records as much as `recording` says, by way of a spool in `folder`, whose write errors go to `interrupt`.
     ///
     /// # Errors
     /// The spool cannot be begun.
-    pub fn begin(folder: &Path, recording: Recording) -> io::Result<Self> {
+    pub fn begin(folder: &Path, recording: Recording, interrupt: &Interrupt) -> io::Result<Self> {
         let left = match recording {
             Recording::All => u64::MAX,
             Recording::First(operations) => operations,
             Recording::Nothing => 0,
         };
-        let spool = (left > 0).then(|| Spool::begin(folder)).transpose()?;
+        let spool = (left > 0).then(|| Spool::begin(folder, interrupt)).transpose()?;
         Ok(Self { spool, left, ..Self::default() })
     }
 

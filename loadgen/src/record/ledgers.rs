@@ -23,6 +23,7 @@ use tonic::{Code, Status};
 
 use super::logged::{Logged, Piece, Source};
 use super::spool::Spool;
+use crate::interrupt::Interrupt;
 
 /// Between two looks at a branch where there are few. A look is a call, so with many branches each is asked
 /// less often: it writes less, too.
@@ -78,8 +79,11 @@ struct Looked {
 }
 
 impl Ledgers {
+    /// How long a branch may take to answer.
+    pub const LIMIT: Duration = LIMIT;
+
     /// Begins to record at every branch; `channels` lead to all of a cluster. What is taken goes to a spool in
-    /// `folder`. Branches must be at rest. A scheme that keeps no logs has none to record. Needs a runtime, on which it works
+    /// `folder`, whose write errors go to `interrupt`. Branches must be at rest. A scheme that keeps no logs has none to record. Needs a runtime, on which it works
     /// until [`Ledgers::finish`].
     ///
     /// # Errors
@@ -87,8 +91,9 @@ impl Ledgers {
     pub async fn begin(
         channels: &[(BranchId, Channel)],
         folder: &Path,
+        interrupt: &Interrupt,
     ) -> Result<Self, LedgersError> {
-        let spool = Spool::begin(folder)?;
+        let spool = Spool::begin(folder, interrupt)?;
         let mut channels = channels.to_vec();
         channels.sort_unstable_by_key(|(branch, _)| *branch);
         let branches = channels.len();
@@ -111,12 +116,14 @@ impl Ledgers {
             return Err(LedgersError::NotAtRest);
         }
         let ending = CancellationToken::new();
-        let taking = take_all(sources, tapped, spool, ending.clone());
+        let hurry = interrupt.report().clone();
+        let taking = take_all(sources, tapped, spool, ending.clone(), hurry);
         Ok(Self { taking: AbortOnDropHandle::new(tokio::spawn(taking)), ending })
     }
 
     /// Takes what is left. To be called when customers have ended and branches have settled: whatever is written
-    /// later is not recorded. A branch that does not answer costs ten seconds, several at once no more.
+    /// later is not recorded. A branch that does not answer costs ten seconds, several at once no more, and none once
+    /// the run is to report at once.
     ///
     /// # Errors
     /// What was recorded is lost.
@@ -175,12 +182,13 @@ impl Tapped {
     }
 }
 
-/// Looks at every branch again and again until the run is over and nothing is left.
+/// Looks at every branch again and again until the run is over and nothing is left, or until `hurry`.
 async fn take_all(
     mut sources: Vec<Source>,
     tapped: Vec<Tapped>,
     mut spool: Spool<Piece>,
     ending: CancellationToken,
+    hurry: CancellationToken,
 ) -> (Vec<Source>, Spool<Piece>) {
     let branches = u32::try_from(tapped.len()).unwrap_or(u32::MAX).max(1);
     let interval = PULL * branches.div_ceil(LOOKS);
@@ -189,7 +197,7 @@ async fn take_all(
         // Not all at once.
         looks.spawn(tapped.look(interval * place / branches, ending.clone()));
     }
-    while let Some(looked) = looks.join_next().await {
+    while let Some(Some(looked)) = hurry.run_until_cancelled(looks.join_next()).await {
         // What is not there to the end is not whole.
         let Ok(Looked { tapped, part: Ok(part), over }) = looked else { continue };
         let LogPart { entries, count, more, lost } = part;

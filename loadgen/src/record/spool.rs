@@ -13,6 +13,8 @@ use std::thread::JoinHandle;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::interrupt::Interrupt;
+
 /// A block leaves when it holds so many bytes.
 const BLOCK_BYTES: usize = 1 << 18;
 /// Blocks that may wait for the disk: 16 MiB.
@@ -52,15 +54,17 @@ pub struct Spooled<T> {
 }
 
 impl<T> Spool<T> {
-    /// A spool in a file without a name in `folder`: it is gone with the process, however that ends.
+    /// A spool in a file without a name in `folder`: it is gone with the process, however that ends. If it cannot be
+    /// written, that ends the run by `interrupt`.
     ///
     /// # Errors
     /// The file cannot be made, or its thread cannot be started.
-    pub fn begin(folder: &Path) -> io::Result<Self> {
-        Self::over(tempfile::tempfile_in(folder)?)
+    pub fn begin(folder: &Path, interrupt: &Interrupt) -> io::Result<Self> {
+        Self::over(tempfile::tempfile_in(folder)?, interrupt)
     }
 
-    fn over(mut file: File) -> io::Result<Self> {
+    fn over(mut file: File, interrupt: &Interrupt) -> io::Result<Self> {
+        let interrupt = interrupt.clone();
         let (to_disk, blocks) = sync_channel::<Vec<u8>>(BLOCKS_MAX);
         let (give_back, emptied) = channel();
         let writer =
@@ -68,8 +72,9 @@ impl<T> Spool<T> {
                 let mut written = 0;
                 while let Ok(mut block) = blocks.recv() {
                     let length = u32::try_from(block.len()).map_err(io::Error::other)?;
-                    file.write_all(&length.to_le_bytes())?;
-                    file.write_all(&block)?;
+                    let block_written =
+                        file.write_all(&length.to_le_bytes()).and_then(|()| file.write_all(&block));
+                    interrupt.watch_writing(block_written)?;
                     written += 1;
                     block.clear();
                     // Nobody needs it back at the end.
@@ -185,7 +190,8 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out_in_its_order() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut spool = Spool::<(u64, Option<String>)>::begin(folder.path()).expect("begun");
+        let mut spool = Spool::<(u64, Option<String>)>::begin(folder.path(), &Interrupt::default())
+            .expect("begun");
         // More than a block, and less than all that may wait.
         let value = |number: u64| (number, number.is_multiple_of(3).then(|| "x".repeat(20)));
         let count = 100_000;
@@ -199,19 +205,24 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_disk_that_is_full_is_told_at_the_end_and_keeps_nobody_waiting() {
+    fn full_disk_ends_the_run_and_blocks_nobody() {
         let full = File::options().write(true).open("/dev/full").expect("there");
-        let mut spool = Spool::<u64>::over(full).expect("begun");
+        let interrupt = Interrupt::default();
+        let mut spool = Spool::<u64>::over(full, &interrupt).expect("begun");
+        while !interrupt.drain().is_cancelled() {
+            spool.push(&u64::MAX);
+        }
         let blocks = u64::try_from(BLOCK_BYTES * (BLOCKS_MAX + 2) / 9).expect("small");
         (0..blocks).for_each(|number| spool.push(&(u64::MAX - number)));
         assert!(spool.dropped > 0);
-        assert!(spool.finish().is_err());
+        let error = spool.finish().expect_err("nothing could be written");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 
     #[test]
     fn nothing_in_is_nothing_out() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let spool = Spool::<u64>::begin(folder.path()).expect("begun");
+        let spool = Spool::<u64>::begin(folder.path(), &Interrupt::default()).expect("begun");
         assert_eq!(spool.finish().expect("written").count(), 0);
     }
 }

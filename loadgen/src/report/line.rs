@@ -31,10 +31,10 @@ impl Report {
 }
 
 impl JudgedRun {
-    /// The verdict and the properties that it rests on. The seed is not in the files that are judged.
-    pub fn verdict_line(&self) -> String {
+    /// The verdict, the properties that it rests on, and the `seed`, which is not in the files that are judged.
+    pub fn verdict_line(&self, seed: Option<u64>) -> String {
         let verdict = self.verdict();
-        line(verdict, &decisive_properties(verdict, &self.checks), None)
+        line(verdict, &decisive_properties(verdict, &self.checks), seed)
     }
 }
 

@@ -125,6 +125,7 @@ pub struct Report {
     interrupted: bool,
     output: Output,
     files: Files,
+    record_error: Option<String>,
 }
 
 /// What a run learned of its branches.
@@ -208,6 +209,7 @@ impl Report {
             interrupted,
             output,
             files: Files::default(),
+            record_error: None,
         }
     }
 
@@ -216,6 +218,18 @@ impl Report {
     pub fn with_files(mut self, files: Files) -> Self {
         self.files = files;
         self
+    }
+
+    /// As a run whose record could not be written or kept, for the reason that `error` says.
+    #[must_use]
+    pub fn with_record_error(mut self, error: String) -> Self {
+        self.record_error = Some(error);
+        self
+    }
+
+    /// Why the record of the run is not on disk, and what is there instead; `None` if it is.
+    pub fn record_error(&self) -> Option<&str> {
+        self.record_error.as_deref()
     }
 
     /// The worst verdict on what was promised; of a bank that has lost a branch not everything is known.
@@ -238,6 +252,9 @@ impl Report {
 
     /// What the process is to end with.
     pub fn exit_code(&self) -> ExitCode {
+        if self.record_error.is_some() {
+            return ExitCode::NotDone;
+        }
         let unchecked_ok = self.scenario.unchecked_ok && self.is_unchecked();
         match ExitCode::of(if unchecked_ok { Verdict::Pass } else { self.verdict() }) {
             ExitCode::Passed if self.interrupted => ExitCode::Interrupted,

@@ -25,6 +25,7 @@ pub struct SideBySide {
     /// The names of schemes that an interruption left out.
     not_run: Vec<&'static str>,
     folder: Option<PathBuf>,
+    record_error: Option<String>,
 }
 
 /// The content of `comparison.json`. Units are last in names.
@@ -60,7 +61,8 @@ struct Side {
 impl SideBySide {
     /// These reports, and which schemes there is none of.
     pub fn new(reports: Vec<Report>, not_run: Vec<&'static str>) -> Self {
-        Self { reports, not_run, folder: None }
+        let record_error = reports.iter().find_map(|report| report.record_error.clone());
+        Self { reports, not_run, folder: None, record_error }
     }
 
     /// With the run folders in `folder`, by the names of their schemes.
@@ -74,6 +76,17 @@ impl SideBySide {
         Self { reports, folder: Some(folder.to_owned()), ..self }
     }
 
+    /// As a comparison that could not be written or kept, for the reason that `error` says.
+    #[must_use]
+    pub fn with_record_error(self, error: String) -> Self {
+        Self { record_error: Some(error), ..self }
+    }
+
+    /// Why the comparison or one of its runs is not on disk; `None` if all are.
+    pub fn record_error(&self) -> Option<&str> {
+        self.record_error.as_deref()
+    }
+
     /// The report of each run, in order.
     pub fn reports(&self) -> &[Report] {
         &self.reports
@@ -81,6 +94,9 @@ impl SideBySide {
 
     /// What the process is to end with.
     pub fn exit_code(&self) -> ExitCode {
+        if self.record_error.is_some() {
+            return ExitCode::NotDone;
+        }
         let codes: Vec<ExitCode> = self.reports.iter().map(Report::exit_code).collect();
         let left_out = (!self.not_run.is_empty()).then_some(ExitCode::Interrupted);
         let order = [ExitCode::Failed, ExitCode::Unknown, ExitCode::Interrupted];
@@ -122,7 +138,7 @@ impl SideBySide {
             }
         }
         for report in &self.reports {
-            if report.verdict() != Verdict::Pass {
+            if report.verdict() != Verdict::Pass && !report.checks().is_empty() {
                 let _ = writeln!(text, "\nchecks of {}", report.cluster.replication);
                 let checks = report.checks().iter();
                 let wrong = checks.filter(|c| c.promised && stands_out(c.finding.verdict));

@@ -161,7 +161,8 @@ impl Report {
             Verdict::Unknown if self.is_unchecked() => "UNCHECKED",
             Verdict::Unknown | Verdict::NotJudged => "UNKNOWN",
         };
-        let early = if self.interrupted { ", ended early" } else { "" };
+        let is_early = self.interrupted || self.record_error.is_some();
+        let early = if is_early { ", ended early" } else { "" };
         let _ = writeln!(
             text,
             "{verdict}  {} answered in {:.2} s: {} per second{early}",
@@ -268,6 +269,10 @@ impl Report {
     }
 
     fn checks_text(&self, text: &mut String) {
+        if self.record_error.is_some() && self.judged.checks.is_empty() {
+            let _ = writeln!(text, "\nchecks: none, because the run could not be recorded");
+            return;
+        }
         let _ = writeln!(
             text,
             "\nchecks (of history.jsonl, ledger.jsonl and output.json, as read back from disk)"

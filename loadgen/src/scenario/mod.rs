@@ -7,7 +7,6 @@ mod think;
 mod wire;
 mod workload;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,8 +46,6 @@ pub struct Scenario {
     pub max_error_share: Share,
     /// Which operations are traced.
     pub trace_sample: SampleRate,
-    /// Where `/metrics` is served while the run lasts.
-    pub metrics_listen: Option<SocketAddr>,
     /// How much of what customers see is recorded.
     pub recording: Recording,
     /// Whether the report can tell what every customer received, which keeps all of it in memory.
@@ -74,7 +71,6 @@ impl Scenario {
             message_bytes_max: DEFAULT_MESSAGE_BYTES_MAX,
             max_error_share: Share::ONE_PERCENT,
             trace_sample: SampleRate::NONE,
-            metrics_listen: None,
             recording: Recording::All,
             keep_answers: false,
             unchecked_ok: false,

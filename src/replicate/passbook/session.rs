@@ -36,6 +36,11 @@ impl Session {
         self.last
     }
 
+    /// The name of the last attempt.
+    pub const fn last(&self) -> Attempt {
+        self.last
+    }
+
     /// Takes in what `attempt` was answered. Only the last attempt's answer counts: an earlier one may
     /// speak of a time before the request was done after all.
     pub fn answered(

@@ -8,6 +8,7 @@ use passbook::wire::LogEncoder;
 use tempfile::TempDir;
 
 use super::*;
+use crate::interrupt::Interrupt;
 
 const BRANCHES: [BranchId; 2] = [BranchId(4), BranchId(7)];
 
@@ -37,7 +38,7 @@ fn deposits(seq: u64, count: u64, grown: &[(u16, u64)]) -> Vec<u8> {
 impl Taken {
     fn begun(versions: [[u64; 2]; 2]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let spool = Spool::begin(folder.path()).expect("begun");
+        let spool = Spool::begin(folder.path(), &Interrupt::default()).expect("begun");
         let sources = (0..).map(Member).zip(BRANCHES).zip(versions);
         let sources = sources.map(|((member, branch), seqs)| {
             let begun = LogBegun { log: 1, version: version(seqs), rights: 30 };
