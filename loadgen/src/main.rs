@@ -39,16 +39,16 @@ const STACK_BYTES: usize = 8 << 20;
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => match hints::hint(&error, &Arguments::command(), std::env::args_os().skip(1))
-        {
-            Some(message) => return fail(report::ExitCode::BadInput, &message),
-            // Help and version are such errors, too.
-            None => {
-                let code = u8::try_from(error.exit_code());
-                let code = code.unwrap_or(report::ExitCode::BadInput.number());
-                return end(ExitCode::from(code), error.print());
+        Err(error) => {
+            let given = std::env::args_os().skip(1);
+            if let Some(message) = hints::hint(&error, &Arguments::command(), given) {
+                return fail(report::ExitCode::BadInput, &message);
             }
-        },
+            // Help and version are such errors, too.
+            let code = u8::try_from(error.exit_code());
+            let code = code.unwrap_or(report::ExitCode::BadInput.number());
+            return end(ExitCode::from(code), error.print());
+        }
     };
     let verbosity = arguments.verbosity();
     match arguments.into_asked() {

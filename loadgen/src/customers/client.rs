@@ -94,16 +94,13 @@ fn timeout_header(timeout: Duration) -> Option<MetadataValue<Ascii>> {
 pub(crate) async fn connect(address: &str, limit: Duration) -> Result<Channel, ConnectError> {
     let unreachable =
         |reason: String| ConnectError::Unreachable { address: address.to_owned(), reason };
-    let connected = match timeout(limit, endpoint(address)?.connect()).await {
-        Ok(connected) => connected,
-        Err(_) => return Err(unreachable(format!("no connection within {limit:?}"))),
-    };
-    match connected {
-        Ok(channel) => Ok(channel),
-        Err(error) => {
+    match timeout(limit, endpoint(address)?.connect()).await {
+        Ok(Ok(channel)) => Ok(channel),
+        Ok(Err(error)) => {
             let listener = probe(address).await;
             Err(unreachable(listener.map_or_else(|| root_cause(&error), ToOwned::to_owned)))
         }
+        Err(_) => Err(unreachable(format!("no connection within {limit:?}"))),
     }
 }
 

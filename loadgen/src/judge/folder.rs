@@ -55,11 +55,6 @@ pub struct JudgedRun {
 }
 
 impl JudgedRun {
-    /// What was found on what was promised.
-    pub fn promised(&self) -> impl Iterator<Item = &Finding> {
-        self.checks.iter().filter(|check| check.promised).map(|check| &check.finding)
-    }
-
     /// The worst verdict on what was promised.
     pub fn verdict(&self) -> Verdict {
         verdict(&self.checks)
