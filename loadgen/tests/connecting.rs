@@ -281,7 +281,7 @@ fn first_queries_that_always_fail_end_the_run() {
     let (code, reported) = refused(&target, &["--wire", "bank", "--timeout", "200ms"]);
     assert_eq!(code, 1, "{reported}");
     assert!(
-        reported.contains("does not answer a query by --wire bank: shedding load"),
+        reported.contains("does not answer a query by --wire bank: UNAVAILABLE: shedding load"),
         "{reported}"
     );
 }

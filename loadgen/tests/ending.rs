@@ -370,12 +370,12 @@ fn metrics_linger_after_the_report_until_a_signal() {
 fn quiet_line_has_verdict_broken_property_and_seed() {
     let home = folder();
     let line = |arguments: &[&str]| stdout(&run(&home, arguments));
-    assert_eq!(line(&[&SMALL[..], &["-q", "--seed", "7"]].concat()), "pass seed 7\n");
-    assert_eq!(line(&["check", "passbook-run", "-q"]), "pass seed 7\n");
+    assert_eq!(line(&[&SMALL[..], &["-q", "--seed", "7"]].concat()), "pass, seed 7\n");
+    assert_eq!(line(&["check", "passbook-run", "-q"]), "pass, seed 7\n");
     let unrecorded = line(&[&SMALL[..], &["-q", "--record", "none"]].concat());
-    assert!(unrecorded.starts_with("unknown ") && unrecorded.ends_with(" seed 1\n"));
+    assert!(unrecorded.starts_with("unknown ") && unrecorded.ends_with(", seed 1\n"));
     let both = ["-q", "--replication", "broadcast,passbook", "--customers", "1", "--events", "2"];
-    assert_eq!(line(&both), "broadcast pass seed 1\npassbook pass seed 1\n");
+    assert_eq!(line(&both), "broadcast pass, seed 1\npassbook pass, seed 1\n");
     write(&home, "input.json", support::EXERCISE);
     write(&home, "output.json", r#"[{"id": 1, "recv": [{"interface": "query", "balance": 7}]}]"#);
     let foreign = line(&["check", "-q", "--input", "input.json", "output.json"]);
@@ -383,5 +383,5 @@ fn quiet_line_has_verdict_broken_property_and_seed() {
     let near_zero = ["--replication", "broadcast", "--opening-balance", "100", "--mix", "10:90:0"];
     let broken = line(&[&["-q", "--events", "10"][..], &near_zero].concat());
     assert!(broken.starts_with("fail ") && broken.contains("overdraft"), "{broken}");
-    assert!(broken.ends_with(" seed 1\n") && broken.lines().count() == 1, "{broken}");
+    assert!(broken.ends_with(", seed 1\n") && broken.lines().count() == 1, "{broken}");
 }

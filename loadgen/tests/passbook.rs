@@ -146,7 +146,10 @@ fn what_belongs_to_the_other_scheme_is_refused() {
             &["--target", "127.0.0.1:1", "--replication", "passbook"],
             "--replication is for a cluster",
         ),
-        (&["--base-port", "1", "--replication", "broadcast"], "--replication is for a cluster"),
+        (
+            &["--base-port", "1", "--branches", "2", "--replication", "broadcast"],
+            "--replication is for a cluster",
+        ),
     ];
     for (arguments, expected) in refused {
         let home = folder();

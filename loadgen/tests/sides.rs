@@ -127,7 +127,10 @@ fn what_cannot_be_run_side_by_side_is_refused() {
         (&["--replication", "passbook,raft"], "possible values: passbook, broadcast"),
         (&["--replication", "passbook,"], "possible values: passbook, broadcast"),
         (&["--target", "127.0.0.1:1", BOTH[0], BOTH[1]], "--replication is for a cluster"),
-        (&["--base-port", "1", BOTH[0], BOTH[1]], "--replication is for a cluster"),
+        (
+            &["--base-port", "1", "--branches", "2", BOTH[0], BOTH[1]],
+            "--replication is for a cluster",
+        ),
         (&["--read", "snapshot", BOTH[0], BOTH[1]], "a query under broadcast is answered from"),
         (&["--wire", "bank", "--read", "local", BOTH[0], BOTH[1]], "over --wire bank"),
         (&["replay", "input.json", "-o", "out", BOTH[0], BOTH[1]], "-o takes the answers of one"),

@@ -271,7 +271,7 @@ mod tests {
         let status = error.call_status();
         assert!(status.is_unanswered() && error.is_overloaded_or_gone());
         assert_eq!(status.code, StatusCode::Unavailable);
-        assert_eq!(error.to_string(), "connection reset");
+        assert!(error.to_string().starts_with("connection reset"), "{error}");
     }
 
     #[test]

@@ -174,7 +174,9 @@ impl Report {
         if later > 0 {
             let _ = writeln!(text, "      {} answered after that", operations(later));
         }
-        self.judged.missing_evidence(text);
+        if self.record_error.is_none() {
+            self.judged.missing_evidence(text);
+        }
         let Unrecorded { left_out, lost } = self.unrecorded;
         for (count, why) in [(left_out, "as --record says"), (lost, "the disk was too slow")] {
             if count > 0 {
