@@ -237,7 +237,7 @@ fn unwritable_record_ends_the_run_and_keeps_the_older_one() {
     let run = Process::start(Command::new("sh").args(["-c", &script]).current_dir(home.path()));
     let (status, report, said) = run.reported();
     assert_eq!(status.code(), Some(1), "{said}");
-    assert!(report.contains("UNKNOWN") && report.contains("all      response"), "{report}");
+    assert!(report.contains("UNKNOWN") && report.contains("\nall "), "{report}");
     assert!(report.contains("could not be recorded"), "{report}");
     let error = said.lines().find(|line| line.starts_with("error: cannot write passbook-run/"));
     assert!(error.is_some_and(|error| error.ends_with("is as it was")), "{said}");
