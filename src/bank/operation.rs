@@ -123,11 +123,13 @@ pub enum Rejection {
     Stale,
     /// The customer's passbook is of another cluster, or names what this branch has never done.
     ForeignPassbook,
+    /// The server answered with an error by which it reports that it did nothing, and not with a refusal.
+    NotServed,
 }
 
 impl Rejection {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::InsufficientFunds,
         Self::OutOfRange,
         Self::BadRequest,
@@ -138,6 +140,7 @@ impl Rejection {
         Self::NotReady,
         Self::Stale,
         Self::ForeignPassbook,
+        Self::NotServed,
     ];
 
     /// The reason as programs know it, on the wire and in reports.
@@ -153,6 +156,7 @@ impl Rejection {
             Self::NotReady => "not_ready",
             Self::Stale => "stale",
             Self::ForeignPassbook => "foreign_passbook",
+            Self::NotServed => "not_served",
         }
     }
 
@@ -168,7 +172,8 @@ impl Rejection {
             | Self::Contended
             | Self::TooFewBranches
             | Self::Overloaded
-            | Self::NotReady => true,
+            | Self::NotReady
+            | Self::NotServed => true,
             Self::InsufficientFunds
             | Self::OutOfRange
             | Self::BadRequest
@@ -190,6 +195,7 @@ impl Rejection {
             Self::NotReady => "the branch does not serve yet",
             Self::Stale => "a later request of the session was seen, or another with this number",
             Self::ForeignPassbook => "the passbook is not of this cluster as this branch knows it",
+            Self::NotServed => "an error by which the server reports that it did nothing",
         }
     }
 }

@@ -279,7 +279,7 @@ impl Finding {
 #[derive(Clone, Copy, Debug, Default)]
 struct Holes {
     unanswered: u64,
-    /// For a passing reason.
+    /// For reasons that say nothing about the balance.
     rejected: u64,
 }
 
@@ -290,10 +290,12 @@ impl Holes {
         match (unanswered, rejected) {
             (0, 0) => None,
             (_, 0) => Some(format!("{unanswered} operations were never answered")),
-            (0, _) => Some(format!("{rejected} operations were rejected for a passing reason")),
+            (0, _) => Some(format!(
+                "{rejected} operations were rejected for reasons other than insufficient funds"
+            )),
             _ => Some(format!(
-                "{unanswered} operations were never answered, {rejected} rejected for a passing \
-                 reason"
+                "{unanswered} operations were never answered, {rejected} rejected for reasons other than \
+                 insufficient funds"
             )),
         }
     }

@@ -141,6 +141,7 @@ mod tests {
             judge(10, &[rejected(reason), ok(1, Operation::Query, Some(shown))]).verdict
         };
         assert_eq!(shown(Rejection::TooFewBranches, 10), Verdict::Unknown);
+        assert_eq!(shown(Rejection::NotServed, 10), Verdict::Unknown, "an error is no refusal");
         assert_eq!(shown(Rejection::TooFewBranches, 15), Verdict::Fail, "it counts all the same");
         assert_eq!(shown(Rejection::BadRequest, 10), Verdict::Fail, "no account refuses it");
     }

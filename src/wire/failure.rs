@@ -77,7 +77,8 @@ impl From<Rejection> for Failure {
             | Rejection::Overloaded
             | Rejection::NotReady
             | Rejection::Stale
-            | Rejection::ForeignPassbook => Self::Refused(rejection),
+            | Rejection::ForeignPassbook
+            | Rejection::NotServed => Self::Refused(rejection),
         }
     }
 }
@@ -115,12 +116,12 @@ const fn outcome_of_code(code: Code) -> Outcome {
     match code {
         Code::Ok => Outcome::Ok,
         Code::OutOfRange => Outcome::Rejected(Rejection::OutOfRange),
-        Code::InvalidArgument
-        | Code::FailedPrecondition
+        Code::InvalidArgument => Outcome::Rejected(Rejection::BadRequest),
+        Code::FailedPrecondition
         | Code::NotFound
         | Code::PermissionDenied
         | Code::Unauthenticated
-        | Code::Unimplemented => Outcome::Rejected(Rejection::BadRequest),
+        | Code::Unimplemented => Outcome::Rejected(Rejection::NotServed),
         Code::Aborted
         | Code::AlreadyExists
         | Code::Cancelled
@@ -148,7 +149,7 @@ mod tests {
         assert_eq!(outcome(Failure::BeyondInt32(money)), refused);
         assert_eq!(outcome(Failure::MadeBeyondInt32(money)), Outcome::Unknown);
         let other = Failure::OtherScheme("leader");
-        assert_eq!(outcome(other), Outcome::Rejected(Rejection::BadRequest));
+        assert_eq!(outcome(other), Outcome::Rejected(Rejection::NotServed));
         for rejection in Rejection::ALL {
             let read = outcome(Failure::from(rejection));
             assert_eq!(read, Outcome::Rejected(rejection), "the reason survives");
@@ -167,6 +168,6 @@ mod tests {
         };
         assert_eq!(with_reason(Status::unavailable("gone"), "contended"), Outcome::Unknown);
         let strange = with_reason(Status::failed_precondition("no"), "bad weather");
-        assert_eq!(strange, Outcome::Rejected(Rejection::BadRequest));
+        assert_eq!(strange, Outcome::Rejected(Rejection::NotServed));
     }
 }

@@ -254,9 +254,13 @@ mod tests {
         let not_sent = CallError::from(Failure::BeyondInt32(Money::new(i64::MAX)));
         assert_eq!(not_sent.outcome(), Outcome::Unknown);
         assert!(!not_sent.call_status().is_unanswered());
-        let bad = Outcome::Rejected(Rejection::BadRequest);
-        for code in [Code::InvalidArgument, Code::PermissionDenied, Code::Unimplemented] {
-            assert_eq!(CallError::from(sent(code, "no")).with_method("Bank/Query").outcome(), bad);
+        for (code, reason) in [
+            (Code::InvalidArgument, Rejection::BadRequest),
+            (Code::PermissionDenied, Rejection::NotServed),
+            (Code::Unimplemented, Rejection::NotServed),
+        ] {
+            let outcome = CallError::from(sent(code, "no")).with_method("Bank/Query").outcome();
+            assert_eq!(outcome, Outcome::Rejected(reason));
         }
         for code in [Code::Internal, Code::Unknown, Code::Aborted, Code::ResourceExhausted] {
             assert_eq!(CallError::from(sent(code, "no")).outcome(), Outcome::Unknown);

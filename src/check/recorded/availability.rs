@@ -195,7 +195,8 @@ impl Money {
             | Rejection::Overloaded
             | Rejection::NotReady
             | Rejection::Stale
-            | Rejection::ForeignPassbook => false,
+            | Rejection::ForeignPassbook
+            | Rejection::NotServed => false,
         }
     }
 }
