@@ -78,7 +78,8 @@ pub(super) fn conservation(evidence: &Evidence<'_>) -> Finding {
         finding.cannot_tell(missing);
     } else if !unanswered.is_empty() {
         let n = unanswered.len();
-        finding.cannot_tell(format!("{n} writes were never answered; {formula} without them"));
+        finding
+            .cannot_tell(format!("the outcome of {n} writes is unknown; {formula} without them"));
     } else if !has_decided {
         finding.not_judged(NO_WRITE);
     }

@@ -289,12 +289,12 @@ impl Holes {
         let Self { unanswered, rejected } = self;
         match (unanswered, rejected) {
             (0, 0) => None,
-            (_, 0) => Some(format!("{unanswered} operations were never answered")),
+            (_, 0) => Some(format!("the outcome of {unanswered} operations is unknown")),
             (0, _) => Some(format!(
                 "{rejected} operations were rejected for reasons other than insufficient funds"
             )),
             _ => Some(format!(
-                "{unanswered} operations were never answered, {rejected} rejected for reasons other than \
+                "the outcome of {unanswered} operations is unknown, and {rejected} were rejected for reasons other than \
                  insufficient funds"
             )),
         }

@@ -1,4 +1,4 @@
-//! The balances an account may hold when some writes were never answered.
+//! The balances an account may hold when the outcome of some writes is unknown.
 
 use std::collections::BTreeSet;
 
