@@ -83,10 +83,10 @@ impl CallError {
         match self {
             Self::UndefinedWord { word, expected } => CallStatus::undefined_word(word, expected),
             // The server's deadline and the client's are the same; which one comes first is chance.
-            Self::Status(status) => {
-                let is_unanswered = status.code() == Code::DeadlineExceeded;
-                CallStatus::failed(self.code(), is_unanswered, status.message())
+            Self::Status(status) if status.code() == Code::DeadlineExceeded => {
+                Self::TimedOut.call_status()
             }
+            Self::Status(status) => CallStatus::failed(self.code(), false, status.message()),
             Self::NotServed { method, status } => {
                 let message = format!("{} (method {method})", status.message());
                 CallStatus::failed(self.code(), false, &message)
@@ -282,6 +282,7 @@ mod tests {
     fn deadline_is_unanswered_whoever_keeps_it_and_not_overload() {
         for error in [CallError::TimedOut, CallError::from(sent(Code::DeadlineExceeded, "late"))] {
             let status = error.call_status();
+            assert_eq!(status, CallError::TimedOut.call_status(), "one row in the report");
             assert!(status.is_unanswered() && !error.is_overloaded_or_gone());
             assert_eq!(status.code, StatusCode::DeadlineExceeded);
         }
