@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use loadgen::judge::judge_folder;
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Hooks, Interrupt, Report};
+use loadgen::{ExitCode, Report};
 use passbook::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
 use passbook::check::{Judged, Property, Verdict};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
 use passbook::replicate::{
     Audit, Broadcast, Effect, Fanout, Input, Instant, Locking, Replication, Scheme,
 };
-use support::{code, folder, json, run, stderr, stdout, write};
+use support::{code, folder, json, run, run_with, stderr, stdout, write};
 
 const OPENING: i64 = 1_000_000;
 const BROADCAST: Scheme =
@@ -94,14 +94,7 @@ fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> Report {
     let mut scenario =
         Scenario::new(Workload::Synthetic(synthetic), ClusterChoice::Embedded(BROADCAST));
     change(&mut scenario);
-    let hooks = Hooks {
-        progress: &mut |_| {},
-        interrupt: Interrupt::default(),
-        metrics: None,
-        tracing: None,
-        replica: Some(faulty(fault)),
-    };
-    loadgen::run(&scenario, hooks).expect("a run")
+    run_with(&scenario, faulty(fault))
 }
 
 fn finding(checks: &[Judged], property: Property) -> &passbook::check::Finding {

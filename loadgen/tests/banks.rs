@@ -1,16 +1,19 @@
 //! Banks with a fault under concurrent load: the gate fails the run and names the fault. The same bank without it
 //! passes.
 
+mod support;
+
 use std::sync::Arc;
 
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Wire, Workload};
-use loadgen::{ExitCode, Hooks, Interrupt, Report};
+use loadgen::{ExitCode, Report};
 use passbook::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
 use passbook::check::{Finding, Property, Verdict};
 use passbook::cluster::MakeReplica;
 use passbook::replicate::{
     Audit, Broadcast, Effect, Fanout, Input, Instant, Locking, Message, Replication, Scheme,
 };
+use support::run_with;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -115,14 +118,7 @@ fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> 
             is_due: true,
         })
     });
-    let hooks = Hooks {
-        progress: &mut |_| {},
-        interrupt: Interrupt::default(),
-        metrics: None,
-        tracing: None,
-        replica: Some(replica),
-    };
-    loadgen::run(&scenario, hooks).expect("a run")
+    run_with(&scenario, replica)
 }
 
 fn finding(report: &Report, property: Property) -> &Finding {

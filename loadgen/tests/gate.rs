@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Workload};
-use loadgen::{ExitCode, Hooks, Interrupt, Report};
+use loadgen::{ExitCode, Report};
 use passbook::bank::{BranchId, Money, Write, WriteKind};
 use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
@@ -15,7 +15,7 @@ use passbook::replicate::{
     Audit, Broadcast, Effect, Fanout, Input as Event, Instant, Locking, Message, Replication,
     Scheme,
 };
-use support::{EXERCISE, folder, json};
+use support::{EXERCISE, folder, json, run_with};
 
 /// Applies what peers propagate with the wrong sign.
 struct WrongSign(Broadcast);
@@ -68,14 +68,7 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
         let right = Broadcast::new(id, peers, Fanout::Parallel, opening);
         if Some(id) == wrong { Box::new(WrongSign(right)) } else { Box::new(right) }
     });
-    let hooks = Hooks {
-        progress: &mut |_| {},
-        interrupt: Interrupt::default(),
-        metrics: None,
-        tracing: None,
-        replica: Some(replica),
-    };
-    loadgen::run(&scenario, hooks).expect("a run")
+    run_with(&scenario, replica)
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Banks with a mistake, under load: the gate must fail the run and name the property that is broken. Beside each
 //! stands the same bank without the mistake, which must pass. Needs the feature `mutants`.
 
+mod support;
+
 use std::sync::Arc;
 
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Hooks, Interrupt, Report};
+use loadgen::{ExitCode, Report};
 use passbook::bank::{BranchId, Money, Outcome};
 use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
@@ -12,6 +14,7 @@ use passbook::replicate::passbook::{Message as Said, Mutant, Passbook, Settings,
 use passbook::replicate::{
     Ack, Audit, Effect, Input, Instant, Message, Replication, Scheme, Standing, Transport,
 };
+use support::run_with;
 
 /// A branch whose words do not all arrive. That alone must break nothing.
 struct Unreliable {
@@ -129,14 +132,7 @@ fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
         };
         Box::new(Unreliable { replica: Passbook::in_memory(settings), trouble, replies: 0 })
     });
-    let hooks = Hooks {
-        progress: &mut |_| {},
-        interrupt: Interrupt::default(),
-        metrics: None,
-        tracing: None,
-        replica: Some(replica),
-    };
-    loadgen::run(&scenario, hooks).expect("a run")
+    run_with(&scenario, replica)
 }
 
 /// Three runs each, with other customers in each.

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use loadgen::{Hooks, Interrupt, Report, Scenario};
+use passbook::cluster::MakeReplica;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -90,4 +92,16 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
         assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::yield_now();
     }
+}
+
+/// The report of `scenario` on embedded branches with these replicas. Must be one that can be run.
+pub(crate) fn run_with(scenario: &Scenario, replica: MakeReplica) -> Report {
+    let hooks = Hooks {
+        progress: &mut |_| {},
+        interrupt: Interrupt::default(),
+        metrics: None,
+        tracing: None,
+        replica: Some(replica),
+    };
+    loadgen::run(scenario, hooks).expect("a run")
 }
