@@ -143,6 +143,26 @@ async fn a_branch_that_lost_its_memory_is_stopped_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn write_is_unavailable_until_branch_is_ready() {
+    let ports = Ports::bind(2);
+    let mut first = ports.start(1, Scheme::Passbook);
+    let mut bank = ports.bank(1).await;
+    let refused = made(&mut bank, deposit(1, Ack::All)).await.expect_err("its peer is not there");
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    assert!(refused.message().starts_with("the branch is not ready"), "{refused}");
+
+    let mut second = ports.start(2, Scheme::Passbook);
+    first.is_ready().await;
+    second.is_ready().await;
+    let reply = made(&mut bank, deposit(1, Ack::All)).await.expect("answered");
+    assert_eq!((reply.result(), reply.achieved), (WriteResult::Success, 2));
+    drop(bank);
+    for branch in [first, second] {
+        branch.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_write_that_is_sent_again_by_its_name_is_made_once() {
     let ports = Ports::bind(2);
     let branches = ports.start_all().await;

@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use loadgen::Interrupt;
 use loadgen::record::{Ledgers, LedgersError};
@@ -14,15 +15,19 @@ use passbook::bank::{
 use passbook::check::{
     Call, Case, Extent, FinalState, History, Ledgers as Logs, Log, Logged, Property, Verdict, judge,
 };
+use passbook::cluster::ClusterSpec;
 use passbook::files::Header;
 use passbook::replicate::passbook::Session;
-use passbook::replicate::{Ack, Fanout, Locking, Read, Receipt, Scheme};
+use passbook::replicate::{
+    Ack, Audit, Effect, Fanout, Input, Instant as TimePoint, Locking, Read, Receipt, Replication,
+    Scheme, Standing, Transport,
+};
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{LogRequest, QueryRequest, WriteRequest};
 use passbook::wire::{from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt};
 use support::folder;
-use support::ledgers::{Channels, embedded, end, header, settled, written};
+use support::ledgers::{Channels, embedded, end, header, settled, started, written};
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -316,12 +321,89 @@ async fn a_scheme_without_logs_has_none_to_record() {
 
 #[tokio::test]
 async fn a_branch_that_is_gone_before_it_begins_is_named() {
-    let (cluster, channels) = embedded(&[5, 2, 9], Scheme::Passbook, 90).await;
-    end(cluster).await;
+    let (cluster, mut channels) = embedded(&[5, 2, 9], Scheme::Passbook, 90).await;
+    let (other, gone) = embedded(&[5], Scheme::Passbook, 90).await;
+    end(other).await;
+    channels.splice(..1, gone);
     let home = folder();
     let refused =
         Ledgers::begin(&channels, home.path(), &Interrupt::default()).await.expect_err("gone");
-    assert!(matches!(refused, LedgersError::NoAnswer { branch: BranchId(2), .. }), "{refused}");
+    assert!(matches!(refused, LedgersError::NoAnswer { branch: BranchId(5), .. }), "{refused}");
+    drop(channels);
+    end(cluster).await;
+}
+
+/// A replica that receives nothing from its peers before it was woken so many times.
+struct Late {
+    replica: Box<dyn Replication>,
+    wakes_left: u32,
+    held_back: Vec<Input>,
+}
+
+impl Replication for Late {
+    fn on(&mut self, now: TimePoint, input: Input, effects: &mut Vec<Effect>) {
+        if self.wakes_left == 0 {
+            return self.replica.on(now, input, effects);
+        }
+        match input {
+            Input::PeerUp { .. } | Input::PeerDown { .. } | Input::Peer { .. } => {
+                self.held_back.push(input);
+            }
+            Input::Tick => self.wakes_left -= 1,
+            _ => self.replica.on(now, input, effects),
+        }
+        if self.wakes_left == 0 {
+            for input in self.held_back.drain(..) {
+                self.replica.on(now, input, effects);
+            }
+        } else {
+            effects.push(Effect::WakeAt(now.after(Duration::from_millis(1))));
+        }
+    }
+
+    fn settle(&mut self, now: TimePoint, effects: &mut Vec<Effect>) {
+        self.replica.settle(now, effects);
+    }
+
+    fn audit(&self) -> Audit {
+        self.replica.audit()
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        self.replica.standing()
+    }
+
+    fn name(&self) -> &'static str {
+        self.replica.name()
+    }
+
+    fn transport(&self) -> Transport {
+        self.replica.transport()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.replica.is_ready()
+    }
+}
+
+#[tokio::test]
+async fn started_cluster_makes_the_first_write_of_each_branch() {
+    let ids = [5, 2, 9].map(BranchId).to_vec();
+    let spec = ClusterSpec {
+        replica: Arc::new(|id, peers| {
+            let replica = Scheme::Passbook.replica(id, peers, Money::ZERO, rand::random());
+            Box::new(Late { replica, wakes_left: 200, held_back: Vec::new() })
+        }),
+        ..ClusterSpec::new(ids, Money::ZERO, Scheme::Passbook)
+    };
+    let (cluster, channels) = started(spec).await;
+    for (branch, channel) in &channels {
+        let request = WriteRequest { amount: 1, ..WriteRequest::default() };
+        let made = BankClient::new(channel.clone()).deposit(request).await;
+        made.unwrap_or_else(|refused| panic!("branch {branch}: {refused}"));
+    }
+    drop(channels);
+    end(cluster).await;
 }
 
 /// A branch in a process of its own can be killed.

@@ -25,7 +25,7 @@ pub(super) enum Command {
         request: Request,
         since: Instant,
         trace: Option<SpanContext>,
-        reply: oneshot::Sender<Told>,
+        reply: oneshot::Sender<Result<Told, Failure>>,
     },
     Propagate {
         from: BranchId,
@@ -119,7 +119,7 @@ impl BranchHandle {
         trace: Option<SpanContext>,
     ) -> Result<Told, Failure> {
         let since = Instant::now();
-        self.ask(|reply| Command::Submit { request, since, trace, reply }).await
+        self.ask(|reply| Command::Submit { request, since, trace, reply }).await?
     }
 
     /// A name for a stream that no other has.

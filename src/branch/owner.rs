@@ -19,10 +19,11 @@ use super::statistics::{Queues, Statistics};
 use super::streams::Streams;
 use super::tap::Tap;
 use super::wakes::Wakes;
-use crate::bank::{BranchId, Money, Operation};
+use crate::bank::{BranchId, Money, Operation, Outcome};
 use crate::replicate::passbook::Stop;
 use crate::replicate::{self, Effect, Input, Message, Replication, Ticket, Transport, WriteId};
 use crate::telemetry::Family;
+use crate::wire::Failure;
 
 /// Requests that may wait for the owner. It never waits itself, so this fills only if it is starved.
 const QUEUE: usize = 16_384;
@@ -108,7 +109,7 @@ impl Branch {
 struct Waiting {
     operation: Operation,
     since: Instant,
-    reply: oneshot::Sender<Told>,
+    reply: oneshot::Sender<Result<Told, Failure>>,
 }
 
 /// The replica and everything that belongs to it.
@@ -379,8 +380,12 @@ impl Owner {
                 self.pushes.answered(ticket, receipt.as_ref());
                 if let Some(Waiting { operation, since, reply }) = self.waiting.remove(&ticket) {
                     self.statistics.answered(operation, answer.outcome, since.elapsed());
+                    let reason = match answer.outcome {
+                        Outcome::Unknown if !self.replica.is_ready() => Some(Failure::NotReady),
+                        _ => None,
+                    };
                     // A customer who stopped waiting knows no outcome; the write stays.
-                    let _ = reply.send(Told { answer, receipt });
+                    let _ = reply.send(reason.map_or(Ok(Told { answer, receipt }), Err));
                 }
             }
             Effect::Send { to, message: Message::Propagate { id, write, deadline } } => {

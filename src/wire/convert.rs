@@ -152,7 +152,7 @@ pub fn to_query_reply(
             Ok(v1::QueryReply { balance, token: receipt.map(shown) })
         }
         Outcome::Rejected(rejection) => Err(rejection.into()),
-        Outcome::Unknown => Err(Failure::NotAcknowledged),
+        Outcome::Unknown => Err(Failure::NotAnswered),
     }
 }
 
@@ -253,6 +253,7 @@ mod tests {
         assert_eq!(asked(Outcome::Ok), Ok(v1::QueryReply { balance: 5, token: None }));
         let not_ready = Rejection::NotReady;
         assert_eq!(asked(Outcome::Rejected(not_ready)), Err(Failure::Refused(not_ready)));
+        assert_eq!(asked(Outcome::Unknown), Err(Failure::NotAnswered));
     }
 
     fn receipt() -> Receipt {

@@ -42,9 +42,23 @@ pub enum Failure {
     /// The branch definitely did not do it, for a reason that has no failure of its own here.
     #[error("rejected: {}", .0.name())]
     Refused(Rejection),
-    /// The write was made here, but fewer branches acknowledged it than the customer asked for.
-    #[error("too few branches acknowledged the write: it may or may not be there")]
+    /// The branch gave up on the write, or fewer branches acknowledged it in time than the customer asked for.
+    #[error(
+        "the write was given up, or too few branches acknowledged it in time: it may or may not be there"
+    )]
     NotAcknowledged,
+    /// The deadline of a query passed before the branch could answer it.
+    #[error(
+        "the deadline of the query passed before this branch had received all that the answer must show; query again"
+    )]
+    NotAnswered,
+    /// The branch has not met all its peers, or is still reading its journal. It does not know what an earlier
+    /// incarnation of it did.
+    #[error(
+        "the branch is not ready and does not know whether it made this write before a restart; send it again when its \
+         health is SERVING"
+    )]
+    NotReady,
     /// The branch is going away or cannot take more.
     #[error("the branch is shutting down")]
     ShuttingDown,
@@ -60,7 +74,8 @@ impl Failure {
             }
             Self::NoLog(_) => Code::Unimplemented,
             Self::NotAcknowledged | Self::MadeBeyondInt32(_) => Code::Aborted,
-            Self::ShuttingDown => Code::Unavailable,
+            Self::NotAnswered => Code::DeadlineExceeded,
+            Self::NotReady | Self::ShuttingDown => Code::Unavailable,
         }
     }
 }
@@ -154,8 +169,15 @@ mod tests {
             let read = outcome(Failure::from(rejection));
             assert_eq!(read, Outcome::Rejected(rejection), "the reason survives");
         }
-        assert_eq!(outcome(Failure::NotAcknowledged), Outcome::Unknown);
-        assert_eq!(outcome(Failure::ShuttingDown), Outcome::Unknown);
+        let unknown = [
+            Failure::NotAcknowledged,
+            Failure::NotAnswered,
+            Failure::NotReady,
+            Failure::ShuttingDown,
+        ];
+        for failure in unknown {
+            assert_eq!(outcome(failure.clone()), Outcome::Unknown, "{failure}");
+        }
         let late = Status::deadline_exceeded("no answer in time");
         assert_eq!(outcome_of(&late), Outcome::Unknown);
     }

@@ -18,6 +18,9 @@ use passbook::wire::v1::StateRequest;
 use passbook::wire::v1::inspect_client::InspectClient;
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 pub(crate) type Channels = Vec<(BranchId, Channel)>;
 
@@ -32,12 +35,32 @@ pub(crate) async fn channels(addresses: impl Iterator<Item = (BranchId, String)>
 
 pub(crate) async fn embedded(ids: &[u32], scheme: Scheme, opening: i64) -> (Cluster, Channels) {
     let ids = ids.iter().copied().map(BranchId).collect();
-    let mut spec = ClusterSpec::new(ids, Money::new(opening), scheme);
+    started(ClusterSpec::new(ids, Money::new(opening), scheme)).await
+}
+
+/// A cluster all of whose branches are ready. One that is not does not know what became of a write.
+pub(crate) async fn started(mut spec: ClusterSpec) -> (Cluster, Channels) {
     spec.threads = 2;
     let cluster = Cluster::start(&spec).expect("started");
     let addresses = cluster.addresses().iter().map(|(id, address)| (*id, address.to_string()));
     let channels = channels(addresses).await;
+    for (_, channel) in &channels {
+        wait_until_serving(channel).await;
+    }
     (cluster, channels)
+}
+
+async fn wait_until_serving(channel: &Channel) {
+    let mut health = HealthClient::new(channel.clone());
+    let service = "passbook.v1.Bank".to_owned();
+    let watched = health.watch(HealthCheckRequest { service }).await.expect("watched");
+    let mut states = watched.into_inner();
+    loop {
+        let state = states.message().await.expect("a state").expect("serving before it ends");
+        if state.status() == ServingStatus::Serving {
+            return;
+        }
+    }
 }
 
 /// Connections of this test end meanwhile: branches wait for them.
