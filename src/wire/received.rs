@@ -37,10 +37,19 @@ pub fn is_sent_by_server(status: &Status) -> bool {
 
 /// Marks the status in headers or trailers if it is an error.
 fn mark(headers: &mut HeaderMap) {
+    let Some(code) = headers.get(Status::GRPC_STATUS) else {
+        headers.remove(MARK);
+        return;
+    };
+    let is_ok = code == "0";
+    // Of most answers the trailers are the status and nothing else.
+    if is_ok && headers.len() == 1 {
+        return;
+    }
     headers.remove(MARK);
     // Nothing here reads the details, and tonic panics if they are not base64.
     headers.remove(Status::GRPC_STATUS_DETAILS);
-    if headers.get(Status::GRPC_STATUS).is_some_and(|code| code != "0") {
+    if !is_ok {
         headers.insert(MARK, HeaderValue::from_static("1"));
     }
 }
@@ -88,12 +97,12 @@ fn mark_response(mut response: Response<Body>) -> Response<MarkingBody> {
 /// would read its text as a message.
 fn status_of_foreign_answer(response: &Response<Body>) -> Option<(&'static str, HeaderValue)> {
     let (http, headers) = (response.status(), response.headers());
-    let kind =
-        headers.get(CONTENT_TYPE).map_or("no content type", |kind| kind.to_str().unwrap_or("?"));
-    let is_grpc = kind.starts_with("application/grpc") || !headers.contains_key(CONTENT_TYPE);
-    if headers.contains_key(Status::GRPC_STATUS) || (http == StatusCode::OK && is_grpc) {
+    let kind = headers.get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or("?"));
+    let is_grpc = kind.is_none_or(|kind| kind.starts_with("application/grpc"));
+    if (http == StatusCode::OK && is_grpc) || headers.contains_key(Status::GRPC_STATUS) {
         return None;
     }
+    let kind = kind.unwrap_or("no content type");
     let is_unavailable = matches!(http.as_u16(), 429 | 502..=504);
     let code = if is_unavailable { "14" } else { "2" };
     // A percent sign would begin an escape in a message of gRPC.
@@ -139,6 +148,7 @@ mod tests {
             assert!(is_sent_by_server(&status.expect("a status")), "{code}");
         }
         assert!(!marked(&[("grpc-status", "0"), (MARK, "1")]).contains_key(MARK));
+        assert!(!marked(&[(MARK, "1")]).contains_key(MARK), "tonic adds headers to its own errors");
         assert!(!marked(&[("content-type", "text/html"), (MARK, "1")]).contains_key(MARK));
         assert!(!is_sent_by_server(&Status::out_of_range("decoded message length too large")));
     }

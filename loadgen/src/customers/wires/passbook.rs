@@ -6,7 +6,6 @@ use passbook::wire::v1::{QueryReply, QueryRequest, WriteReply, WriteRequest};
 use passbook::wire::{
     from_ack, from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt,
 };
-use tonic::codec::CompressionEncoding;
 
 use super::{Asked, CallError, Headers, Heard, MarkingChannel, Terms};
 
@@ -28,9 +27,8 @@ pub(super) const fn method(operation: Operation) -> &'static str {
 
 impl Client {
     pub(super) fn new(channel: MarkingChannel, terms: Terms) -> Self {
-        let client = BankClient::new(channel)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .max_decoding_message_size(terms.message_bytes_max);
+        // Branches do not compress, so it is not offered: that would be a header more with every request.
+        let client = BankClient::new(channel).max_decoding_message_size(terms.message_bytes_max);
         Self { client, terms }
     }
 
