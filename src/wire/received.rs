@@ -11,13 +11,13 @@ use futures_util::future::MapOk;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::header::CONTENT_TYPE;
+use tonic::codegen::http::header::{CONTENT_TYPE, HeaderName};
 use tonic::codegen::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tonic::codegen::{Bytes, Service};
 use tonic::transport::{self, Channel};
 
 /// The metadata of a status that the server sent. Removed from whatever arrives, so that no server can set it.
-const MARK: &str = "passbook-received";
+const MARK: HeaderName = HeaderName::from_static("passbook-received");
 
 /// A channel that marks the errors that the server sent; see [`is_sent_by_server`].
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl MarkingChannel {
 
 /// Whether the server sent this status, which came through a [`MarkingChannel`].
 pub fn is_sent_by_server(status: &Status) -> bool {
-    status.metadata().contains_key(MARK)
+    status.metadata().as_ref().contains_key(MARK)
 }
 
 /// Marks the status in headers or trailers if it is an error.
