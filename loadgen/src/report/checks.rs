@@ -273,8 +273,8 @@ mod tests {
         table(&mut text, &missing, None);
         assert_eq!(
             text,
-            "  not judged over this wire: value, durability (no answer carries a version, and no branch \
-             has a\n    ledger)\n"
+            "  not judged over this wire: value, durability (no branch has a ledger in which a version \
+             could be\n    resolved)\n"
         );
         // A promised property, or one without other evidence, keeps its row.
         let mut promised = beyond_wire(Property::Value);
@@ -284,7 +284,7 @@ mod tests {
         let mut rows = String::new();
         table(&mut rows, &[promised, silent], None);
         assert!(
-            rows.starts_with("  NOT JUDGED  value               promised  no answer"),
+            rows.starts_with("  NOT JUDGED  value               promised  no branch"),
             "{rows}"
         );
         assert!(rows.contains("\n  not judged  linearizable        observed  no query"), "{rows}");
