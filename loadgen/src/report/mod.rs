@@ -112,7 +112,7 @@ pub struct Report {
     /// Answered operations that ended in the measured window.
     answered_in_window: u64,
     /// The first operations whose outcome is unknown.
-    unanswered: Vec<Performed>,
+    first_unknown: Vec<Performed>,
     statuses: Statuses,
     backoffs: Backoffs,
     /// How many operations were rejected, by reason.
@@ -193,7 +193,7 @@ impl Report {
             rows,
             failures: failures.collect(),
             answered_in_window: recorder.answered_in_window(),
-            unanswered: recorder.unanswered().to_vec(),
+            first_unknown: recorder.first_unknown().to_vec(),
             statuses: recorder.statuses().clone(),
             backoffs: recorder.backoffs().clone(),
             rejections: recorder.rejections().filter(|(_, count)| *count > 0).collect(),

@@ -195,13 +195,13 @@ impl Report {
         statuses::backoffs(text, &self.backoffs);
         if unknown > 0 {
             text.push_str("      the first operations of unknown outcome:\n");
-            for Performed { customer, event, operation, branch, .. } in &self.unanswered {
+            for Performed { customer, event, operation, branch, .. } in &self.first_unknown {
                 let _ = writeln!(
                     text,
                     "        customer {customer}: {operation} at branch {branch} (operation {event})"
                 );
             }
-            let told = u64::try_from(self.unanswered.len()).unwrap_or(u64::MAX);
+            let told = u64::try_from(self.first_unknown.len()).unwrap_or(u64::MAX);
             let more = unknown.saturating_sub(told);
             if more > 0 {
                 let _ = writeln!(text, "        … and {more} more");
