@@ -180,6 +180,16 @@ fn running_branches_that_reject_every_write_are_unknown() {
 }
 
 #[test]
+fn rejected_writes_are_unknown_if_all_may_fail() {
+    let overloaded = Fault::RejectsWrites(Rejection::Overloaded);
+    let lenient = ["--wire", "bank", "--mix", "50:50:0", "--max-error-share", "100%"];
+    let (code, report) = running(overloaded, &lenient);
+    assert_eq!(code, 5, "{report}");
+    let missing = "nothing was judged but output.json, which is no evidence about the bank";
+    assert!(report.contains(missing), "{report}");
+}
+
+#[test]
 fn an_unknown_replication_is_shown_without_its_options() {
     let (_, report) = running(Fault::RejectsOneIn(u64::MAX), &["--wire", "bank"]);
     assert!(report.contains("unknown replication, wire bank"), "{report}");

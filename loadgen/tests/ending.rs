@@ -224,6 +224,15 @@ fn branch_that_fails_every_second_query_is_asked_again() {
     assert!(!stdout(&ran).contains("did not answer"), "{}", stdout(&ran));
 }
 
+/// A run whose files may not grow, as on a full disk.
+fn start_on_full_disk(home: &TempDir, arguments: &str) -> Process {
+    let binary = env!("CARGO_BIN_EXE_loadgen");
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 64; exec {binary} --customers 20 --duration 10m {arguments}"
+    );
+    Process::start(Command::new("sh").args(["-c", &script]).current_dir(home.path()))
+}
+
 #[test]
 fn unwritable_record_ends_the_run_and_keeps_the_older_one() {
     let home = folder();
@@ -231,11 +240,7 @@ fn unwritable_record_ends_the_run_and_keeps_the_older_one() {
     assert_eq!(code(&ran), 0, "{}", stderr(&ran));
     let read = |name: &str| fs::read(home.path().join("passbook-run").join(name)).expect("there");
     let before = ["summary.json", "history.jsonl"].map(read);
-    // A file that may not grow is as a disk that is full.
-    let binary = env!("CARGO_BIN_EXE_loadgen");
-    let script = format!("trap '' XFSZ; ulimit -f 64; exec {binary} --customers 20 --duration 10m");
-    let run = Process::start(Command::new("sh").args(["-c", &script]).current_dir(home.path()));
-    let (status, report, said) = run.reported();
+    let (status, report, said) = start_on_full_disk(&home, "").reported();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(report.contains("UNKNOWN") && report.contains("\nall "), "{report}");
     assert!(report.contains("could not be recorded"), "{report}");
@@ -372,8 +377,9 @@ fn quiet_line_has_verdict_broken_property_and_seed() {
     let line = |arguments: &[&str]| stdout(&run(&home, arguments));
     assert_eq!(line(&[&SMALL[..], &["-q", "--seed", "7"]].concat()), "pass, seed 7\n");
     assert_eq!(line(&["check", "passbook-run", "-q"]), "pass, seed 7\n");
-    let unrecorded = line(&[&SMALL[..], &["-q", "--record", "none"]].concat());
-    assert!(unrecorded.starts_with("unknown ") && unrecorded.ends_with(", seed 1\n"));
+    let unrecorded = [&SMALL[..], &["-q", "--record", "none"]].concat();
+    assert_eq!(line(&unrecorded), "unchecked, seed 1\n");
+    assert_eq!(line(&[&unrecorded[..], &["--unchecked-ok"]].concat()), "unchecked, seed 1\n");
     let both = ["-q", "--replication", "broadcast,passbook", "--customers", "1", "--events", "2"];
     assert_eq!(line(&both), "broadcast pass, seed 1\npassbook pass, seed 1\n");
     write(&home, "input.json", support::EXERCISE);
@@ -384,4 +390,23 @@ fn quiet_line_has_verdict_broken_property_and_seed() {
     let broken = line(&[&["-q", "--events", "10"][..], &near_zero].concat());
     assert!(broken.starts_with("fail ") && broken.contains("overdraft"), "{broken}");
     assert!(broken.ends_with(", seed 1\n") && broken.lines().count() == 1, "{broken}");
+}
+
+#[test]
+fn quiet_line_of_an_interrupted_run_shows_the_early_end() {
+    let home = folder();
+    let served = Served::start(Fault::Nothing);
+    let run = served.load(&home, &["--customers", "2", "--duration", "10m", "-q"]);
+    served.wait_for_calls(20);
+    signal(run.pid(), "-INT");
+    let (_, line, said) = run.reported();
+    assert!(line.ends_with(", seed 1, ended early\n") && line.lines().count() == 1, "{line}{said}");
+}
+
+#[test]
+fn quiet_line_of_an_unwritable_record_gives_that_as_reason() {
+    let home = folder();
+    let (status, line, said) = start_on_full_disk(&home, "-q").reported();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert_eq!(line, "unknown (not recorded), seed 1, ended early\n", "{said}");
 }

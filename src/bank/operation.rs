@@ -187,7 +187,7 @@ impl Rejection {
         match self {
             Self::InsufficientFunds => "insufficient funds",
             Self::OutOfRange => "the balance would not fit into 64 bits",
-            Self::BadRequest => "not a request that a branch can carry out",
+            Self::BadRequest => "bad request",
             Self::RightsUnavailable => "rights unavailable: a branch cannot be reached",
             Self::Contended => "contended: others moved the money meanwhile",
             Self::TooFewBranches => "fewer branches are connected than shall acknowledge",

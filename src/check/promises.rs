@@ -215,9 +215,10 @@ impl Settings {
                 (NO, "customers who ask at once have no order")
             }
             (Property::FinalBalance, ..) => (YES, "queries are asked when all has settled"),
-            (Property::Availability, ..) => {
-                (YES, "a bank does what it is asked, or refuses for a reason that the run explains")
-            }
+            (Property::Availability, ..) => (
+                YES,
+                "a bank does what it is asked, or refuses for lack of money, as contended or as out of range where the amounts explain it",
+            ),
             (Property::OutputFile, ..) => (YES, "the file is written from what customers received"),
             (Property::Value, ..) => (NO, "a balance does not say which writes it is made from"),
             (Property::Durability, ..) => (NO, "there is no log to find a write in"),

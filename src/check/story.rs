@@ -1,7 +1,7 @@
 //! A violation as a short story: who did what, when, at which branch, and why that cannot be.
 
 use super::{Call, Case, Finding, Property, Violation};
-use crate::bank::Outcome;
+use crate::bank::{Outcome, StatusCode};
 
 /// More operations than this are not told.
 const TOLD_MAX: usize = 5;
@@ -44,21 +44,22 @@ fn asked(call: &Call<'_>) -> String {
         millis(call.invoked)
     );
     let asks = asks.replace(" to query ", " for the balance ");
-    match call.completed {
-        Some(completed) => {
-            let answer = answer(call);
-            format!("{asks}, and is answered at {}{again}: {answer}", millis(completed))
-        }
-        None => format!("{asks}, and is never answered{again}"),
-    }
-}
-
-fn answer(call: &Call<'_>) -> String {
+    let at = call.completed.map(|at| format!(" at {}", millis(at))).unwrap_or_default();
     let outcome = match call.outcome {
         Outcome::Ok => "ok".to_owned(),
         Outcome::Rejected(reason) => format!("refused, {}", reason.name()),
-        Outcome::Unknown => "that nothing is known".to_owned(),
+        Outcome::Unknown => {
+            let code = match call.code {
+                StatusCode::Ok => String::new(),
+                code => format!(" ({})", code.name()),
+            };
+            return format!("{asks}, and its outcome is unknown{again}{code}");
+        }
     };
+    format!("{asks}, and is answered{at}{again}: {}", answer(call, outcome))
+}
+
+fn answer(call: &Call<'_>, outcome: String) -> String {
     let seqs = |version: &[u64]| {
         let seqs: Vec<String> = version.iter().map(ToString::to_string).collect();
         format!(", showing [{}]", seqs.join(" "))
@@ -109,7 +110,11 @@ mod tests {
         let finding = scene.judge(Property::Availability);
         let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
         assert_eq!(told[0], "availability does not hold:");
+        assert!(told[1].ends_with("(operation 1), and its outcome is unknown"), "{told:?}");
         assert!(told[2].starts_with("1 of 1 queries failed or were not answered"), "{told:?}");
+        scene.calls[0].code = StatusCode::Unavailable;
+        let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
+        assert!(told[1].ends_with("and its outcome is unknown (UNAVAILABLE)"), "{told:?}");
     }
 
     #[test]

@@ -192,7 +192,7 @@ pub struct Recorder {
     /// By place in [`Rejection::ALL`].
     rejections: [u64; Rejection::ALL.len()],
     /// The first whose outcome is unknown.
-    unanswered: Vec<Performed>,
+    first_unknown: Vec<Performed>,
     statuses: Statuses,
     backoffs: Backoffs,
 }
@@ -206,14 +206,14 @@ impl Recorder {
             answered_in_window: 0,
             recent: histogram(),
             rejections: [0; Rejection::ALL.len()],
-            unanswered: Vec::new(),
+            first_unknown: Vec::new(),
             statuses: Statuses::default(),
             backoffs: Backoffs::default(),
         }
     }
 
     /// How many of the operations whose outcome is unknown are kept.
-    pub const UNANSWERED_KEPT: usize = 3;
+    pub const UNKNOWN_KEPT: usize = 3;
 
     /// Records an operation that has ended; `in_window` if that was in the measured window.
     pub fn record(&mut self, performed: &Performed, in_window: bool) {
@@ -226,8 +226,11 @@ impl Recorder {
         {
             self.rejections[place] += 1;
         }
-        let is_unknown = performed.answer.outcome == Outcome::Unknown;
+        let is_unknown = outcome == Outcome::Unknown;
         self.statuses.count(&performed.status, is_unknown);
+        if is_unknown && self.first_unknown.len() < Self::UNKNOWN_KEPT {
+            self.first_unknown.push(performed.clone());
+        }
         let response = ended.saturating_duration_since(due);
         let service = ended.saturating_duration_since(sent);
         let failures = match Class::of(performed) {
@@ -238,12 +241,7 @@ impl Recorder {
                 return;
             }
             Class::Failed => &mut self.failures[0],
-            Class::Unanswered => {
-                if self.unanswered.len() < Self::UNANSWERED_KEPT {
-                    self.unanswered.push(performed.clone());
-                }
-                &mut self.failures[1]
-            }
+            Class::Unanswered => &mut self.failures[1],
         };
         failures.live.count(outcome);
         failures.record_times(response, service);
@@ -268,8 +266,8 @@ impl Recorder {
         }
         self.statuses.merge(&other.statuses);
         self.backoffs.merge(&other.backoffs);
-        let room = Self::UNANSWERED_KEPT.saturating_sub(self.unanswered.len());
-        self.unanswered.extend(other.unanswered.iter().take(room).cloned());
+        let room = Self::UNKNOWN_KEPT.saturating_sub(self.first_unknown.len());
+        self.first_unknown.extend(other.first_unknown.iter().take(room).cloned());
     }
 
     /// How many operations were rejected, by reason.
@@ -278,8 +276,8 @@ impl Recorder {
     }
 
     /// The first operations whose outcome is unknown.
-    pub fn unanswered(&self) -> &[Performed] {
-        &self.unanswered
+    pub fn first_unknown(&self) -> &[Performed] {
+        &self.first_unknown
     }
 
     /// How many operations ended with which status.
@@ -433,7 +431,19 @@ mod tests {
         recorder.merge(&more);
         let counted: Vec<_> = recorder.rejections().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [(Rejection::Contended, 2)]);
-        assert_eq!(recorder.unanswered().len(), Recorder::UNANSWERED_KEPT);
+        assert_eq!(recorder.first_unknown().len(), Recorder::UNKNOWN_KEPT);
+    }
+
+    #[test]
+    fn first_unknown_operations_include_those_with_an_error() {
+        let mut recorder = Recorder::new();
+        let unknown = ended(Operation::withdraw(1), Outcome::Unknown, RESPONSE);
+        let error = CallStatus::failed(StatusCode::Internal, false, "exception");
+        recorder.record(&Performed { status: error, event: 7, ..unknown.clone() }, true);
+        recorder.record(&ended(Operation::Query, Outcome::Ok, RESPONSE), true);
+        recorder.record(&unknown, true);
+        let events: Vec<u64> = recorder.first_unknown().iter().map(|kept| kept.event).collect();
+        assert_eq!(events, [7, 4]);
     }
 
     #[test]

@@ -2,23 +2,35 @@
 
 mod folder;
 
-use passbook::check::{Judged, Verdict};
+use passbook::check::{Judged, Property, Verdict};
 
 pub use folder::{Counterexample, JudgeError, JudgedRun, judge_folder};
 
-/// The most serious verdict on a promised property. A property that is not judged does not count; if none is
-/// judged, nothing is known.
+/// The most serious verdict on a promised property. A property that is not judged does not count. Without evidence
+/// nothing is known, unless a check fails.
 pub fn verdict(checks: &[Judged]) -> Verdict {
     let promised = checks.iter().filter(|check| check.promised);
-    match promised.map(|check| check.finding.verdict).max() {
-        None | Some(Verdict::NotJudged) => Verdict::Unknown,
-        Some(verdict) => verdict,
+    let worst = promised.map(|check| check.finding.verdict).max();
+    match worst {
+        Some(verdict) if has_evidence(checks) || verdict == Verdict::Fail => verdict,
+        Some(_) | None => Verdict::Unknown,
     }
+}
+
+/// Whether any promised property of the bank was judged. The check of `output.json` is none: this program writes
+/// that file.
+pub fn has_evidence(checks: &[Judged]) -> bool {
+    let is_evidence = |check: &Judged| {
+        check.promised
+            && check.finding.property != Property::OutputFile
+            && check.finding.verdict != Verdict::NotJudged
+    };
+    checks.iter().any(is_evidence)
 }
 
 #[cfg(test)]
 mod tests {
-    use passbook::check::{Finding, Property};
+    use passbook::check::Finding;
 
     use super::*;
 
@@ -52,5 +64,16 @@ mod tests {
         let seen = check(Property::Linearizable, Verdict::Pass, false);
         assert_eq!(verdict(&[empty.clone(), seen]), Verdict::Unknown);
         assert_eq!(verdict(&[empty, pass]), Verdict::Pass);
+    }
+
+    #[test]
+    fn output_file_is_no_evidence_about_the_bank() {
+        let file = |verdict| check(Property::OutputFile, verdict, true);
+        let bank = |verdict| check(Property::Conservation, verdict, true);
+        let both = |one, other| verdict(&[file(one), bank(other)]);
+        assert_eq!(both(Verdict::Pass, Verdict::NotJudged), Verdict::Unknown);
+        assert_eq!(both(Verdict::Fail, Verdict::NotJudged), Verdict::Fail);
+        assert_eq!(both(Verdict::Pass, Verdict::Pass), Verdict::Pass);
+        assert_eq!(both(Verdict::Unknown, Verdict::Pass), Verdict::Unknown);
     }
 }

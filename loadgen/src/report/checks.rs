@@ -7,7 +7,7 @@ use passbook::check::{Judged, NO_VERSIONS, Named, Server, Verdict, Violation, gr
 use serde::Serialize;
 
 use super::ExitCode;
-use crate::judge::{Counterexample, JudgedRun};
+use crate::judge::{Counterexample, JudgedRun, has_evidence};
 
 /// Longer lines go on below.
 const WIDTH: usize = 100;
@@ -59,13 +59,20 @@ impl JudgedRun {
         text
     }
 
-    /// Why the verdict is unknown although no check is, if no promised property was judged.
+    /// Why the verdict is unknown although no check is, if no promised property of the bank was judged.
     pub(super) fn missing_evidence(&self, text: &mut String) {
-        let mut promised = self.checks.iter().filter(|check| check.promised);
-        if promised.all(|check| check.finding.verdict == Verdict::NotJudged) {
-            let missing = if self.operations == 0 { "sent" } else { "answered" };
-            let _ = writeln!(text, "      nothing was judged: no operation was {missing}");
+        if has_evidence(&self.checks) || self.verdict() != Verdict::Unknown {
+            return;
         }
+        let mut promised = self.checks.iter().filter(|check| check.promised);
+        let is_file_judged = promised.any(|check| check.finding.verdict != Verdict::NotJudged);
+        text.push_str(match self.operations {
+            _ if is_file_judged => {
+                "      nothing was judged but output.json, which is no evidence about the bank\n"
+            }
+            0 => "      nothing was judged: no operation was sent\n",
+            _ => "      nothing was judged: no operation was answered\n",
+        });
     }
 }
 
@@ -273,8 +280,8 @@ mod tests {
         table(&mut text, &missing, None);
         assert_eq!(
             text,
-            "  not judged over this wire: value, durability (no answer carries a version, and no branch \
-             has a\n    ledger)\n"
+            "  not judged over this wire: value, durability (no branch has a ledger in which a version \
+             could be\n    resolved)\n"
         );
         // A promised property, or one without other evidence, keeps its row.
         let mut promised = beyond_wire(Property::Value);
@@ -284,7 +291,7 @@ mod tests {
         let mut rows = String::new();
         table(&mut rows, &[promised, silent], None);
         assert!(
-            rows.starts_with("  NOT JUDGED  value               promised  no answer"),
+            rows.starts_with("  NOT JUDGED  value               promised  no branch"),
             "{rows}"
         );
         assert!(rows.contains("\n  not judged  linearizable        observed  no query"), "{rows}");

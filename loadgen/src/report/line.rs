@@ -19,14 +19,25 @@ pub(super) fn decisive_properties(verdict: Verdict, checks: &[Judged]) -> Vec<&'
 }
 
 impl Report {
-    /// The verdict, the properties that it rests on, and the seed.
+    /// The verdict, the properties that it rests on, the seed, and whether the run ended early.
     pub fn verdict_line(&self) -> String {
+        let early = if self.is_early() { ", ended early" } else { "" };
+        format!("{}{early}\n", line(self.verdict_name(), &self.reasons(), self.seed()))
+    }
+
+    fn reasons(&self) -> Vec<&str> {
         let verdict = self.verdict();
-        let mut reasons: Vec<&str> = decisive_properties(verdict, self.checks());
+        if self.record_error.is_some() && verdict == Verdict::Unknown {
+            return vec!["not recorded"];
+        }
+        if self.is_unchecked() {
+            return Vec::new();
+        }
+        let mut reasons = decisive_properties(verdict, self.checks());
         if verdict == Verdict::Unknown {
             reasons.extend(self.cluster.lost.iter().map(|lost| lost.how.as_str()));
         }
-        line(verdict, &reasons, self.seed())
+        reasons
     }
 }
 
@@ -34,11 +45,11 @@ impl JudgedRun {
     /// The verdict, the properties that it rests on, and the `seed`, which is not in the files that are judged.
     pub fn verdict_line(&self, seed: Option<u64>) -> String {
         let verdict = self.verdict();
-        line(verdict, &decisive_properties(verdict, &self.checks), seed)
+        format!("{}\n", line(verdict.name(), &decisive_properties(verdict, &self.checks), seed))
     }
 }
 
-fn line(verdict: Verdict, reasons: &[&str], seed: Option<u64>) -> String {
+fn line(verdict: &str, reasons: &[&str], seed: Option<u64>) -> String {
     let more = reasons.len().saturating_sub(REASONS_SHOWN);
     let shown = reasons.iter().take(REASONS_SHOWN).copied().collect::<Vec<_>>().join(", ");
     let reasons = match (reasons, more) {
@@ -47,7 +58,7 @@ fn line(verdict: Verdict, reasons: &[&str], seed: Option<u64>) -> String {
         _ => format!(" ({shown} and {more} more)"),
     };
     let seed = seed.map(|seed| format!(", seed {seed}")).unwrap_or_default();
-    format!("{}{reasons}{seed}\n", verdict.name())
+    format!("{verdict}{reasons}{seed}")
 }
 
 #[cfg(test)]
@@ -56,9 +67,9 @@ mod tests {
 
     #[test]
     fn a_line_names_the_first_reasons_and_the_seed() {
-        assert_eq!(line(Verdict::Pass, &[], Some(7)), "pass, seed 7\n");
-        assert_eq!(line(Verdict::Fail, &["overdraft"], Some(7)), "fail (overdraft), seed 7\n");
+        assert_eq!(line("pass", &[], Some(7)), "pass, seed 7");
+        assert_eq!(line("fail", &["overdraft"], Some(7)), "fail (overdraft), seed 7");
         let five = ["a", "b", "c", "d", "e"];
-        assert_eq!(line(Verdict::Unknown, &five, None), "unknown (a, b, c and 2 more)\n");
+        assert_eq!(line("unknown", &five, None), "unknown (a, b, c and 2 more)");
     }
 }

@@ -112,7 +112,7 @@ pub struct Report {
     /// Answered operations that ended in the measured window.
     answered_in_window: u64,
     /// The first operations whose outcome is unknown.
-    unanswered: Vec<Performed>,
+    first_unknown: Vec<Performed>,
     statuses: Statuses,
     backoffs: Backoffs,
     /// How many operations were rejected, by reason.
@@ -193,7 +193,7 @@ impl Report {
             rows,
             failures: failures.collect(),
             answered_in_window: recorder.answered_in_window(),
-            unanswered: recorder.unanswered().to_vec(),
+            first_unknown: recorder.first_unknown().to_vec(),
             statuses: recorder.statuses().clone(),
             backoffs: recorder.backoffs().clone(),
             rejections: recorder.rejections().filter(|(_, count)| *count > 0).collect(),
@@ -242,12 +242,22 @@ impl Report {
     /// being known: what was recorded is not wrong, and the rest was not looked at. A run in which nothing was answered is
     /// not one that was merely left unchecked.
     pub fn is_unchecked(&self) -> bool {
-        let is_answered = self.answered() > 0;
+        let is_answered = self.answered() > 0 && self.record_error.is_none();
         self.verdict() == Verdict::Unknown
             && is_answered
             && self.unrecorded.left_out > 0
             && self.unrecorded.lost == 0
             && self.cluster.lost.is_empty()
+    }
+
+    /// The verdict in a word.
+    fn verdict_name(&self) -> &'static str {
+        if self.is_unchecked() { "unchecked" } else { self.verdict().name() }
+    }
+
+    /// Whether the run ended before its workload did: it was interrupted, or could not be recorded.
+    fn is_early(&self) -> bool {
+        self.interrupted || self.record_error.is_some()
     }
 
     /// What the process is to end with.

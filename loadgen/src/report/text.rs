@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use passbook::bank::{Money, Rejection};
-use passbook::check::{Verdict, grouped};
+use passbook::check::grouped;
 use passbook::files::{Entry, ResultName};
 use passbook::replicate::Read;
 
@@ -155,14 +155,8 @@ impl Report {
         let _ = write!(text, "{}", self.asking_text());
         let unknown = self.rows.last().map_or(0, |row| row.record.live.unknown);
         let _ = writeln!(text, "\n");
-        let verdict = match self.verdict() {
-            Verdict::Pass => "PASS",
-            Verdict::Fail => "FAIL",
-            Verdict::Unknown if self.is_unchecked() => "UNCHECKED",
-            Verdict::Unknown | Verdict::NotJudged => "UNKNOWN",
-        };
-        let is_early = self.interrupted || self.record_error.is_some();
-        let early = if is_early { ", ended early" } else { "" };
+        let verdict = self.verdict_name().to_uppercase();
+        let early = if self.is_early() { ", ended early" } else { "" };
         let _ = writeln!(
             text,
             "{verdict}  {} answered in {:.2} s: {} per second{early}",
@@ -195,13 +189,13 @@ impl Report {
         statuses::backoffs(text, &self.backoffs);
         if unknown > 0 {
             text.push_str("      the first operations of unknown outcome:\n");
-            for Performed { customer, event, operation, branch, .. } in &self.unanswered {
+            for Performed { customer, event, operation, branch, .. } in &self.first_unknown {
                 let _ = writeln!(
                     text,
                     "        customer {customer}: {operation} at branch {branch} (operation {event})"
                 );
             }
-            let told = u64::try_from(self.unanswered.len()).unwrap_or(u64::MAX);
+            let told = u64::try_from(self.first_unknown.len()).unwrap_or(u64::MAX);
             let more = unknown.saturating_sub(told);
             if more > 0 {
                 let _ = writeln!(text, "        … and {more} more");

@@ -206,7 +206,7 @@ impl Money {
 struct Tally {
     sent: u64,
     failed: u64,
-    /// The failed ones by why they were rejected; none for those without an answer.
+    /// The failed ones by why they were rejected; `None` for those of unknown outcome.
     reasons: Vec<(Option<Rejection>, u64)>,
     /// The places of the first that failed.
     first: Vec<usize>,
@@ -261,7 +261,7 @@ impl Tally {
             let count = grouped(*count);
             match reason {
                 Some(reason) => format!("{count} rejected ({})", reason.name()),
-                None => format!("{count} not answered"),
+                None => format!("{count} of unknown outcome"),
             }
         });
         let reasons = reasons.collect::<Vec<_>>().join(", ");
@@ -310,7 +310,7 @@ mod tests {
         };
         assert_eq!(with(1).verdict(AVAILABILITY), Verdict::Pass);
         let why = "2 of 100 operations failed or were not answered, more than 1% \
-                   (--max-error-share): 2 not answered; first operation 1 of customer 200";
+                   (--max-error-share): 2 of unknown outcome; first operation 1 of customer 200";
         with(2).fails(AVAILABILITY, (200, 1), why);
         assert_eq!(with(2).judge(AVAILABILITY).violations[0].operations.len(), 2);
     }
@@ -331,7 +331,7 @@ mod tests {
         scene(0, calls.clone()).fails(
             AVAILABILITY,
             (1_000, 1),
-            "1 of 1 queries failed or were not answered: 1 not answered",
+            "1 of 1 queries failed or were not answered: 1 of unknown outcome",
         );
         calls.push(ok(1_001, Operation::Query, 1, (2, 3)));
         assert_eq!(scene(0, calls).verdict(AVAILABILITY), Verdict::Pass);

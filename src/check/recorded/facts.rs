@@ -11,6 +11,8 @@ pub struct Facts<'a> {
     pub(super) case: Case<'a>,
     /// How many branches there are.
     pub(super) width: usize,
+    /// See [`Facts::lacks_versions`].
+    lacks_versions: bool,
     /// By call: the log entry that carries it out, counted over all logs.
     entry_of: Vec<u32>,
     /// By log entry, counted over all logs: the call that it carries out.
@@ -57,6 +59,7 @@ impl<'a> Facts<'a> {
         let mut facts = Self {
             case,
             width: case.history.branches().len(),
+            lacks_versions: case.settings.server != Server::Passbook && case.ledgers.is_missing(),
             entry_of: vec![NONE; case.history.len()],
             call_of: vec![NONE; entries],
             offsets,
@@ -147,12 +150,14 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn call(&self, place: usize) -> Call<'a> {
-        self.case.history.call(place)
+        without_unresolvable(self.case.history.call(place), self.lacks_versions)
     }
 
     /// All calls with their places.
     pub(super) fn calls(&self) -> impl Iterator<Item = (usize, Call<'a>)> + use<'a> {
-        self.case.history.calls().enumerate()
+        let lacks_versions = self.lacks_versions;
+        let calls = self.case.history.calls();
+        calls.map(move |call| without_unresolvable(call, lacks_versions)).enumerate()
     }
 
     pub(super) fn logged(&self, place: Place) -> Logged<'a> {
@@ -223,12 +228,10 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Whether the bank has neither versions nor ledgers. Under the passbook scheme it has both: where they are
-    /// missing, the record has a hole.
-    pub(super) fn lacks_versions(&self) -> bool {
-        self.case.settings.server != Server::Passbook
-            && self.case.ledgers.is_missing()
-            && !self.case.history.has_versions()
+    /// Whether the bank keeps no ledger in which a version could be resolved; an answer may carry one all the same.
+    /// Under the passbook scheme there are ledgers: where they are missing, the record has a hole.
+    pub(super) const fn lacks_versions(&self) -> bool {
+        self.lacks_versions
     }
 
     /// Whether it is certain that no write changed a balance: each was rejected, and the history is whole.
@@ -283,6 +286,15 @@ impl<'a> Facts<'a> {
             }
         }
     }
+}
+
+/// A call without its positions in logs, where there are no logs to resolve them in: its balance counts as one without
+/// a version, which is held to bounds.
+const fn without_unresolvable(mut call: Call<'_>, lacks_versions: bool) -> Call<'_> {
+    if lacks_versions {
+        (call.seq, call.version, call.at_most) = (None, None, None);
+    }
+    call
 }
 
 fn kept(value: usize) -> u32 {

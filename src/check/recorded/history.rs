@@ -156,11 +156,6 @@ impl History {
         self.complete
     }
 
-    /// Whether any answer says which writes it was made from.
-    pub const fn has_versions(&self) -> bool {
-        !self.versions.is_empty()
-    }
-
     /// The run's branches, in the order of members.
     pub fn branches(&self) -> &[BranchId] {
         &self.branches

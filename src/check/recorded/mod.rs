@@ -96,9 +96,8 @@ pub const CHECKS: [(Property, Check); 13] = [
     (Property::Availability, availability::availability),
 ];
 
-/// What is missing where answers carry balances only: under the broadcast scheme, and over the contracts of other
-/// programs.
-pub const NO_VERSIONS: &str = "no answer carries a version, and no branch has a ledger";
+/// What is missing where answers can be judged by their balances only: under the broadcast scheme, and of other programs.
+pub const NO_VERSIONS: &str = "no branch has a ledger in which a version could be resolved";
 
 /// Whether a property can be judged from versions and ledgers only.
 const fn needs_versions(property: Property) -> bool {
@@ -223,6 +222,31 @@ mod tests {
             assert_eq!(not_judged(&scene), needing);
         }
         assert_eq!(needing.len(), 6);
+    }
+
+    #[test]
+    fn versions_without_any_ledger_count_as_none() {
+        let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
+        scene.settings.server = Server::Foreign;
+        scene.finals = Some(Vec::new());
+        // Without logs no order can be built for a refusal.
+        scene.calls.pop();
+        for property in [Property::Value, Property::Durability, Property::Causal] {
+            scene.is_not_judged(property, NO_VERSIONS);
+        }
+        let bounded = [Property::BalanceBounds, Property::ReadYourWrites, Property::Linearizable];
+        for property in bounded {
+            assert_eq!(scene.verdict(property), Verdict::Pass, "{property:?}");
+        }
+        let mut wrong = scene.clone();
+        wrong.calls[1].balance = Some(Money::new(1_000_153));
+        for property in bounded {
+            wrong.fails(property, (1, 2), "was shown 1000153");
+        }
+        // Under the passbook scheme there are ledgers; only the record lacks them.
+        wrong.settings.server = Server::Passbook;
+        assert_eq!(wrong.verdict(Property::ReadYourWrites), Verdict::Pass);
+        assert_eq!(wrong.verdict(Property::BalanceBounds), Verdict::NotJudged);
     }
 
     #[test]
