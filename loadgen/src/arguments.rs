@@ -1,5 +1,5 @@
-//! The command line. Parsing does no I/O but to resolve the host of --metrics-listen and to read the input file of a
-//! replay.
+//! The command line. Parsing does no I/O but to resolve the host of --metrics-listen, to read the input file of a
+//! replay and to check that its output can be written.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use loadgen::scenario::{
 use passbook::address::resolve;
 use passbook::bank::BranchId;
 use passbook::cluster::port_of;
-use passbook::files::{Input, is_standard_input, source_name};
+use passbook::files::{Input, check_writable, is_standard_input, source_name};
 use passbook::replicate::{Ack, Fanout, Read, Scheme};
 
 use crate::offline::{CheckArguments, GuaranteesArguments};
@@ -318,7 +318,8 @@ fn check_output(output: &Path, input: &Path, out: Option<&Path>) -> Result<(), S
             output.display()
         ));
     }
-    Ok(())
+    check_writable(output)
+        .map_err(|error| format!("cannot write {}: {error}; give another -o", output.display()))
 }
 
 impl SyntheticArguments {

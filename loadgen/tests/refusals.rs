@@ -193,6 +193,21 @@ fn an_output_that_would_destroy_something_is_refused() {
     assert!(!home.path().join("-").exists(), "no file with the name of a stream");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_refused_before_the_run() {
+    let home = folder();
+    write(&home, "in.json", EXERCISE);
+    std::os::unix::fs::symlink("missing/out.json", home.path().join("link")).expect("linked");
+    for output in ["/proc/out.json", "link"] {
+        let ran = run(&home, &["replay", "in.json", "-o", output]);
+        assert_eq!(code(&ran), 2, "{}", stderr(&ran));
+        let expected = format!("error: cannot write {output}: No such file");
+        assert!(stderr(&ran).starts_with(&expected), "{}", stderr(&ran));
+        assert_eq!(stdout(&ran), "", "nothing ran");
+    }
+}
+
 #[test]
 fn a_taken_metrics_port_is_said_before_anything_runs() {
     let home = folder();

@@ -153,6 +153,23 @@ pub fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>)
     }
 }
 
+/// Reports what would keep [`replace`] from writing to `path`, and leaves that as it is. Devices are not opened, which
+/// alone may have an effect.
+///
+/// # Errors
+/// The file or its folder cannot be written.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    match Destination::find(path)? {
+        Destination::StandardOutput | Destination::Device => Ok(()),
+        Destination::File { path, permissions } => {
+            if permissions.is_some() {
+                File::options().append(true).open(&path)?;
+            }
+            temporary_file(folder_of(&path)).map(drop)
+        }
+    }
+}
+
 /// Creates a file in `folder` that is as readable as any other new one. Its errors do not mention its name.
 fn temporary_file(folder: &Path) -> io::Result<NamedTempFile> {
     let create = |path: &Path| File::options().write(true).create_new(true).open(path);
@@ -246,6 +263,23 @@ mod tests {
     fn error_of_a_new_file_names_no_temporary_file() {
         let refused = replace(Path::new("/proc/output.json"), |_| Ok(())).expect_err("refused");
         assert!(!refused.to_string().contains("/proc"), "{refused}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn check_leaves_what_can_be_written_and_rejects_the_rest() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let [old, new, looped] = ["old", "new", "looped"].map(|name| folder.path().join(name));
+        std::fs::write(&old, "old").expect("written");
+        std::os::unix::fs::symlink(&looped, &looped).expect("linked");
+        for writable in [old.as_path(), &new, Path::new("/dev/stdout"), Path::new("/dev/null")] {
+            check_writable(writable).expect("writable");
+        }
+        assert_eq!(std::fs::read_to_string(&old).expect("there"), "old");
+        assert!(!new.exists());
+        for unwritable in [looped.as_path(), Path::new("/proc/new"), Path::new("/proc/version")] {
+            check_writable(unwritable).expect_err("not writable");
+        }
     }
 
     #[test]
