@@ -208,6 +208,21 @@ fn output_that_cannot_be_written_is_refused_before_the_run() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn missing_folder_for_temporary_files_is_named() {
+    let home = folder();
+    write(&home, "in.json", EXERCISE);
+    let mut command = support::loadgen(&home);
+    let ran = command.args(["replay", "in.json"]).env("TMPDIR", "missing").output().expect("ran");
+    assert_eq!(code(&ran), 2, "{}", stderr(&ran));
+    assert_eq!(
+        stderr(&ran),
+        "error: temporary folder in missing cannot be made: No such file or directory (os error 2); set TMPDIR to a \
+         folder that can be written, or give --out\n"
+    );
+}
+
 #[test]
 fn a_taken_metrics_port_is_said_before_anything_runs() {
     let home = folder();
