@@ -224,6 +224,26 @@ fn missing_folder_for_temporary_files_is_named() {
 }
 
 #[test]
+fn opening_balance_beyond_the_wire_is_refused() {
+    let home = folder();
+    let branch = r#"[{"id":1,"type":"branch","balance":2147483648}]"#;
+    write(&home, "in.json", branch);
+    for wire in ["bank", "bankservice"] {
+        let small =
+            ["--customers", "1", "--events", "1", "--mix", "0:0:1", "--out", "run", "--wire", wire];
+        let most = run(&home, &[&small[..], &["--opening-balance", "2147483647"]].concat());
+        assert_eq!(code(&most), 0, "{}", stderr(&most));
+        let beyond = run(&home, &[&small[..], &["--opening-balance", "2147483648"]].concat());
+        let in_file = run(&home, &["replay", "in.json", "--wire", wire]);
+        for refused in [beyond, in_file] {
+            assert_eq!(code(&refused), 2, "{}", stderr(&refused));
+            let expected = format!("error: --wire {wire} carries balances up to 2,147,483,647; ");
+            assert!(stderr(&refused).starts_with(&expected), "{}", stderr(&refused));
+        }
+    }
+}
+
+#[test]
 fn a_taken_metrics_port_is_said_before_anything_runs() {
     let home = folder();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
