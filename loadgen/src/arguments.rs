@@ -1,5 +1,5 @@
-//! The command line. Parsing does no I/O but to resolve the host of --metrics-listen and to read the input file of a
-//! replay.
+//! The command line. Parsing does no I/O but to resolve the host of --metrics-listen, to read the input file of a
+//! replay and to check that its output can be written.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,8 @@ use loadgen::scenario::{
     ThinkTime, Wire, Workload, broadcast_reads,
 };
 use passbook::address::resolve;
-use passbook::bank::BranchId;
 use passbook::cluster::port_of;
-use passbook::files::{Input, is_standard_input, source_name};
+use passbook::files::{Input, check_writable, is_standard_input, source_name};
 use passbook::replicate::{Ack, Fanout, Read, Scheme};
 
 use crate::offline::{CheckArguments, GuaranteesArguments};
@@ -319,7 +318,8 @@ fn check_output(output: &Path, input: &Path, out: Option<&Path>) -> Result<(), S
             output.display()
         ));
     }
-    Ok(())
+    check_writable(output)
+        .map_err(|error| format!("cannot write {}: {error}; give another -o", output.display()))
 }
 
 impl SyntheticArguments {
@@ -360,12 +360,8 @@ impl SyntheticArguments {
 
 /// Where the branches of `workload` listen if their ports follow their ids.
 fn local_targets(base: u16, workload: &Workload) -> Result<Vec<String>, String> {
-    let ids = match workload {
-        Workload::Synthetic(synthetic) => (1..=synthetic.branches).map(BranchId).collect(),
-        Workload::Replay(replay) => replay.input.branches.clone(),
-    };
     let target = |id| port_of(base, id).map(|port| format!("127.0.0.1:{port}"));
-    let targets: Result<Vec<String>, _> = ids.into_iter().map(target).collect();
+    let targets: Result<Vec<String>, _> = workload.branch_ids().into_iter().map(target).collect();
     targets.map_err(|error| error.to_string())
 }
 
@@ -404,6 +400,9 @@ impl CommonArguments {
             schemes = Scheme::asked(&self.replication, self.fanout, self.lock)?;
             if schemes.iter().any(|scheme| matches!(scheme, Scheme::Broadcast { .. })) {
                 broadcast_reads(self.read)?;
+            }
+            if let Some(opening) = workload.opening() {
+                self.wire.check_opening(opening)?;
             }
             let first = schemes[0];
             if self.process {

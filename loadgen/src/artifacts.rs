@@ -52,6 +52,17 @@ pub enum ArtifactError {
         /// Why not.
         reason: String,
     },
+    /// There is no place for a run folder that is not kept.
+    #[error(
+        "temporary folder in {} {reason}; set TMPDIR to a folder that can be written, or give --out",
+        folder.display()
+    )]
+    NoTemporaryFolder {
+        /// The folder for temporary files.
+        folder: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Another process is writing a run folder to the same place.
     #[error(
         "{}: another run is writing this folder; wait until it has ended or give another --out",
@@ -123,7 +134,14 @@ impl RunFolder {
     /// The folder for temporary files cannot be written.
     pub fn temporary() -> Result<Self, ArtifactError> {
         let number: u64 = rand::random();
-        Self::begin(&std::env::temp_dir().join(format!("passbook-{number:016x}")))
+        let folder = std::env::temp_dir();
+        let begun = Self::begin(&folder.join(format!("passbook-{number:016x}")));
+        begun.map_err(|error| match error {
+            ArtifactError::Unfit { reason, .. } => {
+                ArtifactError::NoTemporaryFolder { folder, reason }
+            }
+            other => other,
+        })
     }
 
     /// Where all of it is until the folder is finished.

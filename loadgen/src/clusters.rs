@@ -23,7 +23,7 @@ use crate::customers::{ConnectError, Terms, inspect, state};
 use crate::interrupt::Interrupt;
 use crate::polling::{Pace, Polled, poll};
 use crate::queried::{Queried, QueriedError};
-use crate::scenario::{ClusterChoice, Replay, Scenario, Wire, Workload};
+use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
 
 /// How long a branch may take to report its state at the end of a run. Apart from the customers' time-out, which may
 /// be as short as they like.
@@ -111,17 +111,6 @@ pub struct Lost {
     pub how: String,
 }
 
-/// The ids and the opening balance the branches are to have.
-fn wanted(workload: &Workload) -> (Vec<BranchId>, Option<Money>) {
-    match workload {
-        Workload::Synthetic(synthetic) => {
-            let ids = (1..=synthetic.branches).map(BranchId).collect();
-            (ids, synthetic.opening.map(Money::new))
-        }
-        Workload::Replay(Replay { input, .. }) => (input.branches.clone(), Some(input.opening)),
-    }
-}
-
 /// Up to so many branches are less work for a core than their customers are.
 const BRANCHES_A_CORE: usize = 8;
 
@@ -142,7 +131,7 @@ impl Branches {
         replica: Option<MakeReplica>,
         waiting: UnboundedSender<String>,
     ) -> Result<Self, ClustersError> {
-        let (ids, opening) = wanted(&scenario.workload);
+        let (ids, opening) = (scenario.workload.branch_ids(), scenario.workload.opening());
         let started_with = opening.unwrap_or(Money::new(crate::scenario::Synthetic::OPENING));
         let (mut embedded, mut processes) = (None, None);
         let targets: Vec<String> = match &scenario.cluster {

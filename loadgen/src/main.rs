@@ -145,7 +145,11 @@ fn perform(task: &Task, mut terminal: Terminal, interrupt: &Interrupt) -> ExitCo
 fn code_of(error: &RunError) -> report::ExitCode {
     use loadgen::artifacts::ArtifactError;
     match error {
-        RunError::Artifacts(ArtifactError::Unfit { .. } | ArtifactError::InUse { .. })
+        RunError::Artifacts(
+            ArtifactError::Unfit { .. }
+            | ArtifactError::NoTemporaryFolder { .. }
+            | ArtifactError::InUse { .. },
+        )
         | RunError::Clusters(ClustersError::Reach(ReachError::SameAddress { .. })) => {
             report::ExitCode::BadInput
         }

@@ -288,6 +288,26 @@ fn output_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
+fn answers_go_to_standard_output_through_a_link() {
+    let home = folder();
+    write(&home, "input.json", support::EXERCISE);
+    let link = home.path().join("link");
+    std::os::unix::fs::symlink("/dev/fd/1", &link).expect("linked");
+    let arguments = ["replay", "input.json", "-o", "link"];
+    let to_pipe = run(&home, &arguments);
+    assert_eq!(code(&to_pipe), 0, "{}", stderr(&to_pipe));
+    assert!(link.is_symlink());
+    assert!(stdout(&to_pipe).starts_with("[\n"), "{}", stdout(&to_pipe));
+
+    let path = home.path().join("printed");
+    let printed = File::create(&path).expect("created");
+    let to_file = loadgen(&home).args(arguments).stdout(printed).output().expect("loadgen ran");
+    assert_eq!(code(&to_file), 0, "{}", stderr(&to_file));
+    let printed = fs::read_to_string(&path).expect("there");
+    assert!(printed.starts_with("[\n") && printed.ends_with("none dropped\n"), "{printed}");
+}
+
+#[test]
 fn closed_pipe_is_silent() {
     let home = folder();
     let (reader, writer) = std::io::pipe().expect("a pipe");

@@ -193,6 +193,56 @@ fn an_output_that_would_destroy_something_is_refused() {
     assert!(!home.path().join("-").exists(), "no file with the name of a stream");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_refused_before_the_run() {
+    let home = folder();
+    write(&home, "in.json", EXERCISE);
+    std::os::unix::fs::symlink("missing/out.json", home.path().join("link")).expect("linked");
+    for output in ["/proc/out.json", "link"] {
+        let ran = run(&home, &["replay", "in.json", "-o", output]);
+        assert_eq!(code(&ran), 2, "{}", stderr(&ran));
+        let expected = format!("error: cannot write {output}: No such file");
+        assert!(stderr(&ran).starts_with(&expected), "{}", stderr(&ran));
+        assert_eq!(stdout(&ran), "", "nothing ran");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn missing_folder_for_temporary_files_is_named() {
+    let home = folder();
+    write(&home, "in.json", EXERCISE);
+    let mut command = support::loadgen(&home);
+    let ran = command.args(["replay", "in.json"]).env("TMPDIR", "missing").output().expect("ran");
+    assert_eq!(code(&ran), 2, "{}", stderr(&ran));
+    assert_eq!(
+        stderr(&ran),
+        "error: temporary folder in missing cannot be made: No such file or directory (os error 2); set TMPDIR to a \
+         folder that can be written, or give --out\n"
+    );
+}
+
+#[test]
+fn opening_balance_beyond_the_wire_is_refused() {
+    let home = folder();
+    let branch = r#"[{"id":1,"type":"branch","balance":2147483648}]"#;
+    write(&home, "in.json", branch);
+    for wire in ["bank", "bankservice"] {
+        let small =
+            ["--customers", "1", "--events", "1", "--mix", "0:0:1", "--out", "run", "--wire", wire];
+        let most = run(&home, &[&small[..], &["--opening-balance", "2147483647"]].concat());
+        assert_eq!(code(&most), 0, "{}", stderr(&most));
+        let beyond = run(&home, &[&small[..], &["--opening-balance", "2147483648"]].concat());
+        let in_file = run(&home, &["replay", "in.json", "--wire", wire]);
+        for refused in [beyond, in_file] {
+            assert_eq!(code(&refused), 2, "{}", stderr(&refused));
+            let expected = format!("error: --wire {wire} carries balances up to 2,147,483,647; ");
+            assert!(stderr(&refused).starts_with(&expected), "{}", stderr(&refused));
+        }
+    }
+}
+
 #[test]
 fn a_taken_metrics_port_is_said_before_anything_runs() {
     let home = folder();

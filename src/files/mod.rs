@@ -25,4 +25,4 @@ pub use recorded::{
     Header, HistoryWriter, LedgerWriter, RecordedError, RecordedRun, read_history, read_ledger,
 };
 pub use source::{SourceError, is_standard_input, source_name};
-pub use write::{replace, write_input, write_json, write_output};
+pub use write::{check_writable, replace, write_input, write_json, write_output};

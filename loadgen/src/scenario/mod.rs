@@ -10,6 +10,7 @@ mod workload;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use passbook::bank::{BranchId, Money};
 use passbook::files::{Input, Notation, Shape};
 use passbook::replicate::{Ack, Read, Scheme};
 
@@ -98,6 +99,24 @@ pub enum Workload {
     Synthetic(Synthetic),
     /// The customers of an input file, one after another.
     Replay(Replay),
+}
+
+impl Workload {
+    /// The ids the branches are to have.
+    pub fn branch_ids(&self) -> Vec<BranchId> {
+        match self {
+            Self::Synthetic(synthetic) => (1..=synthetic.branches).map(BranchId).collect(),
+            Self::Replay(replay) => replay.input.branches.clone(),
+        }
+    }
+
+    /// The opening balance the branches are to have; `None` where none is given.
+    pub fn opening(&self) -> Option<Money> {
+        match self {
+            Self::Synthetic(synthetic) => synthetic.opening.map(Money::new),
+            Self::Replay(replay) => Some(replay.input.opening),
+        }
+    }
 }
 
 /// An input file and where its output goes.

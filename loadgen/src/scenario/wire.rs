@@ -1,7 +1,9 @@
 //! By which contract customers ask.
 
-use passbook::check::{Customers, Server, Settings};
+use passbook::bank::Money;
+use passbook::check::{Customers, Server, Settings, grouped};
 use passbook::replicate::{Ack, Read};
+use passbook::wire::seeds::to_int32;
 
 /// A contract between customers and branches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +41,19 @@ impl Wire {
                 self.name()
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// Only our own contract carries balances of 64 bits. The error says what to do.
+    pub fn check_opening(self, opening: Money) -> Result<(), String> {
+        match self {
+            Self::Bank | Self::BankService if to_int32(opening).is_err() => Err(format!(
+                "--wire {} carries balances up to 2,147,483,647; lower the opening balance of {}, or use --wire \
+                 passbook",
+                self.name(),
+                grouped(opening.minor_units().unsigned_abs())
+            )),
+            Self::Passbook | Self::Bank | Self::BankService => Ok(()),
         }
     }
 
