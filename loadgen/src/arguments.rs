@@ -205,8 +205,8 @@ struct CommonArguments {
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_message_size)]
     max_message: usize,
     /// The share of operations that may fail or stay unanswered before the run does not pass; 100% turns the check
-    /// off. No failure is a refusal for lack of money, as contended where money was short, or as out of range where
-    /// deposits explain it
+    /// off. Refusals for lack of money are no failures, nor are those as contended or as out of range that the amounts
+    /// explain
     #[arg(long, value_name = "SHARE", default_value_t = Share::ONE_PERCENT)]
     max_error_share: Share,
     /// The share of operations that are traced, such as 1% or 0.01
