@@ -162,7 +162,7 @@ impl Branches {
         let patience = if is_running {
             Patience::with_running(scenario.timeout, scenario.wait, waiting)
         } else {
-            Patience::with_own(waiting)
+            Patience::with_own(ids.len(), waiting)
         };
         if is_running {
             check_distinct(&targets, &patience).await?;

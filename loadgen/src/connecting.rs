@@ -17,8 +17,11 @@ use crate::customers::{
 };
 use crate::scenario::Wire;
 
-/// The longest that one attempt to connect and one call may take, and how long a branch may take to become ready.
+/// The longest that one attempt to connect and one call may take, and how long a branch may take to become ready. For
+/// branches that are started for the run, [`LIMIT_PER_BRANCH`] is added.
 const LIMIT: Duration = Duration::from_secs(10);
+/// All branches of a run start at once on this machine, so each delays the others.
+const LIMIT_PER_BRANCH: Duration = Duration::from_millis(200);
 /// The shortest: the time-out of operations may be shorter than any handshake.
 const ATTEMPT_MIN: Duration = Duration::from_millis(100);
 /// Between two attempts to reach a server.
@@ -64,14 +67,14 @@ pub enum ReachError {
         works: Option<Wire>,
     },
     /// It answers that it does not serve yet.
-    #[error(
-        "branch at {address} is not ready after {waited:?}; start all branches of its cluster, or wait longer with --wait"
-    )]
+    #[error("branch at {address} is not ready after {waited:?}; {advice}")]
     NotReady {
         /// Where.
         address: String,
         /// For how long it was asked.
         waited: Duration,
+        /// What to do.
+        advice: &'static str,
     },
     /// It cannot reach one of its peers.
     #[error(
@@ -109,14 +112,19 @@ pub(crate) struct Patience {
     attempt: Duration,
     /// For how long unreachable servers are tried again.
     wait: Duration,
+    /// What to do about a branch that does not become ready in time.
+    advice: &'static str,
     /// Receives the addresses of those that are waited for and for how long, once.
     waiting: UnboundedSender<String>,
 }
 
 impl Patience {
-    /// For branches that are started for the run: nothing but their start is waited for.
-    pub(crate) fn with_own(waiting: UnboundedSender<String>) -> Self {
-        Self { begun: Instant::now(), attempt: LIMIT, wait: Duration::ZERO, waiting }
+    /// For this number of branches that are started for the run: nothing but their start is waited for.
+    pub(crate) fn with_own(branches: usize, waiting: UnboundedSender<String>) -> Self {
+        let branches = u32::try_from(branches).unwrap_or(u32::MAX);
+        let attempt = LIMIT.saturating_add(LIMIT_PER_BRANCH.saturating_mul(branches));
+        let advice = "start fewer branches, or end other programs that keep this machine busy";
+        Self { begun: Instant::now(), attempt, wait: Duration::ZERO, advice, waiting }
     }
 
     /// For servers that run already, where an operation may take `timeout` and servers may take `wait` to start.
@@ -126,7 +134,20 @@ impl Patience {
         waiting: UnboundedSender<String>,
     ) -> Self {
         let attempt = timeout.clamp(ATTEMPT_MIN, LIMIT);
-        Self { begun: Instant::now(), attempt, wait: wait.unwrap_or_default(), waiting }
+        let wait = wait.unwrap_or_default();
+        let advice = "start all branches of its cluster, or wait longer with --wait";
+        Self { begun: Instant::now(), attempt, wait, advice, waiting }
+    }
+
+    /// For how long a branch may report that it is not ready.
+    fn ready_limit(&self) -> Duration {
+        LIMIT.max(self.wait).max(self.attempt)
+    }
+
+    /// The error of a branch that is not ready after [`Self::ready_limit`].
+    fn not_ready(&self, address: &str) -> ReachError {
+        let (address, waited) = (address.to_owned(), self.ready_limit());
+        ReachError::NotReady { address, waited, advice: self.advice }
     }
 
     /// For one attempt to connect that begins now.
@@ -247,7 +268,7 @@ pub(crate) async fn branch_state(
     patience: &Patience,
 ) -> Result<StateReply, ReachError> {
     let begun = Instant::now();
-    let limit = LIMIT.max(patience.wait);
+    let limit = patience.ready_limit();
     // The peer that was reported last, and how many attempts had failed when it was first reported.
     let mut reported: Option<(BranchId, u32)> = None;
     let mut is_waited_for = false;
@@ -256,7 +277,7 @@ pub(crate) async fn branch_state(
         let pause = match look(channel, begun, patience).await {
             Ok(Look::Ready(state)) => return Ok(state),
             Ok(Look::NotReady) if is_over => {
-                return Err(ReachError::NotReady { address: address.to_owned(), waited: limit });
+                return Err(patience.not_ready(address));
             }
             Ok(Look::NotReady) => {
                 reported = None;
@@ -394,6 +415,24 @@ mod tests {
         assert_eq!(attempt(Duration::from_mins(1), None), LIMIT);
         assert_eq!(attempt(Duration::from_millis(1), None), ATTEMPT_MIN);
         assert!(attempt(LIMIT, Some(Duration::from_secs(2))) <= Duration::from_secs(2));
+    }
+
+    #[test]
+    fn own_branches_get_more_time_the_more_there_are() {
+        let patience = |branches| Patience::with_own(branches, unbounded_channel().0);
+        assert_eq!(patience(1).ready_limit(), Duration::from_millis(10_200));
+        assert_eq!(patience(300).ready_limit(), Duration::from_secs(70));
+        assert_eq!(patience(300).next_attempt(), Duration::from_secs(70));
+    }
+
+    #[test]
+    fn advice_on_a_branch_not_ready_depends_on_who_started_it() {
+        let running = patience(LIMIT, None).not_ready("a:1").to_string();
+        assert!(running.contains("a:1 is not ready after 10s; start all branches"), "{running}");
+        assert!(running.contains("--wait"), "{running}");
+        let own = Patience::with_own(300, unbounded_channel().0).not_ready("a:1").to_string();
+        assert!(own.contains("a:1 is not ready after 70s; start fewer branches"), "{own}");
+        assert!(!own.contains("--wait"), "{own}");
     }
 
     #[test]
