@@ -61,7 +61,11 @@ impl Compared {
             disturb(&mut run, &mut dice);
         }
         show_what_versions_say(&mut run);
-        let verdict = ours(&run).verdict;
+        // Without a read or a refusal there is nothing to judge, and porcupine must find an order.
+        let verdict = match ours(&run).verdict {
+            Verdict::NotJudged => Verdict::Pass,
+            verdict => verdict,
+        };
         let name = format!("seed {seed}, {}", if apart { "apart" } else { "roaming" });
         Self { name, run, verdict, customers_saw_all: apart }
     }
