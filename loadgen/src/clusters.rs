@@ -63,7 +63,7 @@ pub enum ClustersError {
     InUse {
         /// The branch at which it was seen.
         branch: BranchId,
-        /// What changed there.
+        /// The change, such as `accepted 4 writes`.
         change: String,
     },
     /// Branches of another program cannot be used.

@@ -51,17 +51,17 @@ pub enum ReachError {
     /// It does not answer as a branch does.
     #[error("branch at {address} does not answer: {message}")]
     NoAnswer {
-        /// Where.
+        /// The address that was given.
         address: String,
-        /// What came instead.
+        /// The cause, or the message of the server.
         message: String,
     },
     /// It does not serve our contract.
     #[error("{address} is not a server of --wire passbook ({message}); {}", wire_hint(Wire::Passbook, *.works))]
     OtherContract {
-        /// Where.
+        /// The address that was given.
         address: String,
-        /// What came instead.
+        /// The cause, or the message of the server.
         message: String,
         /// The contract by which it answers a query, if it is one that is known.
         works: Option<Wire>,
@@ -69,11 +69,11 @@ pub enum ReachError {
     /// It answers that it does not serve yet.
     #[error("branch at {address} is not ready after {waited:?}; {advice}")]
     NotReady {
-        /// Where.
+        /// The address that was given.
         address: String,
         /// For how long it was asked.
         waited: Duration,
-        /// What to do.
+        /// Advice, which ends the message.
         advice: &'static str,
     },
     /// It cannot reach one of its peers.
@@ -84,7 +84,7 @@ pub enum ReachError {
     UnreachablePeer {
         /// The branch that tries to connect.
         branch: BranchId,
-        /// Where it is.
+        /// Its address.
         address: String,
         /// The peer that it cannot reach.
         peer: BranchId,

@@ -80,7 +80,7 @@ impl MetricsServer {
         Ok(Self { address, source, ending, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address it listens at.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }

@@ -60,7 +60,7 @@ pub enum QueriedError {
     InUse {
         /// The branch at which it was seen.
         branch: BranchId,
-        /// Where it is.
+        /// Its address.
         address: String,
         /// What it held first.
         before: Money,
