@@ -283,7 +283,7 @@ fn error_limit(scenario: &Scenario, lost: &[Lost], interrupt: &Interrupt) -> Err
     let branches = match &scenario.cluster {
         ClusterChoice::Running { .. } => BranchOrigin::Running,
         // Operations that were under way then are not the fault of the branches.
-        _ if interrupt.report().is_cancelled() => BranchOrigin::Ended,
+        _ if interrupt.report().is_cancelled() => BranchOrigin::Interrupted,
         ClusterChoice::Embedded(_) | ClusterChoice::Processes(_) if lost.is_empty() => {
             BranchOrigin::Started
         }

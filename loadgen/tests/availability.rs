@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loadgen::judge::judge_folder;
+use loadgen::run::Phase;
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Report};
+use loadgen::{ExitCode, Hooks, Interrupt, Report};
 use passbook::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
 use passbook::check::{Judged, Property, Verdict};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
@@ -25,6 +26,8 @@ const BROADCAST: Scheme =
 enum Fault {
     /// Answers nothing.
     Silent,
+    /// Answers queries only.
+    IgnoresWrites,
     /// Rejects every write.
     RejectsWrites(Rejection),
     /// Rejects one write in so many.
@@ -44,11 +47,12 @@ impl Replication for Faulty {
             self.writes += u64::from(is_write);
             let rejection = match self.fault {
                 Fault::Silent => return,
+                Fault::IgnoresWrites if is_write => return,
                 Fault::RejectsWrites(rejection) if is_write => Some(rejection),
                 Fault::RejectsOneIn(count) if is_write && self.writes.is_multiple_of(count) => {
                     Some(Rejection::Overloaded)
                 }
-                Fault::RejectsWrites(_) | Fault::RejectsOneIn(_) => None,
+                Fault::IgnoresWrites | Fault::RejectsWrites(_) | Fault::RejectsOneIn(_) => None,
             };
             if let Some(rejection) = rejection {
                 let answer = Answer { outcome: Outcome::Rejected(rejection), balance: None };
@@ -79,8 +83,8 @@ fn faulty(fault: Fault) -> MakeReplica {
     })
 }
 
-/// A run on branches of its own, which have a fault.
-fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> Report {
+/// Ten customers on two branches that are started for the run.
+fn scenario() -> Scenario {
     let synthetic = Synthetic {
         customers: 10,
         branches: 2,
@@ -91,8 +95,12 @@ fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> Report {
         seed: 1,
         think: ThinkTime::NONE,
     };
-    let mut scenario =
-        Scenario::new(Workload::Synthetic(synthetic), ClusterChoice::Embedded(BROADCAST));
+    Scenario::new(Workload::Synthetic(synthetic), ClusterChoice::Embedded(BROADCAST))
+}
+
+/// A run on branches of its own, which have a fault.
+fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> Report {
+    let mut scenario = scenario();
     change(&mut scenario);
     run_with(&scenario, faulty(fault))
 }
@@ -136,6 +144,32 @@ fn own_branches_that_answer_nothing_fail() {
     assert_eq!(finding(report.checks(), Property::OutputFile).verdict, Verdict::NotJudged);
     let again = judge_folder(&out).expect("a recorded run");
     assert_eq!((again.verdict(), &again.checks[..]), (Verdict::Fail, report.checks()));
+}
+
+#[test]
+fn operations_given_up_by_a_signal_do_not_fail_own_branches() {
+    let interrupt = Interrupt::default();
+    let hooks = Hooks {
+        progress: &mut |progress| {
+            // The first look may be earlier than the first operation.
+            let is_at_work = progress.look.elapsed >= Duration::from_millis(200);
+            if progress.phase == Phase::Measure && is_at_work && !interrupt.is_raised() {
+                interrupt.raise();
+                interrupt.raise();
+            }
+        },
+        interrupt: interrupt.clone(),
+        metrics: None,
+        tracing: None,
+        replica: Some(faulty(Fault::IgnoresWrites)),
+    };
+    let report = loadgen::run(&scenario(), hooks).expect("a run");
+    assert_eq!(report.exit_code(), ExitCode::Unknown, "{}", report.render());
+    let availability = finding(report.checks(), Property::Availability);
+    assert_eq!(availability.verdict, Verdict::Unknown, "{availability:?}");
+    assert!(
+        availability.note.ends_with("the run was ended before its last operations were answered")
+    );
 }
 
 #[test]

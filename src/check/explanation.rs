@@ -73,9 +73,9 @@ impl Difference<'_> {
         format!("{} {verb} {held}, {amount} {direction} than", list(self.branches))
     }
 
-    /// Which of `writes` explain it, unless the bank paid out what it did not have: one that is missing, doubled, or applied although it was refused; otherwise two
-    /// of the same kind that are both missing or both doubled. Names an example of each, and how many others there are.
-    /// Linear, times the logarithm of the number of amounts.
+    /// Which of `writes` explain it: one that is missing, doubled, or applied although it was refused. If there is none,
+    /// two that are both missing or both doubled. Names an example of each, and how many others fit. A bank that paid out
+    /// what it did not have is reported as such. n log n in the number of writes.
     pub(super) fn explain(&self, writes: &[Observation]) -> (Vec<Named>, String) {
         if self.expected < 0 && self.held >= 0 {
             let text = "more was paid out than there was, and the balance stopped short of that";

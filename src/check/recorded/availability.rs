@@ -14,19 +14,22 @@ pub enum BranchOrigin {
     Started,
     /// The run started them, and at least one ended before the run or did not answer at its end.
     Ended,
+    /// The run started them, and somebody ended it before its last operations were answered.
+    Interrupted,
     /// They ran before the run began.
     Running,
 }
 
 impl BranchOrigin {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Started, Self::Ended, Self::Running];
+    pub const ALL: [Self; 4] = [Self::Started, Self::Ended, Self::Interrupted, Self::Running];
 
     /// The name used in files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Started => "started",
             Self::Ended => "ended",
+            Self::Interrupted => "interrupted",
             Self::Running => "running",
         }
     }
@@ -36,6 +39,7 @@ impl BranchOrigin {
         match self {
             Self::Started => None,
             Self::Ended => Some("a branch ended before the run did"),
+            Self::Interrupted => Some("the run was ended before its last operations were answered"),
             Self::Running => Some("the branches were not started by this run"),
         }
     }
