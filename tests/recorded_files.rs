@@ -126,7 +126,7 @@ fn a_line_that_is_not_valid_is_named() {
     let wrong = says("history.jsonl", "\"max_share\":0.07", "\"max_share\":1.07");
     assert!(wrong.contains("\"max_share\" is 1.07; expected a fraction from 0 to 1"), "{wrong}");
     let wrong = says("history.jsonl", "\"branches\":\"ended\"", "\"branches\":\"gone\"");
-    assert!(wrong.contains("expected one of started, ended, running"), "{wrong}");
+    assert!(wrong.contains("expected one of started, ended, interrupted, running"), "{wrong}");
 }
 
 #[test]

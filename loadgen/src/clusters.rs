@@ -325,7 +325,7 @@ impl Branches {
 }
 
 /// Looks at running branches until nothing has changed for [`REST`], and returns their states then. After
-/// [`REST_LIMIT`] it returns states of which [`examine`] says what is wrong.
+/// [`REST_LIMIT`] it returns the states as they are, and [`examine`] rejects them.
 async fn at_rest(
     channels: &[(String, Channel)],
     mut states: Vec<StateReply>,

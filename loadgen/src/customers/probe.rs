@@ -36,7 +36,7 @@ pub(crate) async fn explain(address: &str, error: &CallError) -> String {
     listener.map_or_else(|| error.to_string(), |listener| format!("{listener} ({error})"))
 }
 
-/// What listens at `address`, if it can be told and is no server of HTTP/2 without TLS.
+/// What listens at `address`. `None` if it is HTTP/2 without TLS, or cannot be recognized.
 pub(super) async fn probe(address: &str) -> Option<&'static str> {
     let answer = first_bytes(address, HTTP2_CLIENT).await?;
     if is_http2(&answer) {

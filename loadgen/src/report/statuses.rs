@@ -6,6 +6,7 @@ use std::time::Duration;
 use passbook::check::grouped;
 use serde::Serialize;
 
+use super::text::operations;
 use crate::customers::{BackoffCount, Backoffs, StatusCount, Statuses};
 
 /// How many operations had no answer or failed, and the statuses of all. Writing into a `String` cannot fail, so
@@ -57,11 +58,6 @@ pub(super) fn backoffs(text: &mut String, backoffs: &Backoffs) {
             count = grouped(*pauses),
         );
     }
-}
-
-fn operations(count: u64) -> String {
-    let noun = if count == 1 { "operation" } else { "operations" };
-    format!("{} {noun}", grouped(count))
 }
 
 /// A status in `summary.json`.

@@ -47,7 +47,7 @@ fn money(amount: Money) -> String {
     format!("{sign}{}", grouped(units.unsigned_abs()))
 }
 
-fn operations(number: u64) -> String {
+pub(super) fn operations(number: u64) -> String {
     match number {
         1 => "1 operation".to_owned(),
         _ => format!("{} operations", grouped(number)),

@@ -44,7 +44,7 @@ impl Wire {
         }
     }
 
-    /// Only our own contract carries balances of 64 bits. The error says what to do.
+    /// Only our own contract carries balances of 64 bits. The error advises what to do.
     pub fn check_opening(self, opening: Money) -> Result<(), String> {
         match self {
             Self::Bank | Self::BankService if to_int32(opening).is_err() => Err(format!(
