@@ -7,18 +7,16 @@
 //! wrong in them, and that all was read and written. The most memory that the process ever held is told at the
 //! end of each length, the run in its loose form included, which only the bench needs.
 
-#[path = "support/recorded.rs"]
-mod recorded;
-
 use std::path::Path;
 use std::time::Duration;
 
+use bank::Money;
+use bank::Read;
+use check::{Judged, Verdict, judge};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use passbook::bank::Money;
-use passbook::check::{History, Judged, Ledgers, Verdict, judge};
-use passbook::files::{Header, HistoryWriter, LedgerWriter, read_history, read_ledger};
-use passbook::replicate::Read;
-use recorded::{Recording, Shape, record};
+use history::{Header, HistoryWriter, LedgerWriter, read_history, read_ledger};
+use history::{History, Ledgers};
+use testkit::recorded::{Recording, Shape, record};
 
 const LENGTHS: [usize; 2] = [1_000_000, 2_000_000];
 /// Where nothing is measured, so that `cargo test --benches` tries everything and takes no time.

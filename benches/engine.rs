@@ -5,12 +5,9 @@
 //! a customer carries, is in it. Each bench asserts that every branch holds
 //! every deposit, and that a push to each peer and its acknowledgement were all that it took.
 
-#[path = "support/machines.rs"]
-mod machines;
-
+use bank::Money;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use machines::Machines;
-use passbook::bank::Money;
+use testkit::machines::Machines;
 
 const BRANCHES: [u32; 3] = [3, 10, 50];
 const BATCH: u64 = 100;

@@ -18,11 +18,7 @@
 //! The library never prints, never exits and never installs telemetry on its own: binaries do.
 
 pub mod address;
-pub mod bank;
 pub mod branch;
-pub mod check;
 pub mod cluster;
-pub mod files;
-pub mod replicate;
 pub mod telemetry;
 pub mod wire;

@@ -1,15 +1,12 @@
 //! `branch cluster`: what it says, what it refuses, and that nothing of it stays.
 #![cfg(target_os = "linux")]
 
-#[path = "../loadgen/tests/support/processes.rs"]
-mod processes;
-
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 
-use processes::{Process, children, listens, nothing_stays, signal};
 use tempfile::TempDir;
+use testkit::processes::{Process, children, listens, nothing_stays, signal};
 
 /// With a comma too many, which is read and warned of.
 const THREE: &str = r#"[
@@ -53,7 +50,7 @@ fn sigterm_and_ctrl_c_end_all_in_order() {
         signal(cluster.pid(), name);
         let (status, said) = cluster.ended();
         assert_eq!(status.code(), Some(0), "{name}: {said}");
-        assert!(pids.iter().all(|pid| !processes::runs(*pid)), "they end before it does");
+        assert!(pids.iter().all(|pid| !testkit::processes::runs(*pid)), "they end before it does");
         nothing_stays(&pids, &ports);
         assert!(said.contains("input.json:4:") && said.starts_with("warning: "), "{said}");
     }

@@ -5,15 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use passbook::bank::{BranchId, Money};
+use bank::{BranchId, Money};
 use passbook::branch::{Branch, Peer};
-use passbook::replicate::{Broadcast, Fanout};
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::peer_client::PeerClient;
 use passbook::wire::v1::{
     PropagateRequest, QueryRequest, StateReply, StateRequest, WriteRequest, WriteResult,
 };
+use replication::{Broadcast, Fanout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;

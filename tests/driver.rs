@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use passbook::bank::{Answer, BranchId, Money, Operation, Outcome};
+use bank::{Answer, BranchId, Money, Operation, Outcome};
 use passbook::branch::{Branch, ServeError};
-use passbook::replicate::passbook::Stop;
-use passbook::replicate::{Audit, Effect, Input, Instant, Replication, Ticket};
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::{QueryRequest, WriteRequest};
+use replication::passbook::Stop;
+use replication::{Audit, Effect, Input, Instant, Replication, Ticket};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

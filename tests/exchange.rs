@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use passbook::bank::{BranchId, Money};
+use bank::{BranchId, Money};
 use passbook::branch::{Branch, Exchange, Lines, Peer, ServeError};
-use passbook::replicate::{Fanout, Locking, Scheme};
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::peer_client::PeerClient;
 use passbook::wire::v1::{Ack, Frame, PropagateRequest, WriteReply, WriteRequest, WriteResult};
+use replication::{Fanout, Locking, Scheme};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;

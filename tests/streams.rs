@@ -3,10 +3,8 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use passbook::bank::{BranchId, Money};
+use bank::{BranchId, Money};
 use passbook::branch::{Branch, Peer, ServeError};
-use passbook::replicate::passbook::Stop;
-use passbook::replicate::{Fanout, Locking, Scheme};
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::peer_client::PeerClient;
 use passbook::wire::v1::peer_message::Message;
@@ -14,6 +12,8 @@ use passbook::wire::v1::{
     Ack, Acknowledge, Attempt, Collect, Frame, Hello, PeerMessage, PropagateRequest, Push,
     QueryReply, QueryRequest, Row, Token, WriteReply, WriteRequest, WriteResult,
 };
+use replication::passbook::Stop;
+use replication::{Fanout, Locking, Scheme};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
+use exercise::Event;
+use history::FinalState;
 use loadgen::Interrupt;
 use loadgen::clusters::Branches;
 use loadgen::customers::{Bank, Crowd, KindRecord, Plan, Recorder, Terms};
@@ -10,11 +13,8 @@ use loadgen::record::Calls;
 use loadgen::scenario::{
     ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, ThinkTime, Workload,
 };
-use passbook::bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
-use passbook::check::FinalState;
-use passbook::files::Event;
-use passbook::replicate::passbook::Session;
-use passbook::replicate::{Fanout, Locking, Scheme};
+use replication::passbook::Session;
+use replication::{Fanout, Locking, Scheme};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::unbounded_channel;
 

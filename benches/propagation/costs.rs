@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use loadgen::scenario::{Recording, SampleRate};
-use passbook::replicate::Scheme;
 use passbook::telemetry::Tracing;
+use replication::Scheme;
 
 use crate::banks::{CUSTOMERS, PASSBOOK};
 use crate::table::{PAIRS_FEW, Row, Spread};

@@ -18,7 +18,7 @@ use std::time::Duration;
 use banks::{Alone, BROADCAST, CUSTOMERS, Deposits, PASSBOOK, broadcast};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use echo::{EchoCallers, EchoServer};
-use passbook::replicate::Fanout;
+use replication::Fanout;
 
 /// As in the binary: an allocator must not make the difference.
 #[global_allocator]

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use loadgen::scenario::{Recording, SampleRate};
 use loadgen::{ExitCode, Hooks, Interrupt, Report, Scenario};
-use passbook::replicate::Scheme;
 use passbook::telemetry::Tracing;
+use replication::Scheme;
 
 use crate::banks::{Alone, BROADCAST, CUSTOMERS, PASSBOOK, scenario};
 use crate::costs;

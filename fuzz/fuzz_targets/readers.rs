@@ -5,8 +5,9 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use passbook::check::{Evidence, final_balance, sequential};
-use passbook::files::{Input, Received, pair_with};
+use check::{Evidence, final_balance, sequential};
+use exercise::{Input, Received};
+use check::pair_with;
 
 fuzz_target!(|data: &[u8]| {
     // One file may be both; a byte that text never holds parts two.

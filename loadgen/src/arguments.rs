@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bank::{Ack, Read};
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
+use exercise::{Input, check_writable, is_standard_input, source_name};
 use loadgen::Scenario;
 use loadgen::scenario::{
     ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Share, Stop, Style, Synthetic,
@@ -14,8 +16,7 @@ use loadgen::scenario::{
 };
 use passbook::address::resolve;
 use passbook::cluster::port_of;
-use passbook::files::{Input, check_writable, is_standard_input, source_name};
-use passbook::replicate::{Ack, Fanout, Read, Scheme};
+use replication::{Fanout, Scheme};
 
 use crate::offline::{CheckArguments, GuaranteesArguments};
 use crate::terminal::Verbosity;

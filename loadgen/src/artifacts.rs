@@ -6,9 +6,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use passbook::files::write_json;
-use passbook::replicate::Scheme;
+use exercise::write_json;
 use passbook::telemetry::KeptTrace;
+use replication::Scheme;
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use bank::{BranchId, Money};
 use futures_util::future::try_join_all;
-use passbook::bank::{BranchId, Money};
+use history::FinalState;
 use passbook::branch::BranchHandle;
-use passbook::check::FinalState;
 use passbook::cluster::{
     Cluster, ClusterError, ClusterSpec, MakeReplica, ProcessCluster, ProcessError, ProcessSpec,
     branch_binary,
 };
-use passbook::replicate::Scheme;
 use passbook::wire::v1::StateReply;
+use replication::Scheme;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep};

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bank::BranchId;
 use futures_util::future::{join_all, try_join_all};
-use passbook::bank::BranchId;
 use passbook::wire::v1::{StateReply, UnreachablePeer};
 use thiserror::Error;
 use tokio::net::lookup_host;

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use passbook::bank::Money;
-use passbook::check::{Edition, Evidence, Finding, Verdict, final_balance, sequential};
-use passbook::files::{
-    Input, InputError, Paired, Position, Received, ReceivedError, Warning, is_standard_input,
-    pair_with,
-};
+use bank::Money;
+use check::{Evidence, Finding, Verdict, final_balance, sequential};
+use check::{Paired, pair_with};
+use exercise::{Input, InputError, Position, Received, ReceivedError, Warning, is_standard_input};
+use history::Edition;
 use thiserror::Error;
 
 use crate::artifacts::{HISTORY, SUMMARY};

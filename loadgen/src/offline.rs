@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bank::{Ack, Read};
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args};
+use history::Customers;
 use loadgen::artifacts::seed_of;
 use loadgen::foreign::check_files;
 use loadgen::judge::judge_folder;
 use loadgen::report::{self, render_guarantees};
 use loadgen::scenario::{Wire, broadcast_reads};
-use passbook::check::Customers;
-use passbook::replicate::{Ack, Read, Scheme};
+use replication::Scheme;
 
 use crate::terminal::{self, Terminal};
 use crate::values::{ack_parser, read_parser, wire_parser};

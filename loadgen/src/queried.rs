@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use bank::{BranchId, Money};
 use futures_util::future::try_join_all;
-use passbook::bank::{BranchId, Money};
-use passbook::check::{BranchState, FinalState};
+use history::{BranchState, FinalState};
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;

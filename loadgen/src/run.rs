@@ -7,10 +7,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use passbook::bank::{BranchId, Money};
-use passbook::check::{BranchOrigin, Customers, Edition, ErrorLimit, History};
+use bank::{BranchId, Money};
+use exercise::{Notation, Output, Shape, replace, write_input, write_output};
+use history::Header;
+use history::{BranchOrigin, Customers, Edition, ErrorLimit, History};
 use passbook::cluster::MakeReplica;
-use passbook::files::{Header, Notation, Output, Shape, replace, write_input, write_output};
 use passbook::telemetry::{KeptTrace, Tracing};
 use thiserror::Error;
 use tokio::sync::watch::Receiver;

@@ -1,6 +1,6 @@
 //! The same workload under several schemes, one after another, each on branches of its own.
 
-use passbook::replicate::Scheme;
+use replication::Scheme;
 
 use crate::artifacts::{COMPARISON, RunFolder};
 use crate::report::SideBySide;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use passbook::bank::{BranchId, CustomerId, Operation};
-use passbook::files::{Event, Input};
+use bank::{BranchId, CustomerId, Operation};
+use exercise::{Event, Input};
 
 use crate::customers::{Crowd, Order};
 use crate::scenario::{Replay, ReplayOrder, Workload};

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bank::{Ack, Read};
 use bytesize::ByteSize;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use loadgen::scenario::{Recording, ReplayOrder, Style, Wire};
-use passbook::replicate::{Ack, Fanout, Read};
+use replication::Fanout;
 
 /// Where the seed comes from.
 #[derive(Clone, Copy, Debug)]

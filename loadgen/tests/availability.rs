@@ -5,16 +5,14 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
+use check::{Judged, Property, Verdict};
 use loadgen::judge::judge_folder;
 use loadgen::run::Phase;
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt, Report};
-use passbook::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
-use passbook::check::{Judged, Property, Verdict};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
-use passbook::replicate::{
-    Audit, Broadcast, Effect, Fanout, Input, Instant, Locking, Replication, Scheme,
-};
+use replication::{Audit, Broadcast, Effect, Fanout, Input, Instant, Locking, Replication, Scheme};
 use support::{code, folder, json, run, run_with, stderr, stdout, write};
 
 const OPENING: i64 = 1_000_000;
@@ -105,7 +103,7 @@ fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> Report {
     run_with(&scenario, faulty(fault))
 }
 
-fn finding(checks: &[Judged], property: Property) -> &passbook::check::Finding {
+fn finding(checks: &[Judged], property: Property) -> &check::Finding {
     let check = checks.iter().find(|check| check.finding.property == property);
     &check.expect("every property is in the report").finding
 }

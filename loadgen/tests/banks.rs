@@ -5,12 +5,12 @@ mod support;
 
 use std::sync::Arc;
 
+use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
+use check::{Finding, Property, Verdict};
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Wire, Workload};
 use loadgen::{ExitCode, Report};
-use passbook::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
-use passbook::check::{Finding, Property, Verdict};
 use passbook::cluster::MakeReplica;
-use passbook::replicate::{
+use replication::{
     Audit, Broadcast, Effect, Fanout, Input, Instant, Locking, Message, Replication, Scheme,
 };
 use support::run_with;

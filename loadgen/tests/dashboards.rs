@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use passbook::replicate::Scheme;
 use passbook::telemetry::{MetricKind, MetricName, names};
+use replication::Scheme;
 use serde_json::{Value, json};
 
 const DASHBOARD: &str = include_str!("../../dashboards/passbook.json");

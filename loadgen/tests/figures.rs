@@ -246,8 +246,8 @@ fn report_shows_cpu_and_pauses_of_the_generator() {
 mod stopped {
     use std::time::{Duration, Instant};
 
-    use super::support::processes::{Process, signal, until};
     use super::{folder, summary};
+    use testkit::processes::{Process, signal, until};
 
     const STOPPED: Duration = Duration::from_millis(300);
 

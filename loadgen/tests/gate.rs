@@ -5,13 +5,13 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
+use bank::{BranchId, Money, Write, WriteKind};
+use check::{Property, Verdict};
+use exercise::Input;
 use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Workload};
 use loadgen::{ExitCode, Report};
-use passbook::bank::{BranchId, Money, Write, WriteKind};
-use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
-use passbook::files::Input;
-use passbook::replicate::{
+use replication::{
     Audit, Broadcast, Effect, Fanout, Input as Event, Instant, Locking, Message, Replication,
     Scheme,
 };

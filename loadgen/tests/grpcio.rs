@@ -7,9 +7,9 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use passbook::bank::{BranchId, Money};
+use bank::{BranchId, Money};
 use passbook::cluster::{Cluster, ClusterSpec};
-use passbook::replicate::{Fanout, Locking};
+use replication::{Fanout, Locking};
 use support::{EXERCISE, code, folder, json, run, stderr, stdout, write};
 use tempfile::TempDir;
 

@@ -2,9 +2,10 @@
 //!
 //! `PASSBOOK_HEALTHY_RUNS` says how many runs there are; every one of them is another setting or another seed.
 
+use bank::{Ack, Read};
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt};
-use passbook::replicate::{Ack, Fanout, Locking, Read, Scheme};
+use replication::{Fanout, Locking, Scheme};
 
 const RUNS: usize = 36;
 

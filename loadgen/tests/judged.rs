@@ -2,24 +2,22 @@
 //! and what is no recorded run is refused in one message.
 
 #[allow(dead_code, reason = "it judges in memory as well")]
-#[path = "../../benches/support/recorded.rs"]
-mod recorded;
 mod support;
 
 use std::fs;
 use std::path::Path;
 
+use bank::Read;
+use bank::{Money, Operation, Outcome};
+use check::{Property, Verdict};
+use exercise::{Element, Entry, Notation, ResultName, write_output};
+use history::Call;
+use history::{Header, HistoryWriter, LedgerWriter};
 use loadgen::artifacts::{HISTORY, LEDGER};
 use loadgen::judge::{JudgedRun, judge_folder};
-use passbook::bank::{Money, Operation, Outcome};
-use passbook::check::{Call, Property, Verdict};
-use passbook::files::{
-    Element, Entry, Header, HistoryWriter, LedgerWriter, Notation, ResultName, write_output,
-};
-use passbook::replicate::Read;
-use recorded::{Recording, Shape, record};
 use support::{code, folder, run, stderr, stdout};
 use tempfile::TempDir;
+use testkit::recorded::{Recording, Shape, record};
 
 const OUTPUT: &str = "output.json";
 

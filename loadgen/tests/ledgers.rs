@@ -6,26 +6,26 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loadgen::Interrupt;
-use loadgen::record::{Ledgers, LedgersError};
-use passbook::bank::{
+use bank::{Ack, Read};
+use bank::{
     BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Seq, SessionId, StatusCode,
     Version, Write, WriteKind,
 };
-use passbook::check::{
-    Call, Case, Extent, FinalState, History, Ledgers as Logs, Log, Logged, Property, Verdict, judge,
-};
+use check::{Property, Verdict, judge};
+use history::Header;
+use history::{Call, Case, Extent, FinalState, History, Ledgers as Logs, Log, Logged};
+use loadgen::Interrupt;
+use loadgen::record::{Ledgers, LedgersError};
 use passbook::cluster::ClusterSpec;
-use passbook::files::Header;
-use passbook::replicate::passbook::Session;
-use passbook::replicate::{
-    Ack, Audit, Effect, Fanout, Input, Instant as TimePoint, Locking, Read, Receipt, Replication,
-    Scheme, Standing, Transport,
-};
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{LogRequest, QueryRequest, WriteRequest};
 use passbook::wire::{from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt};
+use replication::passbook::Session;
+use replication::{
+    Audit, Effect, Fanout, Input, Instant as TimePoint, Locking, Receipt, Replication, Scheme,
+    Standing, Transport,
+};
 use support::folder;
 use support::ledgers::{Channels, embedded, end, header, settled, started, written};
 use tokio::task::JoinSet;
@@ -411,7 +411,7 @@ async fn started_cluster_makes_the_first_write_of_each_branch() {
 #[tokio::test]
 async fn the_log_of_a_branch_that_is_killed_is_cut() {
     use support::branches::Addresses;
-    use support::processes::signal;
+    use testkit::processes::signal;
     use tonic::transport::Endpoint;
 
     let addresses = Addresses::reserve(3);

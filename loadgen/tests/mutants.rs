@@ -5,14 +5,15 @@ mod support;
 
 use std::sync::Arc;
 
+use bank::Ack;
+use bank::{BranchId, Money, Outcome};
+use check::{Property, Verdict};
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Report};
-use passbook::bank::{BranchId, Money, Outcome};
-use passbook::check::{Property, Verdict};
 use passbook::cluster::MakeReplica;
-use passbook::replicate::passbook::{Message as Said, Mutant, Passbook, Settings, Timing};
-use passbook::replicate::{
-    Ack, Audit, Effect, Input, Instant, Message, Replication, Scheme, Standing, Transport,
+use replication::passbook::{Message as Said, Mutant, Passbook, Settings, Timing};
+use replication::{
+    Audit, Effect, Input, Instant, Message, Replication, Scheme, Standing, Transport,
 };
 use support::run_with;
 

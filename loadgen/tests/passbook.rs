@@ -4,9 +4,9 @@ mod support;
 
 use std::path::Path;
 
-use passbook::bank::{BranchId, Money};
+use bank::{BranchId, Money};
 use passbook::cluster::{Cluster, ClusterSpec};
-use passbook::replicate::Scheme;
+use replication::Scheme;
 use serde_json::Value;
 use support::{EXERCISE, ROAMING, code, folder, json, run, stderr, stdout, write};
 

@@ -6,9 +6,9 @@ mod support;
 use std::process::Command;
 
 use support::branches::branch;
-use support::processes::{Process, children, nothing_stays, ports, runs, signal, until};
 use support::{EXERCISE, code, folder, json, loadgen, run, stderr, stdout, write};
 use tempfile::TempDir;
+use testkit::processes::{Process, children, nothing_stays, ports, runs, signal, until};
 
 const ONE: &str = r#"[
   {"id": 1, "type": "customer", "events": [{"id": 1, "interface": "deposit", "money": 5}]},

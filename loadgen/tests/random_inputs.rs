@@ -4,12 +4,12 @@
 
 mod support;
 
+use bank::{BranchId, CustomerId, Money, Operation, WriteKind};
+use exercise::{Block, Element, Entry, Event, Input, Output, ResultName};
 use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt};
-use passbook::bank::{BranchId, CustomerId, Money, Operation, WriteKind};
-use passbook::files::{Block, Element, Entry, Event, Input, Output, ResultName};
-use passbook::replicate::{Fanout, Locking, Scheme};
 use proptest::prelude::*;
+use replication::{Fanout, Locking, Scheme};
 
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![

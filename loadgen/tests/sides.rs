@@ -6,7 +6,7 @@ use std::fs;
 
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt, Progress, SideBySide, run::Phase, run_each};
-use passbook::replicate::{Fanout, Locking, Scheme};
+use replication::{Fanout, Locking, Scheme};
 use serde_json::{Value, json};
 use support::{EXERCISE, code, folder, run, stderr, stdout, write};
 

@@ -2,9 +2,9 @@
 
 mod support;
 
-use passbook::bank::{BranchId, Money};
+use bank::{BranchId, Money};
 use passbook::cluster::{Cluster, ClusterSpec};
-use passbook::replicate::{Fanout, Locking};
+use replication::{Fanout, Locking};
 use support::{ROAMING, code, folder, json, run, stderr, stdout, write};
 
 fn cluster(branches: u32, opening: i64) -> (Cluster, Vec<String>) {

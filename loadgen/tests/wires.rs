@@ -2,9 +2,9 @@
 
 mod support;
 
-use passbook::bank::{BranchId, Money};
+use bank::{BranchId, Money};
 use passbook::cluster::{Cluster, ClusterSpec};
-use passbook::replicate::{Fanout, Locking};
+use replication::{Fanout, Locking};
 use support::{EXERCISE, ROAMING, code, folder, json, run, stderr, stdout, write};
 use tokio::net::TcpListener;
 

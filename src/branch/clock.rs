@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::replicate;
-
 /// Counts the schemes' time from one instant of the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
@@ -16,17 +14,17 @@ impl Clock {
     }
 
     /// The scheme's name for this instant.
-    pub(super) fn now(self) -> replicate::Instant {
+    pub(super) fn now(self) -> replication::Instant {
         self.at(Instant::now())
     }
 
     /// The scheme's name for `instant`.
-    pub(super) fn at(self, instant: Instant) -> replicate::Instant {
-        replicate::Instant(instant.saturating_duration_since(self.epoch))
+    pub(super) fn at(self, instant: Instant) -> replication::Instant {
+        replication::Instant(instant.saturating_duration_since(self.epoch))
     }
 
     /// How long it is until `instant`, zero if that has passed.
-    pub(super) fn until(self, instant: replicate::Instant) -> Duration {
+    pub(super) fn until(self, instant: replication::Instant) -> Duration {
         instant.0.saturating_sub(self.epoch.elapsed())
     }
 }

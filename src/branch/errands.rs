@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::bank::BranchId;
-use crate::replicate::Ticket;
-use crate::replicate::passbook::Note;
 use crate::telemetry::{BorrowSpan, CollectSpan, SpanContext};
+use bank::BranchId;
+use replication::Ticket;
+use replication::passbook::Note;
 
 #[derive(Debug, Default)]
 struct Short {

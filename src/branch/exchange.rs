@@ -18,10 +18,10 @@ use super::owner::Branch;
 use super::server::ServeError;
 use super::services::Services;
 use super::stream::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, addressee, endpoint};
-use crate::bank::BranchId;
 use crate::wire::Failure;
 use crate::wire::v1::peer_server::{Peer, PeerServer};
 use crate::wire::v1::{Frame, PropagateReply, PropagateRequest};
+use bank::BranchId;
 
 /// Streams on one connection: more than there can be.
 const STREAMS_MAX: u32 = 1 << 24;

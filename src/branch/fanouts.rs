@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::bank::BranchId;
-use crate::replicate::Ticket;
 use crate::telemetry::{FanoutSpan, SpanContext};
+use bank::BranchId;
+use replication::Ticket;
 
 #[derive(Debug)]
 struct InFlight {

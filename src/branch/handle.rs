@@ -12,11 +12,12 @@ use super::notices::Notice;
 use super::reachability::ConnectFailure;
 use super::stream::{Outgoing, StreamId};
 use super::tap::{self, Asked};
-use crate::bank::{Answer, BranchId, Operation, Version, Write};
-use crate::replicate::{self, Ack, Audit, Message, Receipt, Request, WriteId, passbook};
 use crate::telemetry::{Family, SpanContext};
 use crate::wire::v1::UnreachablePeer;
 use crate::wire::{Failure, LogBegun, LogPart};
+use bank::Ack;
+use bank::{Answer, BranchId, Operation, Version, Write};
+use replication::{Audit, Message, Receipt, Request, WriteId, passbook};
 
 /// Something for the owner to do.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(super) enum Command {
     /// A write to apply here that was given no name.
     Apply {
         write: Write,
-        deadline: replicate::Instant,
+        deadline: replication::Instant,
         reply: oneshot::Sender<bool>,
     },
     Delivered(Delivered),

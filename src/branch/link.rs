@@ -15,12 +15,12 @@ use super::handle::Command;
 use super::owner::Peer;
 use super::reachability::ConnectFailure;
 use super::stream::{BACKOFF_MAX, BACKOFF_MIN};
-use crate::bank::{BranchId, Write, WriteKind};
-use crate::replicate::{self, WriteId};
 use crate::telemetry::{CallSpan, SpanContext};
 use crate::wire::v1::PropagateRequest;
 use crate::wire::v1::peer_client::PeerClient;
 use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause};
+use bank::{BranchId, Write, WriteKind};
+use replication::WriteId;
 
 /// A peer that does not accept a connection within this is taken for unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ const UNDER_WAY: usize = 4_096;
 pub(super) struct Propagation {
     pub(super) id: WriteId,
     pub(super) write: Write,
-    pub(super) deadline: replicate::Instant,
+    pub(super) deadline: replication::Instant,
     /// The traced fan-out it belongs to.
     pub(super) parent: Option<SpanContext>,
 }

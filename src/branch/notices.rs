@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use thiserror::Error;
 
 use super::owner::Peer;
-use crate::bank::BranchId;
-use crate::replicate::passbook::Mismatch;
+use bank::BranchId;
+use replication::passbook::Mismatch;
 
 /// Different things that are told at most: some come from the network.
 const TOLD_MAX: usize = 64;

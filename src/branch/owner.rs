@@ -19,11 +19,11 @@ use super::statistics::{Queues, Statistics};
 use super::streams::Streams;
 use super::tap::Tap;
 use super::wakes::Wakes;
-use crate::bank::{BranchId, Money, Operation, Outcome};
-use crate::replicate::passbook::Stop;
-use crate::replicate::{self, Effect, Input, Message, Replication, Ticket, Transport, WriteId};
 use crate::telemetry::Family;
 use crate::wire::Failure;
+use bank::{BranchId, Money, Operation, Outcome};
+use replication::passbook::Stop;
+use replication::{Effect, Input, Message, Replication, Ticket, Transport, WriteId};
 
 /// Requests that may wait for the owner. It never waits itself, so this fills only if it is starved.
 const QUEUE: usize = 16_384;
@@ -358,7 +358,7 @@ impl Owner {
 
     /// Performs effects, and feeds what comes of them back, until nothing is left. Each write makes
     /// a bounded number of both.
-    fn perform_all(&mut self, now: replicate::Instant) -> Result<(), Stop> {
+    fn perform_all(&mut self, now: replication::Instant) -> Result<(), Stop> {
         loop {
             let mut effects = std::mem::take(&mut self.effects);
             for effect in effects.drain(..) {
@@ -373,7 +373,7 @@ impl Owner {
         }
     }
 
-    fn perform(&mut self, now: replicate::Instant, effect: Effect) -> Result<(), Stop> {
+    fn perform(&mut self, now: replication::Instant, effect: Effect) -> Result<(), Stop> {
         match effect {
             Effect::Reply { ticket, answer, receipt } => {
                 self.fanouts.answered(ticket);

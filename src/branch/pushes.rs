@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use super::errands::Errands;
 use super::statistics::Statistics;
-use crate::bank::{BranchId, Member, Row, Seq, Version};
-use crate::replicate::passbook::{Message, Note, Record};
-use crate::replicate::{Ack, Instant, Receipt, Ticket};
 use crate::telemetry::{FanoutSpan, PushSpan, SpanContext};
+use bank::Ack;
+use bank::{BranchId, Member, Row, Seq, Version};
+use replication::passbook::{Message, Note, Record};
+use replication::{Instant, Receipt, Ticket};
 
 /// Traced writes that are remembered for a peer that does not acknowledge them. The oldest are forgotten.
 const WRITES_MAX: usize = 16_384;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::notices::{Notice, one_line};
 use super::owner::Peer;
-use crate::bank::BranchId;
-use crate::replicate::passbook::Mismatch;
 use crate::wire::v1::UnreachablePeer;
+use bank::BranchId;
+use replication::passbook::Mismatch;
 
 /// How long connecting to a peer may fail before whoever runs the branch is warned: branches of a cluster start one
 /// after another.
@@ -92,7 +92,7 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
     use super::*;
-    use crate::bank::Money;
+    use bank::Money;
 
     const PEER: Peer = Peer {
         id: BranchId(2),

@@ -18,14 +18,14 @@ use super::owner::Branch;
 use super::seeds::Seeds;
 use super::services::{DEADLINE_MAX, Services};
 use super::stream::{Dialer, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
-use crate::replicate::Transport;
-use crate::replicate::passbook::Stop;
 use crate::wire::CONNECTION_WINDOW_BYTES;
 use crate::wire::seeds::bank::bank_server::BankServer as SeedBankServer;
 use crate::wire::seeds::bankservice::bank_service_server::BankServiceServer;
 use crate::wire::v1::bank_server::BankServer;
 use crate::wire::v1::inspect_server::InspectServer;
 use crate::wire::v1::peer_server::PeerServer;
+use replication::Transport;
+use replication::passbook::Stop;
 
 /// How long each step of the shutdown may take.
 const GRACE: Duration = Duration::from_secs(5);

@@ -10,8 +10,6 @@ use super::handle::{BranchHandle, Command, Inspected};
 use super::notices::Notice;
 use super::owner::BranchInfo;
 use super::stream::{Outgoing, addressee, listen, opener, queue};
-use crate::bank::{BranchId, WriteKind};
-use crate::replicate::{Ticket, Transport, WriteId};
 use crate::telemetry::{CallSpan, extract};
 use crate::wire::v1::bank_server::Bank;
 use crate::wire::v1::inspect_server::Inspect;
@@ -24,6 +22,8 @@ use crate::wire::{
     Failure, LogPart, from_log_part, from_state, timeout, to_query_reply, to_query_request,
     to_write, to_write_reply, to_write_request,
 };
+use bank::{BranchId, WriteKind};
+use replication::{Ticket, Transport, WriteId};
 
 /// For callers that set no deadline, and the most that any gets.
 pub(super) const DEADLINE_MAX: Duration = Duration::from_mins(1);

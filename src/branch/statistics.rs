@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::bank::{BranchId, Operation, Outcome, WriteKind};
-use crate::replicate::Audit;
 use crate::telemetry::{Family, Latencies, MetricName, Sizes, Value, names};
+use bank::{BranchId, Operation, Outcome, WriteKind};
+use replication::Audit;
 
 const KINDS: [&str; 3] = ["query", "deposit", "withdraw"];
 const OUTCOMES: [&str; 3] = ["ok", "rejected", "unknown"];

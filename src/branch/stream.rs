@@ -19,11 +19,11 @@ use tonic::{Code, Request, Streaming};
 use super::handle::{BranchHandle, Command};
 use super::owner::Peer;
 use super::reachability::ConnectFailure;
-use crate::bank::BranchId;
-use crate::replicate::passbook::Message;
 use crate::wire::v1::Frame;
 use crate::wire::v1::peer_client::PeerClient;
 use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause, to_message};
+use bank::BranchId;
+use replication::passbook::Message;
 
 /// A peer that does not accept a connection within this is taken for unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

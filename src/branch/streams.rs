@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::stream::{Outgoing, StreamId};
-use crate::bank::BranchId;
-use crate::replicate::passbook::Message;
 use crate::wire::from_message;
 use crate::wire::v1::{Frame, PeerMessage};
+use bank::BranchId;
+use replication::passbook::Message;
 
 #[derive(Debug)]
 struct Open {

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
-use crate::bank::{Entry, Member, RequestId, Seq, Version};
-use crate::replicate::Replication;
-use crate::replicate::passbook::Record;
 use crate::wire::{Failure, LogBegun, LogEncoder, LogPart};
+use bank::{Entry, Member, RequestId, Seq, Version};
+use replication::Replication;
+use replication::passbook::Record;
 
 /// Bytes of entries that may wait to be taken: some 230,000 entries at three branches. An entry that knows more of many
 /// logs than the one before is longer.
@@ -177,10 +177,10 @@ impl News {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bank::{BranchId, Chain, Money, Row, SessionId};
-    use crate::replicate::passbook::Settings;
-    use crate::replicate::{Broadcast, Fanout, Passbook};
     use crate::wire::{LogEntry, to_log_entries};
+    use bank::{BranchId, Chain, Money, Row, SessionId};
+    use replication::passbook::Settings;
+    use replication::{Broadcast, Fanout, Passbook};
 
     fn passbook() -> Passbook {
         let branches = [1, 2, 3].map(BranchId);

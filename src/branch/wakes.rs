@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::future::pending;
 
 use super::clock::Clock;
-use crate::replicate::Instant;
+use replication::Instant;
 
 /// The instants at which a replica asked for a tick and has not had one yet.
 #[derive(Debug, Default)]

@@ -15,10 +15,10 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::bank::{BranchId, Money};
 use crate::branch::{Branch, BranchHandle, Exchange, Lines, Peer, ServeError};
-use crate::replicate::{Fanout, Locking, Replication, Scheme};
 use crate::telemetry::Family;
+use bank::{BranchId, Money};
+use replication::{Fanout, Locking, Replication, Scheme};
 
 /// Makes the replica of a branch, given its fellow branches.
 pub type MakeReplica = Arc<dyn Fn(BranchId, Vec<BranchId>) -> Box<dyn Replication> + Send + Sync>;

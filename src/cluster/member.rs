@@ -13,8 +13,8 @@ use std::str::FromStr;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::bank::BranchId;
 use crate::branch::Peer;
+use bank::BranchId;
 
 /// What a child says, one line each.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::bank::BranchId;
+use bank::BranchId;
 
 /// There is no such port.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -16,9 +16,9 @@ use tokio::time::timeout;
 
 use super::member::{Orders, Said};
 use super::ports::{PortError, port_of};
-use crate::bank::{BranchId, Money};
 use crate::branch::Peer;
-use crate::replicate::{Locking, Scheme};
+use bank::{BranchId, Money};
+use replication::{Locking, Scheme};
 
 /// How long all branches together may take to bind, and then to connect.
 const START_LIMIT: Duration = Duration::from_mins(1);

@@ -26,7 +26,7 @@ pub mod span {
 pub const CUSTOMERS: &str = "customers";
 
 /// The service name of a branch.
-pub fn branch_service(branch: crate::bank::BranchId) -> String {
+pub fn branch_service(branch: bank::BranchId) -> String {
     format!("branch-{branch}")
 }
 

@@ -20,7 +20,7 @@ use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{inject, names};
-use crate::bank::BranchId;
+use bank::BranchId;
 
 /// The context that children of a span are given.
 pub type SpanContext = Context;

@@ -2,12 +2,13 @@
 
 use super::link::{from_version, to_version};
 use super::{Failure, v1};
-use crate::bank::{
+use bank::{Ack, Read};
+use bank::{
     Answer, BranchId, Money, Operation, Outcome, Rejection, RequestId, Seq, SessionId, Version,
     Write, WriteKind,
 };
-use crate::check::{BranchState, FinalState};
-use crate::replicate::{Ack, Attempt, Audit, ClusterId, Instant, Read, Receipt, Request, Token};
+use history::{BranchState, FinalState};
+use replication::{Attempt, Audit, ClusterId, Instant, Receipt, Request, Token};
 
 /// The write that a message asks for; negative amounts are refused.
 pub fn to_write(kind: WriteKind, amount: i64) -> Result<Write, Failure> {

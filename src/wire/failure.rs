@@ -4,7 +4,7 @@ use thiserror::Error;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
-use crate::bank::{Money, Outcome, Rejection, StatusCode};
+use bank::{Money, Outcome, Rejection, StatusCode};
 
 /// The metadata by which an error says for which reason the branch definitely did not do what was asked.
 const REJECTION: &str = "passbook-rejection";

@@ -2,9 +2,9 @@
 
 use super::v1;
 use super::v1::peer_message::Message as Said;
-use crate::bank::{BranchId, Chain, Grants, Member, Money, Row, Seq, Total, Version};
-use crate::replicate::ClusterId;
-use crate::replicate::passbook::{Configuration, Hello, Incarnation, Message, Priority, Round};
+use bank::{BranchId, Chain, Grants, Member, Money, Row, Seq, Total, Version};
+use replication::ClusterId;
+use replication::passbook::{Configuration, Hello, Incarnation, Message, Priority, Round};
 
 /// What a branch says, as a message of a frame.
 pub fn from_message(message: Message) -> v1::PeerMessage {
@@ -210,7 +210,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::bank::Entry;
+    use bank::Entry;
 
     fn survives(message: Message) {
         assert_eq!(to_message(from_message(message.clone())), Some(message));

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::link::{from_version, to_member, to_version};
 use super::v1;
 use super::v1::log_entry::What;
-use crate::bank::{Entry, Member, Money, RequestId, Seq, SessionId, Version};
+use bank::{Entry, Member, Money, RequestId, Seq, SessionId, Version};
 
 /// A branch at the instant from which its log is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The contracts in `proto/seeds`: 32-bit money, operations named by words, results told in words.
 
 use super::Failure;
-use crate::bank::{Money, Operation, WriteKind};
+use ::bank::{Money, Operation, WriteKind};
 
 /// Package `bank`, generated.
 #[allow(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use passbook::bank::{BranchId, CustomerId};
+use bank::{BranchId, CustomerId};
 
 use crate::scenario::scramble;
 

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome, StatusCode};
+use exercise::Event;
 use futures_util::future::join_all;
-use passbook::bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome, StatusCode};
-use passbook::check::FinalState;
-use passbook::files::Event;
-use passbook::replicate::passbook::Session;
-use passbook::replicate::{Attempt, Receipt};
+use history::FinalState;
 use passbook::telemetry::CallSpan;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{StateReply, StateRequest};
 use passbook::wire::{CONNECTION_WINDOW_BYTES, MarkingChannel, root_cause, to_state};
+use replication::passbook::Session;
+use replication::{Attempt, Receipt};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
@@ -322,7 +322,7 @@ pub(crate) fn state(reply: &StateReply) -> FinalState {
 
 #[cfg(test)]
 mod tests {
-    use passbook::bank::SessionId;
+    use bank::SessionId;
 
     use super::*;
 

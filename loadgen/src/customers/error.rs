@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use passbook::bank::{Outcome, StatusCode};
+use bank::{Outcome, StatusCode};
 use passbook::wire::{Failure, is_sent_by_server, outcome_of, root_cause, status_code};
 use thiserror::Error;
 use tonic::{Code, Status, TimeoutExpired};
@@ -232,7 +232,7 @@ mod tests {
     use std::io;
     use std::sync::Arc;
 
-    use passbook::bank::{Money, Rejection};
+    use bank::{Money, Rejection};
     use tonic::metadata::MetadataMap;
 
     use super::*;

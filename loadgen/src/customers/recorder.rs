@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use bank::{BranchId, Operation, Outcome, Rejection, WriteKind};
 use hdrhistogram::Histogram;
-use passbook::bank::{BranchId, Operation, Outcome, Rejection, WriteKind};
 use passbook::telemetry::Latencies;
 
 use super::backoff::Backoffs;
@@ -365,8 +365,8 @@ impl Default for Recorder {
 
 #[cfg(test)]
 mod tests {
-    use passbook::bank::{Answer, BranchId, CustomerId, RequestId, SessionId, StatusCode};
-    use passbook::replicate::Attempt;
+    use bank::{Answer, BranchId, CustomerId, RequestId, SessionId, StatusCode};
+    use replication::Attempt;
     use tokio::time::Instant;
 
     use super::*;

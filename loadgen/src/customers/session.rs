@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use passbook::bank::{Answer, CustomerId, Outcome, SessionId, StatusCode};
-use passbook::files::Event;
-use passbook::replicate::passbook::Session;
+use bank::{Answer, CustomerId, Outcome, SessionId, StatusCode};
+use exercise::Event;
+use replication::passbook::Session;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use passbook::bank::BranchId;
+use bank::BranchId;
 use tokio::time::Instant;
 
 use super::recorder::Class;

@@ -1,6 +1,6 @@
 //! How many operations ended with which status.
 
-use passbook::bank::StatusCode;
+use bank::StatusCode;
 
 use crate::record::{CallFailure, CallStatus};
 

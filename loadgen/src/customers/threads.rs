@@ -6,8 +6,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use passbook::bank::{BranchId, CustomerId};
-use passbook::files::Event;
+use bank::{BranchId, CustomerId};
+use exercise::Event;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};

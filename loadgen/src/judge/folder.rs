@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use passbook::check::{Finding, Judged, OutputFile, Verdict, Violation, judge, story};
-use passbook::files::{Header, ReceivedError, RecordedError, RecordedRun, read_answers};
-use passbook::replicate::Scheme;
+use check::{Finding, Judged, OutputFile, Verdict, Violation, judge, story};
+use exercise::{ReceivedError, read_answers};
+use history::{Header, RecordedError, RecordedRun};
+use replication::Scheme;
 use thiserror::Error;
 
 use super::verdict;
@@ -76,7 +77,7 @@ pub fn judge_folder(folder: &Path) -> Result<JudgedRun, JudgeError> {
     let is_whole =
         read_answers(&folder.join(OUTPUT), |customer, answer| output.says(customer, answer))?;
     let finding = output.finish(is_whole);
-    let promised = run.settings().promises(finding.property);
+    let promised = check::promises(run.settings(), finding.property);
     let mut checks = vec![Judged { finding, promised }];
     let case = run.case();
     checks.extend(judge(&case));

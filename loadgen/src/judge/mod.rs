@@ -2,7 +2,7 @@
 
 mod folder;
 
-use passbook::check::{Judged, Property, Verdict};
+use check::{Judged, Property, Verdict};
 
 pub use folder::{Counterexample, JudgeError, JudgedRun, judge_folder};
 
@@ -30,7 +30,7 @@ pub fn has_evidence(checks: &[Judged]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use passbook::check::Finding;
+    use check::Finding;
 
     use super::*;
 

@@ -1,8 +1,8 @@
 //! What every customer was answered, as `input.json` and `output.json` have it.
 
-use passbook::bank::{Answer, CustomerId};
-use passbook::check::History;
-use passbook::files::{Block, Event};
+use bank::{Answer, CustomerId};
+use exercise::{Block, Event};
+use history::History;
 
 use crate::scenario::Workload;
 
@@ -75,9 +75,9 @@ pub fn asked((id, answered): Answered) -> Block {
 mod tests {
     use std::path::Path;
 
-    use passbook::bank::{BranchId, Money, Operation, Outcome, SessionId, StatusCode};
-    use passbook::check::Call;
-    use passbook::files::Input;
+    use bank::{BranchId, Money, Operation, Outcome, SessionId, StatusCode};
+    use exercise::Input;
+    use history::Call;
 
     use super::*;
     use crate::scenario::{Mix, Replay, ReplayOrder, Stop, Style, Synthetic, ThinkTime};

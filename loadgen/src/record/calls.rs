@@ -5,13 +5,13 @@ use std::io::{self, BufWriter};
 use std::path::Path;
 use std::sync::Arc;
 
-use passbook::bank::{
+use bank::{
     Answer, BranchId, CustomerId, Money, Operation, Outcome, Rejection, Seq, SessionId, StatusCode,
     Version, Write, WriteKind,
 };
-use passbook::check::{Call, History};
-use passbook::files::{Header, HistoryWriter};
-use passbook::replicate::{Attempt, Receipt};
+use history::{Call, History};
+use history::{Header, HistoryWriter};
+use replication::{Attempt, Receipt};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -108,7 +108,7 @@ enum Fate {
 mod seqs {
     use std::sync::Arc;
 
-    use passbook::bank::{Seq, Version};
+    use bank::{Seq, Version};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     struct Seqs<'a>(&'a Version);

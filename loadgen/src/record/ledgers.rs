@@ -7,8 +7,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bank::{BranchId, Member};
 use futures_util::future::try_join_all;
-use passbook::bank::{BranchId, Member};
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{LogReply, LogRequest};
 use passbook::wire::{LogBegun, LogPart, MarkingChannel, is_sent_by_server};

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
-use passbook::bank::{BranchId, Entry, Member, Seq, Version};
-use passbook::check::{FinalState, Logged as LoggedEntry};
-use passbook::files::{Header, LedgerWriter};
+use bank::{BranchId, Entry, Member, Seq, Version};
+use history::{FinalState, Logged as LoggedEntry};
+use history::{Header, LedgerWriter};
 use passbook::wire::{LogBegun, LogEntry, to_log_entries};
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! With which status an operation ended.
 
-use passbook::bank::StatusCode;
+use bank::StatusCode;
 
 /// Characters of a status word that are kept.
 const WORD_CHARS: usize = 64;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use passbook::check::grouped;
+use check::grouped;
 use serde::Serialize;
 
 use super::Report;
@@ -152,7 +152,7 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use passbook::bank::BranchId;
+    use bank::BranchId;
 
     use super::*;
 

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use passbook::bank::CustomerId;
-use passbook::check::{Judged, NO_VERSIONS, Named, Server, Verdict, Violation, grouped};
+use bank::CustomerId;
+use check::{Judged, NO_VERSIONS, Named, Verdict, Violation, grouped};
+use history::Server;
 use serde::Serialize;
 
 use super::ExitCode;
@@ -223,7 +224,7 @@ impl CheckRecord {
 
 #[cfg(test)]
 mod tests {
-    use passbook::check::{Finding, Property};
+    use check::{Finding, Property};
 
     use super::*;
 

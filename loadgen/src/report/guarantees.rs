@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use passbook::check::{Customers, Guarantee, Server, Settings};
-use passbook::replicate::{Ack, Read};
+use bank::{Ack, Read};
+use check::{Guarantee, guarantees};
+use history::{Customers, Server, Settings};
 
 use super::checks::wrapped;
 
@@ -14,13 +15,13 @@ const REASON: usize = 27;
 /// Writing into a `String` cannot fail, so results are ignored here.
 pub fn render_guarantees(settings: Settings) -> String {
     let mut text = format!("with {}\n\n", words(settings));
-    let guarantees = settings.guarantees();
+    let all = guarantees(settings);
     for (promised, head) in [
         (true, "promised: what breaks one of these fails the run"),
         (false, "not promised: only observed"),
     ] {
         let _ = writeln!(text, "{head}");
-        for said in guarantees.iter().filter(|said| said.promised == promised) {
+        for said in all.iter().filter(|said| said.promised == promised) {
             let begin = format!("  {:<25}", said.property.name());
             wrapped(&mut text, &begin, REASON, said.reason);
         }
@@ -28,7 +29,7 @@ pub fn render_guarantees(settings: Settings) -> String {
     }
     text.push_str("with one setting changed\n");
     for (option, other) in others(settings) {
-        wrapped(&mut text, &format!("  {option:<25}"), REASON, &difference(&guarantees, other));
+        wrapped(&mut text, &format!("  {option:<25}"), REASON, &difference(&all, other));
     }
     text
 }
@@ -76,10 +77,10 @@ fn others(settings: Settings) -> Vec<(String, Settings)> {
 }
 
 /// What `other` promises more and what less.
-fn difference(guarantees: &[Guarantee], other: Settings) -> String {
+fn difference(all: &[Guarantee], other: Settings) -> String {
     let changed = |promised: bool| {
-        let others = other.guarantees();
-        let pairs = guarantees.iter().zip(others);
+        let others = guarantees(other);
+        let pairs = all.iter().zip(others);
         let changed = pairs.filter(|(here, there)| here.promised != there.promised);
         let names: Vec<&str> = changed
             .filter(|(_, there)| there.promised == promised)
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn every_property_is_told_once_with_its_reason() {
         let told = render_guarantees(DEFAULT);
-        for said in DEFAULT.guarantees() {
+        for said in guarantees(DEFAULT) {
             let line = format!("\n  {:<25}", said.property.name());
             assert_eq!(told.matches(&line).count(), 1, "{told}");
         }

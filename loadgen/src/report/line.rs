@@ -1,6 +1,6 @@
 //! The verdict in one line, for `--quiet`.
 
-use passbook::check::{Judged, Verdict};
+use check::{Judged, Verdict};
 
 use super::Report;
 use super::summary::stands_out;

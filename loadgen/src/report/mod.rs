@@ -14,11 +14,12 @@ mod waterfall;
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use passbook::bank::{Money, Rejection};
-use passbook::check::{Judged, Verdict};
-use passbook::files::Output;
-use passbook::replicate::{Locking, Read, Scheme};
+use bank::Read;
+use bank::{Money, Rejection};
+use check::{Judged, Verdict};
+use exercise::Output;
 use passbook::telemetry::Kept;
+use replication::{Locking, Scheme};
 
 use crate::clusters::Lost;
 use crate::customers::{Backoffs, Kind, KindRecord, Measured, Recorder, Statuses};

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use passbook::check::Verdict;
-use passbook::replicate::Read;
+use bank::Read;
+use check::Verdict;
 use serde::Serialize;
 
 use super::caveats::SilenceRecord;

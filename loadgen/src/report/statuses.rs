@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use passbook::check::grouped;
+use check::grouped;
 use serde::Serialize;
 
 use super::text::operations;
@@ -106,7 +106,7 @@ impl BackoffRecord {
 
 #[cfg(test)]
 mod tests {
-    use passbook::bank::{BranchId, StatusCode};
+    use bank::{BranchId, StatusCode};
 
     use super::*;
     use crate::record::CallStatus;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use check::Verdict;
 use hdrhistogram::Histogram;
-use passbook::check::Verdict;
 use serde::Serialize;
 
 use super::caveats::{GeneratorRecord, SilenceRecord};

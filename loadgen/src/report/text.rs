@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use bank::Read;
+use bank::{Money, Rejection};
+use check::grouped;
+use exercise::{Entry, ResultName};
 use hdrhistogram::Histogram;
-use passbook::bank::{Money, Rejection};
-use passbook::check::grouped;
-use passbook::files::{Entry, ResultName};
-use passbook::replicate::Read;
 
 use super::summary::Percentiles;
 use super::{Report, Unrecorded, checks, statuses};

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
+use bank::Operation;
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use opentelemetry::{KeyValue, Value};
-use passbook::bank::Operation;
 use passbook::telemetry::{KeptTrace, SpanData, names};
 
 use super::text::milliseconds;

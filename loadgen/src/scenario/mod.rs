@@ -10,9 +10,10 @@ mod workload;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use passbook::bank::{BranchId, Money};
-use passbook::files::{Input, Notation, Shape};
-use passbook::replicate::{Ack, Read, Scheme};
+use bank::{Ack, Read};
+use bank::{BranchId, Money};
+use exercise::{Input, Notation, Shape};
+use replication::Scheme;
 
 pub use mix::{Mix, MixError};
 pub use sampling::SampleRate;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use passbook::bank::CustomerId;
+use bank::CustomerId;
 
 use super::{Share, ShareError, scramble};
 

@@ -1,8 +1,9 @@
 //! By which contract customers ask.
 
-use passbook::bank::Money;
-use passbook::check::{Customers, Server, Settings, grouped};
-use passbook::replicate::{Ack, Read};
+use bank::Money;
+use bank::{Ack, Read};
+use check::grouped;
+use history::{Customers, Server, Settings};
 use passbook::wire::seeds::to_int32;
 
 /// A contract between customers and branches.

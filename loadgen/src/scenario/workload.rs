@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use passbook::bank::{BranchId, CustomerId, Operation};
-use passbook::files::Event;
+use bank::{BranchId, CustomerId, Operation};
+use exercise::Event;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 

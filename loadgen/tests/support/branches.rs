@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tokio::net::TcpSocket;
 
-use super::processes::Process;
+use testkit::processes::Process;
 
 /// The `branch` binary, which belongs to the other package.
 pub(crate) fn branch() -> PathBuf {

@@ -5,17 +5,16 @@
 use std::fs::File;
 use std::io::BufReader;
 
+use bank::{Ack, Read};
+use bank::{BranchId, Money};
+use history::{BranchOrigin, Customers, ErrorLimit, FinalState, Ledgers as Logs, Server, Settings};
+use history::{Header, read_ledger};
 use loadgen::record::Logged;
-use passbook::bank::{BranchId, Money};
-use passbook::check::{
-    BranchOrigin, Customers, ErrorLimit, FinalState, Ledgers as Logs, Server, Settings,
-};
 use passbook::cluster::{Cluster, ClusterSpec};
-use passbook::files::{Header, read_ledger};
-use passbook::replicate::{Ack, Read, Scheme};
 use passbook::wire::to_state;
 use passbook::wire::v1::StateRequest;
 use passbook::wire::v1::inspect_client::InspectClient;
+use replication::Scheme;
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;

@@ -6,8 +6,6 @@ pub(crate) mod banks;
 #[cfg(target_os = "linux")]
 pub(crate) mod branches;
 pub(crate) mod ledgers;
-#[cfg(target_os = "linux")]
-pub(crate) mod processes;
 pub(crate) mod traces;
 
 use std::fs;

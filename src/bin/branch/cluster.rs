@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use exercise::Input;
 use passbook::cluster::{ProcessCluster, ProcessError, ProcessSpec, asked_to_end, port_of};
-use passbook::files::Input;
 use tokio::time::timeout;
 
 use crate::{Failure, Replication, say, say_warning};

@@ -8,13 +8,13 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use bank::{BranchId, Money};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use passbook::address::resolve;
-use passbook::bank::{BranchId, Money};
 use passbook::branch::{Branch, Notice, Peer};
-use passbook::replicate::{Fanout, Scheme};
 use passbook::telemetry::{OtlpEndpoint, SpanCounters, Tracing, serve_metrics};
+use replication::{Fanout, Scheme};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

@@ -4,8 +4,8 @@ use std::io::{BufReader, stdin};
 use std::net::Ipv4Addr;
 
 use anyhow::Context;
+use bank::{BranchId, Money};
 use clap::Args;
-use passbook::bank::{BranchId, Money};
 use passbook::branch::Branch;
 use passbook::cluster::{Lifeline, Orders, Said, asked_to_end};
 use tokio::net::TcpListener;

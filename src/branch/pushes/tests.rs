@@ -2,10 +2,10 @@ use opentelemetry::Value;
 use opentelemetry::trace::Status;
 
 use super::*;
-use crate::bank::{Chain, Entry, Money};
-use crate::replicate::ClusterId;
-use crate::replicate::passbook::{Incarnation, Round};
 use crate::telemetry::{CallSpan, SpanData, spans_of};
+use bank::{Chain, Entry, Money};
+use replication::ClusterId;
+use replication::passbook::{Incarnation, Round};
 
 const ME: BranchId = BranchId(2);
 const OTHERS: [BranchId; 2] = [BranchId(1), BranchId(3)];

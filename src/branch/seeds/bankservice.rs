@@ -5,7 +5,6 @@ use tonic::{Request, Response, Status};
 
 use super::super::services::{deadline, end};
 use super::{Caller, Seeds};
-use crate::bank::WriteKind;
 use crate::wire::seeds::bankservice::bank_service_server::BankService;
 use crate::wire::seeds::bankservice::{
     BalanceQuery, BranchRequest, CustomerRequest, ResponseMessage,
@@ -13,6 +12,7 @@ use crate::wire::seeds::bankservice::{
 use crate::wire::seeds::{INVALID_EVENT, SUCCESS, Word};
 use crate::wire::to_write_reply;
 use crate::wire::v1::WriteResult;
+use bank::WriteKind;
 
 type Answered = Result<Response<ResponseMessage>, Status>;
 

@@ -12,11 +12,11 @@ use tonic::metadata::MetadataMap;
 
 use super::handle::BranchHandle;
 use super::owner::BranchInfo;
-use crate::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
-use crate::replicate::Ack;
 use crate::telemetry::{CallSpan, SpanContext, extract};
 use crate::wire::seeds::{Word, to_int32};
 use crate::wire::{Failure, to_write};
+use ::bank::Ack;
+use ::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
 
 /// The scheme these contracts' propagations belong to.
 const SCHEME: &str = "broadcast";

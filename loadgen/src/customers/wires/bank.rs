@@ -1,6 +1,6 @@
 //! Package `bank`: one call, told apart by a word.
 
-use passbook::bank::{Answer, Money, Operation, Outcome};
+use bank::{Answer, Money, Operation, Outcome};
 use passbook::wire::seeds::bank::bank_client::BankClient;
 use passbook::wire::seeds::bank::{TransactionRequest, TransactionResponse};
 use passbook::wire::seeds::{FAIL, SUCCESS, amount_of};
@@ -59,7 +59,7 @@ fn answer(operation: Operation, reply: TransactionResponse) -> Result<Answer, Ca
 
 #[cfg(test)]
 mod tests {
-    use passbook::bank::Rejection;
+    use bank::Rejection;
 
     use super::*;
 

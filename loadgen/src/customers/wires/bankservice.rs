@@ -1,6 +1,6 @@
 //! Package `BankService`: a call for each operation.
 
-use passbook::bank::{Answer, Money, Operation, Outcome, Rejection, WriteKind};
+use bank::{Answer, Money, Operation, Outcome, Rejection, WriteKind};
 use passbook::wire::seeds::bankservice::bank_service_client::BankServiceClient;
 use passbook::wire::seeds::bankservice::{BalanceQuery, CustomerRequest, ResponseMessage};
 use passbook::wire::seeds::{INVALID_EVENT, amount_of};

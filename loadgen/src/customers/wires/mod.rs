@@ -4,10 +4,11 @@ mod bank;
 mod bankservice;
 mod passbook;
 
-use ::passbook::bank::{Answer, BranchId, CustomerId, Operation, Outcome, Rejection, WriteKind};
-use ::passbook::replicate::{Ack, Attempt, Read, Receipt, Token};
+use ::bank::{Ack, Read};
+use ::bank::{Answer, BranchId, CustomerId, Operation, Outcome, Rejection, WriteKind};
 use ::passbook::telemetry::CallSpan;
 use ::passbook::wire::MarkingChannel;
+use ::replication::{Attempt, Receipt, Token};
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 

@@ -1,6 +1,6 @@
 //! Our own contract.
 
-use passbook::bank::{Answer, Money, Operation, Outcome, WriteKind};
+use bank::{Answer, Money, Operation, Outcome, WriteKind};
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::{QueryReply, QueryRequest, WriteReply, WriteRequest};
 use passbook::wire::{

@@ -1,9 +1,9 @@
 use std::io::BufReader;
 
-use passbook::bank::Money;
-use passbook::check::{BranchState, Customers, Extent, Ledgers, Server, Settings};
-use passbook::files::read_ledger;
-use passbook::replicate::{Ack, Read};
+use bank::Money;
+use bank::{Ack, Read};
+use history::read_ledger;
+use history::{BranchState, Customers, Extent, Ledgers, Server, Settings};
 use passbook::wire::LogEncoder;
 use tempfile::TempDir;
 
@@ -97,7 +97,7 @@ fn entries(ledgers: &Ledgers, place: usize) -> Vec<(u64, Vec<u64>)> {
 }
 
 fn extents(ledgers: &Ledgers) -> Vec<Extent> {
-    ledgers.logs().iter().map(passbook::check::Log::extent).collect()
+    ledgers.logs().iter().map(history::Log::extent).collect()
 }
 
 #[test]

@@ -1,0 +1,61 @@
+//! What a customer can ask for with an operation.
+
+/// How many branches must hold a write before the customer is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ack {
+    /// The branch that was asked.
+    Local,
+    /// More than half of the branches.
+    Majority,
+    /// Every branch.
+    All,
+}
+
+impl Ack {
+    /// All levels.
+    pub const ALL: [Self; 3] = [Self::Local, Self::Majority, Self::All];
+
+    /// The name used in arguments and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Majority => "majority",
+            Self::All => "all",
+        }
+    }
+
+    /// How many of `branches` that is.
+    pub const fn needed(self, branches: usize) -> usize {
+        match self {
+            Self::Local => 1,
+            Self::Majority => branches / 2 + 1,
+            Self::All => branches,
+        }
+    }
+}
+
+/// What a query is answered from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Read {
+    /// What the branch knows, once that is no less than what the customer knows.
+    #[default]
+    Session,
+    /// What the branch knows.
+    Local,
+    /// What was true of all branches at one instant of the query (linearizable).
+    Snapshot,
+}
+
+impl Read {
+    /// All modes.
+    pub const ALL: [Self; 3] = [Self::Session, Self::Local, Self::Snapshot];
+
+    /// The name used in arguments and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Local => "local",
+            Self::Snapshot => "snapshot",
+        }
+    }
+}

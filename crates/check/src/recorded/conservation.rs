@@ -1,0 +1,476 @@
+//! Every accepted write is logged once, and nothing else is.
+
+use std::collections::BTreeMap;
+
+use super::Facts;
+use super::facts::{Place, change};
+use crate::conservation::{NO_WRITE, is_decided};
+use crate::explanation::Difference;
+use crate::{Evidence, Finding, Named, Property};
+use bank::{BranchId, Entry, Outcome, Seq, WriteKind};
+use history::{BranchState, Observation, Server};
+use history::{Call, Extent, FinalState};
+
+/// Money neither appears nor vanishes: a write that a customer was told of is in the log of the branch that was
+/// asked, once and with its amount; a refused one is in none; and no log has a write that nobody asked for.
+/// What branches hold at the end is the opening balance plus what the logs say.
+///
+/// Algorithm: a join of the history with the logs by the names of requests; linear. An unanswered write is
+/// decided by the log. Where branches keep no logs only the sums can be compared.
+pub(super) fn conservation(facts: &Facts<'_>) -> Finding {
+    // Under passbook there are logs: if they are not here, others may have written into them.
+    if facts.case.ledgers.is_missing() && facts.case.settings.server != Server::Passbook {
+        return by_sums(facts);
+    }
+    let mut finding = Finding::new(Property::Conservation);
+    numbers(facts, &mut finding);
+    calls(facts, &mut finding);
+    entries(facts, &mut finding);
+    finals(facts, &mut finding);
+    finding.note = match finding.violations_total {
+        0 => format!("{} entries, each asked for once", logged(facts)),
+        _ => "logs and answers do not agree".to_owned(),
+    };
+    if let Some(missing) = facts.missing_entries() {
+        finding.cannot_tell(missing);
+    }
+    let branches: Vec<_> = facts.case.finals.iter().map(|held| held.state).collect();
+    if let Some(missing) = evidence(facts, &[], &branches).missing_branches() {
+        finding.cannot_tell(missing);
+    }
+    facts.close(&mut finding);
+    let has_decided =
+        |(_, call): (usize, Call<'_>)| call.write().is_some() && is_decided(call.outcome);
+    if logged(facts) == 0 && !facts.calls().any(has_decided) {
+        finding.not_judged(NO_WRITE);
+    }
+    finding
+}
+
+fn logged(facts: &Facts<'_>) -> usize {
+    facts.case.ledgers.logs().iter().map(history::Log::len).sum()
+}
+
+/// A log is numbered 1, 2, 3, …: a number that is missing or used twice is an entry lost or doubled.
+fn numbers(facts: &Facts<'_>, finding: &mut Finding) {
+    for (member, log) in facts.case.ledgers.logs().iter().enumerate() {
+        if facts.is_numbered(member) {
+            continue;
+        }
+        let wrong = (1..).zip(log.entries()).find(|(seq, logged)| logged.seq != Seq(*seq));
+        let Some((expected, logged)) = wrong else { continue };
+        finding.violate_with(|| {
+            let branch = facts.branch(member);
+            let entry = usize::try_from(expected - 1).unwrap_or(usize::MAX);
+            let call = facts.call_of(Place { member, entry }).map(|call| facts.name(call));
+            let story = format!(
+                "the log of branch {branch} has entry {} where entry {expected} belongs",
+                logged.seq
+            );
+            (call.into_iter().collect(), story)
+        });
+    }
+}
+
+fn calls(facts: &Facts<'_>, finding: &mut Finding) {
+    for (place, call) in facts.calls() {
+        let Some(write) = call.write() else { continue };
+        let member = facts.case.history.member_of(place);
+        let branch = call.branch;
+        let mut wrong = |story: String| {
+            finding.violate_with(|| {
+                (vec![facts.name(place)], format!("{} {story}", facts.words(place)))
+            });
+        };
+        let Some(entry) = facts.entry_of(place) else {
+            // An entry of that number is there, and it is another: then even a log that is cut lacks it.
+            let other = call.seq.and_then(|seq| facts.entry_at(member, seq.0)).is_some();
+            let gone = other || facts.extent(member) == Extent::Whole;
+            if call.outcome == Outcome::Ok && gone {
+                wrong(format!("was acknowledged, but the log of branch {branch} does not have it"));
+            }
+            continue;
+        };
+        let logged = facts.logged(entry);
+        let is_same = match (logged.entry, write.kind) {
+            (Entry::Deposit(amount), WriteKind::Deposit)
+            | (Entry::Withdraw(amount), WriteKind::Withdraw) => amount == write.amount,
+            _ => false,
+        };
+        let there = facts.branch(entry.member);
+        if let Outcome::Rejected(reason) = call.outcome {
+            let seq = logged.seq;
+            let reason = reason.name();
+            wrong(format!("was refused ({reason}), but is entry {seq} of branch {there}"));
+        } else if !is_same {
+            let as_what = describe(logged.entry);
+            wrong(format!("is logged at branch {there} as {as_what}"));
+        } else if entry.member != member {
+            wrong(format!("was asked of branch {branch}, but is in the log of branch {there}"));
+        } else if let Some(seq) = call.seq.filter(|seq| *seq != logged.seq) {
+            let held = logged.seq;
+            wrong(format!("was told that it is entry {seq}, but it is entry {held}"));
+        }
+    }
+    for (first, second) in &facts.twice {
+        finding.violate_with(|| {
+            let call = facts.call_of(*first);
+            let at = |place: &Place| {
+                format!(
+                    "entry {} of branch {}",
+                    facts.logged(*place).seq,
+                    facts.branch(place.member)
+                )
+            };
+            let who = call.map_or_else(String::new, |call| facts.words(call));
+            let story =
+                format!("{who} was carried out twice: as {} and as {}", at(first), at(second));
+            (call.map(|call| facts.name(call)).into_iter().collect(), story)
+        });
+    }
+}
+
+fn describe(entry: Entry) -> String {
+    match entry {
+        Entry::Deposit(amount) => format!("deposit {amount}"),
+        Entry::Withdraw(amount) => format!("withdraw {amount}"),
+        Entry::Grant { amount, .. } => format!("a grant of {amount}"),
+    }
+}
+
+/// Entries that nobody asked for. A history with gaps cannot tell. Those of sessions that are not of this run are one
+/// violation: somebody else writes to the cluster.
+fn entries(facts: &Facts<'_>, finding: &mut Finding) {
+    if !facts.case.history.is_complete() {
+        return;
+    }
+    let mut foreign = Foreign::default();
+    for (member, log) in facts.case.ledgers.logs().iter().enumerate() {
+        for (entry, logged) in log.entries().enumerate() {
+            // What moves no money breaks nothing, whoever asked for it.
+            if change(logged.entry) == 0 || facts.call_of(Place { member, entry }).is_some() {
+                continue;
+            }
+            let describe = || {
+                let what = describe(logged.entry);
+                format!("branch {} logged {what} as entry {}", facts.branch(member), logged.seq)
+            };
+            match logged.request {
+                Some(request) if facts.case.history.session_named(request.session).is_some() => {
+                    finding.violate_with(|| {
+                        let story = format!("{} for {request}, which nobody made", describe());
+                        (Vec::<Named>::new(), story)
+                    });
+                }
+                _ => foreign.add(change(logged.entry), describe),
+            }
+        }
+    }
+    if let Some(first) = foreign.first {
+        let Foreign { entries, net, .. } = foreign;
+        finding.violate(None, || {
+            format!(
+                "somebody else is writing to this cluster: {entries} entries are of no customer of \
+                 this run and change the balance by {net}; the first: {first}; run again when nobody else \
+                 uses the cluster"
+            )
+        });
+    }
+}
+
+/// Entries of sessions that are not of this run.
+#[derive(Default)]
+struct Foreign {
+    entries: u64,
+    net: i128,
+    /// The first of them, in words.
+    first: Option<String>,
+}
+
+impl Foreign {
+    fn add(&mut self, change: i128, describe: impl FnOnce() -> String) {
+        self.entries += 1;
+        self.net += change;
+        self.first.get_or_insert_with(describe);
+    }
+}
+
+/// All that is there must add up, where all logs are there.
+fn finals(facts: &Facts<'_>, finding: &mut Finding) {
+    if facts.missing_entries().is_some() {
+        return;
+    }
+    let expected = facts.opening() + facts.net();
+    let mut wrong: BTreeMap<i128, Vec<BranchId>> = BTreeMap::new();
+    for held in facts.case.finals.iter().filter(|held| held.state.settled) {
+        let balance = i128::from(held.state.balance.minor_units());
+        if balance == expected {
+            continue;
+        }
+        match lacking(facts, held, balance) {
+            Some(lacking) => finding.violate_with(|| lacking.describe(facts, held, expected)),
+            None => wrong.entry(balance).or_default().push(held.state.branch),
+        }
+    }
+    if wrong.is_empty() {
+        return;
+    }
+    let writes = logged_writes(facts);
+    for (held, branches) in &wrong {
+        let is_everywhere = branches.len() == facts.width;
+        let difference =
+            Difference { held: *held, expected, branches, is_everywhere, others_may_write: false };
+        finding.violate_with(|| {
+            let (operations, reason) = difference.explain(&writes);
+            let what = difference.describe();
+            let opening = facts.opening();
+            let net = expected - opening;
+            let story = format!(
+                "{what} the opening balance {opening} and the logs ({net:+}) = {expected}: {reason}"
+            );
+            (operations, story)
+        });
+    }
+}
+
+/// Entries that a branch never received, by its own version.
+struct Lacking {
+    first: Place,
+    entries: usize,
+}
+
+/// What a branch lacks, if that explains what it holds.
+fn lacking(facts: &Facts<'_>, held: &FinalState, balance: i128) -> Option<Lacking> {
+    let version = held.version.as_ref().filter(|version| version.members() == facts.width)?;
+    let mut sum = facts.opening();
+    let mut lacking: Option<Lacking> = None;
+    for (member, Seq(known)) in version.iter() {
+        let member = member.index();
+        sum += facts.sum(member, known)?;
+        let entry = usize::try_from(known).ok()?;
+        let entries = facts.case.ledgers.logs()[member].len() - entry;
+        if entries > 0 {
+            let first = Place { member, entry };
+            lacking.get_or_insert(Lacking { first, entries: 0 }).entries += entries;
+        }
+    }
+    lacking.filter(|_| sum == balance)
+}
+
+impl Lacking {
+    fn describe(
+        &self,
+        facts: &Facts<'_>,
+        held: &FinalState,
+        expected: i128,
+    ) -> (Vec<Named>, String) {
+        let balance = i128::from(held.state.balance.minor_units());
+        let branches = [held.state.branch];
+        let difference = Difference {
+            held: balance,
+            expected,
+            branches: &branches,
+            is_everywhere: false,
+            others_may_write: false,
+        };
+        let logged = facts.logged(self.first);
+        let call = facts.call_of(self.first);
+        let what = call.map_or_else(|| describe(logged.entry), |call| facts.words(call));
+        let others = match self.entries - 1 {
+            0 => String::new(),
+            n => format!(", and {n} more entries"),
+        };
+        let story = format!(
+            "{} the opening balance and the logs make: entry {} of branch {} ({what}) never reached \
+             it{others}",
+            difference.describe(),
+            logged.seq,
+            facts.branch(self.first.member),
+        );
+        (call.map(|call| facts.name(call)).into_iter().collect(), story)
+    }
+}
+
+/// Every write that the logs decide: accepted if one has it.
+fn logged_writes(facts: &Facts<'_>) -> Vec<Observation> {
+    let writes = facts.calls().filter(|(_, call)| call.write().is_some());
+    let decided = writes.filter_map(|(place, call)| match call.outcome {
+        _ if facts.entry_of(place).is_some() => {
+            Some(Observation { outcome: Outcome::Ok, ..facts.observation(place) })
+        }
+        Outcome::Rejected(_) => Some(facts.observation(place)),
+        Outcome::Ok | Outcome::Unknown => None,
+    });
+    decided.collect()
+}
+
+pub(super) fn evidence<'a>(
+    facts: &Facts<'_>,
+    observations: &'a [Observation],
+    branches: &'a [BranchState],
+) -> Evidence<'a> {
+    Evidence { opening: facts.case.opening, observations, branches, branches_total: facts.width }
+}
+
+/// Without logs: every branch must hold what some fate of the unanswered writes makes.
+fn by_sums(facts: &Facts<'_>) -> Finding {
+    let writes = facts.calls().filter(|(_, call)| call.write().is_some());
+    let observations: Vec<_> = writes.map(|(place, _)| facts.observation(place)).collect();
+    let branches: Vec<_> = facts.case.finals.iter().map(|held| held.state).collect();
+    if facts.case.history.is_complete() {
+        return crate::conservation(&evidence(facts, &observations, &branches));
+    }
+    let mut finding = Finding::new(Property::Conservation);
+    facts.close(&mut finding);
+    finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{
+        Scene, Shown as _, granted, logged, ok, paid_in, paid_out, refused, unanswered,
+    };
+    use crate::{Property, Verdict};
+    use bank::{BranchId, Money, Operation, Seq};
+    use history::Server;
+
+    const CONSERVATION: Property = Property::Conservation;
+
+    #[test]
+    fn a_lost_write_a_changed_one_and_one_at_another_place_are_found() {
+        let mut lost = Scene::healthy();
+        lost.logs[1].clear();
+        lost.fails(
+            CONSERVATION,
+            (2, 2),
+            "was acknowledged, but the log of branch 2 does not have it",
+        );
+        let mut changed = Scene::healthy();
+        changed.logs[1][0].entry = paid_out(21);
+        changed.fails(CONSERVATION, (2, 2), "is logged at branch 2 as withdraw 21");
+        let mut moved = Scene::healthy();
+        moved.calls[3].seq = Some(Seq(2));
+        moved.fails(CONSERVATION, (2, 2), "was told that it is entry 2, but it is entry 1");
+        let mut elsewhere = Scene::healthy();
+        let entry = elsewhere.logs[1].remove(0);
+        elsewhere.logs[0].push(history::Logged { seq: Seq(2), ..entry });
+        elsewhere.fails(CONSERVATION, (2, 2), "but is in the log of branch 1");
+    }
+
+    #[test]
+    fn a_retry_applied_twice_and_a_refused_write_that_counts_are_found() {
+        let mut twice = Scene::healthy();
+        twice.logs[1].push(logged(2, paid_out(20), (2, 2), &[1, 1]));
+        twice.fails(
+            CONSERVATION,
+            (2, 2),
+            "carried out twice: as entry 1 of branch 2 and as entry 2",
+        );
+        let mut counts = Scene::healthy();
+        counts.logs[0].push(logged(2, paid_out(500), (1, 3), &[1, 1]));
+        counts.fails(CONSERVATION, (1, 3), "was refused (insufficient funds), but is entry 2");
+    }
+
+    #[test]
+    fn entries_that_nobody_asked_for_and_numbers_out_of_order_are_found() {
+        let mut phantom = Scene::healthy();
+        phantom.logs[0].push(logged(2, paid_in(5), (9, 1), &[1, 1]));
+        phantom.logs[1].push(logged(2, paid_out(1), (8, 1), &[1, 1]));
+        let finding = phantom.judge(CONSERVATION);
+        assert_eq!(
+            finding.violations[0].story,
+            "somebody else is writing to this cluster: 2 entries are of no customer of this run \
+             and change the balance by 4; the first: branch 1 logged deposit 5 as entry 2; run again \
+             when nobody else uses the cluster"
+        );
+        // With gaps in the history somebody may have.
+        phantom.complete = false;
+        assert_eq!(phantom.verdict(CONSERVATION), Verdict::Unknown);
+        let mut of_a_query = Scene::healthy();
+        of_a_query.logs[0].push(logged(2, paid_in(5), (2, 1), &[1, 1]));
+        let finding = of_a_query.judge(CONSERVATION);
+        assert!(finding.violations[0].story.ends_with("which nobody made"), "{finding:?}");
+        let mut reused = Scene::healthy();
+        reused.logs[0].push(granted(1, 1, 3, &[1, 1]));
+        let finding = reused.judge(CONSERVATION);
+        let story = "the log of branch 1 has entry 1 where entry 2 belongs";
+        assert_eq!(finding.violations[0].story, story);
+    }
+
+    #[test]
+    fn an_unanswered_write_is_decided_by_the_log() {
+        let mut scene = Scene::healthy();
+        scene.calls.push(unanswered(3, Operation::deposit(7), 1, 13));
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass, "it did not happen");
+        scene.logs[0].push(logged(2, paid_in(7), (3, 1), &[1, 1]));
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass, "it happened");
+    }
+
+    #[test]
+    fn branches_must_hold_what_the_logs_make_and_a_lost_one_tells_nothing() {
+        let mut scene = Scene::healthy();
+        let mut finals = scene.with(|case| case.finals.to_vec());
+        finals[1].state.balance = Money::new(131);
+        scene.finals = Some(finals.clone());
+        let finding = scene.judge(CONSERVATION);
+        assert_eq!(
+            finding.violations[0].story,
+            "branch 2 holds 131, 1 more than the opening balance 100 and the logs (+30) = 130: no \
+             one or two writes explain that: more writes are lost or doubled"
+        );
+        finals.pop();
+        scene.finals = Some(finals);
+        scene.is_unknown(CONSERVATION, "could not be asked");
+        let cut = Scene { cut: vec![1], ..Scene::healthy() };
+        cut.is_unknown(CONSERVATION, "the ledger of branch 2 may lack its end");
+    }
+
+    #[test]
+    fn a_branch_that_lacks_a_logged_write_is_reported_with_it() {
+        let mut scene = Scene::healthy();
+        let mut finals = scene.settled(&[1, 2].map(BranchId));
+        finals[0].state.balance = Money::new(150);
+        scene.finals = Some(finals.clone());
+        scene.fails(
+            CONSERVATION,
+            (2, 2),
+            "= 130: as if operation 2 of customer 2 (withdraw 20 at branch 2) never reached branch 1",
+        );
+        // Its own version says it.
+        finals[0].version = Some([1, 0].map(Seq).into_iter().collect());
+        scene.finals = Some(finals);
+        scene.fails(
+            CONSERVATION,
+            (2, 2),
+            "branch 1 holds 150, 20 more than the opening balance and the logs make: entry 1 of \
+             branch 2 (operation 2 of customer 2 (withdraw 20 at branch 2)) never reached it",
+        );
+    }
+
+    #[test]
+    fn without_writes_there_is_nothing_to_conserve() {
+        let mut scene = Scene::new(100, 2);
+        scene.calls = vec![ok(1, Operation::Query, 1, (0, 1)).shows(&[0, 0], 100)];
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::NotJudged);
+        scene.calls.push(refused(1, Operation::withdraw(500), 1, (2, 3)));
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass);
+        scene.calls[1] = unanswered(1, Operation::withdraw(5), 1, 2);
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::NotJudged);
+        scene.logs[0] = vec![logged(1, paid_out(5), (1, 2), &[0, 0])];
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass);
+        scene.lost = vec![1];
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Unknown);
+    }
+
+    #[test]
+    fn without_logs_the_sums_must_fit() {
+        let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Unknown, "there must have been some");
+        scene.settings.server = Server::Broadcast;
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass);
+        scene.calls.push(ok(3, Operation::deposit(7), 1, (13, 14)));
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Fail);
+        scene.complete = false;
+        assert_eq!(scene.verdict(CONSERVATION), Verdict::Unknown);
+    }
+}

@@ -1,0 +1,133 @@
+//! What was acknowledged is still there at the end.
+
+use super::Facts;
+use crate::{Finding, Property};
+use bank::Ack;
+use bank::{Member, Outcome, Seq};
+use history::Extent;
+
+/// A write that its customer was told of is there at the end, whatever was killed or restarted meanwhile: in
+/// the log of its branch or, if that is lost, at as many of the others as the acknowledgement spoke of.
+///
+/// Algorithm: the join of the history with the logs; for a lost log, what the others came to know of it. Linear.
+pub(super) fn durability(facts: &Facts<'_>) -> Finding {
+    let mut finding = Finding::new(Property::Durability);
+    let survivors: Vec<Survivors> = (0..facts.width).map(|m| Survivors::of(facts, m)).collect();
+    let (mut held, mut by_others, mut untold) = (0_u64, 0_u64, 0_u64);
+    for (place, call) in facts.calls() {
+        if call.write().is_none() || call.outcome != Outcome::Ok {
+            continue;
+        }
+        let member = facts.case.history.member_of(place);
+        let gone = |why: String| {
+            let story = format!("{} was acknowledged and is gone: {why}", facts.words(place));
+            (vec![facts.name(place)], story)
+        };
+        match facts.extent(member) {
+            Extent::Whole | Extent::Cut if facts.entry_of(place).is_some() => held += 1,
+            Extent::Whole => finding.violate_with(|| {
+                gone(format!("the log of branch {} does not have it", call.branch))
+            }),
+            Extent::Cut | Extent::Missing => {
+                match call.seq.and_then(|seq| survivors[member].hold(seq)) {
+                    Some(true) => by_others += 1,
+                    Some(false) => finding.violate_with(|| {
+                        gone(format!("branch {} is lost, and too few others have it", call.branch))
+                    }),
+                    None => untold += 1,
+                }
+            }
+        }
+    }
+    finding.note = match finding.violations_total {
+        0 if by_others > 0 => format!(
+            "{held} acknowledged writes are in the logs, and other branches hold {by_others} of a lost log"
+        ),
+        0 => format!("{held} acknowledged writes are there"),
+        _ => "an acknowledged write is gone".to_owned(),
+    };
+    if untold > 0 {
+        let why = facts.missing_entries().unwrap_or_default();
+        finding.cannot_tell(format!("{untold} acknowledged writes cannot be found: {why}"));
+    }
+    facts.close(&mut finding);
+    if held + by_others == 0 {
+        finding.not_judged("no write was acknowledged");
+    }
+    finding
+}
+
+/// How much of a lost branch's log the others hold.
+struct Survivors {
+    /// What each of them holds, ascending.
+    held: Vec<Seq>,
+    /// How many of them must hold a write; nothing can be demanded if that is none.
+    needed: usize,
+}
+
+impl Survivors {
+    fn of(facts: &Facts<'_>, member: usize) -> Self {
+        let me = facts.case.history.branches().get(member).copied();
+        let mut held: Vec<Seq> = facts
+            .case
+            .finals
+            .iter()
+            .filter(|last| Some(last.state.branch) != me)
+            .filter_map(|last| Some(last.version.as_ref()?.of(Member(u16::try_from(member).ok()?))))
+            .collect();
+        held.sort_unstable();
+        // Each branch that cannot be asked may have been one of those that held it.
+        let lost = facts.width - held.len();
+        let needed = match facts.case.settings.ack {
+            Ack::All => held.len(),
+            ack @ (Ack::Majority | Ack::Local) => ack.needed(facts.width).saturating_sub(lost),
+        };
+        Self { held, needed }
+    }
+
+    fn hold(&self, seq: Seq) -> Option<bool> {
+        (self.needed > 0).then(|| {
+            let holders = self.held.len() - self.held.partition_point(|held| *held < seq);
+            holders >= self.needed
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::Scene;
+    use crate::{Property, Verdict};
+    use bank::Ack;
+    use bank::Seq;
+
+    const DURABILITY: Property = Property::Durability;
+
+    #[test]
+    fn a_write_that_is_gone_from_its_log_is_found() {
+        let mut scene = Scene::healthy();
+        scene.logs[1].clear();
+        scene.fails(DURABILITY, (2, 2), "the log of branch 2 does not have it");
+    }
+
+    #[test]
+    fn of_a_lost_branch_the_others_must_have_what_was_acknowledged() {
+        let mut scene = Scene { lost: vec![1], ..Scene::healthy() };
+        let mut finals = scene.with(|case| case.finals.to_vec());
+        finals.pop();
+        scene.finals = Some(finals.clone());
+        assert_eq!(scene.verdict(DURABILITY), Verdict::Pass);
+        finals[0].version = Some([1, 0].map(Seq).into_iter().collect());
+        scene.finals = Some(finals);
+        scene.fails(DURABILITY, (2, 2), "branch 2 is lost, and too few others have it");
+        scene.settings.ack = Ack::Local;
+        scene.is_unknown(DURABILITY, "1 acknowledged writes cannot be found");
+    }
+
+    #[test]
+    fn without_an_acknowledged_write_nothing_is_judged() {
+        let mut scene = Scene::healthy();
+        scene.calls.retain(|call| call.write().is_none());
+        scene.logs.iter_mut().for_each(Vec::clear);
+        scene.is_not_judged(DURABILITY, "no write was acknowledged");
+    }
+}

@@ -1,0 +1,333 @@
+//! What several properties need to know of a run, found out once.
+
+use crate::{Finding, Named};
+use bank::{CustomerId, Entry, Outcome, Seq, WriteKind};
+use history::{Call, Case, Extent, Logged};
+use history::{NONE, at, index};
+use history::{Observation, Server};
+
+/// A run, with its calls and log entries joined by the names of requests.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    pub(super) case: Case<'a>,
+    /// How many branches there are.
+    pub(super) width: usize,
+    /// See [`Facts::lacks_versions`].
+    lacks_versions: bool,
+    /// By call: the log entry that carries it out, counted over all logs.
+    entry_of: Vec<u32>,
+    /// By log entry, counted over all logs: the call that it carries out.
+    call_of: Vec<u32>,
+    /// Where each log begins in that count.
+    offsets: Vec<usize>,
+    /// Two entries that carry out one request.
+    pub(super) twice: Vec<(Place, Place)>,
+    /// By log: opening balance left out, the change of the balance by its first entries.
+    sums: Vec<Vec<i128>>,
+    /// By log: whether its entries are numbered 1, 2, 3, …
+    numbered: Vec<bool>,
+    /// Calls by session.
+    starts: Vec<usize>,
+    order: Vec<u32>,
+}
+
+/// An entry of a log: whose, and the how-manieth from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) member: usize,
+    pub(super) entry: usize,
+}
+
+/// By how much an entry changes the balance.
+pub(super) fn change(entry: Entry) -> i128 {
+    match entry {
+        Entry::Deposit(amount) => amount.minor_units().into(),
+        Entry::Withdraw(amount) => -i128::from(amount.minor_units()),
+        Entry::Grant { .. } => 0,
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// Joins calls and entries. Linear.
+    pub fn of(case: Case<'a>) -> Self {
+        let logs = case.ledgers.logs();
+        let mut offsets = vec![0];
+        for log in logs {
+            offsets.push(offsets.last().copied().unwrap_or_default() + log.len());
+        }
+        let entries = offsets.last().copied().unwrap_or_default();
+        let (starts, order) = by_session(&case);
+        let mut facts = Self {
+            case,
+            width: case.history.branches().len(),
+            lacks_versions: case.settings.server != Server::Passbook && case.ledgers.is_missing(),
+            entry_of: vec![NONE; case.history.len()],
+            call_of: vec![NONE; entries],
+            offsets,
+            twice: Vec::new(),
+            sums: logs.iter().map(|log| sums(log.entries())).collect(),
+            numbered: logs
+                .iter()
+                .map(|log| (1..).zip(log.entries()).all(|(seq, entry)| entry.seq == Seq(seq)))
+                .collect(),
+            starts,
+            order,
+        };
+        facts.join_named();
+        facts.join_unnamed();
+        facts
+    }
+
+    fn join_named(&mut self) {
+        for (member, log) in self.case.ledgers.logs().iter().enumerate() {
+            for (entry, logged) in log.entries().enumerate() {
+                let Some(request) = logged.request else { continue };
+                let Some(session) = self.case.history.session_named(request.session) else {
+                    continue;
+                };
+                let call = self.in_session(session, request.number);
+                let Some(call) = call.filter(|call| self.call(*call).write().is_some()) else {
+                    continue;
+                };
+                let there = self.entry_of[call];
+                if there == NONE {
+                    self.link(call, Place { member, entry });
+                } else {
+                    self.twice.push((self.place(at(there)), Place { member, entry }));
+                    let counted = self.counted(Place { member, entry });
+                    self.call_of[counted] = kept(call);
+                }
+            }
+        }
+    }
+
+    /// What carries no name is known by the place that the answer told.
+    fn join_unnamed(&mut self) {
+        let case = self.case;
+        for (call, seen) in case.history.calls().enumerate() {
+            let (Some(write), Some(seq)) = (seen.write(), seen.seq) else { continue };
+            if self.entry_of[call] != NONE || seen.outcome != Outcome::Ok {
+                continue;
+            }
+            let member = case.history.member_of(call);
+            let Some(place) = self.entry_at(member, seq.0) else { continue };
+            let logged = self.logged(place);
+            let same = match (logged.entry, write.kind) {
+                (Entry::Deposit(amount), WriteKind::Deposit)
+                | (Entry::Withdraw(amount), WriteKind::Withdraw) => amount == write.amount,
+                _ => false,
+            };
+            if logged.request.is_none() && same && self.call_of[self.counted(place)] == NONE {
+                self.link(call, place);
+            }
+        }
+    }
+
+    fn link(&mut self, call: usize, place: Place) {
+        let counted = self.counted(place);
+        self.entry_of[call] = kept(counted);
+        self.call_of[counted] = kept(call);
+    }
+
+    fn counted(&self, place: Place) -> usize {
+        self.offsets[place.member] + place.entry
+    }
+
+    fn place(&self, counted: usize) -> Place {
+        let member = self.offsets.partition_point(|offset| *offset <= counted) - 1;
+        Place { member, entry: counted - self.offsets[member] }
+    }
+
+    /// The entry that carries out a call.
+    pub(super) fn entry_of(&self, call: usize) -> Option<Place> {
+        let counted = self.entry_of[call];
+        (counted != NONE).then(|| self.place(at(counted)))
+    }
+
+    /// The call that an entry carries out.
+    pub(super) fn call_of(&self, place: Place) -> Option<usize> {
+        let call = self.call_of[self.counted(place)];
+        (call != NONE).then(|| at(call))
+    }
+
+    pub(super) fn call(&self, place: usize) -> Call<'a> {
+        without_unresolvable(self.case.history.call(place), self.lacks_versions)
+    }
+
+    /// All calls with their places.
+    pub(super) fn calls(&self) -> impl Iterator<Item = (usize, Call<'a>)> + use<'a> {
+        let lacks_versions = self.lacks_versions;
+        let calls = self.case.history.calls();
+        calls.map(move |call| without_unresolvable(call, lacks_versions)).enumerate()
+    }
+
+    pub(super) fn logged(&self, place: Place) -> Logged<'a> {
+        self.case.ledgers.logs()[place.member].entry(place.entry)
+    }
+
+    /// The calls of a session in their order.
+    pub(super) fn session(&self, session: usize) -> impl Iterator<Item = usize> {
+        self.order[self.starts[session]..self.starts[session + 1]].iter().copied().map(at)
+    }
+
+    fn in_session(&self, session: usize, number: u64) -> Option<usize> {
+        let calls = &self.order[self.starts[session]..self.starts[session + 1]];
+        let number_of = |call: &u32| self.case.history.number_of(at(*call));
+        // Mostly the k-th call has number k.
+        let guess = usize::try_from(number.saturating_sub(1)).ok().and_then(|k| calls.get(k));
+        if let Some(call) = guess.filter(|call| number_of(call) == number) {
+            return Some(at(*call));
+        }
+        calls.binary_search_by_key(&number, number_of).ok().map(|found| at(calls[found]))
+    }
+
+    /// The entry with this number, where entries are numbered as they should be.
+    pub(super) fn entry_at(&self, member: usize, seq: u64) -> Option<Place> {
+        let entry = usize::try_from(seq.checked_sub(1)?).ok()?;
+        let there = self.numbered[member] && entry < self.case.ledgers.logs()[member].len();
+        there.then_some(Place { member, entry })
+    }
+
+    /// The change of the balance by the first `seq` entries of a log, if they are there.
+    pub(super) fn sum(&self, member: usize, seq: u64) -> Option<i128> {
+        let sums = self.sums[member].get(usize::try_from(seq).ok()?)?;
+        self.numbered[member].then_some(*sums)
+    }
+
+    /// The change of the balance by all entries that are there.
+    pub(super) fn net(&self) -> i128 {
+        self.sums.iter().filter_map(|sums| sums.last()).sum()
+    }
+
+    /// Whether the entries of a log are numbered 1, 2, 3, …
+    pub(super) fn is_numbered(&self, member: usize) -> bool {
+        self.numbered[member]
+    }
+
+    /// Whether all of a log is there, and in order.
+    pub(super) fn is_whole(&self, member: usize) -> bool {
+        self.extent(member) == Extent::Whole && self.numbered[member]
+    }
+
+    pub(super) fn extent(&self, member: usize) -> Extent {
+        self.case.ledgers.logs()[member].extent()
+    }
+
+    /// The number of a branch in words.
+    pub(super) fn branch(&self, member: usize) -> String {
+        self.case.history.branches().get(member).map_or_else(String::new, ToString::to_string)
+    }
+
+    pub(super) fn opening(&self) -> i128 {
+        self.case.opening.minor_units().into()
+    }
+
+    /// A history with gaps proves nothing, whatever is right in the rest of it.
+    pub(super) fn close(&self, finding: &mut Finding) {
+        if !self.case.history.is_complete() {
+            finding.cannot_tell("the history is not whole: what is missing may say otherwise");
+        }
+    }
+
+    /// Whether the bank keeps no ledger in which a version could be resolved; an answer may carry one all the same.
+    /// Under the passbook scheme there are ledgers: where they are missing, the record has a hole.
+    pub(super) const fn lacks_versions(&self) -> bool {
+        self.lacks_versions
+    }
+
+    /// Whether it is certain that no write changed a balance: each was rejected, and the history is whole.
+    pub(super) fn is_unchanged(&self) -> bool {
+        let may_apply = |call: &Call<'_>| {
+            call.write().is_some() && !matches!(call.outcome, Outcome::Rejected(_))
+        };
+        self.case.history.is_complete() && !self.calls().any(|(_, call)| may_apply(&call))
+    }
+
+    /// What is missing of the logs, if anything.
+    pub(super) fn missing_entries(&self) -> Option<String> {
+        if self.case.ledgers.is_missing() {
+            return Some("there is no ledger".to_owned());
+        }
+        let lacks = |member: &usize| !self.is_whole(*member);
+        let (member, log) = (0..self.width).find(lacks).map(|m| (m, self.extent(m)))?;
+        let how = match log {
+            Extent::Whole => "is not in order",
+            Extent::Cut => "may lack its end",
+            Extent::Missing => "is missing",
+        };
+        Some(format!("the ledger of branch {} {how}", self.branch(member)))
+    }
+
+    /// How a violation names a call.
+    pub(super) fn name(&self, place: usize) -> Named {
+        let Call { customer, event, trace, .. } = self.call(place);
+        Named { customer, event, trace, place: Some(place) }
+    }
+
+    /// A call in a few words.
+    pub(super) fn words(&self, place: usize) -> String {
+        self.observation(place).to_string()
+    }
+
+    /// A call as the checks of `output.json` know it.
+    pub(super) fn observation(&self, place: usize) -> Observation {
+        let Call { customer, event, branch, operation, outcome, balance, .. } = self.call(place);
+        Observation { customer, event, branch, operation, outcome, balance }
+    }
+
+    /// Finds the calls that are named by customer and event only, so that their traces can be named too.
+    pub(super) fn name_operations(&self, finding: &mut Finding) {
+        let named = finding.violations.iter_mut().flat_map(|violation| &mut violation.operations);
+        for operation in named.filter(|operation| operation.place.is_none()) {
+            let (CustomerId(customer), event) = (operation.customer, operation.event);
+            let is_it =
+                |(_, call): &(usize, Call<'_>)| call.customer.0 == customer && call.event == event;
+            if let Some((place, _)) = self.calls().find(is_it) {
+                *operation = self.name(place);
+            }
+        }
+    }
+}
+
+/// A call without its positions in logs, where there are no logs to resolve them in: its balance counts as one without
+/// a version, which is held to bounds.
+const fn without_unresolvable(mut call: Call<'_>, lacks_versions: bool) -> Call<'_> {
+    if lacks_versions {
+        (call.seq, call.version, call.at_most) = (None, None, None);
+    }
+    call
+}
+
+fn kept(value: usize) -> u32 {
+    index(value).unwrap_or(NONE)
+}
+
+fn sums<'a>(entries: impl Iterator<Item = Logged<'a>>) -> Vec<i128> {
+    let mut sums = vec![0];
+    let mut sum = 0_i128;
+    sums.extend(entries.map(|logged| {
+        sum = sum.saturating_add(change(logged.entry));
+        sum
+    }));
+    sums
+}
+
+/// Sorts calls by session, each session's in order, by counting.
+fn by_session(case: &Case<'_>) -> (Vec<usize>, Vec<u32>) {
+    let history = case.history;
+    let mut starts = vec![0; history.sessions() + 1];
+    for call in 0..history.len() {
+        starts[history.session_of(call) + 1] += 1;
+    }
+    for session in 1..starts.len() {
+        starts[session] += starts[session - 1];
+    }
+    let mut next = starts.clone();
+    let mut order = vec![NONE; history.len()];
+    for call in 0..history.len() {
+        let place = &mut next[history.session_of(call)];
+        order[*place] = kept(call);
+        *place += 1;
+    }
+    (starts, order)
+}

@@ -1,0 +1,172 @@
+//! Customers came one after another, so one account, asked in the same order, predicts every answer.
+
+use super::possible::{Possible, change};
+use super::{Evidence, Finding, Holes, Property};
+use bank::{Operation, Outcome, Write};
+
+/// Compares every answer with that of one account that is asked in the order of the observations:
+/// a withdrawal succeeds if and only if it does not exceed the balance, a query shows the balance.
+///
+/// An unanswered write may or may not have happened; both possibilities are followed, and the
+/// verdict is then unknown at best. So it is if an operation was rejected for a passing reason, such as a
+/// branch that could not be reached: one account knows no such thing.
+pub fn sequential(evidence: &Evidence<'_>) -> Finding {
+    let mut finding = Finding::new(Property::Sequential);
+    let mut possible = Possible::exactly(evidence.opening.minor_units().into());
+    let mut holes = Holes::default();
+    for seen in evidence.observations {
+        match (seen.operation, seen.outcome) {
+            (_, Outcome::Rejected(reason)) if reason.is_passing() => holes.rejected += 1,
+            (Operation::Write(write), Outcome::Ok) => {
+                if !possible.narrow(|balance| covers(balance, write)) {
+                    finding.violate(Some(seen), || {
+                        let held = possible.describe();
+                        format!("{seen}: expected fail (the balance is {held}), received success")
+                    });
+                }
+                possible.apply(write);
+            }
+            (Operation::Write(write), Outcome::Rejected(_)) => {
+                if !possible.narrow(|balance| !covers(balance, write)) {
+                    finding.violate(Some(seen), || {
+                        let held = possible.describe();
+                        format!("{seen}: expected success (the balance is {held}), received fail")
+                    });
+                }
+            }
+            (Operation::Write(write), Outcome::Unknown) => {
+                holes.unanswered += 1;
+                possible.may_apply(write);
+            }
+            (Operation::Query, Outcome::Ok) => {}
+            (Operation::Query, Outcome::Rejected(_)) => {
+                finding.violate(Some(seen), || {
+                    format!("{seen}: expected {}, received fail", possible.describe())
+                });
+            }
+            (Operation::Query, Outcome::Unknown) => holes.unanswered += 1,
+        }
+        if let Some(balance) = seen.balance {
+            let shown = i128::from(balance.minor_units());
+            if !possible.narrow(|balance| balance == shown) {
+                finding.violate(Some(seen), || {
+                    format!("{seen}: expected {}, received {shown}", possible.describe())
+                });
+            }
+        }
+    }
+    finding.note = match finding.violations_total {
+        0 => format!("{} answers, all predicted", evidence.observations.len()),
+        _ => "the answers differ from the model's".to_owned(),
+    };
+    if let Some(note) = holes.describe() {
+        finding.cannot_tell(note);
+    }
+    if evidence.observations.is_empty() {
+        finding.not_judged("there is no operation");
+    }
+    finding
+}
+
+/// Whether the account may do it: it neither pays out more than it holds nor holds more than 64 bits.
+fn covers(balance: i128, write: Write) -> bool {
+    (0..=i128::from(i64::MAX)).contains(&(balance + change(write)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::super::testing::{evidence, ok, refused, unanswered};
+    use super::*;
+    use bank::Rejection;
+    use history::Observation;
+
+    fn judge(opening: i64, seen: &[Observation]) -> Finding {
+        sequential(&evidence(opening, seen, &[]))
+    }
+
+    #[test]
+    fn the_exercises_example_passes() {
+        let finding = judge(
+            400,
+            &[
+                ok(1, Operation::Query, Some(400)),
+                ok(2, Operation::deposit(170), None),
+                ok(2, Operation::Query, Some(570)),
+                ok(3, Operation::withdraw(70), None),
+                ok(3, Operation::Query, Some(500)),
+                refused(3, Operation::withdraw(501)),
+            ],
+        );
+        assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
+    }
+
+    #[test]
+    fn no_operation_is_not_judged() {
+        assert_eq!(judge(400, &[]).verdict, Verdict::NotJudged);
+    }
+
+    #[test]
+    fn a_wrong_balance_names_customer_expected_and_received() {
+        let seen = [ok(2, Operation::deposit(170), None), ok(2, Operation::Query, Some(230))];
+        let finding = judge(400, &seen);
+        assert_eq!(finding.verdict, Verdict::Fail);
+        let story = &finding.violations[0].story;
+        assert!(
+            story.contains("customer 2") && story.contains("expected 570, received 230"),
+            "{story}"
+        );
+    }
+
+    #[test]
+    fn a_withdrawal_that_should_have_failed_and_one_that_should_not_have_are_found() {
+        assert_eq!(judge(10, &[ok(1, Operation::withdraw(11), None)]).verdict, Verdict::Fail);
+        assert_eq!(judge(10, &[refused(1, Operation::withdraw(10))]).verdict, Verdict::Fail);
+        assert_eq!(judge(10, &[refused(1, Operation::deposit(10))]).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_deposit_beyond_64_bits_is_rightly_refused_and_wrongly_accepted() {
+        let most = Operation::deposit(i64::MAX);
+        assert_eq!(judge(1, &[refused(1, most)]).verdict, Verdict::Pass);
+        assert_eq!(judge(1, &[ok(1, most, None)]).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn what_was_rejected_for_a_passing_reason_did_not_happen_and_never_passes() {
+        let rejected = |reason| Observation {
+            outcome: Outcome::Rejected(reason),
+            ..ok(1, Operation::deposit(5), None)
+        };
+        let shown = |reason, shown| {
+            judge(10, &[rejected(reason), ok(1, Operation::Query, Some(shown))]).verdict
+        };
+        assert_eq!(shown(Rejection::TooFewBranches, 10), Verdict::Unknown);
+        assert_eq!(shown(Rejection::NotServed, 10), Verdict::Unknown, "an error is no refusal");
+        assert_eq!(shown(Rejection::TooFewBranches, 15), Verdict::Fail, "it counts all the same");
+        assert_eq!(shown(Rejection::BadRequest, 10), Verdict::Fail, "no account refuses it");
+    }
+
+    #[test]
+    fn an_unanswered_write_is_followed_both_ways_and_never_passes() {
+        let either = |shown| {
+            judge(10, &[unanswered(1, Operation::deposit(5)), ok(1, Operation::Query, Some(shown))])
+        };
+        assert_eq!(either(10).verdict, Verdict::Unknown);
+        assert_eq!(either(15).verdict, Verdict::Unknown);
+        assert_eq!(either(12).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn once_a_read_has_told_an_unanswered_write_stays_decided() {
+        let finding = judge(
+            10,
+            &[
+                unanswered(1, Operation::deposit(5)),
+                ok(1, Operation::Query, Some(15)),
+                ok(1, Operation::Query, Some(10)),
+            ],
+        );
+        assert_eq!(finding.verdict, Verdict::Fail);
+    }
+}

@@ -1,0 +1,224 @@
+//! `ledger.jsonl`: what every branch logged, and what it held at the end.
+
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::fields::Hex;
+use super::header::{Header, HeaderLine};
+use super::lines::{Lines, RecordedError};
+use crate::{BranchState, FinalState, Ledgers, Logged};
+use bank::{BranchId, Entry, Member, Money, RequestId, Seq, SessionId};
+
+const FILE: &str = "ledger";
+/// How the lines begin that are no entries.
+const END: &str = "{\"end\"";
+const STATE: &str = "{\"state\"";
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Deposit,
+    Withdraw,
+    Grant,
+}
+
+/// An entry as the file has it.
+#[derive(Debug, Serialize, Deserialize)]
+struct EntryLine<V> {
+    branch: u32,
+    seq: u64,
+    kind: Kind,
+    amount: i64,
+    /// To whom a grant is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    to: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    session: Option<Hex<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    number: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
+    version: Option<V>,
+}
+
+/// What a branch held at the end, as the file has it.
+#[derive(Debug, Serialize, Deserialize)]
+struct StateLine {
+    /// The branch.
+    state: u32,
+    balance: i64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    lowest_balance: Option<i64>,
+    settled: bool,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    version: Option<Vec<u64>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct EndLine {
+    end: bool,
+    count: u64,
+    /// The branches whose logs are all there.
+    whole: Vec<u32>,
+}
+
+/// Writes `ledger.jsonl`, in constant memory. Wrap what it writes to in a buffer.
+#[derive(Debug)]
+pub struct LedgerWriter<W> {
+    to: W,
+    branches: Vec<BranchId>,
+    count: u64,
+}
+
+impl<W: Write> LedgerWriter<W> {
+    /// Begins the file.
+    pub fn new(mut to: W, header: &Header) -> io::Result<Self> {
+        serde_json::to_writer(&mut to, &HeaderLine::of(header, FILE))?;
+        to.write_all(b"\n")?;
+        let mut branches = header.branches.clone();
+        branches.sort_unstable();
+        Ok(Self { to, branches, count: 0 })
+    }
+
+    /// Adds an entry of the log of `branch`. Those of one log come in the order in which it was written.
+    pub fn write(&mut self, branch: BranchId, logged: &Logged<'_>) -> io::Result<()> {
+        let (kind, amount, to) = match logged.entry {
+            Entry::Deposit(amount) => (Kind::Deposit, amount, None),
+            Entry::Withdraw(amount) => (Kind::Withdraw, amount, None),
+            Entry::Grant { to, amount } => {
+                let whom = self.branches.get(to.index()).copied();
+                let nobody = || io::Error::new(io::ErrorKind::InvalidInput, "a grant to no branch");
+                (Kind::Grant, amount, Some(whom.ok_or_else(nobody)?.0))
+            }
+        };
+        self.line(&EntryLine {
+            branch: branch.0,
+            seq: logged.seq.0,
+            kind,
+            amount: amount.minor_units(),
+            to,
+            session: logged.request.map(|request| Hex(request.session.0)),
+            number: logged.request.map(|request| request.number),
+            version: logged.version,
+        })
+    }
+
+    /// Adds what a branch held at the end.
+    pub fn state(&mut self, last: &FinalState) -> io::Result<()> {
+        let FinalState { state, version } = last;
+        self.line(&StateLine {
+            state: state.branch.0,
+            balance: state.balance.minor_units(),
+            lowest_balance: state.lowest_balance.map(Money::minor_units),
+            settled: state.settled,
+            version: version.as_ref().map(|version| version.iter().map(|(_, seq)| seq.0).collect()),
+        })
+    }
+
+    /// Ends the file. `whole` are the branches all of whose logs were written.
+    pub fn finish(mut self, whole: &[BranchId]) -> io::Result<W> {
+        let whole = whole.iter().map(|branch| branch.0).collect();
+        let end = EndLine { end: true, count: self.count, whole };
+        self.line(&end)?;
+        self.to.flush()?;
+        Ok(self.to)
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.to, line)?;
+        self.count += 1;
+        self.to.write_all(b"\n")
+    }
+}
+
+/// Reads a `ledger.jsonl`. Of one without its end no log is whole.
+///
+/// # Errors
+/// The file cannot be read, or a line of it is not valid.
+pub fn read_ledger(
+    path: &Path,
+    from: impl BufRead,
+) -> Result<(Header, Ledgers, Vec<FinalState>), RecordedError> {
+    let mut lines = Lines::new(path, from);
+    if !lines.advance()? {
+        return Err(lines.wrong("there is no header; expected the first line of a ledger"));
+    }
+    let header = lines.parse::<HeaderLine>("the header of a ledger")?;
+    let header = header.header(FILE).map_err(|message| lines.wrong(message))?;
+    let member = |branch: u32| {
+        let place = header.branches.binary_search(&BranchId(branch)).ok();
+        let member = place.and_then(|place| u16::try_from(place).ok()).map(Member);
+        member.ok_or_else(|| format!("branch {branch} is not one of the run's branches"))
+    };
+    let mut ledgers = Ledgers::missing(header.branches.len());
+    let mut finals = Vec::new();
+    let mut count = 0_u64;
+    while lines.advance()? {
+        if lines.begins(END) {
+            let end = lines.parse::<EndLine>("the end of a ledger")?;
+            if end.count != count {
+                let found = end.count;
+                return Err(
+                    lines.wrong(format!("the end speaks of {found} lines, there are {count}"))
+                );
+            }
+            for branch in end.whole {
+                ledgers.whole(member(branch).map_err(|message| lines.wrong(message))?);
+            }
+            lines.nothing_more()?;
+            return Ok((header, ledgers, finals));
+        }
+        count += 1;
+        if lines.begins(STATE) {
+            let state = lines.parse::<StateLine>("what a branch held at the end")?;
+            member(state.state).map_err(|message| lines.wrong(message))?;
+            finals.push(state.last());
+            continue;
+        }
+        let line = lines.parse::<EntryLine<Vec<u64>>>("an entry of a log")?;
+        let branch = member(line.branch).map_err(|message| lines.wrong(message))?;
+        let to = line.to.map(member).transpose().map_err(|message| lines.wrong(message))?;
+        let logged = line.logged(to).map_err(|message| lines.wrong(message))?;
+        if let Some(Err(unfit)) = ledgers.push(branch, &logged) {
+            return Err(lines.wrong(unfit.to_string()));
+        }
+    }
+    Ok((header, ledgers, finals))
+}
+
+impl EntryLine<Vec<u64>> {
+    fn logged(&self, to: Option<Member>) -> Result<Logged<'_>, &'static str> {
+        let amount = Money::new(self.amount);
+        let entry = match (&self.kind, to) {
+            (Kind::Deposit, None) => Entry::Deposit(amount),
+            (Kind::Withdraw, None) => Entry::Withdraw(amount),
+            (Kind::Grant, Some(to)) => Entry::Grant { to, amount },
+            _ => return Err("expected \"to\" if and only if it is a grant"),
+        };
+        if amount.is_negative() {
+            return Err("expected an amount that is not negative");
+        }
+        let request = match (self.session, self.number) {
+            (Some(Hex(session)), Some(number)) => {
+                Some(RequestId { session: SessionId(session), number })
+            }
+            (None, None) => None,
+            _ => return Err("expected \"session\" and \"number\" together or neither"),
+        };
+        Ok(Logged { seq: Seq(self.seq), entry, request, version: self.version.as_deref() })
+    }
+}
+
+impl StateLine {
+    fn last(self) -> FinalState {
+        let state = BranchState {
+            branch: BranchId(self.state),
+            balance: Money::new(self.balance),
+            lowest_balance: self.lowest_balance.map(Money::new),
+            settled: self.settled,
+        };
+        let version = self.version.map(|seqs| seqs.into_iter().map(Seq).collect());
+        FinalState { state, version }
+    }
+}

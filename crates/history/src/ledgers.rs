@@ -1,0 +1,211 @@
+//! What the branches logged in a run.
+
+use super::Unfit;
+use super::history::{NONE, at, index};
+use bank::{BranchId, Entry, Member, RequestId, Seq};
+
+/// One entry of a branch's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Logged<'a> {
+    /// Its place, as the branch counted it.
+    pub seq: Seq,
+    /// What it does.
+    pub entry: Entry,
+    /// Which request it carries out, if that had a name.
+    pub request: Option<RequestId>,
+    /// What was in the branch's journal when it was written down: its own log before it, and the others' as
+    /// far as they had been taken in. Everything that the branch could rely on.
+    pub version: Option<&'a [u64]>,
+}
+
+/// How much of a log is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Its end may be missing.
+    Cut,
+    /// Nothing: the branch was killed, or keeps no log.
+    Missing,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Compact {
+    seq: Seq,
+    entry: Entry,
+    request: Option<RequestId>,
+    version: u32,
+}
+
+/// The log of one branch.
+#[derive(Clone, Debug)]
+pub struct Log {
+    entries: Vec<Compact>,
+    versions: Vec<u64>,
+    width: usize,
+    extent: Extent,
+}
+
+impl Log {
+    fn new(width: usize) -> Self {
+        Self { entries: Vec::new(), versions: Vec::new(), width, extent: Extent::Missing }
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How much of it is there.
+    pub const fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// The entry at `place`, which is less than [`Log::len`].
+    pub fn entry(&self, place: usize) -> Logged<'_> {
+        let kept = &self.entries[place];
+        let slot = (kept.version != NONE)
+            .then(|| &self.versions[at(kept.version) * self.width..][..self.width]);
+        Logged { seq: kept.seq, entry: kept.entry, request: kept.request, version: slot }
+    }
+
+    /// All entries.
+    pub fn entries(&self) -> impl Iterator<Item = Logged<'_>> {
+        (0..self.entries.len()).map(|place| self.entry(place))
+    }
+
+    fn push(&mut self, member: Member, logged: &Logged<'_>) -> Result<(), Unfit> {
+        index(self.entries.len())?;
+        let version = match logged.version {
+            None => NONE,
+            Some(version) if version.len() != self.width => {
+                return Err(Unfit::Version { found: version.len(), expected: self.width });
+            }
+            Some(version) => self.slot(member, logged.seq, version)?,
+        };
+        let Logged { seq, entry, request, .. } = *logged;
+        self.entries.push(Compact { seq, entry, request, version });
+        Ok(())
+    }
+
+    /// Entries upon the same of others share a slot. The own component is not kept: it is the entry's place.
+    fn slot(&mut self, member: Member, seq: Seq, version: &[u64]) -> Result<u32, Unfit> {
+        let own = member.index();
+        let last = self.versions.len().saturating_sub(self.width);
+        // What claims to know more of its own log than is before it is kept as it is, and found.
+        let honest = version.get(own).is_some_and(|known| *known < seq.0);
+        let differs = |place: usize, known: u64| {
+            let known = if place == own && honest { 0 } else { known };
+            self.versions.get(last + place) != Some(&known)
+        };
+        let changed = version.iter().enumerate().any(|(place, known)| differs(place, *known));
+        if changed || self.versions.is_empty() {
+            self.versions.extend_from_slice(version);
+            if let Some(kept) = self.versions.iter_mut().rev().take(self.width).rev().nth(own)
+                && honest
+            {
+                *kept = 0;
+            }
+        }
+        index(self.versions.len() / self.width.max(1) - 1)
+    }
+}
+
+/// The logs of all branches, by member.
+#[derive(Clone, Debug)]
+pub struct Ledgers {
+    logs: Vec<Log>,
+}
+
+impl Ledgers {
+    /// None of the logs of `members` branches is there.
+    pub fn missing(members: usize) -> Self {
+        Self { logs: vec![Log::new(members); members] }
+    }
+
+    /// An entry of the log of `member`, in the order in which the branch wrote. `None` if there is no such
+    /// branch.
+    pub fn push(&mut self, member: Member, logged: &Logged<'_>) -> Option<Result<(), Unfit>> {
+        let log = self.logs.get_mut(member.index())?;
+        if log.extent == Extent::Missing {
+            log.extent = Extent::Cut;
+        }
+        if let Entry::Grant { to, .. } = logged.entry
+            && to.index() >= log.width
+        {
+            return Some(Err(Unfit::Branch(BranchId(to.0.into()))));
+        }
+        Some(log.push(member, logged))
+    }
+
+    /// All that `member` logged is there.
+    pub fn whole(&mut self, member: Member) {
+        if let Some(log) = self.logs.get_mut(member.index()) {
+            log.extent = Extent::Whole;
+        }
+    }
+
+    /// The end of the log of `member` may be missing.
+    pub fn cut(&mut self, member: Member) {
+        if let Some(log) = self.logs.get_mut(member.index()) {
+            log.extent = log.extent.min_known(Extent::Cut);
+        }
+    }
+
+    /// The log of `member` is lost.
+    pub fn lose(&mut self, member: Member) {
+        if let Some(log) = self.logs.get_mut(member.index()) {
+            *log = Log::new(log.width);
+        }
+    }
+
+    /// All logs, by member.
+    pub fn logs(&self) -> &[Log] {
+        &self.logs
+    }
+
+    /// Whether nothing of any log is there: the scheme keeps none, or the server is another program.
+    pub fn is_missing(&self) -> bool {
+        self.logs.iter().all(|log| log.extent == Extent::Missing)
+    }
+}
+
+impl Extent {
+    const fn min_known(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Missing, _) | (_, Self::Missing) => Self::Missing,
+            (Self::Cut, _) | (_, Self::Cut) => Self::Cut,
+            (Self::Whole, Self::Whole) => Self::Whole,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bank::Money;
+
+    #[test]
+    fn entries_upon_the_same_share_what_they_were_made_upon() {
+        let mut ledgers = Ledgers::missing(2);
+        let entry = Entry::Deposit(Money::new(1));
+        for (seq, version) in [(1, [4, 0]), (2, [4, 1]), (3, [5, 2]), (4, [5, 9])] {
+            let logged = Logged { seq: Seq(seq), entry, request: None, version: Some(&version) };
+            assert_eq!(ledgers.push(Member(1), &logged), Some(Ok(())));
+        }
+        let log = &ledgers.logs()[1];
+        assert_eq!(log.versions, [4, 0, 5, 0, 5, 9], "the last claims what is not before it");
+        assert_eq!(log.entry(1).version, Some(&[4, 0][..]));
+        assert_eq!(log.extent(), Extent::Cut);
+        ledgers.whole(Member(1));
+        assert_eq!(ledgers.logs()[1].extent(), Extent::Whole);
+        assert!(!ledgers.is_missing());
+        ledgers.lose(Member(1));
+        assert!(ledgers.is_missing());
+    }
+}

@@ -1,0 +1,176 @@
+//! What a branch under the passbook scheme is told at its start.
+
+use std::hash::Hasher as _;
+use std::time::Duration;
+
+use siphasher::sip::SipHasher13;
+
+use super::{Configuration, Incarnation, Mutant};
+use bank::{BranchId, Member, Money};
+
+/// Where a branch keeps what it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Storage {
+    /// In memory: what is staged is durable, and gone when the branch ends.
+    Memory,
+    /// In a journal on disk.
+    Journal,
+}
+
+/// How long a branch waits for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// How exact all of these are.
+    pub tick: Duration,
+    /// A push that was not acknowledged is repeated after this, then after twice as long, and so on.
+    pub push_repeat: Duration,
+    /// Up to this.
+    pub push_repeat_max: Duration,
+    /// A hub that has not passed on what it was told within this is gone round.
+    pub hub_patience: Duration,
+    /// A hello that was not heard is repeated after this.
+    pub hello_repeat: Duration,
+    /// A branch that was asked for rights is passed over after this.
+    pub ask_timeout: Duration,
+    /// A question of a collect is repeated after this.
+    pub collect_repeat: Duration,
+    /// A withdrawal that found the money moving tries again after up to this, then up to twice as long.
+    pub rest: Duration,
+    /// No request is known for longer than this after it was last sent; deadlines are no later.
+    pub horizon: Duration,
+}
+
+impl Timing {
+    /// On streams that lose nothing while they hold, only what did not fit into the queue of a slow peer
+    /// has to be repeated. Under load an answer may take long, and repeating would add to the load.
+    pub fn on_streams() -> Self {
+        Self {
+            push_repeat: Duration::from_secs(5),
+            push_repeat_max: Duration::from_secs(20),
+            hub_patience: Duration::from_secs(3),
+            hello_repeat: Duration::from_secs(1),
+            ask_timeout: Duration::from_secs(3),
+            collect_repeat: Duration::from_secs(5),
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            tick: Duration::from_millis(10),
+            push_repeat: Duration::from_millis(250),
+            push_repeat_max: Duration::from_secs(2),
+            hub_patience: Duration::from_millis(500),
+            hello_repeat: Duration::from_millis(100),
+            ask_timeout: Duration::from_millis(250),
+            collect_repeat: Duration::from_millis(250),
+            rest: Duration::from_millis(2),
+            horizon: Duration::from_mins(2),
+        }
+    }
+}
+
+/// How much a branch holds at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Customers that wait: for what they know, for rights, or for a snapshot.
+    pub waiting: usize,
+    /// Sessions that are remembered. Beyond it nothing is done for new ones, and they are told "unknown".
+    pub sessions: usize,
+    /// Hashes over prefixes of the own log.
+    pub chains: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { waiting: 65_536, sessions: 1_000_000, chains: 65_536 }
+    }
+}
+
+/// How many proofs of a withdrawal may come to nothing before it is rejected as contended.
+pub const ROUNDS_MAX: u32 = 8;
+
+/// With fewer branches the way to the hub and back costs more than it spares.
+const HUB_FROM: usize = 8;
+
+/// What a branch is told at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which branch this is.
+    pub me: BranchId,
+    /// All branches, this one included.
+    pub branches: Vec<BranchId>,
+    /// What they hold together at the start.
+    pub opening: Money,
+    /// Where this one keeps what it knows.
+    pub storage: Storage,
+    /// The life to begin, if the journal is empty.
+    pub incarnation: Incarnation,
+    /// With so many branches or more the first is the hub: it passes on what the others push, and proves for all.
+    pub hub_from: usize,
+    /// Decides what is left to chance: how long withdrawals rest, and the first numbers of questions.
+    pub seed: u64,
+    /// How long it waits.
+    pub timing: Timing,
+    /// How much it holds.
+    pub limits: Limits,
+    /// A fault put in on purpose, so that what must find it can be seen to find it.
+    pub mutant: Option<Mutant>,
+}
+
+impl Settings {
+    /// Branch `me` of `branches`, in memory; `seed` decides its life and all else that is left to chance.
+    pub fn in_memory(me: BranchId, branches: &[BranchId], opening: Money, seed: u64) -> Self {
+        let mut branches = branches.to_vec();
+        branches.sort_unstable();
+        branches.dedup();
+        Self {
+            me,
+            branches,
+            opening,
+            storage: Storage::Memory,
+            incarnation: Incarnation(seed),
+            hub_from: HUB_FROM,
+            seed,
+            timing: Timing::default(),
+            limits: Limits::default(),
+            mutant: None,
+        }
+    }
+
+    /// Whether a fault was put in.
+    #[cfg(feature = "mutants")]
+    pub(super) fn has(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// Whether a fault was put in: never in this build.
+    #[cfg(not(feature = "mutants"))]
+    #[expect(clippy::unused_self, reason = "the same call with and without mutants")]
+    pub(super) const fn has(&self, _mutant: Mutant) -> bool {
+        false
+    }
+
+    /// The position of `branch`, if it is one of the cluster's.
+    pub fn member(&self, branch: BranchId) -> Option<Member> {
+        let place = self.branches.binary_search(&branch).ok()?;
+        u16::try_from(place).ok().map(Member)
+    }
+
+    /// What must be the same everywhere.
+    pub fn configuration(&self) -> Configuration {
+        Configuration { branches: self.branches.clone(), opening: self.opening }
+    }
+
+    /// A hash over it.
+    pub fn configuration_hash(&self) -> u64 {
+        let mut hasher = SipHasher13::new();
+        for branch in &self.branches {
+            hasher.write_u32(branch.0);
+        }
+        hasher.write_i64(self.opening.minor_units());
+        hasher.finish()
+    }
+}

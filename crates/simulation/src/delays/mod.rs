@@ -1,0 +1,224 @@
+//! Drives N state machines under one seed: messages are delayed and overtake each other.
+//!
+//! The same seed gives the same run. Time is a number; nothing waits.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+use bank::Ack;
+use bank::{Answer, BranchId, Operation};
+use replication::{Audit, Effect, Input, Instant, Replication, Request, Ticket};
+
+/// How long customers wait: longer than any simulation lasts.
+const PATIENCE: Duration = Duration::from_hours(1);
+/// After so many inputs a scheme is taken for one that never comes to rest.
+const STEPS_MAX: usize = 100_000;
+
+/// Whether customers wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The next customer begins when the one before has been answered everything.
+    OneAfterAnother,
+    /// All begin at once; each waits for its own answers only.
+    Concurrent,
+}
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Decides every delay.
+    pub seed: u64,
+    /// What each customer does, in order, and where.
+    pub customers: Vec<Vec<(BranchId, Operation)>>,
+    /// Whether customers wait for each other.
+    pub order: Order,
+    /// When writes are answered.
+    pub ack: Ack,
+    /// No message takes longer than this. Delays are uniform, so messages overtake each other.
+    pub delay_max: Duration,
+}
+
+/// What came of a simulation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// What each customer was answered, in order.
+    pub answers: Vec<Vec<Answer>>,
+    /// Every branch at the end.
+    pub audits: Vec<Audit>,
+}
+
+/// A branch that has just been started.
+#[derive(Debug)]
+pub struct Started<R> {
+    /// Its number.
+    pub id: BranchId,
+    /// Its replica.
+    pub replica: R,
+    /// What is to be done before anything happens.
+    pub first: Vec<Effect>,
+}
+
+#[derive(Debug, Default)]
+struct Journal {
+    records: u64,
+    /// When all of them are on disk.
+    synced: Instant,
+}
+
+struct Sim<'a, R> {
+    plan: &'a Plan,
+    replicas: Vec<(BranchId, R)>,
+    random: Pcg64Mcg,
+    now: Instant,
+    /// What is on its way, by arrival; the running number settles ties.
+    in_flight: BTreeMap<(Instant, u64), (BranchId, Input)>,
+    sent: u64,
+    /// How much of what is on its way is no tick.
+    moving: usize,
+    journals: HashMap<BranchId, Journal>,
+    customer_of: HashMap<Ticket, usize>,
+    answers: Vec<Vec<Answer>>,
+}
+
+/// Runs `plan` on `branches` until all is at rest: customers are answered and nothing but ticks is on its
+/// way. A scheme that never comes to rest is cut short.
+///
+/// Streams and journals never fail here, so a branch that stops is a mistake and panics.
+pub fn run<R: Replication>(plan: &Plan, branches: Vec<Started<R>>) -> Ran {
+    let mut sim = Sim {
+        plan,
+        replicas: Vec::new(),
+        random: Pcg64Mcg::seed_from_u64(plan.seed),
+        now: Instant::default(),
+        in_flight: BTreeMap::new(),
+        sent: 0,
+        moving: 0,
+        journals: HashMap::new(),
+        customer_of: HashMap::new(),
+        answers: vec![Vec::new(); plan.customers.len()],
+    };
+    sim.start(branches);
+    match plan.order {
+        Order::OneAfterAnother => {
+            for customer in 0..plan.customers.len() {
+                sim.next_operation(customer);
+                sim.deliver_all();
+            }
+        }
+        Order::Concurrent => {
+            for customer in 0..plan.customers.len() {
+                sim.next_operation(customer);
+            }
+            sim.deliver_all();
+        }
+    }
+    let audits = sim.replicas.iter().map(|(_, replica)| replica.audit()).collect();
+    Ran { answers: sim.answers, audits }
+}
+
+impl<R: Replication> Sim<'_, R> {
+    /// Connects every branch to every other.
+    fn start(&mut self, branches: Vec<Started<R>>) {
+        for Started { id, replica, first } in branches {
+            self.replicas.push((id, replica));
+            self.perform_all(id, first);
+        }
+        let ids: Vec<BranchId> = self.replicas.iter().map(|(id, _)| *id).collect();
+        for id in &ids {
+            for peer in ids.iter().filter(|peer| *peer != id) {
+                self.deliver(*id, Input::PeerUp { peer: *peer });
+            }
+        }
+        // Customers come when the branches know each other.
+        self.deliver_all();
+    }
+
+    fn next_operation(&mut self, customer: usize) {
+        let done = self.answers[customer].len();
+        let Some(&(branch, operation)) = self.plan.customers[customer].get(done) else {
+            return;
+        };
+        let ticket = Ticket(self.sent);
+        self.customer_of.insert(ticket, customer);
+        let deadline = self.now.after(PATIENCE);
+        let request = Request::anonymous(operation, self.plan.ack, deadline);
+        self.send(branch, Input::Submit { ticket, request });
+    }
+
+    fn send(&mut self, to: BranchId, input: Input) {
+        let at = self.some_time_later();
+        self.arrange(at, to, input);
+    }
+
+    fn some_time_later(&mut self) -> Instant {
+        self.now.after(self.random.random_range(Duration::ZERO..=self.plan.delay_max))
+    }
+
+    fn arrange(&mut self, at: Instant, to: BranchId, input: Input) {
+        self.moving += usize::from(input != Input::Tick);
+        self.in_flight.insert((at, self.sent), (to, input));
+        self.sent += 1;
+    }
+
+    fn deliver_all(&mut self) {
+        for _ in 0..STEPS_MAX {
+            if self.moving == 0 && self.customer_of.is_empty() {
+                return;
+            }
+            let Some(((now, _), (to, input))) = self.in_flight.pop_first() else {
+                return;
+            };
+            self.now = now;
+            self.moving -= usize::from(input != Input::Tick);
+            self.deliver(to, input);
+        }
+    }
+
+    fn deliver(&mut self, to: BranchId, input: Input) {
+        let Some((_, replica)) = self.replicas.iter_mut().find(|(id, _)| *id == to) else {
+            return;
+        };
+        let mut effects = Vec::new();
+        replica.on(self.now, input, &mut effects);
+        replica.settle(self.now, &mut effects);
+        self.perform_all(to, effects);
+    }
+
+    fn perform_all(&mut self, from: BranchId, effects: Vec<Effect>) {
+        for effect in effects {
+            self.perform(from, effect);
+        }
+    }
+
+    fn perform(&mut self, from: BranchId, effect: Effect) {
+        match effect {
+            Effect::Persist { .. } => {
+                let at = self.some_time_later();
+                let journal = self.journals.entry(from).or_default();
+                journal.records += 1;
+                journal.synced = journal.synced.max(at);
+                let (at, upto) = (journal.synced, journal.records);
+                self.arrange(at, from, Input::Persisted { upto });
+            }
+            Effect::Send { to, message } => self.send(to, Input::Peer { from, message }),
+            Effect::Reply { ticket, answer, .. } => {
+                if let Some(customer) = self.customer_of.remove(&ticket) {
+                    self.answers[customer].push(answer);
+                    self.next_operation(customer);
+                }
+            }
+            Effect::Note(_) => {}
+            Effect::WakeAt(at) => self.arrange(at.max(self.now), from, Input::Tick),
+            Effect::Refuse { peer, why } => panic!("branch {from} refuses: branch {peer} {why}"),
+            Effect::Stop(stop) => panic!("branch {from} stopped: {stop}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod passbook_tests;
+#[cfg(test)]
+mod tests;

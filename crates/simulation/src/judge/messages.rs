@@ -1,0 +1,139 @@
+//! What branches say to each other.
+
+use super::watch::Judge;
+use super::{Deed, Property, Violation, acknowledged, closed, durable, name, rows};
+use bank::{BranchId, Member, Row, Version};
+use replication::Message;
+use replication::passbook::{Hello, Message as Said, Mismatch, Round};
+
+impl Judge {
+    /// A branch has sent a message.
+    pub fn sent(&mut self, from: Member, to: Member, message: &Message) -> Result<(), Violation> {
+        let Message::Passbook(said) = message else {
+            return Ok(());
+        };
+        match said {
+            Said::Hello(hello) => self.greeted(from, to, hello),
+            Said::Push { rows, .. } => {
+                rows.iter().try_for_each(|row| self.row(Deed::of(from, "pushes"), row))
+            }
+            Said::Acknowledge { branch, durable, .. } => {
+                let says = Deed::of(from, "acknowledges");
+                acknowledged::is_true(&self.disks, says, *branch, durable)
+            }
+            Said::Collect { id, round, known } => {
+                self.asked.insert((from, *id, *round), known.clone());
+                Ok(())
+            }
+            Said::Collected { id, round, rows } => {
+                self.lets_see(Deed::of(from, "lets its peers collect"), (to, *id, *round), rows)
+            }
+            Said::Held { held, .. } => {
+                let says = Deed::of(from, "says who holds a log:");
+                held.iter().try_for_each(|(member, seq)| {
+                    let mut of_one = Version::zero(self.truth.members());
+                    of_one.raise(to, seq);
+                    acknowledged::is_true(&self.disks, says, member, &of_one)
+                })
+            }
+            Said::Prove { id, known } => {
+                self.asked.insert((from, *id, Round::First), known.clone());
+                Ok(())
+            }
+            Said::Proved { id, first, second } => {
+                second.iter().try_for_each(|row| self.row(Deed::of(from, "proves with"), row))?;
+                self.lets_see(Deed::of(from, "shows in a proof"), (to, *id, Round::First), first)
+            }
+            Said::Borrow { .. } | Said::Decline { .. } | Said::Unproved { .. } => Ok(()),
+        }
+    }
+
+    /// A branch does not take another's hello. All are started alike.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn refused(&self, by: Member, peer: BranchId, why: &Mismatch) -> Result<(), Violation> {
+        let found = format!("{} refuses branch {peer}, which {why}", name(by));
+        Err(Property::Amnesia.violated(found))
+    }
+
+    /// A ledger without what the one who asked for it sees already: together they are closed.
+    fn lets_see(
+        &mut self,
+        deed: Deed,
+        asked: (Member, u64, Round),
+        rows: &[Row],
+    ) -> Result<(), Violation> {
+        rows.iter().try_for_each(|row| self.row(deed, row))?;
+        let known = self.asked.get(&asked).cloned();
+        let mut together = known.unwrap_or_else(|| Version::zero(self.truth.members()));
+        for row in rows {
+            together.raise(row.origin, row.seq);
+        }
+        closed::is_closed(&self.truth, deed, &together)
+    }
+
+    fn greeted(&self, from: Member, to: Member, hello: &Hello) -> Result<(), Violation> {
+        let says = Deed::of(from, "says hello with");
+        acknowledged::is_true(&self.disks, says, from, &hello.durable)?;
+        rows::is_true_chain(&self.truth, says, to, hello.your_log)
+    }
+
+    /// Somebody lets go of a row or takes it in.
+    pub(super) fn row(&mut self, deed: Deed, row: &Row) -> Result<(), Violation> {
+        rows::is_true(&self.truth, deed, row)?;
+        durable::may_be_seen(&self.truth, &self.disks, deed, (row.origin, row.seq))?;
+        self.shown.raise(row.origin, row.seq);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{NOW, Scene, broken, request};
+    use super::*;
+    use bank::{Chain, Money, Operation};
+    use replication::passbook::{Record, Storage};
+
+    /// Branch 0 has paid in 5, and it is durable if `synced`.
+    fn scene(synced: bool) -> (Scene, Row) {
+        let mut scene = Scene::new(Storage::Journal);
+        scene.write(0, request(1, 1), Operation::deposit(5));
+        if synced {
+            scene.sync(0);
+        }
+        let row = scene.branches[0].own().clone();
+        (scene, row)
+    }
+
+    fn taken_in(scene: &mut Scene, row: Row) -> Option<Property> {
+        broken(scene.judge.recorded(NOW, Member(1), &Record::Received { rows: vec![row] }))
+    }
+
+    fn pushed(scene: &mut Scene, row: Row) -> Option<Property> {
+        let push = Message::Passbook(Said::Push { rows: vec![row], apart: Vec::new() });
+        broken(scene.judge.sent(Member(0), Member(1), &push))
+    }
+
+    #[test]
+    fn only_true_and_durable_rows_travel() {
+        let (mut scene, row) = self::scene(false);
+        assert_eq!(pushed(&mut scene, row.clone()), Some(Property::Durable));
+        assert_eq!(taken_in(&mut scene, row), Some(Property::Durable));
+        let (mut scene, row) = self::scene(true);
+        let other = Row { chain: Chain(1), ..row.clone() };
+        assert_eq!(pushed(&mut scene, other.clone()), Some(Property::OneWriter));
+        assert_eq!(taken_in(&mut scene, other), Some(Property::OneWriter));
+        assert_eq!(pushed(&mut scene, row.clone()), None);
+        assert_eq!(taken_in(&mut scene, row), None);
+    }
+
+    #[test]
+    fn a_branch_that_refuses_one_that_was_started_like_it_is_found() {
+        let (scene, _) = scene(true);
+        let why = Mismatch::Opening { theirs: Money::new(5), ours: Money::new(6) };
+        let found = scene.judge.refused(Member(0), BranchId(2), &why);
+        assert_eq!(broken(found), Some(Property::Amnesia));
+    }
+}

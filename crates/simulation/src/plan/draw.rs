@@ -1,0 +1,122 @@
+//! From a seed to a plan.
+
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand_pcg::Pcg64Mcg;
+
+use super::super::chance::{Luck, PerMille, Span, choose};
+use super::{Disk, Mix, Network, Plan, faults, scripts};
+use bank::Money;
+use replication::Instant;
+use replication::passbook::Storage;
+
+pub(super) fn plan(seed: u64, forced: Option<Mix>) -> Plan {
+    let random = &mut Luck::Plan.of(seed, 0);
+    let weights = Mix::ALL.map(|mix| (mix.weight(), mix));
+    // Drawn also when it is forced: a seed then keeps the rest of its plan.
+    let chosen = choose(random, &weights).unwrap_or(Mix::Everything);
+    let mix = forced.unwrap_or(chosen);
+    let branches = branches(random, mix);
+    let opening = opening(random, mix, branches);
+    let storage = storage(random, mix);
+    let network = network(random, mix);
+    let disk = disk(random, mix);
+    let customers = scripts::draw(random, mix, branches, opening);
+    // Most of what customers do happens in the first second.
+    let window = Span::millis(100, 1500).draw(random);
+    let faults = faults::draw(random, mix, branches, storage, window);
+    let last = faults.iter().map(|timed| timed.at).max().unwrap_or_default();
+    let heals = last.max(Instant(window)).after(Span::millis(50, 2500).draw(random));
+    let prover = random.random_bool(0.5);
+    Plan { seed, mix, branches, opening, storage, prover, network, disk, customers, faults, heals }
+}
+
+fn branches(random: &mut Pcg64Mcg, mix: Mix) -> u16 {
+    let choices: &[(u32, u16)] = match mix {
+        Mix::Contended => &[(1, 2), (2, 3)],
+        // Somebody must be left who remembers.
+        Mix::Deaths | Mix::OldCopies => &[(2, 2), (6, 3), (2, 4), (1, 5)],
+        Mix::Partitions => &[(2, 2), (8, 3), (3, 4), (3, 5)],
+        _ => &[(2, 1), (8, 2), (30, 3), (6, 4), (7, 5), (1, 10)],
+    };
+    choose(random, choices).unwrap_or(3)
+}
+
+fn opening(random: &mut Pcg64Mcg, mix: Mix, branches: u16) -> Money {
+    let near_zero = match mix {
+        Mix::NearZero => true,
+        // What is late or comes twice matters most where much is asked.
+        Mix::Lossy => random.random_bool(0.5),
+        _ => false,
+    };
+    let each = match mix {
+        _ if near_zero => random.random_range(0..=25),
+        Mix::Contended => random.random_range(60..=150),
+        _ => {
+            let most = choose(random, &[(4, 30), (4, 150), (1, 1_000_000)]).unwrap_or(150);
+            random.random_range(0..=most)
+        }
+    };
+    // Not a multiple of the branches, so that shares differ.
+    Money::new(each * i64::from(branches) + random.random_range(0..=2))
+}
+
+fn storage(random: &mut Pcg64Mcg, mix: Mix) -> Storage {
+    match mix {
+        Mix::Crashes | Mix::Disks | Mix::OldCopies => Storage::Journal,
+        Mix::Deaths => Storage::Memory,
+        _ if random.random_bool(0.5) => Storage::Journal,
+        _ => Storage::Memory,
+    }
+}
+
+fn network(random: &mut Pcg64Mcg, mix: Mix) -> Network {
+    let near = (4, Span::micros(50, 1_000));
+    let town = (4, Span::micros(500, 8_000));
+    let far = (2, Span::micros(10_000, 80_000));
+    let delay = match mix {
+        Mix::Contended => Span::micros(50, 2_000),
+        _ => choose(random, &[near, town, far]).unwrap_or(near.1),
+    };
+    let lossy = match mix {
+        Mix::Lossy => true,
+        Mix::Everything => random.random_bool(0.4),
+        _ => false,
+    };
+    let most = |random: &mut Pcg64Mcg, loses: bool, most: u32| {
+        if loses { PerMille(random.random_range(0..=most)) } else { PerMille::NEVER }
+    };
+    Network {
+        delay,
+        slow: choose(random, &[(1, PerMille(0)), (1, PerMille(20)), (1, PerMille(150))])
+            .unwrap_or_default(),
+        slow_by: Span { min: delay.max, max: delay.max * 20 },
+        connect: Span::micros(200, 20_000),
+        notice: choose(random, &[(1, Span::millis(5, 100)), (1, Span::millis(50, 2_000))])
+            .unwrap_or(Span::millis(50, 2_000)),
+        loss: most(random, lossy, 300),
+        twice: most(random, lossy, 200),
+        ordered: !lossy,
+        customer_delay: choose(random, &[(3, Span::micros(50, 1_500)), (1, Span::millis(1, 60))])
+            .unwrap_or(Span::micros(50, 1_500)),
+        customer_loss: most(random, lossy, 300),
+        customer_twice: most(random, lossy, 250),
+        busy: choose(random, &[(1, PerMille(0)), (1, PerMille(100)), (1, PerMille(500))])
+            .unwrap_or_default(),
+        busy_for: Span::micros(0, 3_000),
+    }
+}
+
+fn disk(random: &mut Pcg64Mcg, mix: Mix) -> Disk {
+    let slowest = match mix {
+        Mix::Contended => Duration::from_millis(1),
+        _ => choose(random, &[(3, 2), (3, 10), (1, 60)])
+            .map_or(Duration::ZERO, Duration::from_millis),
+    };
+    Disk {
+        sync: Span { min: Duration::from_micros(100), max: slowest },
+        slow: choose(random, &[(2, PerMille(0)), (1, PerMille(50))]).unwrap_or_default(),
+        slow_by: Span::millis(10, 300),
+    }
+}
