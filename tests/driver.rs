@@ -7,7 +7,7 @@ use passbook::branch::{Branch, ServeError};
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::{QueryRequest, WriteRequest};
 use replication::passbook::Stop;
-use replication::{Audit, Effect, Input, Instant, Replication, Ticket};
+use replication::{Effect, Input, Instant, ReplicaStats, Replication, Ticket};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -50,8 +50,8 @@ impl Replication for Slow {
         }
     }
 
-    fn audit(&self) -> Audit {
-        Audit {
+    fn stats(&self) -> ReplicaStats {
+        ReplicaStats {
             balance: BALANCE,
             lowest_balance: BALANCE,
             accepted: 0,

@@ -11,7 +11,7 @@ use passbook::wire::seeds::bankservice::bank_service_client::BankServiceClient;
 use passbook::wire::seeds::bankservice::{
     BalanceQuery, BranchRequest, CustomerRequest, ResponseMessage,
 };
-use replication::{Audit, Broadcast, Effect, Fanout, Input, Instant, Locking, Replication};
+use replication::{Broadcast, Effect, Fanout, Input, Instant, Locking, ReplicaStats, Replication};
 use tokio_stream::StreamExt;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
@@ -185,7 +185,7 @@ async fn propagations_apply_at_one_branch_however_many_come_at_once() {
     for (channel, balance) in at.iter().zip([300, 200, 200]) {
         assert_eq!(bank(channel, "query", 0).await.expect("answered"), said("success", balance));
     }
-    let audit = cluster.handles()[0].audit().await.expect("answered");
+    let audit = cluster.handles()[0].stats().await.expect("answered");
     assert_eq!((audit.accepted, audit.applied, audit.outstanding), (20, 22, 0));
     drop(first);
     end(cluster, at).await;
@@ -203,8 +203,8 @@ impl Replication for Other {
         self.0.settle(now, effects);
     }
 
-    fn audit(&self) -> Audit {
-        self.0.audit()
+    fn stats(&self) -> ReplicaStats {
+        self.0.stats()
     }
 
     fn name(&self) -> &'static str {

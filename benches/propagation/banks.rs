@@ -7,12 +7,13 @@ use bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
 use exercise::Event;
 use history::FinalState;
 use loadgen::Interrupt;
-use loadgen::clusters::Branches;
-use loadgen::customers::{Bank, Crowd, KindRecord, Plan, Recorder, Terms};
+use loadgen::client::{Bank, Terms};
+use loadgen::load::{Crowd, KindRecord, Plan, Recorder};
 use loadgen::record::Calls;
 use loadgen::scenario::{
     ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, ThinkTime, Workload,
 };
+use loadgen::target::clusters::Branches;
 use replication::passbook::Session;
 use replication::{Fanout, Locking, Scheme};
 use tokio::runtime::Runtime;

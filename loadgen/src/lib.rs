@@ -16,27 +16,21 @@
 //!
 //! The library never prints, never exits and never installs telemetry: the binary does.
 
-pub mod artifacts;
-pub mod clusters;
-pub mod connecting;
-pub mod customers;
-pub mod disk;
-pub mod foreign;
+pub mod check_output;
+pub mod client;
+pub mod comparison;
 pub mod interrupt;
-pub mod judge;
+pub mod load;
 pub mod metrics;
-mod polling;
-pub mod queried;
 pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;
-pub mod sides;
-pub mod stages;
+pub mod target;
 
+pub use comparison::run_each;
 pub use interrupt::Interrupt;
 pub use metrics::MetricsServer;
 pub use report::{ExitCode, Report, SideBySide};
 pub use run::{Hooks, Progress, RunError, run};
 pub use scenario::Scenario;
-pub use sides::run_each;

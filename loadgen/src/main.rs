@@ -1,20 +1,15 @@
 //! `loadgen`: arguments → scenario → run → report → exit code.
 
-mod arguments;
-mod hints;
-mod offline;
-mod progress;
-mod terminal;
-mod values;
+mod cli;
 
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use loadgen::clusters::ClustersError;
-use loadgen::connecting::ReachError;
 use loadgen::interrupt::Urgency;
+use loadgen::target::clusters::ClustersError;
+use loadgen::target::connecting::ReachError;
 use loadgen::{
     Hooks, Interrupt, MetricsServer, Report, RunError, SideBySide, report, run, run_each,
 };
@@ -24,8 +19,8 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use arguments::{Arguments, Asked, Task};
-use terminal::{Terminal, end, fail};
+use cli::arguments::{Arguments, Asked, Task};
+use cli::terminal::{Terminal, end, fail};
 
 /// Thousands of connections and calls are thousands of small blocks: measured a fifth faster than glibc's.
 #[global_allocator]
@@ -41,7 +36,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let given = std::env::args_os().skip(1);
-            if let Some(message) = hints::hint(&error, &Arguments::command(), given) {
+            if let Some(message) = cli::hints::hint(&error, &Arguments::command(), given) {
                 return fail(report::ExitCode::BadInput, &message);
             }
             // Help and version are such errors, too.
@@ -53,13 +48,13 @@ fn main() -> ExitCode {
     let verbosity = arguments.verbosity();
     match arguments.into_asked() {
         Ok(Asked::Run(task)) => {
-            terminal::say_warnings(&task.warnings);
+            cli::terminal::say_warnings(&task.warnings);
             supervise(task, Terminal::new(verbosity)).unwrap_or_else(|error| {
                 fail(report::ExitCode::NotDone, &format!("failed to start: {error}"))
             })
         }
-        Ok(Asked::Check(asked)) => offline::check(&asked, &Terminal::new(verbosity)),
-        Ok(Asked::Guarantees(asked)) => offline::guarantees(&asked),
+        Ok(Asked::Check(asked)) => cli::offline::check(&asked, &Terminal::new(verbosity)),
+        Ok(Asked::Guarantees(asked)) => cli::offline::guarantees(&asked),
         Err(message) => fail(report::ExitCode::BadInput, &message),
     }
 }
@@ -143,7 +138,7 @@ fn perform(task: &Task, mut terminal: Terminal, interrupt: &Interrupt) -> ExitCo
 
 /// What a run ends the process with that could not be done.
 fn code_of(error: &RunError) -> report::ExitCode {
-    use loadgen::artifacts::ArtifactError;
+    use loadgen::record::artifacts::ArtifactError;
     match error {
         RunError::Artifacts(
             ArtifactError::Unfit { .. }

@@ -14,7 +14,7 @@ use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::customers::Look;
+use crate::load::Look;
 use crate::report::families;
 
 /// How long branches may take to give their last values.

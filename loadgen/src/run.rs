@@ -10,25 +10,26 @@ use std::time::Duration;
 use bank::{BranchId, Money};
 use exercise::{Notation, Output, Shape, replace, write_input, write_output};
 use history::Header;
-use history::{BranchOrigin, Customers, Edition, ErrorLimit, History};
+use history::{BranchOrigin, Customers, ErrorLimit, History, ReferenceModel};
 use passbook::cluster::MakeReplica;
 use passbook::telemetry::{KeptTrace, Tracing};
 use thiserror::Error;
 use tokio::sync::watch::Receiver;
 use tokio::time::interval;
 
-use crate::artifacts::{ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY};
-use crate::clusters::{Branches, ClustersError, Lost, SETTLE_LIMIT, Settled};
-use crate::customers::{AtWork, ConnectError, Look, Measured, Plan, Ran, Recorder, Terms};
+use crate::client::{ConnectError, Terms};
 use crate::interrupt::Interrupt;
-use crate::judge::{JudgeError, JudgedRun, judge_folder};
+use crate::load::crowds;
+use crate::load::{AtWork, Look, Measured, Plan, Ran, Recorder};
 use crate::metrics::MetricsServer;
+use crate::record::artifacts::{ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY};
+use crate::record::judge::{JudgeError, JudgedRun, judge_folder};
 use crate::record::{Answers, Calls, Ledgers, LedgersError, Logged, asked};
 use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded};
 use crate::scenario::{
     ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Stop, Synthetic, Wire, Workload,
 };
-use crate::stages::crowds;
+use crate::target::clusters::{Branches, ClustersError, Lost, SETTLE_LIMIT, Settled};
 
 /// Between two signs of life.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -305,9 +306,11 @@ fn header(
     let (customers, edition) = match &scenario.workload {
         Workload::Synthetic(Synthetic { customers: 2.., .. }) => (Customers::Many, None),
         Workload::Replay(Replay { order: ReplayOrder::Concurrent, .. }) => {
-            (Customers::Many, Some(Edition::FinalBalance))
+            (Customers::Many, Some(ReferenceModel::FinalBalance))
         }
-        Workload::Synthetic(_) | Workload::Replay(_) => (Customers::One, Some(Edition::Sequential)),
+        Workload::Synthetic(_) | Workload::Replay(_) => {
+            (Customers::One, Some(ReferenceModel::Sequential))
+        }
     };
     let terms = (scenario.ack, scenario.read);
     let mut branches = ids.to_vec();

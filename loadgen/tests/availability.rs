@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
 use check::{Judged, Property, Verdict};
-use loadgen::judge::judge_folder;
+use loadgen::record::judge::judge_folder;
 use loadgen::run::Phase;
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt, Report};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
-use replication::{Audit, Broadcast, Effect, Fanout, Input, Instant, Locking, Replication, Scheme};
+use replication::{
+    Broadcast, Effect, Fanout, Input, Instant, Locking, ReplicaStats, Replication, Scheme,
+};
 use support::{code, folder, json, run, run_with, stderr, stdout, write};
 
 const OPENING: i64 = 1_000_000;
@@ -65,8 +67,8 @@ impl Replication for Faulty {
         self.replica.settle(now, effects);
     }
 
-    fn audit(&self) -> Audit {
-        self.replica.audit()
+    fn stats(&self) -> ReplicaStats {
+        self.replica.stats()
     }
 
     fn name(&self) -> &'static str {

@@ -11,7 +11,7 @@ use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime
 use loadgen::{ExitCode, Report};
 use passbook::cluster::MakeReplica;
 use replication::{
-    Audit, Broadcast, Effect, Fanout, Input, Instant, Locking, Message, Replication, Scheme,
+    Broadcast, Effect, Fanout, Input, Instant, Locking, Message, ReplicaStats, Replication, Scheme,
 };
 use support::run_with;
 
@@ -37,7 +37,7 @@ struct Faulty {
 
 impl Faulty {
     fn balance(&self) -> Money {
-        self.replica.audit().balance
+        self.replica.stats().balance
     }
 }
 
@@ -85,8 +85,8 @@ impl Replication for Faulty {
         self.replica.settle(now, effects);
     }
 
-    fn audit(&self) -> Audit {
-        self.replica.audit()
+    fn stats(&self) -> ReplicaStats {
+        self.replica.stats()
     }
 
     fn name(&self) -> &'static str {

@@ -12,8 +12,8 @@ use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Wor
 use loadgen::{ExitCode, Report};
 use passbook::cluster::MakeReplica;
 use replication::{
-    Audit, Broadcast, Effect, Fanout, Input as Event, Instant, Locking, Message, Replication,
-    Scheme,
+    Broadcast, Effect, Fanout, Input as Event, Instant, Locking, Message, ReplicaStats,
+    Replication, Scheme,
 };
 use support::{EXERCISE, folder, json, run_with};
 
@@ -40,8 +40,8 @@ impl Replication for WrongSign {
         self.0.settle(now, effects);
     }
 
-    fn audit(&self) -> Audit {
-        self.0.audit()
+    fn stats(&self) -> ReplicaStats {
+        self.0.stats()
     }
 
     fn name(&self) -> &'static str {

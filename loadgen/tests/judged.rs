@@ -11,10 +11,10 @@ use bank::Read;
 use bank::{Money, Operation, Outcome};
 use check::{Property, Verdict};
 use exercise::{Element, Entry, Notation, ResultName, write_output};
-use history::Call;
+use history::OperationRecord;
 use history::{Header, HistoryWriter, LedgerWriter};
-use loadgen::artifacts::{HISTORY, LEDGER};
-use loadgen::judge::{JudgedRun, judge_folder};
+use loadgen::record::artifacts::{HISTORY, LEDGER};
+use loadgen::record::judge::{JudgedRun, judge_folder};
 use support::{code, folder, run, stderr, stdout};
 use tempfile::TempDir;
 use testkit::recorded::{Recording, Shape, record};
@@ -34,7 +34,7 @@ fn recording() -> Recording {
     record(shape, 11)
 }
 
-fn entry(call: &Call<'_>) -> Entry {
+fn entry(call: &OperationRecord<'_>) -> Entry {
     let shown = call.operation == Operation::Query && call.outcome == Outcome::Ok;
     let balance = call.balance.filter(|_| shown).map(Money::minor_units);
     let result = match call.outcome {

@@ -13,7 +13,7 @@ use bank::{
 };
 use check::{Property, Verdict, judge};
 use history::Header;
-use history::{Call, Case, Extent, FinalState, History, Ledgers as Logs, Log, Logged};
+use history::{Case, Extent, FinalState, History, Ledgers as Logs, Log, Logged, OperationRecord};
 use loadgen::Interrupt;
 use loadgen::record::{Ledgers, LedgersError};
 use passbook::cluster::ClusterSpec;
@@ -23,8 +23,8 @@ use passbook::wire::v1::{LogRequest, QueryRequest, WriteRequest};
 use passbook::wire::{from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt};
 use replication::passbook::Session;
 use replication::{
-    Audit, Effect, Fanout, Input, Instant as TimePoint, Locking, Receipt, Replication, Scheme,
-    Standing, Transport,
+    Effect, Fanout, Input, Instant as TimePoint, Locking, LogStatus, Receipt, ReplicaStats,
+    Replication, Scheme, Transport,
 };
 use support::folder;
 use support::ledgers::{Channels, embedded, end, header, settled, started, written};
@@ -33,7 +33,7 @@ use tonic::Code;
 
 /// An operation as its customer saw it.
 struct Seen {
-    call: Call<'static>,
+    call: OperationRecord<'static>,
     receipt: Option<Receipt>,
 }
 
@@ -83,7 +83,7 @@ async fn customer(id: u64, events: u64, channels: Channels, begun: Instant) -> V
             }
         };
         carries.answered(attempt, outcome, receipt.as_ref()).expect("the last attempt");
-        let call = Call {
+        let call = OperationRecord {
             session,
             customer: CustomerId(id),
             number: attempt.request.number,
@@ -156,7 +156,7 @@ impl Recorded {
             let at_most = receipt.as_ref().and_then(|receipt| receipt.at_most.as_ref());
             let at_most = at_most.map(|version| self.since(version));
             let (version, at_most) = (version.as_deref(), at_most.as_deref());
-            let call = Call { version, at_most, seq, ..*call };
+            let call = OperationRecord { version, at_most, seq, ..*call };
             history.push(&call).expect("a call that fits");
         }
         history
@@ -365,12 +365,12 @@ impl Replication for Late {
         self.replica.settle(now, effects);
     }
 
-    fn audit(&self) -> Audit {
-        self.replica.audit()
+    fn stats(&self) -> ReplicaStats {
+        self.replica.stats()
     }
 
-    fn standing(&self) -> Option<Standing> {
-        self.replica.standing()
+    fn log_status(&self) -> Option<LogStatus> {
+        self.replica.log_status()
     }
 
     fn name(&self) -> &'static str {

@@ -13,7 +13,7 @@ use loadgen::{ExitCode, Report};
 use passbook::cluster::MakeReplica;
 use replication::passbook::{Message as Said, Mutant, Passbook, Settings, Timing};
 use replication::{
-    Audit, Effect, Input, Instant, Message, Replication, Scheme, Standing, Transport,
+    Effect, Input, Instant, LogStatus, Message, ReplicaStats, Replication, Scheme, Transport,
 };
 use support::run_with;
 
@@ -73,12 +73,12 @@ impl Replication for Unreliable {
         effects.append(&mut new);
     }
 
-    fn audit(&self) -> Audit {
-        self.replica.audit()
+    fn stats(&self) -> ReplicaStats {
+        self.replica.stats()
     }
 
-    fn standing(&self) -> Option<Standing> {
-        self.replica.standing()
+    fn log_status(&self) -> Option<LogStatus> {
+        self.replica.log_status()
     }
 
     fn name(&self) -> &'static str {

@@ -17,7 +17,7 @@ use crate::wire::v1::UnreachablePeer;
 use crate::wire::{Failure, LogBegun, LogPart};
 use bank::Ack;
 use bank::{Answer, BranchId, Operation, Version, Write};
-use replication::{Audit, Message, Receipt, Request, WriteId, passbook};
+use replication::{Message, Receipt, ReplicaStats, Request, WriteId, passbook};
 
 /// Something for the owner to do.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub(super) enum Command {
     },
     /// To be told to whoever runs the branch.
     Noticed(Notice),
-    Audit(oneshot::Sender<Audit>),
+    Stats(oneshot::Sender<ReplicaStats>),
     Inspect(oneshot::Sender<Inspected>),
     Log(tap::Asked),
     Families(oneshot::Sender<Vec<Family>>),
@@ -74,7 +74,7 @@ pub(super) enum Command {
 /// What there is to see of a branch at one instant.
 #[derive(Debug)]
 pub(super) struct Inspected {
-    pub(super) audit: Audit,
+    pub(super) audit: ReplicaStats,
     /// How much of each log its balance is made from, where the scheme knows.
     pub(super) version: Option<Arc<Version>>,
     /// How many messages between branches this one accounts for: an answered call counts at its caller.
@@ -146,8 +146,8 @@ impl BranchHandle {
     }
 
     /// What an auditor sees now.
-    pub async fn audit(&self) -> Result<Audit, Failure> {
-        self.ask(Command::Audit).await
+    pub async fn stats(&self) -> Result<ReplicaStats, Failure> {
+        self.ask(Command::Stats).await
     }
 
     /// All that an auditor sees now.

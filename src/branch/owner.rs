@@ -221,7 +221,7 @@ impl Owner {
             if self.ready.is_some() {
                 self.look_whether_ready();
             }
-            if self.ending && self.replica.audit().outstanding == 0 {
+            if self.ending && self.replica.stats().outstanding == 0 {
                 self.links.clear();
                 self.streams.close();
             }
@@ -288,14 +288,14 @@ impl Owner {
             }
             Command::Connected { peer } => self.connected(peer),
             Command::Noticed(notice) => self.notices.tell(notice),
-            Command::Audit(reply) => {
+            Command::Stats(reply) => {
                 // The asker may be gone.
-                let _ = reply.send(self.replica.audit());
+                let _ = reply.send(self.replica.stats());
             }
             Command::Inspect(reply) => {
                 let _ = reply.send(Inspected {
-                    audit: self.replica.audit(),
-                    version: self.replica.standing().map(|standing| standing.shown),
+                    audit: self.replica.stats(),
+                    version: self.replica.log_status().map(|standing| standing.shown),
                     frames_sent: self.call_frames + self.streams.sent,
                     unreachable: self.reachability.unreachable(),
                 });
@@ -339,7 +339,7 @@ impl Owner {
             messages: links.chain(self.streams.queued()).collect(),
             frames: [("sent", self.streams.sent), ("dropped", self.streams.dropped)],
         };
-        self.statistics.families(self.id, &self.replica.audit(), &queues)
+        self.statistics.families(self.id, &self.replica.stats(), &queues)
     }
 
     fn delivered(&mut self, delivered: &Delivered) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::telemetry::{Family, Latencies, MetricName, Sizes, Value, names};
 use bank::{BranchId, Operation, Outcome, WriteKind};
-use replication::Audit;
+use replication::ReplicaStats;
 
 const KINDS: [&str; 3] = ["query", "deposit", "withdraw"];
 const OUTCOMES: [&str; 3] = ["ok", "rejected", "unknown"];
@@ -93,7 +93,12 @@ impl Statistics {
     }
 
     /// Everything as metrics.
-    pub(super) fn families(&self, branch: BranchId, audit: &Audit, queues: &Queues) -> Vec<Family> {
+    pub(super) fn families(
+        &self,
+        branch: BranchId,
+        audit: &ReplicaStats,
+        queues: &Queues,
+    ) -> Vec<Family> {
         let of_branch = || vec![("branch", branch.to_string())];
         let with = |name: &'static str, value: &str| {
             let mut labels = of_branch();

@@ -8,7 +8,7 @@ use bank::{
     Write, WriteKind,
 };
 use history::{BranchState, FinalState};
-use replication::{Attempt, Audit, ClusterId, Instant, Receipt, Request, Token};
+use replication::{Attempt, ClusterId, Instant, Receipt, ReplicaStats, Request, Token};
 
 /// The write that a message asks for; negative amounts are refused.
 pub fn to_write(kind: WriteKind, amount: i64) -> Result<Write, Failure> {
@@ -188,7 +188,7 @@ pub fn from_state(
     peers: &[BranchId],
     replication: &str,
     opening: Money,
-    audit: &Audit,
+    audit: &ReplicaStats,
     version: Option<&Version>,
 ) -> v1::StateReply {
     v1::StateReply {

@@ -16,7 +16,7 @@ pub use consistency::{Ack, Read};
 pub use ledger::{Fork, Ledger};
 pub use money::Money;
 pub use operation::{
-    Answer, BranchId, CustomerId, Operation, Outcome, Rejection, Write, WriteKind,
+    Answer, BranchId, CustomerId, Operation, OperationKind, Outcome, Rejection, Write, WriteKind,
 };
 pub use row::{Chain, Entry, Grants, RequestId, Row, SessionId, Total};
 pub use status_code::StatusCode;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 use super::{Account, Money, Overflow};
 
 /// The number of a branch in its cluster, as input files give it (any number, not an index).
@@ -53,12 +55,61 @@ pub struct Write {
 }
 
 impl Write {
+    /// By how much it changes the balance, in minor units.
+    pub fn delta(self) -> i128 {
+        let amount = i128::from(self.amount.minor_units());
+        match self.kind {
+            WriteKind::Deposit => amount,
+            WriteKind::Withdraw => -amount,
+        }
+    }
+
     /// Applies the write to `account`, whatever its balance.
     pub fn apply(self, account: &mut Account) -> Result<(), Overflow> {
         match self.kind {
             WriteKind::Deposit => account.deposit(self.amount),
             WriteKind::Withdraw => account.withdraw(self.amount),
         }
+    }
+}
+
+/// What an operation does, without its amount. Names in files and reports are those of the exercise.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
+pub enum OperationKind {
+    /// Reads the balance.
+    Query,
+    /// Adds money.
+    Deposit,
+    /// Takes money out.
+    Withdraw,
+}
+
+impl OperationKind {
+    /// The operation of this kind; `amount` is ignored by a query.
+    pub const fn with_amount(self, amount: Money) -> Operation {
+        match self {
+            Self::Query => Operation::Query,
+            Self::Deposit => Operation::Write(Write { kind: WriteKind::Deposit, amount }),
+            Self::Withdraw => Operation::Write(Write { kind: WriteKind::Withdraw, amount }),
+        }
+    }
+
+    /// The name used in files and reports.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -82,12 +133,35 @@ impl Operation {
         Self::Write(Write { kind: WriteKind::Withdraw, amount: Money::new(amount) })
     }
 
-    /// The name used in files and reports.
-    pub const fn name(self) -> &'static str {
+    /// What it does, without its amount.
+    pub const fn kind(self) -> OperationKind {
         match self {
-            Self::Query => "query",
-            Self::Write(write) => write.kind.name(),
+            Self::Query => OperationKind::Query,
+            Self::Write(Write { kind: WriteKind::Deposit, .. }) => OperationKind::Deposit,
+            Self::Write(Write { kind: WriteKind::Withdraw, .. }) => OperationKind::Withdraw,
         }
+    }
+
+    /// The amount that a write moves, in minor units and never negative; zero for a query.
+    pub const fn amount(self) -> Money {
+        match self {
+            Self::Query => Money::ZERO,
+            Self::Write(write) => write.amount,
+        }
+    }
+
+    /// By how much the balance changes if the operation succeeds, in minor units. 128 bits: sums of many cannot
+    /// overflow.
+    pub fn delta(self) -> i128 {
+        match self {
+            Self::Query => 0,
+            Self::Write(write) => write.delta(),
+        }
+    }
+
+    /// The name used in files and reports.
+    pub fn name(self) -> &'static str {
+        self.kind().name()
     }
 }
 

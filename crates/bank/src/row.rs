@@ -63,6 +63,17 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// By how much the entry changes the balance, in minor units; a grant moves rights only.
+    pub fn delta(self) -> i128 {
+        match self {
+            Self::Deposit(amount) => amount.minor_units().into(),
+            Self::Withdraw(amount) => -i128::from(amount.minor_units()),
+            Self::Grant { .. } => 0,
+        }
+    }
+}
+
 /// A hash over all of a branch's log, so that two logs with the same length and other content differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Chain(pub u64);

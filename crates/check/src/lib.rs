@@ -26,7 +26,7 @@ pub use numbers::{grouped, percent};
 pub use output_file::OutputFile;
 pub use pairing::{Paired, pair_with};
 pub use promises::{Guarantee, guarantees, promises};
-pub use recorded::{CHECKS, Check, Facts, Judged, NO_VERSIONS, judge};
+pub use recorded::{CHECKS, Check, Judged, NO_VERSIONS, RunIndex, judge};
 pub use sequential::sequential;
 pub use story::story;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use exercise::WrittenAnswer;
-use history::{Call, History};
+use history::{History, OperationRecord};
 
 use super::{Finding, Named, Property};
 use bank::{CustomerId, Money, Operation, Outcome};
@@ -121,12 +121,12 @@ impl<'a> OutputFile<'a> {
     }
 }
 
-fn named(call: &Call<'_>, place: usize) -> Named {
+fn named(call: &OperationRecord<'_>, place: usize) -> Named {
     Named { customer: call.customer, event: call.event, trace: call.trace, place: Some(place) }
 }
 
 /// The answer that the file must have. A query that was answered shows its balance in place of a result.
-fn expected(call: &Call<'_>) -> WrittenAnswer<'static> {
+fn expected(call: &OperationRecord<'_>) -> WrittenAnswer<'static> {
     let result = match call.outcome {
         Outcome::Ok => "success",
         Outcome::Rejected(_) => "fail",
@@ -142,7 +142,7 @@ fn expected(call: &Call<'_>) -> WrittenAnswer<'static> {
     }
 }
 
-fn agrees(answer: &WrittenAnswer<'_>, call: &Call<'_>) -> bool {
+fn agrees(answer: &WrittenAnswer<'_>, call: &OperationRecord<'_>) -> bool {
     let expected = expected(call);
     // One of the notations says of an answered query that it was a success as well.
     let is_result = answer.result == expected.result
@@ -165,7 +165,7 @@ fn describe(answer: &WrittenAnswer<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::Verdict;
-    use super::super::recorded::scene::{Scene, unanswered};
+    use super::super::recorded::fixture::{Fixture, unanswered};
     use super::*;
 
     type Line = (u64, &'static str, Option<u64>, Option<&'static str>, Option<i64>);
@@ -180,7 +180,7 @@ mod tests {
         (2, "query", Some(1), None, Some(130)),
     ];
 
-    fn judge(scene: &Scene, file: &[Line], is_whole: bool) -> Finding {
+    fn judge(scene: &Fixture, file: &[Line], is_whole: bool) -> Finding {
         scene.with(|case| {
             let mut output = OutputFile::of(case.history);
             for (customer, interface, branch, result, balance) in file.iter().copied() {
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_file_that_says_what_customers_received_passes() {
-        let finding = judge(&Scene::healthy(), &FILE, true);
+        let finding = judge(&Fixture::healthy(), &FILE, true);
         assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
         assert_eq!(finding.note, "6 operations are told as customers saw them");
     }
@@ -216,7 +216,7 @@ mod tests {
             (5, (2, "query", Some(1), None, None), "query at branch 1: nothing"),
         ];
         for (place, line, words) in changed {
-            let finding = judge(&Scene::healthy(), &with(place, line), true);
+            let finding = judge(&Fixture::healthy(), &with(place, line), true);
             assert_eq!((finding.verdict, finding.violations_total), (Verdict::Fail, 1), "{line:?}");
             let violation = &finding.violations[0];
             assert!(violation.story.contains(words), "{}", violation.story);
@@ -227,19 +227,19 @@ mod tests {
 
     #[test]
     fn answers_that_are_missing_or_too_many_are_found() {
-        let missing = judge(&Scene::healthy(), &FILE[..5], true);
+        let missing = judge(&Fixture::healthy(), &FILE[..5], true);
         assert_eq!(missing.violations[0].operation(), Some((CustomerId(2), 3)));
         assert!(missing.violations[0].story.contains("output.json has no answer"), "{missing:?}");
         for customer in [2, 9] {
             let more = [&FILE[..], &[(customer, "query", None, None, Some(1))]].concat();
-            let finding = judge(&Scene::healthy(), &more, true);
+            let finding = judge(&Fixture::healthy(), &more, true);
             assert!(finding.violations[0].story.contains("too many"), "{finding:?}");
         }
     }
 
     #[test]
     fn a_run_without_an_answer_is_not_judged() {
-        let mut scene = Scene::new(100, 1);
+        let mut scene = Fixture::new(100, 1);
         assert_eq!(judge(&scene, &[], true).verdict, Verdict::NotJudged);
         scene.calls = vec![unanswered(1, Operation::Query, 1, 0)];
         let unknown = [(1, "query", Some(1), Some("unknown"), None)];
@@ -253,11 +253,11 @@ mod tests {
 
     #[test]
     fn what_is_missing_of_the_file_or_the_history_leaves_it_open() {
-        let cut = judge(&Scene::healthy(), &FILE[..5], false);
+        let cut = judge(&Fixture::healthy(), &FILE[..5], false);
         assert_eq!(cut.verdict, Verdict::Unknown, "{cut:?}");
         let wrong = with(1, (1, "query", None, None, Some(151)));
-        assert_eq!(judge(&Scene::healthy(), &wrong, false).verdict, Verdict::Fail);
-        let gaps = Scene { complete: false, ..Scene::healthy() };
+        assert_eq!(judge(&Fixture::healthy(), &wrong, false).verdict, Verdict::Fail);
+        let gaps = Fixture { complete: false, ..Fixture::healthy() };
         assert_eq!(judge(&gaps, &FILE[..3], true).verdict, Verdict::Unknown);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Finding, Property, Violation};
 use bank::{Outcome, StatusCode};
-use history::{Call, Case};
+use history::{Case, OperationRecord};
 
 /// More operations than this are not told.
 const TOLD_MAX: usize = 5;
@@ -10,7 +10,7 @@ const TOLD_MAX: usize = 5;
 /// Tells a violation of what `finding` is about, in three to eight lines. Times are milliseconds from the start.
 pub fn story(case: &Case<'_>, finding: &Finding, violation: &Violation) -> Vec<String> {
     let mut lines = vec![format!("{} does not hold:", finding.property.name())];
-    let mut calls: Vec<Call<'_>> = violation
+    let mut calls: Vec<OperationRecord<'_>> = violation
         .operations
         .iter()
         .filter_map(|named| named.place)
@@ -34,8 +34,8 @@ pub fn story(case: &Case<'_>, finding: &Finding, violation: &Violation) -> Vec<S
     lines
 }
 
-fn asked(call: &Call<'_>) -> String {
-    let Call { customer, event, operation, branch, .. } = call;
+fn asked(call: &OperationRecord<'_>) -> String {
+    let OperationRecord { customer, event, operation, branch, .. } = call;
     let again = match call.attempt {
         0 | 1 => String::new(),
         attempt => format!(", at attempt {attempt}"),
@@ -60,7 +60,7 @@ fn asked(call: &Call<'_>) -> String {
     format!("{asks}, and is answered{at}{again}: {}", answer(call, outcome))
 }
 
-fn answer(call: &Call<'_>, outcome: String) -> String {
+fn answer(call: &OperationRecord<'_>, outcome: String) -> String {
     let seqs = |version: &[u64]| {
         let seqs: Vec<String> = version.iter().map(ToString::to_string).collect();
         format!(", showing [{}]", seqs.join(" "))
@@ -83,12 +83,12 @@ pub(super) fn millis(nanoseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recorded::scene::{Scene, Shown as _, unanswered};
+    use crate::recorded::fixture::{Fixture, Shown as _, unanswered};
     use bank::Operation;
 
     #[test]
     fn a_counterexample_tells_who_did_what_when_and_why_that_cannot_be() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls[1] = scene.calls[1].shows(&[0, 0], 100);
         scene.calls[1].trace = Some(0xabc);
         let finding = scene.judge(Property::ReadYourWrites);
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn failures_are_counted_and_not_called_impossible() {
-        let mut scene = Scene::new(100, 1);
+        let mut scene = Fixture::new(100, 1);
         scene.calls = vec![unanswered(1, Operation::Query, 1, 0)];
         let finding = scene.judge(Property::Availability);
         let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_no_operation_shows_is_told_as_well() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         let mut finals = scene.with(|case| case.finals.to_vec());
         finals[1].state.balance = bank::Money::new(1);
         scene.finals = Some(finals);

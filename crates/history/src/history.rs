@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::call::{Call, Unfit};
+use super::operation::{InvalidRecord, OperationRecord};
 use bank::{
     BranchId, CustomerId, Member, Money, Operation, Outcome, Seq, SessionId, StatusCode, Write,
     WriteKind,
@@ -77,15 +77,18 @@ impl History {
     }
 
     /// Takes in a call.
-    pub fn push(&mut self, call: &Call<'_>) -> Result<(), Unfit> {
-        let branch = self.member(call.branch).ok_or(Unfit::Branch(call.branch))?;
+    pub fn push(&mut self, call: &OperationRecord<'_>) -> Result<(), InvalidRecord> {
+        let branch = self.member(call.branch).ok_or(InvalidRecord::Branch(call.branch))?;
         let place = index(self.calls.len())?;
         if let Some(completed) = call.completed.filter(|completed| *completed < call.invoked) {
-            return Err(Unfit::Backwards { invoked: call.invoked, completed });
+            return Err(InvalidRecord::Backwards { invoked: call.invoked, completed });
         }
         let versions = [call.version, call.at_most].into_iter().flatten();
         if let Some(version) = versions.into_iter().find(|v| v.len() != self.branches.len()) {
-            return Err(Unfit::Version { found: version.len(), expected: self.branches.len() });
+            return Err(InvalidRecord::Version {
+                found: version.len(),
+                expected: self.branches.len(),
+            });
         }
         let session = self.enter(call)?;
         let (version, at_most) = (self.keep(call.version)?, self.keep(call.at_most)?);
@@ -118,15 +121,15 @@ impl History {
         Ok(())
     }
 
-    fn keep(&mut self, version: Option<&[u64]>) -> Result<u32, Unfit> {
+    fn keep(&mut self, version: Option<&[u64]>) -> Result<u32, InvalidRecord> {
         let Some(version) = version else { return Ok(NONE) };
         let slot = index(self.versions.len() / self.branches.len().max(1))?;
         self.versions.extend_from_slice(version);
         Ok(slot)
     }
 
-    fn enter(&mut self, call: &Call<'_>) -> Result<u32, Unfit> {
-        let Call { session: id, customer, number, .. } = *call;
+    fn enter(&mut self, call: &OperationRecord<'_>) -> Result<u32, InvalidRecord> {
+        let OperationRecord { session: id, customer, number, .. } = *call;
         let place = if let Some(place) = self.places.get(&id) {
             *place
         } else {
@@ -137,10 +140,14 @@ impl History {
         };
         let session = &mut self.sessions[at(place)];
         if session.customer != customer {
-            return Err(Unfit::Customer { session: id, customer, before: session.customer });
+            return Err(InvalidRecord::Customer {
+                session: id,
+                customer,
+                before: session.customer,
+            });
         }
         if number <= session.last {
-            return Err(Unfit::Order { session: id, number, before: session.last });
+            return Err(InvalidRecord::Order { session: id, number, before: session.last });
         }
         session.last = number;
         Ok(place)
@@ -209,14 +216,14 @@ impl History {
     }
 
     /// The call at `place`, which is less than [`History::len`].
-    pub fn call(&self, place: usize) -> Call<'_> {
+    pub fn call(&self, place: usize) -> OperationRecord<'_> {
         let kept = &self.calls[place];
         let session = &self.sessions[at(kept.session)];
         let operation = match kept.kind {
             None => Operation::Query,
             Some(kind) => Operation::Write(Write { kind, amount: kept.amount }),
         };
-        Call {
+        OperationRecord {
             session: session.id,
             customer: session.customer,
             number: kept.number,
@@ -238,7 +245,7 @@ impl History {
     }
 
     /// All calls, in the order in which they came.
-    pub fn calls(&self) -> impl Iterator<Item = Call<'_>> {
+    pub fn calls(&self) -> impl Iterator<Item = OperationRecord<'_>> {
         (0..self.calls.len()).map(|place| self.call(place))
     }
 
@@ -259,8 +266,8 @@ impl History {
 }
 
 /// An index as it is kept.
-pub fn index(value: usize) -> Result<u32, Unfit> {
-    u32::try_from(value).ok().filter(|value| *value != NONE).ok_or(Unfit::TooMany)
+pub fn index(value: usize) -> Result<u32, InvalidRecord> {
+    u32::try_from(value).ok().filter(|value| *value != NONE).ok_or(InvalidRecord::TooMany)
 }
 
 /// An index as it is used. There is no platform of ours with less than 32 bits.
@@ -272,8 +279,8 @@ pub fn at(kept: u32) -> usize {
 mod tests {
     use super::*;
 
-    fn call(number: u64) -> Call<'static> {
-        Call {
+    fn call(number: u64) -> OperationRecord<'static> {
+        OperationRecord {
             session: SessionId(7),
             customer: CustomerId(1),
             number,
@@ -297,7 +304,7 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out() {
         let mut history = History::new([9, 4].map(BranchId));
-        let bare = Call {
+        let bare = OperationRecord {
             operation: Operation::Query,
             completed: None,
             outcome: Outcome::Unknown,
@@ -313,7 +320,7 @@ mod tests {
         for call in [call(1), bare, call(5)] {
             assert_eq!(history.push(&call), Ok(()));
         }
-        let kept: Vec<Call<'_>> = history.calls().collect();
+        let kept: Vec<OperationRecord<'_>> = history.calls().collect();
         assert_eq!(kept, [call(1), bare, call(5)]);
         assert_eq!(history.member(BranchId(9)), Some(Member(1)));
     }
@@ -323,11 +330,11 @@ mod tests {
         let mut history = History::new([4, 9].map(BranchId));
         assert_eq!(history.push(&call(2)), Ok(()));
         let wrong = [
-            Call { branch: BranchId(5), ..call(3) },
-            Call { version: Some(&[1]), ..call(3) },
-            Call { at_most: Some(&[1]), ..call(3) },
-            Call { completed: Some(9), ..call(3) },
-            Call { customer: CustomerId(2), ..call(3) },
+            OperationRecord { branch: BranchId(5), ..call(3) },
+            OperationRecord { version: Some(&[1]), ..call(3) },
+            OperationRecord { at_most: Some(&[1]), ..call(3) },
+            OperationRecord { completed: Some(9), ..call(3) },
+            OperationRecord { customer: CustomerId(2), ..call(3) },
             call(2),
         ];
         for call in wrong {

@@ -1,6 +1,6 @@
 //! What the branches logged in a run.
 
-use super::Unfit;
+use super::InvalidRecord;
 use super::history::{NONE, at, index};
 use bank::{BranchId, Entry, Member, RequestId, Seq};
 
@@ -79,12 +79,12 @@ impl Log {
         (0..self.entries.len()).map(|place| self.entry(place))
     }
 
-    fn push(&mut self, member: Member, logged: &Logged<'_>) -> Result<(), Unfit> {
+    fn push(&mut self, member: Member, logged: &Logged<'_>) -> Result<(), InvalidRecord> {
         index(self.entries.len())?;
         let version = match logged.version {
             None => NONE,
             Some(version) if version.len() != self.width => {
-                return Err(Unfit::Version { found: version.len(), expected: self.width });
+                return Err(InvalidRecord::Version { found: version.len(), expected: self.width });
             }
             Some(version) => self.slot(member, logged.seq, version)?,
         };
@@ -94,7 +94,7 @@ impl Log {
     }
 
     /// Entries upon the same of others share a slot. The own component is not kept: it is the entry's place.
-    fn slot(&mut self, member: Member, seq: Seq, version: &[u64]) -> Result<u32, Unfit> {
+    fn slot(&mut self, member: Member, seq: Seq, version: &[u64]) -> Result<u32, InvalidRecord> {
         let own = member.index();
         let last = self.versions.len().saturating_sub(self.width);
         // What claims to know more of its own log than is before it is kept as it is, and found.
@@ -130,7 +130,11 @@ impl Ledgers {
 
     /// An entry of the log of `member`, in the order in which the branch wrote. `None` if there is no such
     /// branch.
-    pub fn push(&mut self, member: Member, logged: &Logged<'_>) -> Option<Result<(), Unfit>> {
+    pub fn push(
+        &mut self,
+        member: Member,
+        logged: &Logged<'_>,
+    ) -> Option<Result<(), InvalidRecord>> {
         let log = self.logs.get_mut(member.index())?;
         if log.extent == Extent::Missing {
             log.extent = Extent::Cut;
@@ -138,7 +142,7 @@ impl Ledgers {
         if let Entry::Grant { to, .. } = logged.entry
             && to.index() >= log.width
         {
-            return Some(Err(Unfit::Branch(BranchId(to.0.into()))));
+            return Some(Err(InvalidRecord::Branch(BranchId(to.0.into()))));
         }
         Some(log.push(member, logged))
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bank::{BranchId, CustomerId, Money, Operation, Outcome, Version};
 
-use super::{Edition, ErrorLimit, History, Ledgers, Settings};
+use super::{ErrorLimit, History, Ledgers, ReferenceModel, Settings};
 
 /// One operation as its customer saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub struct Case<'a> {
     /// What the run was set to.
     pub settings: Settings,
     /// What the answers must be right as, beside what their versions show.
-    pub edition: Option<Edition>,
+    pub edition: Option<ReferenceModel>,
     /// What the account held at the start.
     pub opening: Money,
     /// What each branch had the rights to at the start, by member, where the cluster had a past. Otherwise each

@@ -51,14 +51,14 @@ impl Customers {
 
 /// What an `output.json` must be right as, beside what its history shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Edition {
+pub enum ReferenceModel {
     /// Customers came one after another, in the order of the file.
     Sequential,
     /// Customers wrote all at once; queries were answered when all had settled.
     FinalBalance,
 }
 
-impl Edition {
+impl ReferenceModel {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Sequential, Self::FinalBalance];
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use bank::Money;
 use bank::Read;
 use check::{Verdict, judge};
-use history::{BranchOrigin, Case, Edition, ErrorLimit};
+use history::{BranchOrigin, Case, ErrorLimit, ReferenceModel};
 use history::{Header, HistoryWriter, LedgerWriter, RecordedRun};
 use testkit::recorded::{Recording, Shape, record};
 
@@ -32,7 +32,7 @@ fn write(run: &Recording, folder: &Path) {
         branches: run.branches(),
         settings: run.settings,
         rights: Some(vec![20; run.logs.len()]),
-        edition: Some(Edition::Sequential),
+        edition: Some(ReferenceModel::Sequential),
         error_limit: Some(LIMIT),
     };
     let file = |name: &str| fs::File::create(folder.join(name)).expect("a file");
@@ -69,7 +69,7 @@ fn a_run_that_was_read_back_is_judged_the_same() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let run = recording();
     let (history, ledgers, finals) = (run.history(), run.ledgers(), run.finals());
-    let edition = Some(Edition::Sequential);
+    let edition = Some(ReferenceModel::Sequential);
     let case = run.case(&history, &ledgers, &finals);
     assert_eq!(judge(&Case { edition, ..case })[1..], run.judge());
     let judged = judge(&Case { edition, error_limit: Some(LIMIT), ..case });

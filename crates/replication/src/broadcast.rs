@@ -11,7 +11,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{
-    Audit, Effect, Fanout, Input, Instant, Locking, Message, Replication, Request, Ticket, WriteId,
+    Effect, Fanout, Input, Instant, Locking, Message, ReplicaStats, Replication, Request, Ticket,
+    WriteId,
 };
 use bank::{Account, Answer, BranchId, Money, Operation, Outcome, Rejection, Write, WriteKind};
 
@@ -199,8 +200,8 @@ impl Replication for Broadcast {
 
     fn settle(&mut self, _now: Instant, _effects: &mut Vec<Effect>) {}
 
-    fn audit(&self) -> Audit {
-        Audit {
+    fn stats(&self) -> ReplicaStats {
+        ReplicaStats {
             balance: self.account.balance(),
             lowest_balance: self.account.lowest(),
             accepted: self.accepted,
@@ -272,7 +273,7 @@ mod tests {
         assert_eq!(answer(&step(&mut branch, answered_by(3, true))), None);
         let last = step(&mut branch, answered_by(2, true));
         assert_eq!(answer(&last), Some((Outcome::Ok, 110)));
-        assert_eq!(branch.audit().outstanding, 0);
+        assert_eq!(branch.stats().outstanding, 0);
     }
 
     #[test]
@@ -290,10 +291,10 @@ mod tests {
         let effects = submit(&mut branch, Operation::withdraw(10), Ack::Local);
         assert_eq!(told(&effects), [2, 3]);
         assert_eq!(answer(&effects), Some((Outcome::Ok, 90)));
-        assert_eq!(branch.audit().outstanding, 1);
+        assert_eq!(branch.stats().outstanding, 1);
         step(&mut branch, answered_by(2, true));
         assert_eq!(step(&mut branch, answered_by(3, true)), []);
-        assert_eq!(branch.audit().outstanding, 0);
+        assert_eq!(branch.stats().outstanding, 0);
     }
 
     #[test]
@@ -307,9 +308,9 @@ mod tests {
             assert_eq!(answer(&step(&mut branch, answered_by(3, false))), None);
             let third = step(&mut branch, answered_by(4, true));
             assert_eq!(answer(&third), Some((Outcome::Ok, 110)));
-            assert_eq!(branch.audit().outstanding, 1, "the last peer has not answered");
+            assert_eq!(branch.stats().outstanding, 1, "the last peer has not answered");
             assert_eq!(step(&mut branch, answered_by(5, true)), []);
-            assert_eq!(branch.audit().outstanding, 0);
+            assert_eq!(branch.stats().outstanding, 0);
         }
     }
 
@@ -331,7 +332,7 @@ mod tests {
         let effects = step(&mut branch, Input::Peer { from: BranchId(2), message });
         let answer = Message::Propagated { id, applied: true };
         assert_eq!(effects, [Effect::Send { to: BranchId(2), message: answer }]);
-        assert_eq!(branch.audit().lowest_balance, Money::new(-50));
+        assert_eq!(branch.stats().lowest_balance, Money::new(-50));
     }
 
     #[test]
@@ -343,7 +344,7 @@ mod tests {
                 submit(&mut branch, Operation::deposit(10), ack);
                 assert_eq!(answer(&step(&mut branch, answered_by(2, others_applied))), None);
                 assert_eq!(answer(&step(&mut branch, lost)), Some((Outcome::Unknown, 110)));
-                assert_eq!(branch.audit().undelivered, 1 + u64::from(!others_applied));
+                assert_eq!(branch.stats().undelivered, 1 + u64::from(!others_applied));
             }
         }
     }
@@ -353,7 +354,7 @@ mod tests {
         let mut branch = branch_1(Fanout::Parallel);
         let effects = submit(&mut branch, Operation::deposit(i64::MAX), Ack::All);
         assert_eq!(answer(&effects), Some((Outcome::Rejected(Rejection::OutOfRange), 100)));
-        assert_eq!(branch.audit().accepted, 0);
+        assert_eq!(branch.stats().accepted, 0);
     }
 
     #[test]
@@ -385,6 +386,6 @@ mod tests {
         let mut branch = Broadcast::new(BranchId(1), vec![], Fanout::Parallel, Money::ZERO);
         let effects = submit(&mut branch, Operation::deposit(5), Ack::All);
         assert_eq!(answer(&effects), Some((Outcome::Ok, 5)));
-        assert_eq!(branch.audit().outstanding, 0);
+        assert_eq!(branch.stats().outstanding, 0);
     }
 }

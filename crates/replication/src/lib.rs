@@ -251,7 +251,7 @@ pub struct Receipt {
 
 /// What an auditor may know of a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Audit {
+pub struct ReplicaStats {
     /// The balance now.
     pub balance: Money,
     /// The lowest balance that was ever held.
@@ -268,7 +268,7 @@ pub struct Audit {
 
 /// How far a branch is in the logs of all branches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct LogStatus {
     /// What it shows: its balance is that of exactly these entries.
     pub shown: Arc<Version>,
     /// What it has written down, of its own log and of others.
@@ -286,11 +286,11 @@ pub trait Replication: Send {
     fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>);
 
     /// What an auditor sees now.
-    fn audit(&self) -> Audit;
+    fn stats(&self) -> ReplicaStats;
 
     /// How far it is in all logs; nothing if the scheme keeps none. One that does writes down every entry of
     /// its own log, and all that it takes in of others, by [`Effect::Persist`].
-    fn standing(&self) -> Option<Standing> {
+    fn log_status(&self) -> Option<LogStatus> {
         None
     }
 

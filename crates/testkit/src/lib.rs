@@ -1,5 +1,6 @@
 //! What tests and benches share: networks of replicas, recorded runs, processes. Never part of a program.
 #![expect(missing_docs, reason = "names in tests speak for themselves")]
+#![expect(clippy::missing_panics_doc, reason = "a panic is how a test fails")]
 
 pub mod machines;
 pub mod processes;

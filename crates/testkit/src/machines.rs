@@ -133,6 +133,6 @@ impl Machines {
 
     /// What every branch holds.
     pub fn balances(&self) -> Vec<Money> {
-        self.replicas.iter().map(|replica| replica.audit().balance).collect()
+        self.replicas.iter().map(|replica| replica.stats().balance).collect()
     }
 }

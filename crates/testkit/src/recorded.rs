@@ -10,7 +10,8 @@ use bank::{
 };
 use check::{Judged, judge};
 use history::{
-    BranchState, Call, Case, Customers, FinalState, History, Ledgers, Logged, Server, Settings,
+    BranchState, Case, Customers, FinalState, History, Ledgers, Logged, OperationRecord, Server,
+    Settings,
 };
 
 use model::Bank;
@@ -50,7 +51,7 @@ pub struct Shape {
 /// One call, to be changed at will.
 #[derive(Clone, Debug)]
 pub struct RawCall {
-    pub call: Call<'static>,
+    pub call: OperationRecord<'static>,
     pub member: usize,
     pub version: Option<Vec<u64>>,
     pub at_most: Option<Vec<u64>>,
@@ -153,9 +154,9 @@ impl Recording {
 }
 
 impl RawCall {
-    pub fn seen(&self) -> Call<'_> {
+    pub fn seen(&self) -> OperationRecord<'_> {
         let (version, at_most) = (self.version.as_deref(), self.at_most.as_deref());
-        Call { version, at_most, ..self.call }
+        OperationRecord { version, at_most, ..self.call }
     }
 }
 
@@ -240,7 +241,8 @@ pub fn record_as(shape: Shape, apart: bool, seed: u64) -> Recording {
     // Those who are still waiting when the run ends are not told.
     for customer in customers {
         if let Doing::Asked(raw) | Doing::Done(raw) = customer.doing {
-            let call = Call { outcome: Outcome::Unknown, seq: None, balance: None, ..raw.call };
+            let call =
+                OperationRecord { outcome: Outcome::Unknown, seq: None, balance: None, ..raw.call };
             calls.push(RawCall { call, version: None, at_most: None, ..raw });
         }
     }
@@ -275,7 +277,7 @@ fn ask(
         None => dice.roll(shape.branches),
         Some(_) => usize::try_from(customer.id - 1).expect("few"),
     };
-    let call = Call {
+    let call = OperationRecord {
         session: SessionId(customer.id * 7_919),
         customer: CustomerId(customer.id),
         number: customer.number,
@@ -336,7 +338,7 @@ fn carry_out(
         }
     }
     if lost {
-        let call = Call { outcome: Outcome::Unknown, seq: None, ..raw.call };
+        let call = OperationRecord { outcome: Outcome::Unknown, seq: None, ..raw.call };
         raw = RawCall { call, version: None, at_most: None, ..raw };
     }
     (raw, !lost)

@@ -77,13 +77,18 @@ mod tests {
 
     use bank::{BranchId, Money, Operation, Outcome, SessionId, StatusCode};
     use exercise::Input;
-    use history::Call;
+    use history::OperationRecord;
 
     use super::*;
     use crate::scenario::{Mix, Replay, ReplayOrder, Stop, Style, Synthetic, ThinkTime};
 
-    fn call(customer: u64, event: u64, operation: Operation, balance: i64) -> Call<'static> {
-        Call {
+    fn call(
+        customer: u64,
+        event: u64,
+        operation: Operation,
+        balance: i64,
+    ) -> OperationRecord<'static> {
+        OperationRecord {
             session: SessionId(10 * customer),
             customer: CustomerId(customer),
             number: event,
@@ -104,7 +109,7 @@ mod tests {
         }
     }
 
-    fn history(calls: &[Call<'_>]) -> History {
+    fn history(calls: &[OperationRecord<'_>]) -> History {
         let mut history = History::new([BranchId(1)]);
         for call in calls {
             history.push(call).expect("it fits");
@@ -134,8 +139,12 @@ mod tests {
         });
         let history = history(&[
             call(1, 2, Operation::deposit(1), 12),
-            Call { session: SessionId(11), ..call(1, 1, Operation::Query, 11) },
-            Call { session: SessionId(11), number: 2, ..call(1, 3, Operation::Query, 13) },
+            OperationRecord { session: SessionId(11), ..call(1, 1, Operation::Query, 11) },
+            OperationRecord {
+                session: SessionId(11),
+                number: 2,
+                ..call(1, 3, Operation::Query, 13)
+            },
         ]);
         let answers = Answers::of(&history);
         let blocks = balances(answers.blocks(&workload));

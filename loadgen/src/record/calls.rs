@@ -9,8 +9,8 @@ use bank::{
     Answer, BranchId, CustomerId, Money, Operation, Outcome, Rejection, Seq, SessionId, StatusCode,
     Version, Write, WriteKind,
 };
-use history::{Call, History};
 use history::{Header, HistoryWriter};
+use history::{History, OperationRecord};
 use replication::{Attempt, Receipt};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -278,7 +278,8 @@ impl Recorded {
             }
             writer.write(&call)?;
             // Of what it was made from only the file has to know.
-            let bare = Call { version: None, at_most: None, status: None, trace: None, ..call };
+            let bare =
+                OperationRecord { version: None, at_most: None, status: None, trace: None, ..call };
             history.push(&bare).map_err(io::Error::other)?;
         }
         let missing = self.left_out + self.lost;
@@ -305,7 +306,7 @@ fn since<'r>(
 
 impl CallRecord {
     /// Without its versions.
-    fn call(&self) -> Call<'_> {
+    fn call(&self) -> OperationRecord<'_> {
         let amount = Money::new(self.amount);
         let operation = match self.kind {
             Kind::Query => Operation::Query,
@@ -314,7 +315,7 @@ impl CallRecord {
         };
         let outcome = self.fate.outcome();
         let answered = outcome != Outcome::Unknown;
-        Call {
+        OperationRecord {
             session: SessionId(self.session),
             customer: CustomerId(self.customer),
             number: self.number,

@@ -1,7 +1,10 @@
 //! What a run leaves behind: recorded off the hot path into spools, and made into files when all has settled.
 
 mod answers;
+pub mod artifacts;
 mod calls;
+pub mod disk;
+pub mod judge;
 mod ledgers;
 mod logged;
 mod spool;

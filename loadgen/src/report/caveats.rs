@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Report;
 use super::text::milliseconds;
-use crate::customers::{GeneratorLoad, Silence};
+use crate::load::{GeneratorLoad, Silence};
 use crate::scenario::ClusterChoice;
 
 /// A silence is reported if it is longer than this and than [`SILENCE_MEDIANS`].

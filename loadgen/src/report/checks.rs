@@ -8,7 +8,7 @@ use history::Server;
 use serde::Serialize;
 
 use super::ExitCode;
-use crate::judge::{Counterexample, JudgedRun, has_evidence};
+use crate::record::judge::{Counterexample, JudgedRun, has_evidence};
 
 /// Longer lines go on below.
 const WIDTH: usize = 100;

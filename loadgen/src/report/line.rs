@@ -4,7 +4,7 @@ use check::{Judged, Verdict};
 
 use super::Report;
 use super::summary::stands_out;
-use crate::judge::JudgedRun;
+use crate::record::judge::JudgedRun;
 
 /// Reasons that the line names; the rest are counted.
 const REASONS_SHOWN: usize = 3;

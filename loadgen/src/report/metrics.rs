@@ -4,7 +4,7 @@ use passbook::branch::BranchHandle;
 use passbook::cluster;
 use passbook::telemetry::{Family, SpanCounters, Value, names};
 
-use crate::customers::{Kind, Look};
+use crate::load::{Kind, Look};
 
 /// The customers' metrics, those of an embedded cluster's branches, and the spans'.
 pub async fn families(

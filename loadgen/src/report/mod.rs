@@ -2,10 +2,10 @@
 
 mod caveats;
 mod checks;
+mod comparison;
 mod guarantees;
 mod line;
 mod metrics;
-mod sides;
 mod statuses;
 mod summary;
 mod text;
@@ -21,15 +21,16 @@ use exercise::Output;
 use passbook::telemetry::Kept;
 use replication::{Locking, Scheme};
 
-use crate::clusters::Lost;
-use crate::customers::{Backoffs, Kind, KindRecord, Measured, Recorder, Statuses};
-use crate::judge::JudgedRun;
+use crate::client::Backoffs;
+use crate::load::{Kind, KindRecord, Measured, Recorder, Statuses};
 use crate::record::Performed;
+use crate::record::judge::JudgedRun;
 use crate::scenario::{ClusterChoice, Scenario, Workload};
+use crate::target::clusters::Lost;
 
+pub use comparison::{SideBySide, SideBySideFigures};
 pub use guarantees::render_guarantees;
 pub use metrics::families;
-pub use sides::{SideBySide, SideBySideFigures};
 pub use summary::Summary;
 pub use text::rate;
 pub use waterfall::Waterfall;

@@ -7,7 +7,8 @@ use check::grouped;
 use serde::Serialize;
 
 use super::text::operations;
-use crate::customers::{BackoffCount, Backoffs, StatusCount, Statuses};
+use crate::client::{BackoffCount, Backoffs};
+use crate::load::{StatusCount, Statuses};
 
 /// How many operations had no answer or failed, and the statuses of all. Writing into a `String` cannot fail, so
 /// results are ignored here.

@@ -11,9 +11,9 @@ use super::checks::CheckRecord;
 use super::statuses::{BackoffRecord, StatusRecord};
 use super::text::decimals;
 use super::{Report, Row};
-use crate::clusters::Lost;
-use crate::customers::{P50, P90, P99, P99_9, percentile};
+use crate::load::{P50, P90, P99, P99_9, percentile};
 use crate::scenario::{Stop, Workload};
+use crate::target::clusters::Lost;
 
 /// Raised when a name or a meaning changes.
 const SCHEMA: u32 = 3;

@@ -11,8 +11,8 @@ use hdrhistogram::Histogram;
 
 use super::summary::Percentiles;
 use super::{Report, Unrecorded, checks, statuses};
-use crate::artifacts;
 use crate::record::Performed;
+use crate::record::artifacts;
 use crate::scenario::{ClusterChoice, ReplayOrder, Stop, ThinkTime, Wire, Workload};
 
 /// A duration as people compare them: always in milliseconds, digits by size.

@@ -87,7 +87,7 @@ impl Seeds {
 
     /// Refuses a deposit after which the balance could not be told, before anything is changed.
     async fn room_for(&self, amount: Money) -> Result<(), Failure> {
-        let balance = self.handle.audit().await?.balance;
+        let balance = self.handle.stats().await?.balance;
         let after = balance.checked_add(amount).ok_or(Failure::OutOfRange)?;
         to_int32(after).map(|_| ())
     }
@@ -108,7 +108,7 @@ impl Seeds {
         if !self.handle.apply(write, deadline).await? {
             return Err(Failure::OutOfRange);
         }
-        let balance = self.handle.audit().await?.balance;
+        let balance = self.handle.stats().await?.balance;
         if to_int32(balance).is_err() {
             return Err(Failure::MadeBeyondInt32(balance));
         }

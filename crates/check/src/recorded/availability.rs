@@ -1,10 +1,10 @@
 //! The bank does what it is asked, or refuses for a reason that the run explains.
 
-use super::Facts;
+use super::RunIndex;
 use crate::{Finding, Named, Property, grouped, percent};
 use bank::{Operation, Outcome, Rejection, WriteKind};
 use history::BranchOrigin;
-use history::Call;
+use history::OperationRecord;
 use history::Server;
 
 /// How many failures are named with a violation.
@@ -19,9 +19,9 @@ const NAMED: usize = 3;
 ///
 /// Fails on branches that the run started while all of them lived; otherwise too many failures leave it unknown. Algorithm: the
 /// sums of what was moved, the instants of writes in order, and then a count; n log n.
-pub(super) fn availability(facts: &Facts<'_>) -> Finding {
+pub(super) fn availability(run: &RunIndex<'_>) -> Finding {
     let mut finding = Finding::new(Property::Availability);
-    let Some(limit) = facts.case.error_limit else {
+    let Some(limit) = run.case.error_limit else {
         finding.not_judged("the history does not say how many operations may fail");
         return finding;
     };
@@ -30,25 +30,24 @@ pub(super) fn availability(facts: &Facts<'_>) -> Finding {
         return finding;
     }
     // What is missing may be what was done, or what failed.
-    facts.close(&mut finding);
-    if !facts.case.history.is_complete() {
+    run.close(&mut finding);
+    if !run.case.history.is_complete() {
         return finding;
     }
-    let money = Money::of(facts);
+    let money = Money::of(run);
     let mut kinds = KINDS.map(|_| Tally::default());
     let mut all = Tally::default();
-    for (place, call) in facts.calls() {
+    for (place, call) in run.calls() {
         let is_served = call.outcome == Outcome::Ok || money.explains(&call);
         for tally in [&mut kinds[kind(&call)], &mut all] {
             tally.add(place, call.outcome, is_served);
         }
     }
     let silent = KINDS.into_iter().zip(&kinds).filter(|(_, tally)| tally.serves_nothing());
-    let mut broken: Vec<_> =
-        silent.map(|(names, tally)| tally.violation(facts, names, "")).collect();
+    let mut broken: Vec<_> = silent.map(|(names, tally)| tally.violation(run, names, "")).collect();
     if all.failed_share() > limit.max_share {
         let limit = format!(", more than {} (--max-error-share)", percent(limit.max_share));
-        broken.push(all.violation(facts, "operations", &limit));
+        broken.push(all.violation(run, "operations", &limit));
     }
     match (broken.first(), excuse(limit.branches)) {
         (None, _) => finding.note = all.note(limit.max_share),
@@ -66,7 +65,7 @@ pub(super) fn availability(facts: &Facts<'_>) -> Finding {
 /// The kinds of operations, in the plural.
 const KINDS: [&str; 3] = ["deposits", "withdrawals", "queries"];
 
-const fn kind(call: &Call<'_>) -> usize {
+const fn kind(call: &OperationRecord<'_>) -> usize {
     match call.operation {
         Operation::Write(write) => match write.kind {
             WriteKind::Deposit => 0,
@@ -92,17 +91,17 @@ struct Money {
 }
 
 impl Money {
-    fn of(facts: &Facts<'_>) -> Self {
+    fn of(run: &RunIndex<'_>) -> Self {
         // Contracts of other programs have balances of 32 bits.
-        let most = match facts.case.settings.server {
+        let most = match run.case.settings.server {
             Server::Foreign => i32::MAX.into(),
             Server::Passbook | Server::Broadcast => i64::MAX.into(),
         };
-        let opening = facts.opening();
+        let opening = run.opening();
         let (mut paid_in, mut paid_out, mut largest) = (0_i128, 0_i128, 0_i128);
         let mut is_refused = false;
         let (mut begun, mut ended) = (Vec::new(), Vec::new());
-        for (_, call) in facts.calls() {
+        for (_, call) in run.calls() {
             let Some(write) = call.write() else { continue };
             let amount = i128::from(write.amount.minor_units());
             let mut moved = 0;
@@ -127,13 +126,13 @@ impl Money {
     }
 
     /// Whether a write was under way at some instant of `call`.
-    fn moves_during(&self, call: &Call<'_>) -> bool {
+    fn moves_during(&self, call: &OperationRecord<'_>) -> bool {
         let begun = self.begun.partition_point(|at| call.completed.is_none_or(|end| *at <= end));
         begun > self.ended.partition_point(|at| *at < call.invoked)
     }
 
     /// Whether what the run moved explains why this was rejected.
-    fn explains(&self, call: &Call<'_>) -> bool {
+    fn explains(&self, call: &OperationRecord<'_>) -> bool {
         let Outcome::Rejected(reason) = call.outcome else { return false };
         let amount = |of: WriteKind| {
             let write = call.write().filter(|write| write.kind == of);
@@ -216,7 +215,7 @@ impl Tally {
         }
     }
 
-    fn violation(&self, facts: &Facts<'_>, names: &str, limit: &str) -> (Vec<Named>, String) {
+    fn violation(&self, run: &RunIndex<'_>, names: &str, limit: &str) -> (Vec<Named>, String) {
         let reasons = self.reasons.iter().map(|(reason, count)| {
             let count = grouped(*count);
             match reason {
@@ -225,14 +224,14 @@ impl Tally {
             }
         });
         let reasons = reasons.collect::<Vec<_>>().join(", ");
-        let first = self.first.first().map(|place| format!("; first {}", facts.words(*place)));
+        let first = self.first.first().map(|place| format!("; first {}", run.words(*place)));
         let story = format!(
             "{} of {} {names} failed or were not answered{limit}: {reasons}{}",
             grouped(self.failed),
             grouped(self.sent),
             first.unwrap_or_default()
         );
-        (self.first.iter().map(|place| facts.name(*place)).collect(), story)
+        (self.first.iter().map(|place| run.name(*place)).collect(), story)
     }
 }
 
@@ -250,7 +249,7 @@ const fn excuse(branches: BranchOrigin) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{Scene, ok, refused, unanswered};
+    use super::super::fixture::{Fixture, ok, refused, unanswered};
     use super::*;
     use crate::Verdict;
     use history::ErrorLimit;
@@ -258,20 +257,24 @@ mod tests {
     const AVAILABILITY: Property = Property::Availability;
 
     /// So many deposits, done by customers 1, 2, ….
-    fn deposits(count: u64) -> Vec<Call<'static>> {
+    fn deposits(count: u64) -> Vec<OperationRecord<'static>> {
         (1..=count).map(|customer| ok(customer, Operation::deposit(1), 1, (0, 1))).collect()
     }
 
-    fn rejected(customer: u64, operation: Operation, reason: Rejection) -> Call<'static> {
-        Call { outcome: Outcome::Rejected(reason), ..ok(customer, operation, 1, (2, 3)) }
+    fn rejected(
+        customer: u64,
+        operation: Operation,
+        reason: Rejection,
+    ) -> OperationRecord<'static> {
+        OperationRecord { outcome: Outcome::Rejected(reason), ..ok(customer, operation, 1, (2, 3)) }
     }
 
-    fn scene(opening: i64, calls: Vec<Call<'static>>) -> Scene {
-        Scene { calls, ..Scene::new(opening, 1) }
+    fn scene(opening: i64, calls: Vec<OperationRecord<'static>>) -> Fixture {
+        Fixture { calls, ..Fixture::new(opening, 1) }
     }
 
-    fn limited(scene: Scene, max_share: f64, branches: BranchOrigin) -> Scene {
-        Scene { error_limit: Some(ErrorLimit { max_share, branches }), ..scene }
+    fn limited(scene: Fixture, max_share: f64, branches: BranchOrigin) -> Fixture {
+        Fixture { error_limit: Some(ErrorLimit { max_share, branches }), ..scene }
     }
 
     #[test]
@@ -385,7 +388,7 @@ mod tests {
         let off = limited(failed.clone(), 1.0, BranchOrigin::Started).judge(AVAILABILITY);
         assert_eq!(off.verdict, Verdict::NotJudged);
         assert!(off.note.contains("--max-error-share 100%"), "{off:?}");
-        let old = Scene { error_limit: None, ..failed };
+        let old = Fixture { error_limit: None, ..failed };
         assert_eq!(old.verdict(AVAILABILITY), Verdict::NotJudged);
     }
 }

@@ -1,11 +1,11 @@
 //! A balance without a version, and a refusal for insufficient funds, is one that some order of the writes allows.
 
-use super::Facts;
+use super::RunIndex;
 use super::bounds::{Bounds, Deposits, Judgement, Own, refused_amount};
 use super::session::is_guarded;
 use crate::{Finding, Property};
 use bank::Ack;
-use history::Call;
+use history::OperationRecord;
 use history::Server;
 
 /// A bare balance may be that of many orders of the writes, but not of any: it has no deposit in it that had not begun
@@ -18,32 +18,32 @@ use history::Server;
 /// and the two versions of its proof must prove it.
 ///
 /// Algorithm: sums of what had begun and of what had been acknowledged, by time; n log n.
-pub(super) fn balance_bounds(facts: &Facts<'_>) -> Finding {
+pub(super) fn balance_bounds(run: &RunIndex<'_>) -> Finding {
     let mut finding = Finding::new(Property::BalanceBounds);
     let mut judgement = Judgement::default();
-    let bounds = Bounds::of(facts);
-    let deposits = Deposits::of(facts);
-    let mut own = Own::of(facts);
-    for (place, call) in facts.calls() {
-        own.pass(facts, place, &call);
-        let range = || range(facts, &bounds, &own, place, &call);
+    let bounds = Bounds::of(run);
+    let deposits = Deposits::of(run);
+    let mut own = Own::of(run);
+    for (place, call) in run.calls() {
+        own.pass(run, place, &call);
+        let range = || range(run, &bounds, &own, place, &call);
         let bare = call.balance.filter(|_| is_guarded(&call) && call.version.is_none());
         if let Some(balance) = bare {
-            judgement.judge(facts, &mut finding, place, balance.minor_units().into(), range());
+            judgement.judge(run, &mut finding, place, balance.minor_units().into(), range());
         }
         let Some(amount) = refused_amount(&call) else { continue };
-        let (least, _) = match facts.case.settings.server {
-            Server::Passbook => bounds.of_acknowledged(facts, &call),
+        let (least, _) = match run.case.settings.server {
+            Server::Passbook => bounds.of_acknowledged(run, &call),
             Server::Broadcast | Server::Foreign => range(),
         };
-        judgement.judge_refusal(facts, &mut finding, place, amount, least);
-        if let Some(most) = deposits.most_of_proof(facts, &call).filter(|most| *most >= amount) {
+        judgement.judge_refusal(run, &mut finding, place, amount, least);
+        if let Some(most) = deposits.most_of_proof(run, &call).filter(|most| *most >= amount) {
             finding.violate_with(|| {
                 let story = format!(
                     "{} was refused with a proof that allows a balance of {most}",
-                    facts.words(place)
+                    run.words(place)
                 );
-                (vec![facts.name(place)], story)
+                (vec![run.name(place)], story)
             });
         }
     }
@@ -51,7 +51,7 @@ pub(super) fn balance_bounds(facts: &Facts<'_>) -> Finding {
         0 => judgement.told(),
         _ => "no order of the writes allows an answer".to_owned(),
     };
-    facts.close(&mut finding);
+    run.close(&mut finding);
     if judgement.is_empty() {
         finding.not_judged("no balance without a version was shown, and no withdrawal was refused");
     }
@@ -60,25 +60,25 @@ pub(super) fn balance_bounds(facts: &Facts<'_>) -> Finding {
 
 /// What an answer without a version may show under the settings of the run.
 fn range(
-    facts: &Facts<'_>,
+    run: &RunIndex<'_>,
     bounds: &Bounds,
     own: &Own,
     place: usize,
-    call: &Call<'_>,
+    call: &OperationRecord<'_>,
 ) -> (i128, i128) {
-    match (facts.case.settings.ack, facts.case.settings.server) {
-        (Ack::All, Server::Foreign) => own.bounds(facts, bounds, place, call),
+    match (run.case.settings.ack, run.case.settings.server) {
+        (Ack::All, Server::Foreign) => own.bounds(run, bounds, place, call),
         (Ack::All, Server::Passbook | Server::Broadcast) => {
-            own.bounds_of_all(facts, bounds, place, call)
+            own.bounds_of_all(run, bounds, place, call)
         }
-        (Ack::Majority | Ack::Local, _) => bounds.of_begun(facts, call),
+        (Ack::Majority | Ack::Local, _) => bounds.of_begun(run, call),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{
-        Scene, Shown as _, logged, ok, paid_in, paid_out, refused, unanswered,
+    use super::super::fixture::{
+        Fixture, Shown as _, logged, ok, paid_in, paid_out, refused, unanswered,
     };
     use crate::{Property, Verdict};
     use bank::Ack;
@@ -89,7 +89,7 @@ mod tests {
 
     /// Somebody pays in 10 before the query and 70 after it; a withdrawal of 5 overlaps with it.
     fn shown(server: Server, ack: Ack, customer: u64, balance: i64) -> Verdict {
-        let mut scene = Scene { lost: vec![0, 1], ..Scene::new(100, 2) };
+        let mut scene = Fixture { lost: vec![0, 1], ..Fixture::new(100, 2) };
         (scene.settings.server, scene.settings.ack) = (server, ack);
         scene.calls = vec![
             ok(1, Operation::deposit(10), 1, (0, 1)),
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_note_says_how_wide_the_bounds_are_and_gaps_prove_nothing() {
-        let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
+        let mut scene = Fixture { lost: vec![0, 1], ..Fixture::healthy() };
         scene.settings.server = Server::Broadcast;
         scene.calls.iter_mut().for_each(|call| call.version = None);
         let finding = scene.judge(BOUNDS);
@@ -140,8 +140,8 @@ mod tests {
 
     /// A query of 100, and then a withdrawal of `amount` by `customer` that is refused. Before, customer 1 paid 50 in;
     /// meanwhile customer 3 withdraws 30.
-    fn refuses(server: Server, ack: Ack, customer: u64, amount: i64) -> Scene {
-        let mut scene = Scene { lost: vec![0, 1], ..Scene::new(100, 2) };
+    fn refuses(server: Server, ack: Ack, customer: u64, amount: i64) -> Fixture {
+        let mut scene = Fixture { lost: vec![0, 1], ..Fixture::new(100, 2) };
         (scene.settings.server, scene.settings.ack) = (server, ack);
         scene.calls = vec![
             ok(1, Operation::deposit(50), 1, (0, 1)),
@@ -198,7 +198,7 @@ mod tests {
     fn refusal_fails_when_its_proof_allows_the_amount() {
         // 10 overlaps with the refusal, so by the clock there may have been 90 only.
         let proof = |at_most: &'static [u64], amount| {
-            let mut scene = Scene::new(100, 2);
+            let mut scene = Fixture::new(100, 2);
             scene.calls = vec![
                 ok(1, Operation::deposit(5), 1, (0, 9)).entry(1).shows(&[1, 0], 105),
                 ok(2, Operation::withdraw(10), 2, (0, 9)).entry(1).shows(&[0, 1], 90),
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn versions_without_refusals_leave_nothing_to_judge() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         assert_eq!(scene.judge(BOUNDS).note, "refusals within bounds: 1");
         scene.calls.pop();
         assert_eq!(scene.verdict(BOUNDS), Verdict::NotJudged);

@@ -1,14 +1,14 @@
 //! What a balance may be: bounds from the instants at which writes began and were answered, and from versions.
 
-use super::Facts;
-use super::facts::change;
+use super::RunIndex;
+use super::index::change;
 use crate::{Finding, Named};
 use bank::{Outcome, Rejection, WriteKind};
-use history::{Call, Log};
+use history::{Log, OperationRecord};
 
 /// The amount of a withdrawal that was refused for insufficient funds. Such a refusal is a read: at some instant of
 /// the call the balance was less than this.
-pub(super) fn refused_amount(call: &Call<'_>) -> Option<i128> {
+pub(super) fn refused_amount(call: &OperationRecord<'_>) -> Option<i128> {
     let write = call.write().filter(|write| write.kind == WriteKind::Withdraw)?;
     let is_refused = call.outcome == Outcome::Rejected(Rejection::InsufficientFunds);
     is_refused.then(|| write.amount.minor_units().into())
@@ -35,11 +35,11 @@ impl Moved {
 }
 
 /// A withdrawal was refused although the balance was `least` or more during all of the call.
-pub(super) fn wrong_refusal(facts: &Facts<'_>, place: usize, least: i128) -> (Vec<Named>, String) {
-    let words = facts.words(place);
+pub(super) fn wrong_refusal(run: &RunIndex<'_>, place: usize, least: i128) -> (Vec<Named>, String) {
+    let words = run.words(place);
     let story =
         format!("{words} was refused, but there was {least} or more at every instant of it");
-    (vec![facts.name(place)], story)
+    (vec![run.name(place)], story)
 }
 
 /// What had been moved by when. Sound for rejection: a read holds at least what was acknowledged before it
@@ -52,14 +52,14 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// Nothing is collected where every balance has a version and nothing was refused.
-    pub(super) fn of(facts: &Facts<'_>) -> Self {
-        let bare = |call: &Call<'_>| call.balance.is_some() && call.version.is_none();
-        let needs = |call: &Call<'_>| bare(call) || refused_amount(call).is_some();
-        if !facts.calls().any(|(_, call)| needs(&call)) {
+    pub(super) fn of(run: &RunIndex<'_>) -> Self {
+        let bare = |call: &OperationRecord<'_>| call.balance.is_some() && call.version.is_none();
+        let needs = |call: &OperationRecord<'_>| bare(call) || refused_amount(call).is_some();
+        if !run.calls().any(|(_, call)| needs(&call)) {
             return Self { begun: Vec::new(), acknowledged: Vec::new() };
         }
         let (mut begun, mut acknowledged) = (Vec::new(), Vec::new());
-        for (_, call) in facts.calls() {
+        for (_, call) in run.calls() {
             let Some(write) = call.write() else { continue };
             let mut moved = Moved::default();
             moved.add(write.kind, write.amount.minor_units().into());
@@ -84,15 +84,19 @@ impl Bounds {
     }
 
     /// What an answer may show if nothing is demanded: anything of what had begun by then.
-    pub(super) fn of_begun(&self, facts: &Facts<'_>, call: &Call<'_>) -> (i128, i128) {
+    pub(super) fn of_begun(&self, run: &RunIndex<'_>, call: &OperationRecord<'_>) -> (i128, i128) {
         let begun = self.begun(call.completed.unwrap_or(u64::MAX));
-        (facts.opening() - begun.out, facts.opening() + begun.into)
+        (run.opening() - begun.out, run.opening() + begun.into)
     }
 
     /// What an answer may show if all is demanded that was acknowledged before its question.
-    pub(super) fn of_acknowledged(&self, facts: &Facts<'_>, call: &Call<'_>) -> (i128, i128) {
+    pub(super) fn of_acknowledged(
+        &self,
+        run: &RunIndex<'_>,
+        call: &OperationRecord<'_>,
+    ) -> (i128, i128) {
         let before = self.acknowledged(call.invoked);
-        let (least, most) = self.of_begun(facts, call);
+        let (least, most) = self.of_begun(run, call);
         (least + before.into, most - before.out)
     }
 }
@@ -116,13 +120,13 @@ struct Written {
 }
 
 impl Own {
-    pub(super) fn of(facts: &Facts<'_>) -> Self {
-        Self(vec![Written::default(); facts.case.history.sessions()])
+    pub(super) fn of(run: &RunIndex<'_>) -> Self {
+        Self(vec![Written::default(); run.case.history.sessions()])
     }
 
     /// Takes a call's own write in.
-    pub(super) fn pass(&mut self, facts: &Facts<'_>, place: usize, call: &Call<'_>) {
-        let own = &mut self.0[facts.case.history.session_of(place)];
+    pub(super) fn pass(&mut self, run: &RunIndex<'_>, place: usize, call: &OperationRecord<'_>) {
+        let own = &mut self.0[run.case.history.session_of(place)];
         let last = std::mem::take(&mut own.last);
         own.acknowledged.into += last.into;
         own.acknowledged.out += last.out;
@@ -141,35 +145,35 @@ impl Own {
     }
 
     /// Whether the session of a call has a write that was taken in and not rejected.
-    pub(super) fn has_written(&self, facts: &Facts<'_>, place: usize) -> bool {
-        self.0[facts.case.history.session_of(place)].begun != Moved::default()
+    pub(super) fn has_written(&self, run: &RunIndex<'_>, place: usize) -> bool {
+        self.0[run.case.history.session_of(place)].begun != Moved::default()
     }
 
     /// What an answer may show if its customer's own writes are demanded, those that were taken in.
     pub(super) fn bounds(
         &self,
-        facts: &Facts<'_>,
+        run: &RunIndex<'_>,
         bounds: &Bounds,
         place: usize,
-        call: &Call<'_>,
+        call: &OperationRecord<'_>,
     ) -> (i128, i128) {
-        let own = self.0[facts.case.history.session_of(place)];
+        let own = self.0[run.case.history.session_of(place)];
         let others = bounds.begun(call.completed.unwrap_or(u64::MAX)).without(own.begun);
-        let settled = facts.opening() + own.settled;
+        let settled = run.opening() + own.settled;
         (settled - own.open.out - others.out, settled + own.open.into + others.into)
     }
 
     /// The same if what others were told before the question is demanded as well.
     pub(super) fn bounds_of_all(
         &self,
-        facts: &Facts<'_>,
+        run: &RunIndex<'_>,
         bounds: &Bounds,
         place: usize,
-        call: &Call<'_>,
+        call: &OperationRecord<'_>,
     ) -> (i128, i128) {
-        let own = self.0[facts.case.history.session_of(place)];
+        let own = self.0[run.case.history.session_of(place)];
         let before = bounds.acknowledged(call.invoked).without(own.acknowledged);
-        let (least, most) = self.bounds(facts, bounds, place, call);
+        let (least, most) = self.bounds(run, bounds, place, call);
         (least + before.into.max(0), most - before.out.max(0))
     }
 }
@@ -194,7 +198,7 @@ fn until(moves: &[(u64, Moved)], counts: impl Fn(u64) -> bool) -> Moved {
 pub(super) struct Deposits(Vec<Vec<i128>>);
 
 impl Deposits {
-    pub(super) fn of(facts: &Facts<'_>) -> Self {
+    pub(super) fn of(run: &RunIndex<'_>) -> Self {
         let summed = |log: &Log| {
             let mut sum = 0;
             let sums = log.entries().map(|logged| {
@@ -203,7 +207,7 @@ impl Deposits {
             });
             std::iter::once(0).chain(sums).collect()
         };
-        Self(facts.case.ledgers.logs().iter().map(summed).collect())
+        Self(run.case.ledgers.logs().iter().map(summed).collect())
     }
 
     fn upto(&self, member: usize, seq: u64) -> Option<i128> {
@@ -213,12 +217,16 @@ impl Deposits {
     /// The most that there can be between the two versions of a refusal's proof: with all deposits of the later
     /// one, and only the withdrawals of the earlier one. `None` if there is no proof, its versions are not in that
     /// order, or no log has them.
-    pub(super) fn most_of_proof(&self, facts: &Facts<'_>, call: &Call<'_>) -> Option<i128> {
+    pub(super) fn most_of_proof(
+        &self,
+        run: &RunIndex<'_>,
+        call: &OperationRecord<'_>,
+    ) -> Option<i128> {
         let (version, at_most) = call.version.zip(call.at_most)?;
         let members = version.iter().zip(at_most).enumerate();
-        members.into_iter().try_fold(facts.opening(), |most, (member, (least, later))| {
+        members.into_iter().try_fold(run.opening(), |most, (member, (least, later))| {
             let between = self.upto(member, *later)? - self.upto(member, *least)?;
-            (least <= later).then_some(most + facts.sum(member, *least)? + between)
+            (least <= later).then_some(most + run.sum(member, *least)? + between)
         })
     }
 }
@@ -235,7 +243,7 @@ pub(super) struct Judgement {
 impl Judgement {
     pub(super) fn judge(
         &mut self,
-        facts: &Facts<'_>,
+        run: &RunIndex<'_>,
         finding: &mut Finding,
         place: usize,
         shown: i128,
@@ -246,13 +254,13 @@ impl Judgement {
         self.narrowest = Some(self.narrowest.map_or(wide, |narrowest| narrowest.min(wide)));
         self.widest = self.widest.max(wide);
         // What is missing of the history may have moved any amount.
-        if facts.case.history.is_complete() && !(least..=most).contains(&shown) {
+        if run.case.history.is_complete() && !(least..=most).contains(&shown) {
             finding.violate_with(|| {
                 let story = format!(
                     "{} was shown {shown}; it must be {least} to {most}, whatever was on its way",
-                    facts.words(place)
+                    run.words(place)
                 );
-                (vec![facts.name(place)], story)
+                (vec![run.name(place)], story)
             });
         }
     }
@@ -260,15 +268,15 @@ impl Judgement {
     /// Of a refused withdrawal of `amount`, where the balance was `least` or more during all of the call.
     pub(super) fn judge_refusal(
         &mut self,
-        facts: &Facts<'_>,
+        run: &RunIndex<'_>,
         finding: &mut Finding,
         place: usize,
         amount: i128,
         least: i128,
     ) {
         self.refused += 1;
-        if facts.case.history.is_complete() && least >= amount {
-            finding.violate_with(|| wrong_refusal(facts, place, least));
+        if run.case.history.is_complete() && least >= amount {
+            finding.violate_with(|| wrong_refusal(run, place, least));
         }
     }
 

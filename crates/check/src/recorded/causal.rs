@@ -1,7 +1,7 @@
 //! What is shown contains everything that it depends on.
 
-use super::Facts;
-use super::facts::Place;
+use super::RunIndex;
+use super::index::Place;
 use super::session::first_missing;
 use super::value::words;
 use crate::{Finding, Named, Property};
@@ -12,13 +12,13 @@ use crate::{Finding, Named, Property};
 /// Algorithm: of each log, the join of what its first entries were made upon, kept where it changes; a version is
 /// closed if it covers, for every log, that join at its own component. What entries were made upon is held to
 /// the same. (n + entries that change it) × N².
-pub(super) fn causal(facts: &Facts<'_>) -> Finding {
+pub(super) fn causal(run: &RunIndex<'_>) -> Finding {
     let mut finding = Finding::new(Property::Causal);
     let dependencies: Vec<Dependencies> =
-        (0..facts.width).map(|member| Dependencies::of(facts, member)).collect();
+        (0..run.width).map(|member| Dependencies::of(run, member)).collect();
     let (mut closed, mut untold, mut bare) = (0_u64, 0_u64, 0_u64);
     let mut cache = Cache::default();
-    for (place, call) in facts.calls() {
+    for (place, call) in run.calls() {
         let Some(version) = call.version else {
             bare += u64::from(call.balance.is_some());
             continue;
@@ -27,8 +27,8 @@ pub(super) fn causal(facts: &Facts<'_>) -> Finding {
             Closure::Closed => closed += 1,
             Closure::Untold => untold += 1,
             Closure::Lacks(lack) => finding.violate_with(|| {
-                let who = format!("{} was shown {}", facts.words(place), words(version));
-                lack.tell(facts, Some(place), &who)
+                let who = format!("{} was shown {}", run.words(place), words(version));
+                lack.tell(run, Some(place), &who)
             }),
         }
     }
@@ -39,7 +39,7 @@ pub(super) fn causal(facts: &Facts<'_>) -> Finding {
             upon[member] = *from;
             if let Closure::Lacks(lack) = closure(&dependencies, &upon) {
                 finding.violate_with(|| {
-                    let branch = facts.branch(member);
+                    let branch = run.branch(member);
                     let who = format!(
                         "entry {} of branch {branch} was made upon {}",
                         from + 1,
@@ -47,8 +47,8 @@ pub(super) fn causal(facts: &Facts<'_>) -> Finding {
                     );
                     let place = usize::try_from(*from)
                         .ok()
-                        .and_then(|entry| facts.call_of(Place { member, entry }));
-                    lack.tell(facts, place, &who)
+                        .and_then(|entry| run.call_of(Place { member, entry }));
+                    lack.tell(run, place, &who)
                 });
             }
         }
@@ -58,12 +58,12 @@ pub(super) fn causal(facts: &Facts<'_>) -> Finding {
         _ => "an answer shows an entry without what that depends on".to_owned(),
     };
     if untold > 0 || bare > 0 {
-        let why = facts.missing_entries();
+        let why = run.missing_entries();
         let why = why.unwrap_or_else(|| "logs and answers do not say it".to_owned());
         let count = untold + bare;
         finding.cannot_tell(format!("what {count} answers rest on is not known: {why}"));
     }
-    facts.close(&mut finding);
+    run.close(&mut finding);
     if closed == 0 && dependencies.iter().all(|log| log.steps.is_empty()) {
         finding.not_judged("no answer shows a balance");
     }
@@ -81,14 +81,14 @@ pub(super) struct Dependencies {
 }
 
 impl Dependencies {
-    pub(super) fn of(facts: &Facts<'_>, member: usize) -> Self {
+    pub(super) fn of(run: &RunIndex<'_>, member: usize) -> Self {
         let mut steps: Vec<(u64, Vec<u64>)> = Vec::new();
         let mut step_of = Vec::new();
-        let mut join = vec![0; facts.width];
+        let mut join = vec![0; run.width];
         let mut last: Option<*const u64> = None;
         let mut known = 0;
-        let there = facts.is_numbered(member);
-        for (place, logged) in (0_u64..).zip(facts.case.ledgers.logs()[member].entries()) {
+        let there = run.is_numbered(member);
+        for (place, logged) in (0_u64..).zip(run.case.ledgers.logs()[member].entries()) {
             let Some(upon) = logged.version.filter(|_| there) else { break };
             if last != Some(upon.as_ptr()) {
                 last = Some(upon.as_ptr());
@@ -138,15 +138,15 @@ struct Lack {
 }
 
 impl Lack {
-    fn tell(self, facts: &Facts<'_>, place: Option<usize>, who: &str) -> (Vec<Named>, String) {
+    fn tell(self, run: &RunIndex<'_>, place: Option<usize>, who: &str) -> (Vec<Named>, String) {
         let Self { origin, upto, of, has, needs } = self;
-        let (branch, other) = (facts.branch(origin), facts.branch(of));
+        let (branch, other) = (run.branch(origin), run.branch(of));
         // The first entry of that log that needs more than is shown.
-        let log = &facts.case.ledgers.logs()[origin];
+        let log = &run.case.ledgers.logs()[origin];
         let needy = |entry: &usize| log.entry(*entry).version.is_some_and(|upon| upon[of] > has);
         let entry = (0..usize::try_from(upto).unwrap_or(0).min(log.len())).find(needy);
-        let call = entry.and_then(|entry| facts.call_of(Place { member: origin, entry }));
-        let named = [place, call].into_iter().flatten().map(|call| facts.name(call)).collect();
+        let call = entry.and_then(|entry| run.call_of(Place { member: origin, entry }));
+        let named = [place, call].into_iter().flatten().map(|call| run.name(call)).collect();
         let number = entry.map_or(upto, |entry| u64::try_from(entry + 1).unwrap_or(upto));
         let story = format!(
             "{who}: with entry {number} of branch {branch}, which was made upon {needs} entries of branch {other}, but with {has} of those only"
@@ -196,14 +196,14 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{Scene, Shown as _};
+    use super::super::fixture::{Fixture, Shown as _};
     use crate::{Property, Verdict};
 
     const CAUSAL: Property = Property::Causal;
 
     #[test]
     fn an_entry_shown_without_what_it_was_made_upon_is_found() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls[4] = scene.calls[4].shows(&[0, 1], 80);
         scene.fails(
             CAUSAL,
@@ -211,15 +211,15 @@ mod tests {
             "entry 1 of branch 2, which was made upon 1 entries of branch 1",
         );
         // The other way round nothing depends on it.
-        let mut fine = Scene::healthy();
+        let mut fine = Fixture::healthy();
         fine.calls[4] = fine.calls[4].shows(&[1, 0], 150);
         assert_eq!(fine.verdict(CAUSAL), Verdict::Pass);
     }
 
     #[test]
     fn an_entry_made_upon_what_is_not_closed_is_found() {
-        let mut scene = Scene::healthy();
-        scene.logs[0].push(super::super::scene::granted(2, 1, 1, &[1, 1]));
+        let mut scene = Fixture::healthy();
+        scene.logs[0].push(super::super::fixture::granted(2, 1, 1, &[1, 1]));
         assert_eq!(scene.verdict(CAUSAL), Verdict::Pass);
         scene.logs[1][0].version = Some(&[2, 0]);
         let finding = scene.judge(CAUSAL);
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn without_what_entries_were_made_upon_nothing_is_proved() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.logs[1][0].version = None;
         scene.is_unknown(CAUSAL, "logs and answers do not say it");
     }

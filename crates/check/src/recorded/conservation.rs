@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::Facts;
-use super::facts::{Place, change};
+use super::RunIndex;
+use super::index::{Place, change};
 use crate::conservation::{NO_WRITE, is_decided};
 use crate::explanation::Difference;
 use crate::{Evidence, Finding, Named, Property};
 use bank::{BranchId, Entry, Outcome, Seq, WriteKind};
 use history::{BranchState, Observation, Server};
-use history::{Call, Extent, FinalState};
+use history::{Extent, FinalState, OperationRecord};
 
 /// Money neither appears nor vanishes: a write that a customer was told of is in the log of the branch that was
 /// asked, once and with its amount; a refused one is in none; and no log has a write that nobody asked for.
@@ -17,52 +17,53 @@ use history::{Call, Extent, FinalState};
 ///
 /// Algorithm: a join of the history with the logs by the names of requests; linear. An unanswered write is
 /// decided by the log. Where branches keep no logs only the sums can be compared.
-pub(super) fn conservation(facts: &Facts<'_>) -> Finding {
+pub(super) fn conservation(run: &RunIndex<'_>) -> Finding {
     // Under passbook there are logs: if they are not here, others may have written into them.
-    if facts.case.ledgers.is_missing() && facts.case.settings.server != Server::Passbook {
-        return by_sums(facts);
+    if run.case.ledgers.is_missing() && run.case.settings.server != Server::Passbook {
+        return by_sums(run);
     }
     let mut finding = Finding::new(Property::Conservation);
-    numbers(facts, &mut finding);
-    calls(facts, &mut finding);
-    entries(facts, &mut finding);
-    finals(facts, &mut finding);
+    numbers(run, &mut finding);
+    calls(run, &mut finding);
+    entries(run, &mut finding);
+    finals(run, &mut finding);
     finding.note = match finding.violations_total {
-        0 => format!("{} entries, each asked for once", logged(facts)),
+        0 => format!("{} entries, each asked for once", logged(run)),
         _ => "logs and answers do not agree".to_owned(),
     };
-    if let Some(missing) = facts.missing_entries() {
+    if let Some(missing) = run.missing_entries() {
         finding.cannot_tell(missing);
     }
-    let branches: Vec<_> = facts.case.finals.iter().map(|held| held.state).collect();
-    if let Some(missing) = evidence(facts, &[], &branches).missing_branches() {
+    let branches: Vec<_> = run.case.finals.iter().map(|held| held.state).collect();
+    if let Some(missing) = evidence(run, &[], &branches).missing_branches() {
         finding.cannot_tell(missing);
     }
-    facts.close(&mut finding);
-    let has_decided =
-        |(_, call): (usize, Call<'_>)| call.write().is_some() && is_decided(call.outcome);
-    if logged(facts) == 0 && !facts.calls().any(has_decided) {
+    run.close(&mut finding);
+    let has_decided = |(_, call): (usize, OperationRecord<'_>)| {
+        call.write().is_some() && is_decided(call.outcome)
+    };
+    if logged(run) == 0 && !run.calls().any(has_decided) {
         finding.not_judged(NO_WRITE);
     }
     finding
 }
 
-fn logged(facts: &Facts<'_>) -> usize {
-    facts.case.ledgers.logs().iter().map(history::Log::len).sum()
+fn logged(run: &RunIndex<'_>) -> usize {
+    run.case.ledgers.logs().iter().map(history::Log::len).sum()
 }
 
 /// A log is numbered 1, 2, 3, …: a number that is missing or used twice is an entry lost or doubled.
-fn numbers(facts: &Facts<'_>, finding: &mut Finding) {
-    for (member, log) in facts.case.ledgers.logs().iter().enumerate() {
-        if facts.is_numbered(member) {
+fn numbers(run: &RunIndex<'_>, finding: &mut Finding) {
+    for (member, log) in run.case.ledgers.logs().iter().enumerate() {
+        if run.is_numbered(member) {
             continue;
         }
         let wrong = (1..).zip(log.entries()).find(|(seq, logged)| logged.seq != Seq(*seq));
         let Some((expected, logged)) = wrong else { continue };
         finding.violate_with(|| {
-            let branch = facts.branch(member);
+            let branch = run.branch(member);
             let entry = usize::try_from(expected - 1).unwrap_or(usize::MAX);
-            let call = facts.call_of(Place { member, entry }).map(|call| facts.name(call));
+            let call = run.call_of(Place { member, entry }).map(|call| run.name(call));
             let story = format!(
                 "the log of branch {branch} has entry {} where entry {expected} belongs",
                 logged.seq
@@ -72,32 +73,31 @@ fn numbers(facts: &Facts<'_>, finding: &mut Finding) {
     }
 }
 
-fn calls(facts: &Facts<'_>, finding: &mut Finding) {
-    for (place, call) in facts.calls() {
+fn calls(run: &RunIndex<'_>, finding: &mut Finding) {
+    for (place, call) in run.calls() {
         let Some(write) = call.write() else { continue };
-        let member = facts.case.history.member_of(place);
+        let member = run.case.history.member_of(place);
         let branch = call.branch;
         let mut wrong = |story: String| {
-            finding.violate_with(|| {
-                (vec![facts.name(place)], format!("{} {story}", facts.words(place)))
-            });
+            finding
+                .violate_with(|| (vec![run.name(place)], format!("{} {story}", run.words(place))));
         };
-        let Some(entry) = facts.entry_of(place) else {
+        let Some(entry) = run.entry_of(place) else {
             // An entry of that number is there, and it is another: then even a log that is cut lacks it.
-            let other = call.seq.and_then(|seq| facts.entry_at(member, seq.0)).is_some();
-            let gone = other || facts.extent(member) == Extent::Whole;
+            let other = call.seq.and_then(|seq| run.entry_at(member, seq.0)).is_some();
+            let gone = other || run.extent(member) == Extent::Whole;
             if call.outcome == Outcome::Ok && gone {
                 wrong(format!("was acknowledged, but the log of branch {branch} does not have it"));
             }
             continue;
         };
-        let logged = facts.logged(entry);
+        let logged = run.logged(entry);
         let is_same = match (logged.entry, write.kind) {
             (Entry::Deposit(amount), WriteKind::Deposit)
             | (Entry::Withdraw(amount), WriteKind::Withdraw) => amount == write.amount,
             _ => false,
         };
-        let there = facts.branch(entry.member);
+        let there = run.branch(entry.member);
         if let Outcome::Rejected(reason) = call.outcome {
             let seq = logged.seq;
             let reason = reason.name();
@@ -112,20 +112,16 @@ fn calls(facts: &Facts<'_>, finding: &mut Finding) {
             wrong(format!("was told that it is entry {seq}, but it is entry {held}"));
         }
     }
-    for (first, second) in &facts.twice {
+    for (first, second) in &run.twice {
         finding.violate_with(|| {
-            let call = facts.call_of(*first);
+            let call = run.call_of(*first);
             let at = |place: &Place| {
-                format!(
-                    "entry {} of branch {}",
-                    facts.logged(*place).seq,
-                    facts.branch(place.member)
-                )
+                format!("entry {} of branch {}", run.logged(*place).seq, run.branch(place.member))
             };
-            let who = call.map_or_else(String::new, |call| facts.words(call));
+            let who = call.map_or_else(String::new, |call| run.words(call));
             let story =
                 format!("{who} was carried out twice: as {} and as {}", at(first), at(second));
-            (call.map(|call| facts.name(call)).into_iter().collect(), story)
+            (call.map(|call| run.name(call)).into_iter().collect(), story)
         });
     }
 }
@@ -140,23 +136,23 @@ fn describe(entry: Entry) -> String {
 
 /// Entries that nobody asked for. A history with gaps cannot tell. Those of sessions that are not of this run are one
 /// violation: somebody else writes to the cluster.
-fn entries(facts: &Facts<'_>, finding: &mut Finding) {
-    if !facts.case.history.is_complete() {
+fn entries(run: &RunIndex<'_>, finding: &mut Finding) {
+    if !run.case.history.is_complete() {
         return;
     }
     let mut foreign = Foreign::default();
-    for (member, log) in facts.case.ledgers.logs().iter().enumerate() {
+    for (member, log) in run.case.ledgers.logs().iter().enumerate() {
         for (entry, logged) in log.entries().enumerate() {
             // What moves no money breaks nothing, whoever asked for it.
-            if change(logged.entry) == 0 || facts.call_of(Place { member, entry }).is_some() {
+            if change(logged.entry) == 0 || run.call_of(Place { member, entry }).is_some() {
                 continue;
             }
             let describe = || {
                 let what = describe(logged.entry);
-                format!("branch {} logged {what} as entry {}", facts.branch(member), logged.seq)
+                format!("branch {} logged {what} as entry {}", run.branch(member), logged.seq)
             };
             match logged.request {
-                Some(request) if facts.case.history.session_named(request.session).is_some() => {
+                Some(request) if run.case.history.session_named(request.session).is_some() => {
                     finding.violate_with(|| {
                         let story = format!("{} for {request}, which nobody made", describe());
                         (Vec::<Named>::new(), story)
@@ -196,34 +192,34 @@ impl Foreign {
 }
 
 /// All that is there must add up, where all logs are there.
-fn finals(facts: &Facts<'_>, finding: &mut Finding) {
-    if facts.missing_entries().is_some() {
+fn finals(run: &RunIndex<'_>, finding: &mut Finding) {
+    if run.missing_entries().is_some() {
         return;
     }
-    let expected = facts.opening() + facts.net();
+    let expected = run.opening() + run.net();
     let mut wrong: BTreeMap<i128, Vec<BranchId>> = BTreeMap::new();
-    for held in facts.case.finals.iter().filter(|held| held.state.settled) {
+    for held in run.case.finals.iter().filter(|held| held.state.settled) {
         let balance = i128::from(held.state.balance.minor_units());
         if balance == expected {
             continue;
         }
-        match lacking(facts, held, balance) {
-            Some(lacking) => finding.violate_with(|| lacking.describe(facts, held, expected)),
+        match lacking(run, held, balance) {
+            Some(lacking) => finding.violate_with(|| lacking.describe(run, held, expected)),
             None => wrong.entry(balance).or_default().push(held.state.branch),
         }
     }
     if wrong.is_empty() {
         return;
     }
-    let writes = logged_writes(facts);
+    let writes = logged_writes(run);
     for (held, branches) in &wrong {
-        let is_everywhere = branches.len() == facts.width;
+        let is_everywhere = branches.len() == run.width;
         let difference =
             Difference { held: *held, expected, branches, is_everywhere, others_may_write: false };
         finding.violate_with(|| {
             let (operations, reason) = difference.explain(&writes);
             let what = difference.describe();
-            let opening = facts.opening();
+            let opening = run.opening();
             let net = expected - opening;
             let story = format!(
                 "{what} the opening balance {opening} and the logs ({net:+}) = {expected}: {reason}"
@@ -240,15 +236,15 @@ struct Lacking {
 }
 
 /// What a branch lacks, if that explains what it holds.
-fn lacking(facts: &Facts<'_>, held: &FinalState, balance: i128) -> Option<Lacking> {
-    let version = held.version.as_ref().filter(|version| version.members() == facts.width)?;
-    let mut sum = facts.opening();
+fn lacking(run: &RunIndex<'_>, held: &FinalState, balance: i128) -> Option<Lacking> {
+    let version = held.version.as_ref().filter(|version| version.members() == run.width)?;
+    let mut sum = run.opening();
     let mut lacking: Option<Lacking> = None;
     for (member, Seq(known)) in version.iter() {
         let member = member.index();
-        sum += facts.sum(member, known)?;
+        sum += run.sum(member, known)?;
         let entry = usize::try_from(known).ok()?;
-        let entries = facts.case.ledgers.logs()[member].len() - entry;
+        let entries = run.case.ledgers.logs()[member].len() - entry;
         if entries > 0 {
             let first = Place { member, entry };
             lacking.get_or_insert(Lacking { first, entries: 0 }).entries += entries;
@@ -260,7 +256,7 @@ fn lacking(facts: &Facts<'_>, held: &FinalState, balance: i128) -> Option<Lackin
 impl Lacking {
     fn describe(
         &self,
-        facts: &Facts<'_>,
+        run: &RunIndex<'_>,
         held: &FinalState,
         expected: i128,
     ) -> (Vec<Named>, String) {
@@ -273,9 +269,9 @@ impl Lacking {
             is_everywhere: false,
             others_may_write: false,
         };
-        let logged = facts.logged(self.first);
-        let call = facts.call_of(self.first);
-        let what = call.map_or_else(|| describe(logged.entry), |call| facts.words(call));
+        let logged = run.logged(self.first);
+        let call = run.call_of(self.first);
+        let what = call.map_or_else(|| describe(logged.entry), |call| run.words(call));
         let others = match self.entries - 1 {
             0 => String::new(),
             n => format!(", and {n} more entries"),
@@ -285,50 +281,50 @@ impl Lacking {
              it{others}",
             difference.describe(),
             logged.seq,
-            facts.branch(self.first.member),
+            run.branch(self.first.member),
         );
-        (call.map(|call| facts.name(call)).into_iter().collect(), story)
+        (call.map(|call| run.name(call)).into_iter().collect(), story)
     }
 }
 
 /// Every write that the logs decide: accepted if one has it.
-fn logged_writes(facts: &Facts<'_>) -> Vec<Observation> {
-    let writes = facts.calls().filter(|(_, call)| call.write().is_some());
+fn logged_writes(run: &RunIndex<'_>) -> Vec<Observation> {
+    let writes = run.calls().filter(|(_, call)| call.write().is_some());
     let decided = writes.filter_map(|(place, call)| match call.outcome {
-        _ if facts.entry_of(place).is_some() => {
-            Some(Observation { outcome: Outcome::Ok, ..facts.observation(place) })
+        _ if run.entry_of(place).is_some() => {
+            Some(Observation { outcome: Outcome::Ok, ..run.observation(place) })
         }
-        Outcome::Rejected(_) => Some(facts.observation(place)),
+        Outcome::Rejected(_) => Some(run.observation(place)),
         Outcome::Ok | Outcome::Unknown => None,
     });
     decided.collect()
 }
 
 pub(super) fn evidence<'a>(
-    facts: &Facts<'_>,
+    run: &RunIndex<'_>,
     observations: &'a [Observation],
     branches: &'a [BranchState],
 ) -> Evidence<'a> {
-    Evidence { opening: facts.case.opening, observations, branches, branches_total: facts.width }
+    Evidence { opening: run.case.opening, observations, branches, branches_total: run.width }
 }
 
 /// Without logs: every branch must hold what some fate of the unanswered writes makes.
-fn by_sums(facts: &Facts<'_>) -> Finding {
-    let writes = facts.calls().filter(|(_, call)| call.write().is_some());
-    let observations: Vec<_> = writes.map(|(place, _)| facts.observation(place)).collect();
-    let branches: Vec<_> = facts.case.finals.iter().map(|held| held.state).collect();
-    if facts.case.history.is_complete() {
-        return crate::conservation(&evidence(facts, &observations, &branches));
+fn by_sums(run: &RunIndex<'_>) -> Finding {
+    let writes = run.calls().filter(|(_, call)| call.write().is_some());
+    let observations: Vec<_> = writes.map(|(place, _)| run.observation(place)).collect();
+    let branches: Vec<_> = run.case.finals.iter().map(|held| held.state).collect();
+    if run.case.history.is_complete() {
+        return crate::conservation(&evidence(run, &observations, &branches));
     }
     let mut finding = Finding::new(Property::Conservation);
-    facts.close(&mut finding);
+    run.close(&mut finding);
     finding
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{
-        Scene, Shown as _, granted, logged, ok, paid_in, paid_out, refused, unanswered,
+    use super::super::fixture::{
+        Fixture, Shown as _, granted, logged, ok, paid_in, paid_out, refused, unanswered,
     };
     use crate::{Property, Verdict};
     use bank::{BranchId, Money, Operation, Seq};
@@ -338,20 +334,20 @@ mod tests {
 
     #[test]
     fn a_lost_write_a_changed_one_and_one_at_another_place_are_found() {
-        let mut lost = Scene::healthy();
+        let mut lost = Fixture::healthy();
         lost.logs[1].clear();
         lost.fails(
             CONSERVATION,
             (2, 2),
             "was acknowledged, but the log of branch 2 does not have it",
         );
-        let mut changed = Scene::healthy();
+        let mut changed = Fixture::healthy();
         changed.logs[1][0].entry = paid_out(21);
         changed.fails(CONSERVATION, (2, 2), "is logged at branch 2 as withdraw 21");
-        let mut moved = Scene::healthy();
+        let mut moved = Fixture::healthy();
         moved.calls[3].seq = Some(Seq(2));
         moved.fails(CONSERVATION, (2, 2), "was told that it is entry 2, but it is entry 1");
-        let mut elsewhere = Scene::healthy();
+        let mut elsewhere = Fixture::healthy();
         let entry = elsewhere.logs[1].remove(0);
         elsewhere.logs[0].push(history::Logged { seq: Seq(2), ..entry });
         elsewhere.fails(CONSERVATION, (2, 2), "but is in the log of branch 1");
@@ -359,21 +355,21 @@ mod tests {
 
     #[test]
     fn a_retry_applied_twice_and_a_refused_write_that_counts_are_found() {
-        let mut twice = Scene::healthy();
+        let mut twice = Fixture::healthy();
         twice.logs[1].push(logged(2, paid_out(20), (2, 2), &[1, 1]));
         twice.fails(
             CONSERVATION,
             (2, 2),
             "carried out twice: as entry 1 of branch 2 and as entry 2",
         );
-        let mut counts = Scene::healthy();
+        let mut counts = Fixture::healthy();
         counts.logs[0].push(logged(2, paid_out(500), (1, 3), &[1, 1]));
         counts.fails(CONSERVATION, (1, 3), "was refused (insufficient funds), but is entry 2");
     }
 
     #[test]
     fn entries_that_nobody_asked_for_and_numbers_out_of_order_are_found() {
-        let mut phantom = Scene::healthy();
+        let mut phantom = Fixture::healthy();
         phantom.logs[0].push(logged(2, paid_in(5), (9, 1), &[1, 1]));
         phantom.logs[1].push(logged(2, paid_out(1), (8, 1), &[1, 1]));
         let finding = phantom.judge(CONSERVATION);
@@ -386,11 +382,11 @@ mod tests {
         // With gaps in the history somebody may have.
         phantom.complete = false;
         assert_eq!(phantom.verdict(CONSERVATION), Verdict::Unknown);
-        let mut of_a_query = Scene::healthy();
+        let mut of_a_query = Fixture::healthy();
         of_a_query.logs[0].push(logged(2, paid_in(5), (2, 1), &[1, 1]));
         let finding = of_a_query.judge(CONSERVATION);
         assert!(finding.violations[0].story.ends_with("which nobody made"), "{finding:?}");
-        let mut reused = Scene::healthy();
+        let mut reused = Fixture::healthy();
         reused.logs[0].push(granted(1, 1, 3, &[1, 1]));
         let finding = reused.judge(CONSERVATION);
         let story = "the log of branch 1 has entry 1 where entry 2 belongs";
@@ -399,7 +395,7 @@ mod tests {
 
     #[test]
     fn an_unanswered_write_is_decided_by_the_log() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls.push(unanswered(3, Operation::deposit(7), 1, 13));
         assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass, "it did not happen");
         scene.logs[0].push(logged(2, paid_in(7), (3, 1), &[1, 1]));
@@ -408,7 +404,7 @@ mod tests {
 
     #[test]
     fn branches_must_hold_what_the_logs_make_and_a_lost_one_tells_nothing() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         let mut finals = scene.with(|case| case.finals.to_vec());
         finals[1].state.balance = Money::new(131);
         scene.finals = Some(finals.clone());
@@ -421,13 +417,13 @@ mod tests {
         finals.pop();
         scene.finals = Some(finals);
         scene.is_unknown(CONSERVATION, "could not be asked");
-        let cut = Scene { cut: vec![1], ..Scene::healthy() };
+        let cut = Fixture { cut: vec![1], ..Fixture::healthy() };
         cut.is_unknown(CONSERVATION, "the ledger of branch 2 may lack its end");
     }
 
     #[test]
     fn a_branch_that_lacks_a_logged_write_is_reported_with_it() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         let mut finals = scene.settled(&[1, 2].map(BranchId));
         finals[0].state.balance = Money::new(150);
         scene.finals = Some(finals.clone());
@@ -449,7 +445,7 @@ mod tests {
 
     #[test]
     fn without_writes_there_is_nothing_to_conserve() {
-        let mut scene = Scene::new(100, 2);
+        let mut scene = Fixture::new(100, 2);
         scene.calls = vec![ok(1, Operation::Query, 1, (0, 1)).shows(&[0, 0], 100)];
         assert_eq!(scene.verdict(CONSERVATION), Verdict::NotJudged);
         scene.calls.push(refused(1, Operation::withdraw(500), 1, (2, 3)));
@@ -464,7 +460,7 @@ mod tests {
 
     #[test]
     fn without_logs_the_sums_must_fit() {
-        let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
+        let mut scene = Fixture { lost: vec![0, 1], ..Fixture::healthy() };
         assert_eq!(scene.verdict(CONSERVATION), Verdict::Unknown, "there must have been some");
         scene.settings.server = Server::Broadcast;
         assert_eq!(scene.verdict(CONSERVATION), Verdict::Pass);

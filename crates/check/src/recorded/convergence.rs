@@ -1,6 +1,6 @@
 //! After settling, every branch holds the same.
 
-use super::Facts;
+use super::RunIndex;
 use crate::{Evidence, Finding};
 use history::BranchState;
 
@@ -8,27 +8,27 @@ use history::BranchState;
 /// the same length of each log. If not, some write will never reach some branch.
 ///
 /// Algorithm: every branch is compared with the first; N branches cost N².
-pub(super) fn convergence(facts: &Facts<'_>) -> Finding {
-    let branches: Vec<BranchState> = facts.case.finals.iter().map(|held| held.state).collect();
+pub(super) fn convergence(run: &RunIndex<'_>) -> Finding {
+    let branches: Vec<BranchState> = run.case.finals.iter().map(|held| held.state).collect();
     let evidence = Evidence {
-        opening: facts.case.opening,
+        opening: run.case.opening,
         observations: &[],
         branches: &branches,
-        branches_total: facts.width,
+        branches_total: run.width,
     };
     let mut finding = crate::convergence(&evidence);
-    compare_versions(facts, &mut finding);
-    if facts.width == 1 {
+    compare_versions(run, &mut finding);
+    if run.width == 1 {
         finding.not_judged("there is only one branch");
     }
-    if facts.is_unchanged() {
+    if run.is_unchanged() {
         finding.not_judged("no write was done");
     }
     finding
 }
 
-fn compare_versions(facts: &Facts<'_>, finding: &mut Finding) {
-    let told = facts.case.finals.iter().filter_map(|held| Some((held, held.version.as_ref()?)));
+fn compare_versions(run: &RunIndex<'_>, finding: &mut Finding) {
+    let told = run.case.finals.iter().filter_map(|held| Some((held, held.version.as_ref()?)));
     let mut told = told.filter(|(held, _)| held.state.settled);
     let Some((first, version)) = told.next() else { return };
     for (other, theirs) in told.filter(|(_, theirs)| *theirs != version) {
@@ -43,13 +43,13 @@ fn compare_versions(facts: &Facts<'_>, finding: &mut Finding) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{Scene, ok, refused, unanswered};
+    use super::super::fixture::{Fixture, ok, refused, unanswered};
     use crate::{Property, Verdict};
     use bank::{Money, Operation, Seq};
 
     #[test]
     fn equal_balances_of_other_entries_are_found_and_a_branch_that_is_late_proves_nothing() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         assert_eq!(scene.verdict(Property::Convergence), Verdict::Pass);
         let healthy = scene.with(|case| case.finals.to_vec());
         let mut other = healthy.clone();
@@ -65,10 +65,10 @@ mod tests {
 
     #[test]
     fn one_branch_or_no_write_leaves_nothing_to_compare() {
-        let mut alone = Scene::new(100, 1);
+        let mut alone = Fixture::new(100, 1);
         alone.calls = vec![ok(1, Operation::deposit(5), 1, (0, 1))];
         alone.is_not_judged(Property::Convergence, "only one branch");
-        let mut unchanged = Scene::new(100, 2);
+        let mut unchanged = Fixture::new(100, 2);
         unchanged.calls = vec![refused(1, Operation::withdraw(500), 1, (0, 1))];
         unchanged.is_not_judged(Property::Convergence, "no write was done");
         // A difference is reported all the same.
@@ -77,7 +77,7 @@ mod tests {
         unchanged.finals = Some(finals);
         assert_eq!(unchanged.verdict(Property::Convergence), Verdict::Fail);
         // A write that was not answered may have been done.
-        let mut open = Scene::new(100, 2);
+        let mut open = Fixture::new(100, 2);
         open.calls = vec![unanswered(1, Operation::deposit(5), 1, 0)];
         assert_eq!(open.verdict(Property::Convergence), Verdict::Pass);
     }

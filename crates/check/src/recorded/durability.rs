@@ -1,6 +1,6 @@
 //! What was acknowledged is still there at the end.
 
-use super::Facts;
+use super::RunIndex;
 use crate::{Finding, Property};
 use bank::Ack;
 use bank::{Member, Outcome, Seq};
@@ -10,21 +10,21 @@ use history::Extent;
 /// the log of its branch or, if that is lost, at as many of the others as the acknowledgement spoke of.
 ///
 /// Algorithm: the join of the history with the logs; for a lost log, what the others came to know of it. Linear.
-pub(super) fn durability(facts: &Facts<'_>) -> Finding {
+pub(super) fn durability(run: &RunIndex<'_>) -> Finding {
     let mut finding = Finding::new(Property::Durability);
-    let survivors: Vec<Survivors> = (0..facts.width).map(|m| Survivors::of(facts, m)).collect();
+    let survivors: Vec<Survivors> = (0..run.width).map(|m| Survivors::of(run, m)).collect();
     let (mut held, mut by_others, mut untold) = (0_u64, 0_u64, 0_u64);
-    for (place, call) in facts.calls() {
+    for (place, call) in run.calls() {
         if call.write().is_none() || call.outcome != Outcome::Ok {
             continue;
         }
-        let member = facts.case.history.member_of(place);
+        let member = run.case.history.member_of(place);
         let gone = |why: String| {
-            let story = format!("{} was acknowledged and is gone: {why}", facts.words(place));
-            (vec![facts.name(place)], story)
+            let story = format!("{} was acknowledged and is gone: {why}", run.words(place));
+            (vec![run.name(place)], story)
         };
-        match facts.extent(member) {
-            Extent::Whole | Extent::Cut if facts.entry_of(place).is_some() => held += 1,
+        match run.extent(member) {
+            Extent::Whole | Extent::Cut if run.entry_of(place).is_some() => held += 1,
             Extent::Whole => finding.violate_with(|| {
                 gone(format!("the log of branch {} does not have it", call.branch))
             }),
@@ -47,10 +47,10 @@ pub(super) fn durability(facts: &Facts<'_>) -> Finding {
         _ => "an acknowledged write is gone".to_owned(),
     };
     if untold > 0 {
-        let why = facts.missing_entries().unwrap_or_default();
+        let why = run.missing_entries().unwrap_or_default();
         finding.cannot_tell(format!("{untold} acknowledged writes cannot be found: {why}"));
     }
-    facts.close(&mut finding);
+    run.close(&mut finding);
     if held + by_others == 0 {
         finding.not_judged("no write was acknowledged");
     }
@@ -66,9 +66,9 @@ struct Survivors {
 }
 
 impl Survivors {
-    fn of(facts: &Facts<'_>, member: usize) -> Self {
-        let me = facts.case.history.branches().get(member).copied();
-        let mut held: Vec<Seq> = facts
+    fn of(run: &RunIndex<'_>, member: usize) -> Self {
+        let me = run.case.history.branches().get(member).copied();
+        let mut held: Vec<Seq> = run
             .case
             .finals
             .iter()
@@ -77,10 +77,10 @@ impl Survivors {
             .collect();
         held.sort_unstable();
         // Each branch that cannot be asked may have been one of those that held it.
-        let lost = facts.width - held.len();
-        let needed = match facts.case.settings.ack {
+        let lost = run.width - held.len();
+        let needed = match run.case.settings.ack {
             Ack::All => held.len(),
-            ack @ (Ack::Majority | Ack::Local) => ack.needed(facts.width).saturating_sub(lost),
+            ack @ (Ack::Majority | Ack::Local) => ack.needed(run.width).saturating_sub(lost),
         };
         Self { held, needed }
     }
@@ -95,7 +95,7 @@ impl Survivors {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::Scene;
+    use super::super::fixture::Fixture;
     use crate::{Property, Verdict};
     use bank::Ack;
     use bank::Seq;
@@ -104,14 +104,14 @@ mod tests {
 
     #[test]
     fn a_write_that_is_gone_from_its_log_is_found() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.logs[1].clear();
         scene.fails(DURABILITY, (2, 2), "the log of branch 2 does not have it");
     }
 
     #[test]
     fn of_a_lost_branch_the_others_must_have_what_was_acknowledged() {
-        let mut scene = Scene { lost: vec![1], ..Scene::healthy() };
+        let mut scene = Fixture { lost: vec![1], ..Fixture::healthy() };
         let mut finals = scene.with(|case| case.finals.to_vec());
         finals.pop();
         scene.finals = Some(finals.clone());
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn without_an_acknowledged_write_nothing_is_judged() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls.retain(|call| call.write().is_none());
         scene.logs.iter_mut().for_each(Vec::clear);
         scene.is_not_judged(DURABILITY, "no write was acknowledged");

@@ -1,6 +1,6 @@
 //! A recorded run judged: what customers saw and what branches logged, to one verdict a property.
 //!
-//! Pure and near-linear. One file a property, each from [`Facts`] to a finding. What a missing part of the
+//! Pure and near-linear. One file a property, each from [`RunIndex`] to a finding. What a missing part of the
 //! record could hide makes a verdict unknown; what is wrong in the rest stays wrong.
 
 mod availability;
@@ -10,15 +10,15 @@ mod causal;
 mod conservation;
 mod convergence;
 mod durability;
-mod edition;
-mod facts;
+#[cfg(test)]
+pub(super) mod fixture;
+mod index;
 mod linearizable;
 mod monotonic_reads;
 mod monotonic_writes;
 mod overdraft;
 mod read_your_writes;
-#[cfg(test)]
-pub(super) mod scene;
+mod reference_model;
 mod session;
 mod value;
 mod writes_follow_reads;
@@ -28,7 +28,7 @@ use history::Case;
 use super::promises::promises;
 use super::{Finding, Property};
 
-pub use facts::Facts;
+pub use index::RunIndex;
 
 /// A finding, and whether the settings promise that property.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Judged {
 }
 
 /// Judges one property.
-pub type Check = fn(&Facts<'_>) -> Finding;
+pub type Check = fn(&RunIndex<'_>) -> Finding;
 
 /// Every property of a recorded run, in the order of reports.
 pub const CHECKS: [(Property, Check); 13] = [
@@ -76,28 +76,27 @@ const fn needs_versions(property: Property) -> bool {
 }
 
 /// Judges one property, if the run has any evidence of it.
-fn examine(facts: &Facts<'_>, (property, check): (Property, Check)) -> Finding {
-    if needs_versions(property) && facts.lacks_versions() {
+fn examine(run: &RunIndex<'_>, (property, check): (Property, Check)) -> Finding {
+    if needs_versions(property) && run.lacks_versions() {
         let mut finding = Finding::new(property);
         finding.not_judged(NO_VERSIONS);
         return finding;
     }
-    check(facts)
+    check(run)
 }
 
 /// Judges all properties of a run, that of its edition first. Time grows with the number of operations times that of branches, and with
 /// the logarithm of the former where operations have to be put in order.
 pub fn judge(case: &Case<'_>) -> Vec<Judged> {
-    let facts = Facts::of(*case);
-    let edition = case.edition.map(|edition| edition::edition(&facts, edition));
-    let findings =
-        edition.into_iter().chain(CHECKS.into_iter().map(|check| examine(&facts, check)));
+    let run = RunIndex::of(*case);
+    let edition = case.edition.map(|edition| reference_model::reference_model(&run, edition));
+    let findings = edition.into_iter().chain(CHECKS.into_iter().map(|check| examine(&run, check)));
     let is_empty = case.history.is_complete() && case.history.is_empty();
     let judged = |mut finding: Finding| {
         if is_empty {
             finding.not_judged("no operation was sent");
         }
-        facts.name_operations(&mut finding);
+        run.name_operations(&mut finding);
         let promised = promises(case.settings, finding.property);
         Judged { finding, promised }
     };
@@ -108,14 +107,14 @@ pub fn judge(case: &Case<'_>) -> Vec<Judged> {
 mod tests {
     use bank::Money;
 
-    use super::scene::Scene;
+    use super::fixture::Fixture;
     use super::*;
     use crate::Verdict;
     use history::Server;
 
     #[test]
     fn a_healthy_run_holds_in_every_property() {
-        let judged = Scene::healthy().with(judge);
+        let judged = Fixture::healthy().with(judge);
         assert_eq!(judged.len(), CHECKS.len());
         for Judged { finding, promised } in judged {
             let expected = match finding.property {
@@ -130,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_history_with_gaps_proves_nothing() {
-        let gaps = Scene { complete: false, ..Scene::healthy() };
+        let gaps = Fixture { complete: false, ..Fixture::healthy() };
         for Judged { finding, .. } in gaps.with(judge) {
             // What branches hold at the end does not depend on it.
             let expected = match finding.property {
@@ -143,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_lost_ledger_hides_what_it_could_tell() {
-        let lost = Scene { lost: vec![1], ..Scene::healthy() };
+        let lost = Fixture { lost: vec![1], ..Fixture::healthy() };
         for Judged { finding, .. } in lost.with(judge) {
             let expected = match finding.property {
                 // Nobody writes twice.
@@ -163,19 +162,19 @@ mod tests {
 
     #[test]
     fn a_run_without_operations_is_not_judged_at_all() {
-        for Judged { finding, .. } in Scene::new(100, 2).with(judge) {
+        for Judged { finding, .. } in Fixture::new(100, 2).with(judge) {
             assert_eq!(finding.verdict, Verdict::NotJudged, "{finding:?}");
         }
         // What was not recorded may have been anything.
-        let gaps = Scene { complete: false, ..Scene::new(100, 2) };
+        let gaps = Fixture { complete: false, ..Fixture::new(100, 2) };
         assert!(gaps.with(judge).iter().all(|judged| judged.finding.verdict != Verdict::NotJudged));
     }
 
     #[test]
     fn answers_without_versions_are_evidence_of_balances_only() {
-        let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
+        let mut scene = Fixture { lost: vec![0, 1], ..Fixture::healthy() };
         scene.calls.iter_mut().for_each(|call| call.version = None);
-        let not_judged = |scene: &Scene| {
+        let not_judged = |scene: &Fixture| {
             let judged = scene.with(judge).into_iter().map(|judged| judged.finding);
             let missing = judged.filter(|finding| finding.note == NO_VERSIONS);
             missing.map(|finding| (finding.property, finding.verdict)).collect::<Vec<_>>()
@@ -192,7 +191,7 @@ mod tests {
 
     #[test]
     fn versions_without_any_ledger_count_as_none() {
-        let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
+        let mut scene = Fixture { lost: vec![0, 1], ..Fixture::healthy() };
         scene.settings.server = Server::Foreign;
         scene.finals = Some(Vec::new());
         // Without logs no order can be built for a refusal.
@@ -217,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_stays_wrong_where_something_is_missing() {
-        let mut scene = Scene { complete: false, lost: vec![0], ..Scene::healthy() };
+        let mut scene = Fixture { complete: false, lost: vec![0], ..Fixture::healthy() };
         scene.calls[4].version = Some(&[0, 1]);
         assert_eq!(scene.verdict(Property::MonotonicReads), Verdict::Fail);
         assert_eq!(scene.verdict(Property::ReadYourWrites), Verdict::Unknown);

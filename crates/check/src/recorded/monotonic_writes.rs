@@ -1,6 +1,6 @@
 //! A customer's writes are made in their order.
 
-use super::Facts;
+use super::RunIndex;
 use super::session::{writes_upon, wrote};
 use crate::{Finding, Property};
 
@@ -8,27 +8,27 @@ use crate::{Finding, Property};
 ///
 /// Algorithm: what a write was made upon, by the log, must cover the join of its session's acknowledged writes;
 /// nN. Where the log does not say it, the answer's version can convict and not acquit: it may be of later.
-pub(super) fn monotonic_writes(facts: &Facts<'_>) -> Finding {
+pub(super) fn monotonic_writes(run: &RunIndex<'_>) -> Finding {
     writes_upon(
-        facts,
+        run,
         Property::MonotonicWrites,
         |known| known.written,
-        |place, call, member| wrote(facts, place, call, member),
+        |place, call, member| wrote(run, place, call, member),
         "no customer wrote again after an acknowledged write",
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{Scene, Shown as _, logged, ok, paid_in};
+    use super::super::fixture::{Fixture, Shown as _, logged, ok, paid_in};
     use crate::{Property, Verdict};
     use bank::Operation;
 
     const MONOTONIC_WRITES: Property = Property::MonotonicWrites;
 
     /// Customer 1 writes at branch 1, then at branch 2.
-    fn second(upon: &'static [u64]) -> Scene {
-        let mut scene = Scene::new(100, 2);
+    fn second(upon: &'static [u64]) -> Fixture {
+        let mut scene = Fixture::new(100, 2);
         scene.calls = vec![
             ok(1, Operation::deposit(5), 1, (0, 1)).entry(1).shows(&[1, 0], 105),
             ok(1, Operation::deposit(6), 2, (2, 3)).entry(1).shows(&[1, 1], 111),
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn without_the_log_an_answer_can_convict_and_not_acquit() {
-        let mut scene = Scene { lost: vec![1], ..second(&[1, 0]) };
+        let mut scene = Fixture { lost: vec![1], ..second(&[1, 0]) };
         scene.is_unknown(MONOTONIC_WRITES, "the ledger of branch 2 is missing");
         scene.calls[1] = scene.calls[1].shows(&[0, 1], 106);
         assert_eq!(scene.verdict(MONOTONIC_WRITES), Verdict::Fail);
@@ -58,6 +58,6 @@ mod tests {
 
     #[test]
     fn first_writes_have_nothing_before_them_to_be_judged_by() {
-        Scene::healthy().is_not_judged(MONOTONIC_WRITES, "no customer wrote again");
+        Fixture::healthy().is_not_judged(MONOTONIC_WRITES, "no customer wrote again");
     }
 }

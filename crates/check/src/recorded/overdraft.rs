@@ -1,11 +1,11 @@
 //! No balance is ever below zero, no more is paid out than there was, and no branch spends rights that it has not.
 
-use super::Facts;
+use super::RunIndex;
 use super::conservation::evidence;
-use super::facts::Place;
+use super::index::Place;
 use crate::{Finding, Named, Property};
 use bank::{Entry, Ledger, Member, Money, Outcome, WriteKind};
-use history::Call;
+use history::OperationRecord;
 use history::{BranchState, Server};
 
 /// Withdrawals that are named beside the one that should not have been accepted.
@@ -20,42 +20,42 @@ const NAMED_MAX: usize = 3;
 /// beginning; n entries at N branches cost nN. Where
 /// an entry does not say what it was made upon, everything that was ever granted to its branch counts:
 /// what exceeds that is a violation, and the rest proves nothing.
-pub(super) fn overdraft(facts: &Facts<'_>) -> Finding {
+pub(super) fn overdraft(run: &RunIndex<'_>) -> Finding {
     let mut finding = Finding::new(Property::Overdraft);
-    let first = first_below_zero(facts);
+    let first = first_below_zero(run);
     if let Some((operations, story)) = first.clone() {
         finding.violate_with(|| (operations, story));
     }
-    let overspending = overspending(facts);
+    let overspending = overspending(run);
     let is_overspent = overspending.is_some();
     if let Some((operations, story)) = overspending {
         finding.violate_with(|| (operations, story));
     }
-    held_below_zero(facts, &mut finding);
+    held_below_zero(run, &mut finding);
     let first = first.and_then(|(operations, _)| operations.first()?.place);
-    for (place, balance) in shown(facts).filter(|(_, balance)| balance.is_negative()) {
+    for (place, balance) in shown(run).filter(|(_, balance)| balance.is_negative()) {
         if Some(place) != first {
             finding.violate_with(|| {
-                let story = format!("{} was shown a balance of {balance}", facts.words(place));
-                (vec![facts.name(place)], story)
+                let story = format!("{} was shown a balance of {balance}", run.words(place));
+                (vec![run.name(place)], story)
             });
         }
     }
-    finding.note = lowest(facts);
+    finding.note = lowest(run);
     if is_overspent {
         finding.note = format!("more was paid out than there was; {}", finding.note);
     }
-    let branches: Vec<BranchState> = facts.case.finals.iter().map(|held| held.state).collect();
-    if let Some(missing) = evidence(facts, &[], &branches).missing_branches() {
+    let branches: Vec<BranchState> = run.case.finals.iter().map(|held| held.state).collect();
+    if let Some(missing) = evidence(run, &[], &branches).missing_branches() {
         finding.cannot_tell(missing);
     }
-    if facts.case.settings.server == Server::Passbook {
-        let grants = Grants::of(facts);
+    if run.case.settings.server == Server::Passbook {
+        let grants = Grants::of(run);
         let mut vague = 0_u64;
-        for member in 0..facts.width {
-            vague += replay(facts, &mut finding, &grants, member);
+        for member in 0..run.width {
+            vague += replay(run, &mut finding, &grants, member);
         }
-        if let Some(missing) = facts.missing_entries() {
+        if let Some(missing) = run.missing_entries() {
             finding.cannot_tell(missing);
         }
         if vague > 0 {
@@ -64,31 +64,28 @@ pub(super) fn overdraft(facts: &Facts<'_>) -> Finding {
             ));
         }
     }
-    facts.close(&mut finding);
-    let has_logged = facts.case.ledgers.logs().iter().any(|log| !log.is_empty());
-    if !has_logged
-        && shown(facts).next().is_none()
-        && !facts.calls().any(|(_, call)| paid_out(&call))
-    {
+    run.close(&mut finding);
+    let has_logged = run.case.ledgers.logs().iter().any(|log| !log.is_empty());
+    if !has_logged && shown(run).next().is_none() && !run.calls().any(|(_, call)| paid_out(&call)) {
         finding.not_judged("no balance was shown, and no withdrawal was accepted");
     }
     finding
 }
 
 /// The balances that answers carried, with the places of their calls.
-fn shown<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (usize, Money)> + use<'a> {
-    facts.calls().filter_map(|(place, call)| Some((place, call.balance?)))
+fn shown<'a>(run: &RunIndex<'a>) -> impl Iterator<Item = (usize, Money)> + use<'a> {
+    run.calls().filter_map(|(place, call)| Some((place, call.balance?)))
 }
 
 /// Whether a call is a withdrawal that was accepted.
-fn paid_out(call: &Call<'_>) -> bool {
+fn paid_out(call: &OperationRecord<'_>) -> bool {
     let is_withdrawal = call.write().is_some_and(|write| write.kind == WriteKind::Withdraw);
     is_withdrawal && call.outcome == Outcome::Ok
 }
 
 /// Branches that held less than nothing, at the end or before.
-fn held_below_zero(facts: &Facts<'_>, finding: &mut Finding) {
-    let held = facts.case.finals.iter().map(|held| (held.state.branch, least_held(&held.state)));
+fn held_below_zero(run: &RunIndex<'_>, finding: &mut Finding) {
+    let held = run.case.finals.iter().map(|held| (held.state.branch, least_held(&held.state)));
     let below = held.filter(|(_, least)| least.is_negative());
     let below: Vec<String> =
         below.map(|(branch, least)| format!("branch {branch} at {least}")).collect();
@@ -105,9 +102,9 @@ fn least_held(state: &BranchState) -> Money {
 }
 
 /// The lowest balance of this run, in words.
-fn lowest(facts: &Facts<'_>) -> String {
-    let held = facts.case.finals.iter().map(|held| least_held(&held.state));
-    let answers = shown(facts).map(|(_, balance)| balance);
+fn lowest(run: &RunIndex<'_>) -> String {
+    let held = run.case.finals.iter().map(|held| least_held(&held.state));
+    let answers = shown(run).map(|(_, balance)| balance);
     answers.chain(held).min().map_or_else(
         || "no balance was shown".to_owned(),
         |lowest| format!("lowest balance {lowest} in answers, and at the end in branches"),
@@ -116,13 +113,13 @@ fn lowest(facts: &Facts<'_>) -> String {
 
 /// The first answer below zero, with payments that were accepted elsewhere at the same time. Each of them may have
 /// been covered by a balance that lacked the others.
-fn first_below_zero(facts: &Facts<'_>) -> Option<(Vec<Named>, String)> {
-    let shown = facts.calls().filter_map(|(place, call)| {
+fn first_below_zero(run: &RunIndex<'_>) -> Option<(Vec<Named>, String)> {
+    let shown = run.calls().filter_map(|(place, call)| {
         let below = call.balance.filter(|balance| balance.is_negative())?;
         Some((call.completed?, place, call, below))
     });
     let (completed, place, first, below) = shown.min_by_key(|(completed, ..)| *completed)?;
-    let meanwhile = facts.calls().filter(|(_, call)| {
+    let meanwhile = run.calls().filter(|(_, call)| {
         let overlaps = call.invoked < completed && call.completed > Some(first.invoked);
         paid_out(call) && overlaps && call.branch != first.branch
     });
@@ -132,23 +129,21 @@ fn first_below_zero(facts: &Facts<'_>) -> Option<(Vec<Named>, String)> {
         _ => "; concurrently, other branches approved withdrawals without having seen this one"
             .to_owned(),
     };
-    let operations = std::iter::once(place).chain(meanwhile).map(|call| facts.name(call)).collect();
-    let story = format!(
-        "{} was shown a balance of {below}, the first below zero{with}",
-        facts.words(place)
-    );
+    let operations = std::iter::once(place).chain(meanwhile).map(|call| run.name(call)).collect();
+    let story =
+        format!("{} was shown a balance of {below}, the first below zero{with}", run.words(place));
     Some((operations, story))
 }
 
 /// The first withdrawal by which more was paid out than there can have been: the opening balance, and every deposit
 /// that had begun by then and was not rejected. With the last withdrawals before it. `None` if there is no such
 /// withdrawal, or if the history has gaps, in which there may be deposits.
-pub(super) fn overspending(facts: &Facts<'_>) -> Option<(Vec<Named>, String)> {
-    if !facts.case.history.is_complete() {
+pub(super) fn overspending(run: &RunIndex<'_>) -> Option<(Vec<Named>, String)> {
+    if !run.case.history.is_complete() {
         return None;
     }
     let (mut deposits, mut withdrawals) = (Vec::new(), Vec::new());
-    for (place, call) in facts.calls() {
+    for (place, call) in run.calls() {
         let Some(write) = call.write() else { continue };
         let amount = i128::from(write.amount.minor_units());
         match (write.kind, call.outcome, call.completed) {
@@ -169,17 +164,17 @@ pub(super) fn overspending(facts: &Facts<'_>) -> Option<(Vec<Named>, String)> {
             paid_in += deposit;
         }
         paid_out += amount;
-        let most = facts.opening() + paid_in;
+        let most = run.opening() + paid_in;
         if paid_out > most {
             let before = withdrawals[..last].iter().rev().take(NAMED_MAX);
             let involved = std::iter::once(place).chain(before.map(|(_, place, _)| *place));
             let story = format!(
                 "{}: with it {paid_out} was paid out, and the opening balance and all deposits \
                  begun by then are {most}: {} too much",
-                facts.words(place),
+                run.words(place),
                 paid_out - most
             );
-            return Some((involved.map(|place| facts.name(place)).collect(), story));
+            return Some((involved.map(|place| run.name(place)).collect(), story));
         }
     }
     None
@@ -193,10 +188,10 @@ struct Grants {
 }
 
 impl Grants {
-    fn of(facts: &Facts<'_>) -> Self {
-        let width = facts.width;
+    fn of(run: &RunIndex<'_>) -> Self {
+        let width = run.width;
         let mut given = vec![Vec::new(); width * width];
-        for (giver, log) in facts.case.ledgers.logs().iter().enumerate() {
+        for (giver, log) in run.case.ledgers.logs().iter().enumerate() {
             for (seq, logged) in (1..).zip(log.entries()) {
                 if let Entry::Grant { to, amount } = logged.entry {
                     let list: &mut Vec<(u64, i128)> = &mut given[giver * width + to.index()];
@@ -222,25 +217,25 @@ impl Grants {
 }
 
 /// What a branch has the rights to before its first entry.
-fn rights_at_start(facts: &Facts<'_>, member: usize) -> i128 {
-    if let Some(rights) = facts.case.rights {
+fn rights_at_start(run: &RunIndex<'_>, member: usize) -> i128 {
+    if let Some(rights) = run.case.rights {
         return rights.get(member).copied().map_or(0, i128::from);
     }
-    let opening = Ledger::new(facts.case.opening, facts.width);
+    let opening = Ledger::new(run.case.opening, run.width);
     u16::try_from(member).map_or(0, |member| opening.share(Member(member)))
 }
 
 /// Replays a log; how many of its entries can only be bounded.
-fn replay(facts: &Facts<'_>, finding: &mut Finding, grants: &Grants, member: usize) -> u64 {
-    let share = rights_at_start(facts, member);
+fn replay(run: &RunIndex<'_>, finding: &mut Finding, grants: &Grants, member: usize) -> u64 {
+    let share = rights_at_start(run, member);
     // Grants of logs that are not there may have come to this one.
-    let others_there = (0..facts.width).all(|other| other == member || facts.is_whole(other));
-    if !facts.is_numbered(member) {
+    let others_there = (0..run.width).all(|other| other == member || run.is_whole(other));
+    if !run.is_numbered(member) {
         return 0;
     }
     let (mut own, mut vague) = (share, 0);
     let mut cached: Option<(Option<&[u64]>, i128)> = None;
-    for (entry, logged) in facts.case.ledgers.logs()[member].entries().enumerate() {
+    for (entry, logged) in run.case.ledgers.logs()[member].entries().enumerate() {
         let spent = match logged.entry {
             Entry::Deposit(amount) => {
                 own += i128::from(amount.minor_units());
@@ -264,10 +259,10 @@ fn replay(facts: &Facts<'_>, finding: &mut Finding, grants: &Grants, member: usi
         }
         if rights < spent && others_there {
             finding.violate_with(|| {
-                let call = facts.call_of(Place { member, entry });
+                let call = run.call_of(Place { member, entry });
                 let what = match logged.entry {
                     Entry::Grant { to, amount } => {
-                        format!("granted {amount} to branch {}", facts.branch(to.index()))
+                        format!("granted {amount} to branch {}", run.branch(to.index()))
                     }
                     Entry::Withdraw(amount) | Entry::Deposit(amount) => {
                         format!("paid out {amount}")
@@ -275,10 +270,10 @@ fn replay(facts: &Facts<'_>, finding: &mut Finding, grants: &Grants, member: usi
                 };
                 let story = format!(
                     "branch {} {what} as entry {} with rights to {rights} only",
-                    facts.branch(member),
+                    run.branch(member),
                     logged.seq
                 );
-                (call.map(|call| facts.name(call)).into_iter().collect(), story)
+                (call.map(|call| run.name(call)).into_iter().collect(), story)
             });
         }
         own -= spent;
@@ -288,8 +283,8 @@ fn replay(facts: &Facts<'_>, finding: &mut Finding, grants: &Grants, member: usi
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{
-        Scene, Shown as _, granted, logged, ok, paid_out, refused, unanswered,
+    use super::super::fixture::{
+        Fixture, Shown as _, granted, logged, ok, paid_out, refused, unanswered,
     };
     use crate::{Property, Verdict};
     use bank::{BranchId, Money, Operation};
@@ -298,8 +293,8 @@ mod tests {
     const OVERDRAFT: Property = Property::Overdraft;
 
     /// Branch 2 has 50 of its own and is granted 30.
-    fn borrowed(upon: &'static [u64]) -> Scene {
-        let mut scene = Scene::new(100, 2);
+    fn borrowed(upon: &'static [u64]) -> Fixture {
+        let mut scene = Fixture::new(100, 2);
         scene.calls = vec![ok(1, Operation::withdraw(70), 2, (0, 2)).entry(1).shows(&[1, 1], 30)];
         scene.logs[0] = vec![granted(1, 1, 30, &[0, 0])];
         scene.logs[1] = vec![logged(1, paid_out(70), (1, 1), upon)];
@@ -314,7 +309,8 @@ mod tests {
 
     #[test]
     fn a_cluster_with_a_past_begins_with_what_its_branches_had_the_rights_to() {
-        let moved = |rights: [i64; 2]| Scene { rights: Some(rights.to_vec()), ..borrowed(&[1, 0]) };
+        let moved =
+            |rights: [i64; 2]| Fixture { rights: Some(rights.to_vec()), ..borrowed(&[1, 0]) };
         assert_eq!(moved([40, 60]).verdict(OVERDRAFT), Verdict::Pass);
         moved([70, 30]).fails(OVERDRAFT, (1, 1), "with rights to 60 only");
         moved([20, 80]).judge(OVERDRAFT).violations.iter().for_each(|violation| {
@@ -345,7 +341,7 @@ mod tests {
 
     #[test]
     fn the_first_balance_below_zero_is_told_with_what_was_paid_out_elsewhere_meanwhile() {
-        let mut scene = Scene { lost: vec![0, 1], ..Scene::new(50, 2) };
+        let mut scene = Fixture { lost: vec![0, 1], ..Fixture::new(50, 2) };
         scene.settings.server = Server::Broadcast;
         scene.calls = vec![
             ok(1, Operation::withdraw(40), 1, (0, 5)),
@@ -363,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_balance_below_zero_is_found_in_answers_and_at_branches() {
-        let mut scene = Scene { lost: vec![0, 1], ..Scene::healthy() };
+        let mut scene = Fixture { lost: vec![0, 1], ..Fixture::healthy() };
         scene.settings.server = Server::Broadcast;
         assert_eq!(scene.verdict(OVERDRAFT), Verdict::Pass);
         scene.calls[4].balance = Some(Money::new(-1));
@@ -372,8 +368,8 @@ mod tests {
     }
 
     /// Three withdrawals of 60 from 100 by other customers; the bank pays out what is left and shows 0.
-    fn clipped() -> Scene {
-        let mut scene = Scene { lost: vec![0, 1, 2], ..Scene::new(100, 3) };
+    fn clipped() -> Fixture {
+        let mut scene = Fixture { lost: vec![0, 1, 2], ..Fixture::new(100, 3) };
         scene.settings.server = Server::Foreign;
         scene.calls =
             (1..=3).map(|n| ok(n.into(), Operation::withdraw(60), n, (0, n.into()))).collect();
@@ -426,7 +422,7 @@ mod tests {
 
     #[test]
     fn the_lowest_balance_is_one_of_this_run() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         let mut finals = scene.settled(&[1, 2].map(BranchId));
         finals[0].state.lowest_balance = Some(Money::new(3));
         scene.finals = Some(finals.clone());

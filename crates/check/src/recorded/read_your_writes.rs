@@ -1,33 +1,33 @@
 //! What a customer is shown contains what that customer has written.
 
-use super::Facts;
+use super::RunIndex;
 use super::bounds::{Bounds, Judgement, Own};
 use super::session::{earlier, first_missing, is_guarded, tell, walk, written_as, wrote};
 use crate::{Finding, Property};
-use history::Call;
+use history::OperationRecord;
 
 /// After I pay in at one branch, no branch shows me a balance without it. (Of what others do I may see as much
 /// or as little as the branch knows.) An answer to a write shows that write itself.
 ///
 /// Algorithm: the join of a session's acknowledged writes must be covered by every later answer's version; nN. A
 /// balance without a version is held to bounds: own writes in, of others' anything that had begun.
-pub(super) fn read_your_writes(facts: &Facts<'_>) -> Finding {
+pub(super) fn read_your_writes(run: &RunIndex<'_>) -> Finding {
     let mut finding = Finding::new(Property::ReadYourWrites);
     let (mut covered, mut untold) = (0_u64, 0_u64);
     let mut is_examined = false;
-    let mut money = Money::of(facts);
-    walk(facts, |place, call, known| {
+    let mut money = Money::of(run);
+    walk(run, |place, call, known| {
         if !is_guarded(call) {
-            money.own.pass(facts, place, call);
+            money.own.pass(run, place, call);
             return;
         }
         let Some(version) = call.version else {
             untold += u64::from(call.balance.is_none() && known.written.iter().any(|w| *w > 0));
-            is_examined |= money.judge(facts, &mut finding, place, call);
+            is_examined |= money.judge(run, &mut finding, place, call);
             return;
         };
-        money.own.pass(facts, place, call);
-        let itself = written_as(facts, place, call);
+        money.own.pass(run, place, call);
+        let itself = written_as(run, place, call);
         is_examined |= itself.is_some() || known.written.iter().any(|seq| *seq > 0);
         let itself = itself.filter(|(at, seq)| version[*at] < *seq);
         let missing = first_missing(version, known.written).map(|at| (at, known.written[at]));
@@ -35,9 +35,8 @@ pub(super) fn read_your_writes(facts: &Facts<'_>) -> Finding {
             None => covered += 1,
             Some((member, needs)) => finding.violate_with(|| {
                 let has = version[member];
-                let earlier =
-                    earlier(facts, place, |at, call| wrote(facts, at, call, member) > has);
-                tell(facts, place, earlier, "was shown", (member, has, needs))
+                let earlier = earlier(run, place, |at, call| wrote(run, at, call, member) > has);
+                tell(run, place, earlier, "was shown", (member, has, needs))
             }),
         }
     });
@@ -52,7 +51,7 @@ pub(super) fn read_your_writes(facts: &Facts<'_>) -> Finding {
     if is_examined {
         money.judgement.close(&mut finding);
     }
-    facts.close(&mut finding);
+    run.close(&mut finding);
     if !is_examined {
         finding.not_judged("no answer was given to a customer who had written");
     }
@@ -67,37 +66,37 @@ struct Money {
 }
 
 impl Money {
-    fn of(facts: &Facts<'_>) -> Self {
-        let (bounds, own) = (Bounds::of(facts), Own::of(facts));
+    fn of(run: &RunIndex<'_>) -> Self {
+        let (bounds, own) = (Bounds::of(run), Own::of(run));
         Self { bounds, own, judgement: Judgement::default() }
     }
 
     /// Returns whether the customer had written, so that the balance has something to show.
     fn judge(
         &mut self,
-        facts: &Facts<'_>,
+        run: &RunIndex<'_>,
         finding: &mut Finding,
         place: usize,
-        call: &Call<'_>,
+        call: &OperationRecord<'_>,
     ) -> bool {
-        self.own.pass(facts, place, call);
+        self.own.pass(run, place, call);
         let Some(shown) = call.balance else { return false };
         let shown = shown.minor_units().into();
         // Who is shown exactly what all were told is shown their own as well.
-        let all = self.own.bounds_of_all(facts, &self.bounds, place, call);
+        let all = self.own.bounds_of_all(run, &self.bounds, place, call);
         let range = if all == (shown, shown) {
             all
         } else {
-            self.own.bounds(facts, &self.bounds, place, call)
+            self.own.bounds(run, &self.bounds, place, call)
         };
-        self.judgement.judge(facts, finding, place, shown, range);
-        self.own.has_written(facts, place)
+        self.judgement.judge(run, finding, place, shown, range);
+        self.own.has_written(run, place)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{Scene, Shown as _, ok};
+    use super::super::fixture::{Fixture, Shown as _, ok};
     use crate::{Property, Verdict};
     use bank::{Money, Operation};
     use history::Server;
@@ -106,27 +105,27 @@ mod tests {
 
     #[test]
     fn an_answer_without_the_customers_own_write_is_found() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls[1] = scene.calls[1].shows(&[0, 0], 100);
         let why = "was shown 0 entries of branch 1; 1 had to be known there since operation 1";
         scene.fails(READ_YOUR_WRITES, (1, 2), why);
         assert_eq!(scene.judge(READ_YOUR_WRITES).violations[0].operations.len(), 2);
         // Somebody else's may be missing.
-        let mut others = Scene::healthy();
+        let mut others = Fixture::healthy();
         others.calls[2] = others.calls[2].shows(&[0, 0], 100);
         assert_eq!(others.verdict(READ_YOUR_WRITES), Verdict::Pass);
     }
 
     #[test]
     fn the_answer_to_a_write_shows_that_write() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls[0] = scene.calls[0].shows(&[0, 0], 100);
         assert_eq!(scene.verdict(READ_YOUR_WRITES), Verdict::Fail);
     }
 
     #[test]
     fn without_an_answer_to_a_writer_nothing_is_judged() {
-        let mut scene = Scene::new(100, 2);
+        let mut scene = Fixture::new(100, 2);
         scene.calls = vec![ok(1, Operation::Query, 1, (0, 1)).shows(&[0, 0], 100)];
         scene.is_not_judged(READ_YOUR_WRITES, "no answer was given to a customer who had written");
         scene.calls[0].version = None;
@@ -141,7 +140,7 @@ mod tests {
     #[test]
     fn a_bare_balance_of_a_lone_customer_is_exact_and_others_widen_it() {
         let shown = |balance, others| {
-            let mut scene = Scene::new(100, 1);
+            let mut scene = Fixture::new(100, 1);
             scene.calls =
                 vec![ok(1, Operation::deposit(10), 1, (0, 1)), ok(1, Operation::Query, 1, (2, 3))];
             scene.calls[1].balance = Some(Money::new(balance));

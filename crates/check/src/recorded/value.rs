@@ -1,6 +1,6 @@
 //! The balance of an answer is that of the writes it is made from.
 
-use super::Facts;
+use super::RunIndex;
 use crate::{Finding, Property};
 
 /// A balance that a customer is shown must be the opening balance plus exactly the deposits, minus exactly the
@@ -8,10 +8,10 @@ use crate::{Finding, Property};
 ///
 /// Algorithm: sums over prefixes of each log, looked up at the version; n operations at N branches cost nN. Of a
 /// balance without a version nothing is known here.
-pub(super) fn value(facts: &Facts<'_>) -> Finding {
+pub(super) fn value(run: &RunIndex<'_>) -> Finding {
     let mut finding = Finding::new(Property::Value);
     let (mut exact, mut hidden, mut bare) = (0_u64, 0_u64, 0_u64);
-    for (place, call) in facts.calls() {
+    for (place, call) in run.calls() {
         let Some(shown) = call.balance.map(|balance| i128::from(balance.minor_units())) else {
             continue;
         };
@@ -19,12 +19,11 @@ pub(super) fn value(facts: &Facts<'_>) -> Finding {
             bare += 1;
             continue;
         };
-        let mut expected = Some(facts.opening());
+        let mut expected = Some(run.opening());
         for (member, seq) in version.iter().enumerate() {
-            let sum = facts.sum(member, *seq);
-            if sum.is_none() && facts.is_whole(member) {
-                finding
-                    .violate_with(|| (vec![facts.name(place)], beyond(facts, place, member, *seq)));
+            let sum = run.sum(member, *seq);
+            if sum.is_none() && run.is_whole(member) {
+                finding.violate_with(|| (vec![run.name(place)], beyond(run, place, member, *seq)));
             }
             expected = expected.zip(sum).map(|(all, sum)| all + sum);
         }
@@ -35,9 +34,9 @@ pub(super) fn value(facts: &Facts<'_>) -> Finding {
                 let version = words(version);
                 let story = format!(
                     "{} was shown {shown}; the writes of its version {version} make {expected}",
-                    facts.words(place)
+                    run.words(place)
                 );
-                (vec![facts.name(place)], story)
+                (vec![run.name(place)], story)
             }),
         }
     }
@@ -48,13 +47,13 @@ pub(super) fn value(facts: &Facts<'_>) -> Finding {
     if hidden > 0 {
         finding.cannot_tell(format!(
             "{hidden} balances need entries that are not there; {}",
-            facts.missing_entries().unwrap_or_default()
+            run.missing_entries().unwrap_or_default()
         ));
     }
     if bare > 0 {
         finding.cannot_tell(format!("{bare} balances do not say which writes they are made from"));
     }
-    facts.close(&mut finding);
+    run.close(&mut finding);
     if exact == 0 {
         finding.not_judged("no answer shows a balance");
     }
@@ -67,18 +66,18 @@ pub(super) fn words(version: &[u64]) -> String {
     format!("[{}]", seqs.join(" "))
 }
 
-fn beyond(facts: &Facts<'_>, place: usize, member: usize, seq: u64) -> String {
+fn beyond(run: &RunIndex<'_>, place: usize, member: usize, seq: u64) -> String {
     format!(
         "{} was shown entry {seq} of branch {}, whose log has {}",
-        facts.words(place),
-        facts.branch(member),
-        facts.case.ledgers.logs()[member].len()
+        run.words(place),
+        run.branch(member),
+        run.case.ledgers.logs()[member].len()
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::Scene;
+    use super::super::fixture::Fixture;
     use crate::Property;
     use bank::Money;
 
@@ -86,14 +85,14 @@ mod tests {
 
     #[test]
     fn a_balance_that_is_not_that_of_its_version_is_found() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls[4].balance = Some(Money::new(170));
         scene.fails(VALUE, (2, 3), "was shown 170; the writes of its version [1 1] make 130");
     }
 
     #[test]
     fn a_version_beyond_the_log_is_found_and_one_beyond_a_lost_log_is_unknown() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls[4].version = Some(&[1, 2]);
         scene.fails(VALUE, (2, 3), "entry 2 of branch 2, whose log has 1");
         scene.lost = vec![1];
@@ -102,7 +101,7 @@ mod tests {
 
     #[test]
     fn of_a_bare_balance_nothing_is_known() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls[4].version = None;
         scene.is_unknown(VALUE, "1 balances do not say which writes they are made from");
     }

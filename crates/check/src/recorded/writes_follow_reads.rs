@@ -1,6 +1,6 @@
 //! A customer's write is made where everything is known that they were shown before.
 
-use super::Facts;
+use super::RunIndex;
 use super::session::{shown, writes_upon};
 use crate::{Finding, Property};
 
@@ -8,9 +8,9 @@ use crate::{Finding, Property};
 ///
 /// Algorithm: what a write was made upon, by the log, must cover the join of the versions that its session was
 /// shown; nN. Where the log does not say it, the answer's version can convict and not acquit.
-pub(super) fn writes_follow_reads(facts: &Facts<'_>) -> Finding {
+pub(super) fn writes_follow_reads(run: &RunIndex<'_>) -> Finding {
     writes_upon(
-        facts,
+        run,
         Property::WritesFollowReads,
         |known| known.read,
         |_, call, member| shown(call, member),
@@ -20,14 +20,14 @@ pub(super) fn writes_follow_reads(facts: &Facts<'_>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::Scene;
+    use super::super::fixture::Fixture;
     use crate::Property;
 
     const WRITES_FOLLOW_READS: Property = Property::WritesFollowReads;
 
     #[test]
     fn a_write_made_where_what_its_customer_saw_is_not_known_is_found() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.logs[1][0].version = Some(&[0, 0]);
         scene.fails(WRITES_FOLLOW_READS, (2, 2), "was made upon 0 entries of branch 1; 1 had to");
         scene.is_not_judged(Property::MonotonicWrites, "no customer wrote again");
@@ -35,14 +35,14 @@ mod tests {
 
     #[test]
     fn without_what_it_was_made_upon_it_is_unknown() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.logs[1][0].version = None;
         scene.is_unknown(WRITES_FOLLOW_READS, "logs and answers do not say it");
     }
 
     #[test]
     fn writes_of_customers_who_saw_nothing_are_not_judged() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls.truncate(1);
         scene.is_not_judged(WRITES_FOLLOW_READS, "no customer wrote after being shown a write");
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BranchOrigin, Customers, Edition, ErrorLimit, Server, Settings};
+use crate::{BranchOrigin, Customers, ErrorLimit, ReferenceModel, Server, Settings};
 use bank::{Ack, Read};
 use bank::{BranchId, Money};
 
@@ -22,7 +22,7 @@ pub struct Header {
     /// had its equal share of the opening balance.
     pub rights: Option<Vec<i64>>,
     /// What `output.json` must be right as, beside what the history shows.
-    pub edition: Option<Edition>,
+    pub edition: Option<ReferenceModel>,
     /// How many operations may fail; `None` in files that were written before there was such a limit.
     pub error_limit: Option<ErrorLimit>,
 }
@@ -109,7 +109,8 @@ impl HeaderLine {
             customers: named(Customers::ALL, Customers::name, "customers", &self.customers)?,
         };
         let edition = self.edition.as_deref();
-        let edition = edition.map(|text| named(Edition::ALL, Edition::name, "edition", text));
+        let edition =
+            edition.map(|text| named(ReferenceModel::ALL, ReferenceModel::name, "edition", text));
         Ok(Header {
             opening: Money::new(self.opening_balance),
             rights: self.rights(branches.len())?,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::fields::{Hex, OutcomeName, Reason};
 use super::header::{Header, HeaderLine};
 use super::lines::{Lines, RecordedError};
-use crate::{Call, History};
+use crate::{History, OperationRecord};
 use bank::{
     BranchId, CustomerId, Money, Operation, Seq, SessionId, StatusCode, Write as BankWrite,
     WriteKind,
@@ -73,7 +73,7 @@ struct EndLine {
 }
 
 impl<'a> CallLine<'a, &'a [u64]> {
-    fn of(call: &Call<'a>) -> Self {
+    fn of(call: &OperationRecord<'a>) -> Self {
         let (outcome, reason) = OutcomeName::of(call.outcome);
         let operation = match call.write().map(|write| write.kind) {
             None => Kind::Query,
@@ -105,7 +105,7 @@ impl<'a> CallLine<'a, &'a [u64]> {
 }
 
 impl CallLine<'_, Vec<u64>> {
-    fn call(&self) -> Result<Call<'_>, &'static str> {
+    fn call(&self) -> Result<OperationRecord<'_>, &'static str> {
         let outcome = self.outcome.with(self.reason);
         let outcome = outcome.ok_or("expected a \"reason\" if and only if it was rejected")?;
         let kind = match self.operation {
@@ -119,7 +119,7 @@ impl CallLine<'_, Vec<u64>> {
             _ => return Err("expected an \"amount\" if and only if it is a write"),
         };
         let code = self.code.as_deref().map_or(Some(StatusCode::Ok), StatusCode::of_name);
-        Ok(Call {
+        Ok(OperationRecord {
             session: SessionId(self.session.0),
             customer: CustomerId(self.customer),
             number: self.number,
@@ -157,7 +157,7 @@ impl<W: Write> HistoryWriter<W> {
     }
 
     /// Adds an operation. Those of a session come in their order.
-    pub fn write(&mut self, call: &Call<'_>) -> io::Result<()> {
+    pub fn write(&mut self, call: &OperationRecord<'_>) -> io::Result<()> {
         serde_json::to_writer(&mut self.to, &CallLine::of(call))?;
         self.to.write_all(b"\n")?;
         self.count += 1;
@@ -216,8 +216,8 @@ mod tests {
     use super::*;
     use bank::Outcome;
 
-    fn call(code: StatusCode, status: Option<&str>) -> Call<'_> {
-        Call {
+    fn call(code: StatusCode, status: Option<&str>) -> OperationRecord<'_> {
+        OperationRecord {
             session: SessionId(7),
             customer: CustomerId(1),
             number: 1,
@@ -238,7 +238,7 @@ mod tests {
         }
     }
 
-    fn line(call: &Call<'_>) -> String {
+    fn line(call: &OperationRecord<'_>) -> String {
         serde_json::to_string(&CallLine::of(call)).expect("a line")
     }
 

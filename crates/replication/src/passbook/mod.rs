@@ -60,8 +60,8 @@ pub use session::Session;
 pub use settings::{Limits, ROUNDS_MAX, Settings, Storage, Timing};
 
 use super::{
-    Audit, ClusterId, Effect, Input, Instant, Message as AnyMessage, Replication, Request,
-    Standing, Ticket, Transport,
+    ClusterId, Effect, Input, Instant, LogStatus, Message as AnyMessage, ReplicaStats, Replication,
+    Request, Ticket, Transport,
 };
 use answers::Answers;
 use bank::{Answer, BranchId, Ledger, Member, Money, Operation, Outcome, Row, Seq, Version};
@@ -308,13 +308,13 @@ impl Replication for Passbook {
         self.arm(step);
     }
 
-    fn audit(&self) -> Audit {
+    fn stats(&self) -> ReplicaStats {
         let money = |total: i128| Money::new(i64::try_from(total).unwrap_or(i64::MAX));
         let connected = self.others().map(|peer| &self.peers[peer.index()]);
         let connected = connected.filter(|peer| peer.is_up());
         let held = connected.map(|peer| peer.acknowledged.of(self.me));
         let least = held.min().unwrap_or(self.own.seq);
-        Audit {
+        ReplicaStats {
             balance: money(self.visible.total()),
             lowest_balance: money(self.lowest),
             accepted: self.accepted,
@@ -324,11 +324,11 @@ impl Replication for Passbook {
         }
     }
 
-    fn standing(&self) -> Option<Standing> {
+    fn log_status(&self) -> Option<LogStatus> {
         let shown = Arc::clone(self.visible.version());
         let mut written = Version::clone(&shown);
         written.raise(self.me, self.own.seq);
-        Some(Standing { shown, written, rights: self.rights })
+        Some(LogStatus { shown, written, rights: self.rights })
     }
 
     fn name(&self) -> &'static str {

@@ -10,7 +10,7 @@ use rand_pcg::Pcg64Mcg;
 
 use bank::Ack;
 use bank::{Answer, BranchId, Operation};
-use replication::{Audit, Effect, Input, Instant, Replication, Request, Ticket};
+use replication::{Effect, Input, Instant, ReplicaStats, Replication, Request, Ticket};
 
 /// How long customers wait: longer than any simulation lasts.
 const PATIENCE: Duration = Duration::from_hours(1);
@@ -47,7 +47,7 @@ pub struct Ran {
     /// What each customer was answered, in order.
     pub answers: Vec<Vec<Answer>>,
     /// Every branch at the end.
-    pub audits: Vec<Audit>,
+    pub audits: Vec<ReplicaStats>,
 }
 
 /// A branch that has just been started.
@@ -115,7 +115,7 @@ pub fn run<R: Replication>(plan: &Plan, branches: Vec<Started<R>>) -> Ran {
             sim.deliver_all();
         }
     }
-    let audits = sim.replicas.iter().map(|(_, replica)| replica.audit()).collect();
+    let audits = sim.replicas.iter().map(|(_, replica)| replica.stats()).collect();
     Ran { answers: sim.answers, audits }
 }
 

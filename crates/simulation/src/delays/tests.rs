@@ -220,8 +220,8 @@ impl Replication for Ticking {
         }
     }
 
-    fn audit(&self) -> Audit {
-        Audit {
+    fn stats(&self) -> ReplicaStats {
+        ReplicaStats {
             balance: Money::ZERO,
             lowest_balance: Money::ZERO,
             accepted: self.durable,

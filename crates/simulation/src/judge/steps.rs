@@ -33,7 +33,7 @@ impl<'a> View<'a> {
             durable: replica.durable(),
             is_ready: replica.is_ready(),
             open_requests: replica.open_requests(),
-            lowest: replica.audit().lowest_balance,
+            lowest: replica.stats().lowest_balance,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What reads show, from the least to the most.
 
-use super::super::Facts;
-use super::super::facts::change;
+use super::super::RunIndex;
+use super::super::index::change;
 use super::super::value::words;
 use super::is_read;
 use history::Log;
@@ -19,7 +19,7 @@ pub(super) struct Level {
 struct Moving(Vec<Vec<u64>>);
 
 impl Moving {
-    fn of(facts: &Facts<'_>) -> Self {
+    fn of(run: &RunIndex<'_>) -> Self {
         let counted = |log: &Log| {
             let mut count = 0;
             let counts = log.entries().map(|logged| {
@@ -28,7 +28,7 @@ impl Moving {
             });
             std::iter::once(0).chain(counts).collect()
         };
-        Self(facts.case.ledgers.logs().iter().map(counted).collect())
+        Self(run.case.ledgers.logs().iter().map(counted).collect())
     }
 
     /// How many of the first `seq` entries. Those that the log does not have all count.
@@ -52,9 +52,9 @@ impl Moving {
 }
 
 /// Sorts reads by what they show. Two that cannot be sorted are the error.
-pub(super) fn levels(facts: &Facts<'_>) -> Result<Vec<Level>, (usize, usize)> {
-    let moving = Moving::of(facts);
-    let mut reads: Vec<(u128, usize, &[u64])> = facts
+pub(super) fn levels(run: &RunIndex<'_>) -> Result<Vec<Level>, (usize, usize)> {
+    let moving = Moving::of(run);
+    let mut reads: Vec<(u128, usize, &[u64])> = run
         .calls()
         .filter(|(_, call)| is_read(call))
         .filter_map(|(place, call)| call.version.map(|v| (moving.total(v), place, v)))
@@ -90,13 +90,13 @@ fn join(known: &mut [u64], shown: &[u64]) {
     }
 }
 
-pub(super) fn fork(facts: &Facts<'_>, one: usize, other: usize) -> String {
-    let shown = |place| words(facts.call(place).version.unwrap_or_default());
+pub(super) fn fork(run: &RunIndex<'_>, one: usize, other: usize) -> String {
+    let shown = |place| words(run.call(place).version.unwrap_or_default());
     format!(
         "{} was shown {}, and {} was shown {}: each has what the other lacks, so neither came first",
-        facts.words(one),
+        run.words(one),
         shown(one),
-        facts.words(other),
+        run.words(other),
         shown(other)
     )
 }

@@ -7,13 +7,13 @@ mod refusals;
 mod schedule;
 mod search;
 
-use super::Facts;
+use super::RunIndex;
 use super::bounds::{Bounds, Judgement, refused_amount, wrong_refusal};
 use super::overdraft::overspending;
 use crate::story::millis;
 use crate::{Finding, Property};
 use bank::{Operation, Outcome};
-use history::Call;
+use history::OperationRecord;
 
 use problem::Problem;
 use refusals::Explained;
@@ -33,36 +33,36 @@ use schedule::Late;
 /// Answers to writes are not reads: of them only that they happened counts. A balance without a version is held
 /// to bounds: all that was acknowledged before it was asked, and nothing that began after it was answered. So is a
 /// refusal where there are no logs, and no order pays out more than was paid in before.
-pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
+pub(super) fn linearizable(run: &RunIndex<'_>) -> Finding {
     let mut finding = Finding::new(Property::Linearizable);
-    let bare = by_bounds(facts, &mut finding);
-    let levels = match chain::levels(facts) {
+    let bare = by_bounds(run, &mut finding);
+    let levels = match chain::levels(run) {
         Ok(levels) => levels,
         // A log that is missing may hold grants, which are no money that a read could lack.
-        Err(_) if facts.missing_entries().is_some() => {
-            finding.cannot_tell(facts.missing_entries().unwrap_or_default());
+        Err(_) if run.missing_entries().is_some() => {
+            finding.cannot_tell(run.missing_entries().unwrap_or_default());
             return finding;
         }
         Err((one, other)) => {
             finding.violate_with(|| {
-                (vec![facts.name(one), facts.name(other)], chain::fork(facts, one, other))
+                (vec![run.name(one), run.name(other)], chain::fork(run, one, other))
             });
             "two reads disagree on what came first".clone_into(&mut finding.note);
             return finding;
         }
     };
     let mut refusals = 0;
-    let is_refusal_seen = facts.calls().any(|(_, call)| refused_amount(&call).is_some());
+    let is_refusal_seen = run.calls().any(|(_, call)| refused_amount(&call).is_some());
     let reads: usize = levels.iter().map(|level| level.reads.len()).sum();
-    match facts.missing_entries() {
+    match run.missing_entries() {
         // A refusal is a read too: without the logs nobody knows how much there was.
         Some(missing) if reads > 0 || is_refusal_seen => {
             finding.cannot_tell(missing);
         }
         None if reads > 0 || bare.told().is_empty() => {
-            let problem = Problem::of(facts, levels);
+            let problem = Problem::of(run, levels);
             refusals = problem.refusals.len();
-            decide(facts, &problem, &mut finding);
+            decide(run, &problem, &mut finding);
         }
         Some(_) | None => {}
     }
@@ -75,9 +75,9 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
         };
     }
     bare.close(&mut finding);
-    facts.close(&mut finding);
+    run.close(&mut finding);
     // Entries of logs must be in an order in which no money is missing, also where nobody reads.
-    let has_entries = facts.case.ledgers.logs().iter().any(|log| !log.is_empty());
+    let has_entries = run.case.ledgers.logs().iter().any(|log| !log.is_empty());
     if reads == 0 && bare.told().is_empty() && !is_refusal_seen && !has_entries {
         finding
             .not_judged("no query was answered, and no withdrawal was refused for lack of money");
@@ -85,7 +85,7 @@ pub(super) fn linearizable(facts: &Facts<'_>) -> Finding {
     finding
 }
 
-fn decide(facts: &Facts<'_>, problem: &Problem<'_>, finding: &mut Finding) {
+fn decide(run: &RunIndex<'_>, problem: &Problem<'_>, finding: &mut Finding) {
     if problem.untold == 0 && proved::explains(problem) {
         return;
     }
@@ -95,8 +95,8 @@ fn decide(facts: &Facts<'_>, problem: &Problem<'_>, finding: &mut Finding) {
             Ok(witness) => witness,
             Err(Late { call, by }) => {
                 finding.violate_with(|| {
-                    let named = [call, by].map(|call| facts.name(call)).to_vec();
-                    (named, late(facts, call, by))
+                    let named = [call, by].map(|call| run.name(call)).to_vec();
+                    (named, late(run, call, by))
                 });
                 return;
             }
@@ -105,7 +105,7 @@ fn decide(facts: &Facts<'_>, problem: &Problem<'_>, finding: &mut Finding) {
             Explained::All => 0,
             Explained::Open(open) => open,
             Explained::Impossible { call, least } => {
-                finding.violate_with(|| wrong_refusal(facts, call, least));
+                finding.violate_with(|| wrong_refusal(run, call, least));
                 return;
             }
         };
@@ -135,43 +135,43 @@ fn undecided(problem: &Problem<'_>, finding: &mut Finding, open: usize) {
     }
 }
 
-fn late(facts: &Facts<'_>, call: usize, by: usize) -> String {
-    let (one, other) = (facts.call(call), facts.call(by));
+fn late(run: &RunIndex<'_>, call: usize, by: usize) -> String {
+    let (one, other) = (run.call(call), run.call(by));
     let why = match one.operation {
         Operation::Query => "it shows what came after that",
         Operation::Write(_) => "what followed that does not show it",
     };
     format!(
         "{} was answered at {}, before {} was asked at {}, and yet it comes after it: {why}",
-        facts.words(call),
+        run.words(call),
         millis(one.completed.unwrap_or_default()),
-        facts.words(by),
+        run.words(by),
         millis(other.invoked)
     )
 }
 
 /// Whether a call is a read whose version counts.
-fn is_read(call: &Call<'_>) -> bool {
+fn is_read(call: &OperationRecord<'_>) -> bool {
     call.operation == Operation::Query && call.outcome == Outcome::Ok
 }
 
 /// Reads without a version; and where no log shows what there was, refusals and the sums.
-fn by_bounds(facts: &Facts<'_>, finding: &mut Finding) -> Judgement {
+fn by_bounds(run: &RunIndex<'_>, finding: &mut Finding) -> Judgement {
     let mut judgement = Judgement::default();
-    let bounds = Bounds::of(facts);
-    let has_logs = facts.missing_entries().is_none();
-    for (place, call) in facts.calls() {
+    let bounds = Bounds::of(run);
+    let has_logs = run.missing_entries().is_none();
+    for (place, call) in run.calls() {
         let bare = call.version.is_none();
         if let Some(balance) = call.balance.filter(|_| is_read(&call) && bare) {
-            let range = bounds.of_acknowledged(facts, &call);
-            judgement.judge(facts, finding, place, balance.minor_units().into(), range);
+            let range = bounds.of_acknowledged(run, &call);
+            judgement.judge(run, finding, place, balance.minor_units().into(), range);
         }
         if let Some(amount) = refused_amount(&call).filter(|_| bare && !has_logs) {
-            let (least, _) = bounds.of_acknowledged(facts, &call);
-            judgement.judge_refusal(facts, finding, place, amount, least);
+            let (least, _) = bounds.of_acknowledged(run, &call);
+            judgement.judge_refusal(run, finding, place, amount, least);
         }
     }
-    if let Some((operations, story)) = overspending(facts).filter(|_| !has_logs) {
+    if let Some((operations, story)) = overspending(run).filter(|_| !has_logs) {
         finding.violate_with(|| (operations, story));
     }
     judgement
@@ -179,7 +179,9 @@ fn by_bounds(facts: &Facts<'_>, finding: &mut Finding) -> Judgement {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{Scene, Shown as _, granted, logged, ok, paid_in, paid_out, refused};
+    use super::super::fixture::{
+        Fixture, Shown as _, granted, logged, ok, paid_in, paid_out, refused,
+    };
     use crate::{Property, Verdict};
     use bank::{Money, Operation, Outcome};
     use history::Server;
@@ -188,7 +190,7 @@ mod tests {
 
     #[test]
     fn two_reads_that_each_lack_what_the_other_has_are_found() {
-        let mut scene = Scene::new(100, 2);
+        let mut scene = Fixture::new(100, 2);
         scene.calls = vec![
             ok(1, Operation::deposit(5), 1, (0, 9)).entry(1).shows(&[1, 0], 105),
             ok(2, Operation::deposit(6), 2, (0, 9)).entry(1).shows(&[0, 1], 106),
@@ -204,7 +206,7 @@ mod tests {
 
     #[test]
     fn without_logs_nobody_knows_how_much_there_was_for_a_refusal() {
-        let mut scene = Scene { lost: vec![0], ..Scene::new(100, 1) };
+        let mut scene = Fixture { lost: vec![0], ..Fixture::new(100, 1) };
         scene.settings.server = Server::Broadcast;
         scene.calls = vec![
             ok(1, Operation::withdraw(40), 1, (0, 1)),
@@ -215,7 +217,7 @@ mod tests {
 
     #[test]
     fn without_logs_refusals_and_sums_are_held_to_bounds() {
-        let mut scene = Scene { lost: vec![0], ..Scene::new(100, 1) };
+        let mut scene = Fixture { lost: vec![0], ..Fixture::new(100, 1) };
         scene.settings.server = Server::Foreign;
         scene.calls = vec![
             ok(1, Operation::withdraw(40), 1, (0, 1)),
@@ -233,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_read_that_misses_what_was_acknowledged_before_it_began_is_found() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls[4] = scene.calls[4].shows(&[1, 0], 150);
         scene.fails(LINEARIZABLE, (2, 2), "what followed that does not show it");
         // While the write is on its way it may be missed.
@@ -245,14 +247,14 @@ mod tests {
 
     #[test]
     fn a_read_of_what_began_after_its_answer_is_found() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls[2] = ok(2, Operation::Query, 2, (3, 5)).shows(&[1, 1], 130);
         scene.fails(LINEARIZABLE, (2, 1), "it shows what came after that");
     }
 
     #[test]
     fn a_refusal_needs_an_instant_with_too_little() {
-        let mut scene = Scene::healthy();
+        let mut scene = Fixture::healthy();
         scene.calls[5] = refused(1, Operation::withdraw(130), 1, (11, 12)).shows(&[1, 1], 130);
         scene.fails(LINEARIZABLE, (1, 3), "was refused, but there was 130 or more");
         // Overlapping with the withdrawal there is no telling which came first.
@@ -266,7 +268,7 @@ mod tests {
     fn refusals_that_need_orders_which_exclude_each_other_are_found_by_trying_all() {
         // 10 in the account; +100 and −10 overlap with two refusals, which follow each other.
         let scene = |first: i64, second: i64| {
-            let mut scene = Scene::new(10, 2);
+            let mut scene = Fixture::new(10, 2);
             scene.calls = vec![
                 ok(1, Operation::deposit(100), 1, (0, 9)).entry(1).shows(&[1, 0], 110),
                 ok(2, Operation::withdraw(5), 2, (0, 9)).entry(1).shows(&[0, 1], 5),
@@ -285,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_lost_log_proves_nothing_and_bare_balances_are_bounded() {
-        let mut scene = Scene { lost: vec![0], ..Scene::healthy() };
+        let mut scene = Fixture { lost: vec![0], ..Fixture::healthy() };
         scene.is_unknown(LINEARIZABLE, "the ledger of branch 1 is missing");
         scene.lost = vec![0, 1];
         for call in &mut scene.calls {
@@ -305,7 +307,7 @@ mod tests {
 
     #[test]
     fn without_reads_refusals_and_logs_nothing_is_judged() {
-        let mut scene = Scene { lost: vec![0], ..Scene::new(100, 1) };
+        let mut scene = Fixture { lost: vec![0], ..Fixture::new(100, 1) };
         scene.settings.server = Server::Foreign;
         scene.calls = vec![ok(1, Operation::withdraw(40), 1, (0, 1))];
         scene.is_not_judged(LINEARIZABLE, "no query was answered");
@@ -316,7 +318,7 @@ mod tests {
 
     #[test]
     fn rights_on_their_way_do_not_make_an_order_insolvent() {
-        let mut scene = Scene::new(0, 2);
+        let mut scene = Fixture::new(0, 2);
         scene.calls = vec![
             ok(1, Operation::deposit(10), 1, (0, 9)).entry(1).shows(&[1, 0], 10),
             ok(2, Operation::withdraw(10), 2, (0, 9)).entry(1).shows(&[2, 1], 0),

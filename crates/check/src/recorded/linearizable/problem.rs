@@ -1,9 +1,9 @@
 //! What has to be put in one order: entries, reads and refusals, each with the time in which it happened.
 
-use super::super::Facts;
+use super::super::RunIndex;
 use super::super::bounds::{Deposits, refused_amount};
 use super::super::causal::Dependencies;
-use super::super::facts::{Place, change};
+use super::super::index::{Place, change};
 use super::chain::Level;
 use bank::Outcome;
 
@@ -29,7 +29,7 @@ pub(super) struct Item {
 
 /// All of it. Entries are counted over all logs, each log's in its order.
 pub(super) struct Problem<'a> {
-    pub(super) facts: &'a Facts<'a>,
+    pub(super) run: &'a RunIndex<'a>,
     pub(super) offsets: Vec<usize>,
     pub(super) items: Vec<Item>,
     pub(super) levels: Vec<Level>,
@@ -41,14 +41,14 @@ pub(super) struct Problem<'a> {
 
 impl<'a> Problem<'a> {
     /// All logs are there. Levels that show what no log has are left out and counted.
-    pub(super) fn of(facts: &'a Facts<'_>, mut levels: Vec<Level>) -> Self {
-        let logs = facts.case.ledgers.logs();
+    pub(super) fn of(run: &'a RunIndex<'_>, mut levels: Vec<Level>) -> Self {
+        let logs = run.case.ledgers.logs();
         let mut offsets = vec![0];
         let mut items = Vec::new();
         for (member, log) in logs.iter().enumerate() {
             for (entry, logged) in log.entries().enumerate() {
-                let call = facts.call_of(Place { member, entry });
-                let (invoked, completed) = call.map_or((0, u64::MAX), |place| window(facts, place));
+                let call = run.call_of(Place { member, entry });
+                let (invoked, completed) = call.map_or((0, u64::MAX), |place| window(run, place));
                 items.push(Item { invoked, completed, change: change(logged.entry), call });
             }
             offsets.push(items.len());
@@ -64,15 +64,15 @@ impl<'a> Problem<'a> {
         let mut untold = u64::try_from(before - levels.len()).unwrap_or(u64::MAX);
         let mut refusals = Vec::new();
         let mut deposits = None;
-        for (place, call) in facts.calls() {
+        for (place, call) in run.calls() {
             if call.write().is_none() {
                 continue;
             }
-            untold += u64::from(call.outcome == Outcome::Ok && facts.entry_of(place).is_none());
+            untold += u64::from(call.outcome == Outcome::Ok && run.entry_of(place).is_none());
             if let Some(amount) = refused_amount(&call) {
                 let proof = call.version.zip(call.at_most).filter(|_| {
-                    let deposits = deposits.get_or_insert_with(|| Deposits::of(facts));
-                    deposits.most_of_proof(facts, &call).is_some_and(|most| most < amount)
+                    let deposits = deposits.get_or_insert_with(|| Deposits::of(run));
+                    deposits.most_of_proof(run, &call).is_some_and(|most| most < amount)
                 });
                 refusals.push(Refusal {
                     call: place,
@@ -83,12 +83,12 @@ impl<'a> Problem<'a> {
                 });
             }
         }
-        let dependencies = (0..facts.width).map(|member| Dependencies::of(facts, member)).collect();
-        Self { facts, offsets, items, levels, refusals, dependencies, untold }
+        let dependencies = (0..run.width).map(|member| Dependencies::of(run, member)).collect();
+        Self { run, offsets, items, levels, refusals, dependencies, untold }
     }
 
     pub(super) const fn width(&self) -> usize {
-        self.facts.width
+        self.run.width
     }
 
     /// How many entries a log has.
@@ -102,12 +102,12 @@ impl<'a> Problem<'a> {
     }
 
     pub(super) fn opening(&self) -> i128 {
-        self.facts.opening()
+        self.run.opening()
     }
 
     /// When a read happened.
     pub(super) fn window(&self, read: usize) -> (u64, u64) {
-        window(self.facts, read)
+        window(self.run, read)
     }
 
     /// What the entry after the first `before` of a log was made upon, where it is known.
@@ -116,8 +116,8 @@ impl<'a> Problem<'a> {
     }
 }
 
-fn window(facts: &Facts<'_>, place: usize) -> (u64, u64) {
-    let call = facts.call(place);
+fn window(run: &RunIndex<'_>, place: usize) -> (u64, u64) {
+    let call = run.call(place);
     let completed = call.completed.filter(|_| call.outcome == Outcome::Ok);
     (call.invoked, completed.unwrap_or(u64::MAX))
 }

@@ -260,23 +260,23 @@ fn gaps(problem: &Problem<'_>) -> Option<Vec<Gap>> {
 mod tests {
     use super::super::chain::levels;
     use super::*;
-    use crate::recorded::Facts;
-    use crate::recorded::scene::{
-        Scene, Shown as _, granted, logged, ok, paid_in, paid_out, refused,
+    use crate::recorded::RunIndex;
+    use crate::recorded::fixture::{
+        Fixture, Shown as _, granted, logged, ok, paid_in, paid_out, refused,
     };
     use bank::Operation;
 
-    fn is_explained(scene: &Scene) -> bool {
+    fn is_explained(scene: &Fixture) -> bool {
         scene.with(|case| {
-            let facts = Facts::of(*case);
-            let levels = levels(&facts).expect("reads in a chain");
-            explains(&Problem::of(&facts, levels))
+            let run = RunIndex::of(*case);
+            let levels = levels(&run).expect("reads in a chain");
+            explains(&Problem::of(&run, levels))
         })
     }
 
     /// A deposit at each branch, and two refusals meanwhile, each of which has seen only one of them.
-    fn crossing(upto: &'static [u64]) -> Scene {
-        let mut scene = Scene::new(0, 2);
+    fn crossing(upto: &'static [u64]) -> Fixture {
+        let mut scene = Fixture::new(0, 2);
         scene.calls = vec![
             ok(1, Operation::deposit(5), 1, (0, 9)).entry(1).shows(&[1, 0], 5),
             ok(2, Operation::deposit(5), 2, (0, 9)).entry(1).shows(&[0, 1], 5),
@@ -328,7 +328,7 @@ mod tests {
     fn reads_entries_and_what_those_were_made_upon_are_kept() {
         // Branch 2 pays out what branch 1 has got and granted; then somebody is refused, and somebody reads.
         let scene = |shown: &'static [u64]| {
-            let mut scene = Scene::new(0, 2);
+            let mut scene = Fixture::new(0, 2);
             scene.calls = vec![
                 ok(1, Operation::deposit(10), 1, (0, 9)).entry(1).shows(&[1, 0], 10),
                 ok(2, Operation::withdraw(10), 2, (0, 9)).entry(1).shows(&[2, 1], 0),

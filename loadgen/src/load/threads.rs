@@ -13,13 +13,13 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Bank, ConnectError};
 use super::generator::{GeneratorWatch, OBSERVE_EVERY};
 use super::measured::Measured;
 use super::recorder::{Live, Recent, Recorder};
 use super::session::Shared;
 use super::silence::CallsInFlight;
-use super::wires::Terms;
+use crate::client::Terms;
+use crate::client::{Bank, ConnectError};
 use crate::interrupt::Interrupt;
 use crate::record::Calls;
 use crate::scenario::{SampleRate, Stop, Synthetic, Wire};

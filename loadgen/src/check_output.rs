@@ -8,10 +8,10 @@ use bank::Money;
 use check::{Evidence, Finding, Verdict, final_balance, sequential};
 use check::{Paired, pair_with};
 use exercise::{Input, InputError, Position, Received, ReceivedError, Warning, is_standard_input};
-use history::Edition;
+use history::ReferenceModel;
 use thiserror::Error;
 
-use crate::artifacts::{HISTORY, SUMMARY};
+use crate::record::artifacts::{HISTORY, SUMMARY};
 use crate::report::ExitCode;
 
 /// Differences that are reported one by one.
@@ -37,10 +37,12 @@ pub enum ForeignError {
     StandardInputTwice,
 }
 
-const fn model_name(model: Edition) -> &'static str {
+const fn model_name(model: ReferenceModel) -> &'static str {
     match model {
-        Edition::Sequential => "sequential model: customers one after another",
-        Edition::FinalBalance => "final-balance model: every query shows the balance at the end",
+        ReferenceModel::Sequential => "sequential model: customers one after another",
+        ReferenceModel::FinalBalance => {
+            "final-balance model: every query shows the balance at the end"
+        }
     }
 }
 
@@ -57,7 +59,7 @@ pub struct ForeignReport {
 #[derive(Clone, Debug)]
 struct Judgement {
     verdict: Verdict,
-    model: Edition,
+    model: ReferenceModel,
     /// The input allows no other model.
     is_sequential_only: bool,
     finding: Finding,
@@ -169,9 +171,9 @@ fn judge(asked: &Input, received: &Received) -> Judgement {
     let is_sequential_only = !may_be_concurrent(asked);
     let (model, mut finding) =
         if is_sequential_only || rank(&one_after_another) <= rank(&all_at_once) {
-            (Edition::Sequential, one_after_another)
+            (ReferenceModel::Sequential, one_after_another)
         } else {
-            (Edition::FinalBalance, all_at_once)
+            (ReferenceModel::FinalBalance, all_at_once)
         };
     if finding.verdict == Verdict::Pass && !observations.is_empty() && paired.judged() == 0 {
         finding.verdict = Verdict::Unknown;

@@ -1,22 +1,24 @@
 //! Short runs for the tests of the properties.
 
-use super::{CHECKS, Facts, examine};
+use super::{CHECKS, RunIndex, examine};
 use crate::{Finding, Property, Verdict};
 use bank::{Ack, Read};
 use bank::{
     BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Seq,
     SessionId, StatusCode, Version,
 };
-use history::{BranchOrigin, Call, Case, ErrorLimit, FinalState, History, Ledgers, Logged};
-use history::{BranchState, Customers, Edition, Server, Settings};
+use history::{
+    BranchOrigin, Case, ErrorLimit, FinalState, History, Ledgers, Logged, OperationRecord,
+};
+use history::{BranchState, Customers, ReferenceModel, Server, Settings};
 
 /// A run that is written down by hand. Branches are 1, 2, …; a customer has one session.
 #[derive(Clone)]
-pub(crate) struct Scene {
+pub(crate) struct Fixture {
     pub(crate) settings: Settings,
-    pub(crate) edition: Option<Edition>,
+    pub(crate) edition: Option<ReferenceModel>,
     pub(crate) opening: i64,
-    pub(crate) calls: Vec<Call<'static>>,
+    pub(crate) calls: Vec<OperationRecord<'static>>,
     pub(crate) logs: Vec<Vec<Logged<'static>>>,
     /// Logs that are missing, and logs that may lack their end.
     pub(crate) lost: Vec<usize>,
@@ -33,8 +35,8 @@ pub(crate) fn ok(
     operation: Operation,
     branch: u32,
     at: (u64, u64),
-) -> Call<'static> {
-    Call {
+) -> OperationRecord<'static> {
+    OperationRecord {
         session: SessionId(customer * 100),
         customer: CustomerId(customer),
         number: 0,
@@ -61,9 +63,9 @@ pub(crate) fn refused(
     operation: Operation,
     branch: u32,
     at: (u64, u64),
-) -> Call<'static> {
+) -> OperationRecord<'static> {
     let outcome = Outcome::Rejected(Rejection::InsufficientFunds);
-    Call { outcome, ..ok(customer, operation, branch, at) }
+    OperationRecord { outcome, ..ok(customer, operation, branch, at) }
 }
 
 /// The same, never answered.
@@ -72,8 +74,12 @@ pub(crate) fn unanswered(
     operation: Operation,
     branch: u32,
     at: u64,
-) -> Call<'static> {
-    Call { outcome: Outcome::Unknown, completed: None, ..ok(customer, operation, branch, (at, at)) }
+) -> OperationRecord<'static> {
+    OperationRecord {
+        outcome: Outcome::Unknown,
+        completed: None,
+        ..ok(customer, operation, branch, (at, at))
+    }
 }
 
 /// What an answer carries beside its outcome.
@@ -86,7 +92,7 @@ pub(crate) trait Shown {
     fn at_most(self, version: &'static [u64]) -> Self;
 }
 
-impl Shown for Call<'static> {
+impl Shown for OperationRecord<'static> {
     fn entry(self, seq: u64) -> Self {
         Self { seq: Some(Seq(seq)), ..self }
     }
@@ -124,7 +130,7 @@ pub(crate) const fn paid_out(amount: i64) -> Entry {
     Entry::Withdraw(Money::new(amount))
 }
 
-impl Scene {
+impl Fixture {
     pub(crate) fn new(opening: i64, branches: usize) -> Self {
         Self {
             settings: Settings {
@@ -170,7 +176,9 @@ impl Scene {
             let before = self.calls[..place].iter();
             let event = 1 + before.filter(|other| other.session == call.session).count();
             let event = u64::try_from(event).expect("few");
-            history.push(&Call { number: event, event, ..*call }).expect("a call that fits");
+            history
+                .push(&OperationRecord { number: event, event, ..*call })
+                .expect("a call that fits");
         }
         if !self.complete {
             history.cut();
@@ -211,7 +219,7 @@ impl Scene {
     /// What branches hold if all of them know all logs.
     pub(crate) fn settled(&self, branches: &[BranchId]) -> Vec<FinalState> {
         let entries = self.logs.iter().flatten();
-        let net: i128 = entries.map(|logged| super::facts::change(logged.entry)).sum();
+        let net: i128 = entries.map(|logged| super::index::change(logged.entry)).sum();
         let balance = i64::try_from(net).expect("small") + self.opening;
         let seqs = self.logs.iter().map(|log| Seq(u64::try_from(log.len()).expect("few")));
         let version: Version = seqs.collect();
@@ -228,9 +236,9 @@ impl Scene {
     pub(crate) fn judge(&self, property: Property) -> Finding {
         let check = CHECKS.into_iter().find(|(name, _)| *name == property).expect("a check");
         self.with(|case| {
-            let facts = Facts::of(*case);
-            let mut finding = examine(&facts, check);
-            facts.name_operations(&mut finding);
+            let run = RunIndex::of(*case);
+            let mut finding = examine(&run, check);
+            run.name_operations(&mut finding);
             finding
         })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bank::{BranchId, CustomerId, Operation};
 use exercise::{Event, Input};
 
-use crate::customers::{Crowd, Order};
+use crate::load::{Crowd, Order};
 use crate::scenario::{Replay, ReplayOrder, Workload};
 
 type Numbered = Vec<(u64, Event)>;

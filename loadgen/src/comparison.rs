@@ -2,7 +2,7 @@
 
 use replication::Scheme;
 
-use crate::artifacts::{COMPARISON, RunFolder};
+use crate::record::artifacts::{COMPARISON, RunFolder};
 use crate::report::SideBySide;
 use crate::run::{Hooks, Progress, RunError, run};
 use crate::scenario::Scenario;

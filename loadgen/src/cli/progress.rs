@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loadgen::customers::{Live, Look};
+use loadgen::load::{Live, Look};
 use loadgen::report::rate;
 
 /// A longer estimate is not shown as a number.
@@ -83,7 +83,7 @@ fn estimate_text(operations: u64, per_second: Option<f64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use loadgen::customers::Recent;
+    use loadgen::load::Recent;
 
     use super::*;
 

@@ -10,7 +10,7 @@ use replication::Scheme;
 use thiserror::Error;
 
 use super::verdict;
-use crate::artifacts::{COMPARISON, HISTORY, LEDGER, OUTPUT};
+use crate::record::artifacts::{COMPARISON, HISTORY, LEDGER, OUTPUT};
 
 /// A folder cannot be judged.
 #[derive(Debug, Error)]

@@ -6,8 +6,8 @@ use bank::{BranchId, Operation, Outcome, Rejection, WriteKind};
 use hdrhistogram::Histogram;
 use passbook::telemetry::Latencies;
 
-use super::backoff::Backoffs;
 use super::statuses::Statuses;
+use crate::client::Backoffs;
 use crate::record::Performed;
 
 /// Histograms hold 1 ns to this, with three significant digits.

@@ -1,30 +1,32 @@
 //! What the answers must be right as, beside what their versions show.
 
-use super::Facts;
+use super::RunIndex;
 use crate::{Evidence, Finding, Property, final_balance, sequential};
-use history::{Edition, Observation};
+use history::{Observation, ReferenceModel};
 
 /// Judges all answers as those of `edition`: in the order in which they were asked where customers came one after
 /// another, customer by customer where all came at once. A history with gaps is no account's.
-pub(super) fn edition(facts: &Facts<'_>, edition: Edition) -> Finding {
+pub(super) fn reference_model(run: &RunIndex<'_>, edition: ReferenceModel) -> Finding {
     let (property, judge): (_, fn(&Evidence<'_>) -> Finding) = match edition {
-        Edition::Sequential => (Property::Sequential, sequential),
-        Edition::FinalBalance => (Property::FinalBalance, final_balance),
+        ReferenceModel::Sequential => (Property::Sequential, sequential),
+        ReferenceModel::FinalBalance => (Property::FinalBalance, final_balance),
     };
-    if !facts.case.history.is_complete() {
+    if !run.case.history.is_complete() {
         let mut finding = Finding::new(property);
-        facts.close(&mut finding);
+        run.close(&mut finding);
         return finding;
     }
-    let mut places: Vec<usize> = (0..facts.case.history.len()).collect();
+    let mut places: Vec<usize> = (0..run.case.history.len()).collect();
     match edition {
-        Edition::Sequential => places.sort_by_key(|place| facts.call(*place).invoked),
-        Edition::FinalBalance => places.sort_by_key(|place| facts.case.history.asked_as(*place)),
+        ReferenceModel::Sequential => places.sort_by_key(|place| run.call(*place).invoked),
+        ReferenceModel::FinalBalance => {
+            places.sort_by_key(|place| run.case.history.asked_as(*place));
+        }
     }
     let observations: Vec<Observation> =
-        places.into_iter().map(|place| facts.observation(place)).collect();
+        places.into_iter().map(|place| run.observation(place)).collect();
     judge(&Evidence {
-        opening: facts.case.opening,
+        opening: run.case.opening,
         observations: &observations,
         branches: &[],
         branches_total: 0,
@@ -33,18 +35,18 @@ pub(super) fn edition(facts: &Facts<'_>, edition: Edition) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::{Scene, ok};
+    use super::super::fixture::{Fixture, ok};
     use crate::{Judged, Property, Verdict, judge};
     use bank::{Money, Operation};
-    use history::Edition;
+    use history::ReferenceModel;
 
-    fn first(scene: &Scene) -> Judged {
+    fn first(scene: &Fixture) -> Judged {
         scene.with(judge).swap_remove(0)
     }
 
     /// The second customer's query stands first in the file and was asked last.
-    fn scene(edition: Edition, shown: i64) -> Scene {
-        let mut scene = Scene { edition: Some(edition), ..Scene::new(100, 1) };
+    fn scene(edition: ReferenceModel, shown: i64) -> Fixture {
+        let mut scene = Fixture { edition: Some(edition), ..Fixture::new(100, 1) };
         scene.calls =
             vec![ok(2, Operation::Query, 1, (4, 5)), ok(1, Operation::deposit(10), 1, (0, 1))];
         scene.calls[0].balance = Some(Money::new(shown));
@@ -53,22 +55,22 @@ mod tests {
 
     #[test]
     fn one_after_another_is_in_the_order_of_the_questions() {
-        let right = first(&scene(Edition::Sequential, 110));
+        let right = first(&scene(ReferenceModel::Sequential, 110));
         assert_eq!(right.finding.property, Property::Sequential);
         assert_eq!(right.finding.verdict, Verdict::Pass, "{right:?}");
-        let wrong = first(&scene(Edition::Sequential, 100)).finding;
+        let wrong = first(&scene(ReferenceModel::Sequential, 100)).finding;
         assert_eq!(wrong.verdict, Verdict::Fail);
         assert!(wrong.violations[0].operations[0].place.is_some(), "{wrong:?}");
     }
 
     #[test]
     fn all_at_once_shows_the_end_and_gaps_prove_nothing() {
-        let right = first(&scene(Edition::FinalBalance, 110));
+        let right = first(&scene(ReferenceModel::FinalBalance, 110));
         assert_eq!(right.finding.property, Property::FinalBalance);
         assert_eq!((right.finding.verdict, right.promised), (Verdict::Pass, true));
-        let wrong = first(&scene(Edition::FinalBalance, 100));
+        let wrong = first(&scene(ReferenceModel::FinalBalance, 100));
         assert_eq!(wrong.finding.verdict, Verdict::Fail);
-        let gaps = Scene { complete: false, ..scene(Edition::FinalBalance, 100) };
+        let gaps = Fixture { complete: false, ..scene(ReferenceModel::FinalBalance, 100) };
         assert_eq!(first(&gaps).finding.verdict, Verdict::Unknown);
     }
 }

@@ -12,9 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 
-use crate::customers::{
-    Bank, CallError, ConnectError, Terms, connect, explain, inspect, is_serving,
-};
+use crate::client::{Bank, CallError, ConnectError, Terms, connect, explain, inspect, is_serving};
 use crate::scenario::Wire;
 
 /// The longest that one attempt to connect and one call may take, and how long a branch may take to become ready. For

@@ -18,9 +18,9 @@ use passbook::address::resolve;
 use passbook::cluster::port_of;
 use replication::{Fanout, Scheme};
 
-use crate::offline::{CheckArguments, GuaranteesArguments};
-use crate::terminal::Verbosity;
-use crate::values::{
+use crate::cli::offline::{CheckArguments, GuaranteesArguments};
+use crate::cli::terminal::Verbosity;
+use crate::cli::values::{
     Seed, ack_parser, fanout_parser, order_parser, parse_duration, parse_message_size,
     parse_recording, parse_seed, parse_target, parse_timeout, parse_wait, read_parser,
     style_parser, wire_parser,

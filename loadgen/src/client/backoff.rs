@@ -15,20 +15,20 @@ const DOUBLINGS_MAX: u32 = 7;
 
 /// The exponential back-off of one customer. Pauses have jitter, so that customers do not return all at once.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     customer: CustomerId,
     /// Failed calls since the last one that was answered.
     failures: u32,
 }
 
 impl Backoff {
-    pub(super) const fn new(customer: CustomerId) -> Self {
+    pub(crate) const fn new(customer: CustomerId) -> Self {
         Self { customer, failures: 0 }
     }
 
     /// The pause before the next operation, from half of the present limit to all of it; `None` if there is no
     /// reason to wait.
-    pub(super) fn after(&mut self, is_overloaded_or_gone: bool) -> Option<Duration> {
+    pub(crate) fn after(&mut self, is_overloaded_or_gone: bool) -> Option<Duration> {
         if !is_overloaded_or_gone {
             self.failures = 0;
             return None;
@@ -75,7 +75,7 @@ impl Backoffs {
     }
 
     /// Adds all of another thread's.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         other.0.iter().for_each(|count| self.add(*count));
     }
 

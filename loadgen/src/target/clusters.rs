@@ -18,12 +18,12 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use crate::connecting::{Patience, ReachError, branch_state, check_distinct, connect_all};
-use crate::customers::{ConnectError, Terms, inspect, state};
+use crate::client::{ConnectError, Terms, inspect, state};
 use crate::interrupt::Interrupt;
-use crate::polling::{Pace, Polled, poll};
-use crate::queried::{Queried, QueriedError};
 use crate::scenario::{ClusterChoice, Scenario, Wire, Workload};
+use crate::target::connecting::{Patience, ReachError, branch_state, check_distinct, connect_all};
+use crate::target::foreign::{Queried, QueriedError};
+use crate::target::polling::{Pace, Polled, poll};
 
 /// How long a branch may take to report its state at the end of a run. Apart from the customers' time-out, which may
 /// be as short as they like.

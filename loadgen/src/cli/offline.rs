@@ -7,15 +7,15 @@ use bank::{Ack, Read};
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args};
 use history::Customers;
-use loadgen::artifacts::seed_of;
-use loadgen::foreign::check_files;
-use loadgen::judge::judge_folder;
+use loadgen::check_output::check_files;
+use loadgen::record::artifacts::seed_of;
+use loadgen::record::judge::judge_folder;
 use loadgen::report::{self, render_guarantees};
 use loadgen::scenario::{Wire, broadcast_reads};
 use replication::Scheme;
 
-use crate::terminal::{self, Terminal};
-use crate::values::{ack_parser, read_parser, wire_parser};
+use crate::cli::terminal::{self, Terminal};
+use crate::cli::values::{ack_parser, read_parser, wire_parser};
 
 /// As a run has them where no number is given.
 const BRANCHES: usize = 3;

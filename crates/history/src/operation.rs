@@ -8,7 +8,7 @@ use bank::{
 
 /// One operation as its customer saw it. Instants are nanoseconds from the run's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call<'a> {
+pub struct OperationRecord<'a> {
     /// In which session.
     pub session: SessionId,
     /// Whose session that is.
@@ -46,7 +46,7 @@ pub struct Call<'a> {
     pub trace: Option<u128>,
 }
 
-impl Call<'_> {
+impl OperationRecord<'_> {
     /// Its name at branches.
     pub const fn request(&self) -> RequestId {
         RequestId { session: self.session, number: self.number }
@@ -63,7 +63,7 @@ impl Call<'_> {
 
 /// A call that cannot belong to the history.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Unfit {
+pub enum InvalidRecord {
     /// The branch is not one of the run's.
     #[error("branch {0} is not one of the run's branches")]
     Branch(BranchId),

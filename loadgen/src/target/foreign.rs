@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use crate::connecting::{Patience, answering_wire, connect_all, wire_hint};
-use crate::customers::{Bank, ConnectError, Terms, explain};
-use crate::polling::{Pace, Polled, poll};
+use crate::client::{Bank, ConnectError, Terms, explain};
 use crate::scenario::Wire;
+use crate::target::connecting::{Patience, answering_wire, connect_all, wire_hint};
+use crate::target::polling::{Pace, Polled, poll};
 
 /// Between two queries of a branch.
 const POLL: Duration = Duration::from_millis(50);

@@ -6,13 +6,13 @@ use std::process::ExitCode as ProcessExit;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use loadgen::disk::DiskUse;
+use loadgen::record::disk::DiskUse;
 use loadgen::run::Phase;
 use loadgen::scenario::{Stop, Workload};
 use loadgen::{ExitCode, Progress, Report, Scenario, SideBySide};
 use passbook::telemetry::{Counts, OtlpEndpoint};
 
-use crate::progress::{ProgressLine, Total};
+use crate::cli::progress::{ProgressLine, Total};
 
 /// Between two lines where there is no terminal to redraw.
 const PLAIN_EVERY: u32 = 5;

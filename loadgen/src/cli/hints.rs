@@ -192,7 +192,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::arguments::Arguments;
+    use crate::cli::arguments::Arguments;
 
     fn hint_for(arguments: &[&str]) -> Option<String> {
         let mut command = Arguments::command();

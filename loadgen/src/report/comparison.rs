@@ -13,7 +13,7 @@ use super::line::decisive_properties;
 use super::summary::{Percentiles, stands_out};
 use super::text::rate;
 use super::{ExitCode, Files, Report};
-use crate::artifacts;
+use crate::record::artifacts;
 
 /// Raised when a name or a meaning changes.
 const SCHEMA: u32 = 2;

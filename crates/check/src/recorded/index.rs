@@ -2,17 +2,17 @@
 
 use crate::{Finding, Named};
 use bank::{CustomerId, Entry, Outcome, Seq, WriteKind};
-use history::{Call, Case, Extent, Logged};
+use history::{Case, Extent, Logged, OperationRecord};
 use history::{NONE, at, index};
 use history::{Observation, Server};
 
 /// A run, with its calls and log entries joined by the names of requests.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub struct RunIndex<'a> {
     pub(super) case: Case<'a>,
     /// How many branches there are.
     pub(super) width: usize,
-    /// See [`Facts::lacks_versions`].
+    /// See [`RunIndex::lacks_versions`].
     lacks_versions: bool,
     /// By call: the log entry that carries it out, counted over all logs.
     entry_of: Vec<u32>,
@@ -47,7 +47,7 @@ pub(super) fn change(entry: Entry) -> i128 {
     }
 }
 
-impl<'a> Facts<'a> {
+impl<'a> RunIndex<'a> {
     /// Joins calls and entries. Linear.
     pub fn of(case: Case<'a>) -> Self {
         let logs = case.ledgers.logs();
@@ -57,7 +57,7 @@ impl<'a> Facts<'a> {
         }
         let entries = offsets.last().copied().unwrap_or_default();
         let (starts, order) = by_session(&case);
-        let mut facts = Self {
+        let mut run = Self {
             case,
             width: case.history.branches().len(),
             lacks_versions: case.settings.server != Server::Passbook && case.ledgers.is_missing(),
@@ -73,9 +73,9 @@ impl<'a> Facts<'a> {
             starts,
             order,
         };
-        facts.join_named();
-        facts.join_unnamed();
-        facts
+        run.join_named();
+        run.join_unnamed();
+        run
     }
 
     fn join_named(&mut self) {
@@ -150,12 +150,12 @@ impl<'a> Facts<'a> {
         (call != NONE).then(|| at(call))
     }
 
-    pub(super) fn call(&self, place: usize) -> Call<'a> {
+    pub(super) fn call(&self, place: usize) -> OperationRecord<'a> {
         without_unresolvable(self.case.history.call(place), self.lacks_versions)
     }
 
     /// All calls with their places.
-    pub(super) fn calls(&self) -> impl Iterator<Item = (usize, Call<'a>)> + use<'a> {
+    pub(super) fn calls(&self) -> impl Iterator<Item = (usize, OperationRecord<'a>)> + use<'a> {
         let lacks_versions = self.lacks_versions;
         let calls = self.case.history.calls();
         calls.map(move |call| without_unresolvable(call, lacks_versions)).enumerate()
@@ -237,7 +237,7 @@ impl<'a> Facts<'a> {
 
     /// Whether it is certain that no write changed a balance: each was rejected, and the history is whole.
     pub(super) fn is_unchanged(&self) -> bool {
-        let may_apply = |call: &Call<'_>| {
+        let may_apply = |call: &OperationRecord<'_>| {
             call.write().is_some() && !matches!(call.outcome, Outcome::Rejected(_))
         };
         self.case.history.is_complete() && !self.calls().any(|(_, call)| may_apply(&call))
@@ -260,7 +260,7 @@ impl<'a> Facts<'a> {
 
     /// How a violation names a call.
     pub(super) fn name(&self, place: usize) -> Named {
-        let Call { customer, event, trace, .. } = self.call(place);
+        let OperationRecord { customer, event, trace, .. } = self.call(place);
         Named { customer, event, trace, place: Some(place) }
     }
 
@@ -271,7 +271,8 @@ impl<'a> Facts<'a> {
 
     /// A call as the checks of `output.json` know it.
     pub(super) fn observation(&self, place: usize) -> Observation {
-        let Call { customer, event, branch, operation, outcome, balance, .. } = self.call(place);
+        let OperationRecord { customer, event, branch, operation, outcome, balance, .. } =
+            self.call(place);
         Observation { customer, event, branch, operation, outcome, balance }
     }
 
@@ -280,8 +281,9 @@ impl<'a> Facts<'a> {
         let named = finding.violations.iter_mut().flat_map(|violation| &mut violation.operations);
         for operation in named.filter(|operation| operation.place.is_none()) {
             let (CustomerId(customer), event) = (operation.customer, operation.event);
-            let is_it =
-                |(_, call): &(usize, Call<'_>)| call.customer.0 == customer && call.event == event;
+            let is_it = |(_, call): &(usize, OperationRecord<'_>)| {
+                call.customer.0 == customer && call.event == event
+            };
             if let Some((place, _)) = self.calls().find(is_it) {
                 *operation = self.name(place);
             }
@@ -291,7 +293,10 @@ impl<'a> Facts<'a> {
 
 /// A call without its positions in logs, where there are no logs to resolve them in: its balance counts as one without
 /// a version, which is held to bounds.
-const fn without_unresolvable(mut call: Call<'_>, lacks_versions: bool) -> Call<'_> {
+const fn without_unresolvable(
+    mut call: OperationRecord<'_>,
+    lacks_versions: bool,
+) -> OperationRecord<'_> {
     if lacks_versions {
         (call.seq, call.version, call.at_most) = (None, None, None);
     }

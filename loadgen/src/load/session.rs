@@ -9,11 +9,11 @@ use replication::passbook::Session;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Backoff;
-use super::client::{Bank, Called};
 use super::generator::GeneratorWatch;
 use super::recorder::{Class, Recorder};
 use super::silence::CallsInFlight;
+use crate::client::Backoff;
+use crate::client::{Bank, Called};
 use crate::record::{CallStatus, Calls, Performed};
 use crate::scenario::SampleRate;
 

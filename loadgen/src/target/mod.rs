@@ -1,0 +1,6 @@
+//! What is loaded: an embedded cluster, processes, or branches that run already.
+
+pub mod clusters;
+pub mod connecting;
+pub mod foreign;
+mod polling;

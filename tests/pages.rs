@@ -1,0 +1,48 @@
+//! Pages of the repository that name code must name code that exists.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text of every file of `folder`.
+fn sources(folder: &Path) -> String {
+    let files = fs::read_dir(folder).expect("a folder of the repository");
+    let paths = files.map(|entry| entry.expect("an entry").path());
+    paths.map(|path| fs::read_to_string(path).expect("text")).collect()
+}
+
+/// The last column of the table of rules: what finds a rule missing.
+fn finders(architecture: &str) -> Vec<&str> {
+    let table = architecture.lines().skip_while(|line| !line.starts_with("| rule, ")).skip(2);
+    let rows = table.take_while(|line| line.starts_with('|'));
+    rows.filter_map(|row| row.rsplit('|').nth(1))
+        .flat_map(|column| column.split('`').skip(1).step_by(2))
+        .collect()
+}
+
+#[test]
+fn the_table_of_rules_names_every_mutant_and_tests_that_there_are() {
+    let text =
+        |path: &str| fs::read_to_string(root().join(path)).expect("a file of the repository");
+    let architecture = text("ARCHITECTURE.md");
+    let named = finders(&architecture);
+    let (tests, mutants): (Vec<&str>, Vec<&str>) =
+        named.iter().copied().partition(|name| name.contains('_'));
+    let code = text("crates/replication/src/passbook/mutant.rs");
+    let there: Vec<&str> =
+        code.lines().filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\",")).collect();
+    let missing: Vec<&&str> = there.iter().filter(|name| !mutants.contains(name)).collect();
+    let strange: Vec<&&str> = mutants.iter().filter(|name| !there.contains(name)).collect();
+    assert!(
+        there.len() > 20 && missing.is_empty() && strange.is_empty(),
+        "{missing:?}, {strange:?}"
+    );
+    let sources = sources(&root().join("crates/replication/src/passbook/scenarios"))
+        + &text("crates/simulation/tests/simulation.rs");
+    for test in tests {
+        assert!(sources.contains(&format!("fn {test}()")), "there is no test {test}");
+    }
+}
