@@ -220,13 +220,15 @@ fn every_case_of_the_folder_ends_as_expected() {
         },
     );
     let (ran, failures) = run_cases(&root.join(&cases), &notes);
-    println!("{cases}: {ran} commands");
     assert!(ran > 0, "{cases}: there is no case");
     assert!(failures.is_empty(), "{cases}:\n{failures}");
 }
 
-/// A folder with the case `name`: its files and their texts.
-fn case_folder(name: &str, files: &[(&str, &str)]) -> TempDir {
+/// Names of files, with their texts.
+type Files = [(&'static str, &'static str)];
+
+/// A folder with the case `name`.
+fn case_folder(name: &str, files: &Files) -> TempDir {
     let home = folder();
     fs::create_dir(home.path().join(name)).expect("created");
     for (file, text) in files {
@@ -238,7 +240,7 @@ fn case_folder(name: &str, files: &[(&str, &str)]) -> TempDir {
 #[test]
 fn cases_that_end_otherwise_are_all_reported() {
     let input = ("input.json", support::EXERCISE);
-    let cases: [(&str, &[(&str, &str)], &str); 6] = [
+    let cases: [(&str, &Files, &str); 6] = [
         ("exit", &[input, ("expect", "replay => 3")], "exit: replay => 3: exit code 0, expected 3"),
         ("bad-input", &[input], "bad-input: replay => 2: exit code 0, expected 2"),
         ("text", &[input, ("expect", "replay => 0 prints xyzzy")], "does not print: xyzzy"),

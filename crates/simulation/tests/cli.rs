@@ -1,6 +1,7 @@
 //! Snapshots of what `simulate` prints without a run. `INSTA_UPDATE=always cargo test --test cli` accepts a change of
 //! wording.
 #![cfg(not(feature = "mutants"))]
+#![expect(clippy::disallowed_types, reason = "it runs the program")]
 
 use std::process::Command;
 
