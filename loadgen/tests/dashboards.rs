@@ -1,6 +1,11 @@
 //! The dashboard names metrics that exist and all of them, and a real Prometheus that scrapes a run
 //! answers each of its queries.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test ends with its tasks and need not repeat its names"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};

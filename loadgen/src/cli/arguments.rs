@@ -344,6 +344,7 @@ impl SyntheticArguments {
         };
         let seed = match self.seed {
             Seed::Given(seed) => seed,
+            #[expect(clippy::disallowed_methods, reason = "the report shows the seed")]
             Seed::Random => rand::random(),
         };
         Ok(Synthetic {

@@ -117,6 +117,7 @@ impl Shared {
         mut due: Instant,
         mut think_times: impl Iterator<Item = Duration>,
     ) {
+        #[expect(clippy::disallowed_methods, reason = "no other session has this name")]
         let session = Session::new(SessionId(rand::random()));
         let mut backoff = Backoff::new(customer);
         let mut customer = Customer { shared: self, id: customer, session, under_way: None };
