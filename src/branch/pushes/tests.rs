@@ -293,7 +293,9 @@ fn a_collect_is_counted_where_the_others_are_asked_and_its_span_names_who_asks_t
         let mut bench = Bench::new();
         bench.asked(7, Ack::All);
         let (zero, first) = (|| Version::zero(3), Round::First);
-        bench.pushes.noted(bench.now, &Note::CollectStarted { waiting: vec![Ticket(7)], prover: None });
+        bench
+            .pushes
+            .noted(bench.now, &Note::CollectStarted { waiting: vec![Ticket(7)], prover: None });
         bench.says(OTHERS[0], &Message::Prove { id: 1, known: zero() });
         bench.pushes.noted(bench.now, &Note::CollectEnded { complete: true });
         counted.push(bench.statistics.collects);
