@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::telemetry::{Family, Latencies, MetricName, Sizes, Value, names};
 use bank::{BranchId, Operation, Outcome, WriteKind};
 use replication::ReplicaStats;
+use replication::passbook::Note;
 
 const KINDS: [&str; 3] = ["query", "deposit", "withdraw"];
 const OUTCOMES: [&str; 3] = ["ok", "rejected", "unknown"];
@@ -30,10 +31,9 @@ pub(super) struct Statistics {
     peers: BTreeMap<BranchId, PeerCalls>,
     push_rows: Sizes,
     push_writes: Sizes,
-    /// Questions for rights.
-    pub(super) borrows: u64,
-    /// Collects in which this branch asked the others, for itself or for others.
-    pub(super) collects: u64,
+    borrow_requests: u64,
+    /// Collects in which this branch asked all others, for itself or for others.
+    collects: u64,
 }
 
 /// What waits at a branch at the instant of a scrape, and what became of its frames.
@@ -81,15 +81,22 @@ impl Statistics {
         calls.undelivered += u64::from(!applied);
     }
 
-    /// A push leaves for a peer.
-    pub(super) fn pushed(&mut self, rows: usize, writes: u64) {
-        self.push_rows.record(u64::try_from(rows).unwrap_or(u64::MAX));
-        self.push_writes.record(writes);
-    }
-
-    /// A push with entries of this branch was acknowledged.
-    pub(super) fn acknowledged(&mut self, peer: BranchId, took: Duration) {
-        self.peers.entry(peer).or_default().latencies.record(took);
+    /// The engine reports a step.
+    pub(super) fn on_note(&mut self, note: &Note) {
+        match note {
+            Note::Pushed { rows, after, upto, .. } => {
+                self.push_rows.record(u64::try_from(*rows).unwrap_or(u64::MAX));
+                self.push_writes.record(upto.0.saturating_sub(after.0));
+            }
+            Note::PushAcknowledged { by, waited } => {
+                self.peers.entry(*by).or_default().latencies.record(*waited);
+            }
+            Note::BorrowRequested { .. } => self.borrow_requests += 1,
+            Note::CollectStarted { prover: None, .. } if !self.peers.is_empty() => {
+                self.collects += 1;
+            }
+            _ => {}
+        }
     }
 
     /// Everything as metrics.
@@ -147,7 +154,7 @@ impl Statistics {
             Family::new(names::FRAMES, frames),
             sizes(names::PUSH_ROWS, &self.push_rows),
             sizes(names::PUSH_WRITES, &self.push_writes),
-            one(names::BORROWS, Value::Counter(self.borrows)),
+            one(names::BORROWS, Value::Counter(self.borrow_requests)),
             one(names::COLLECTS, Value::Counter(self.collects)),
             gauge(names::WAITING, level(queues.requests)),
             gauge(names::QUEUED_COMMANDS, level(queues.commands)),
@@ -156,5 +163,41 @@ impl Statistics {
             gauge(names::BALANCE, audit.balance.minor_units()),
             gauge(names::LOWEST_BALANCE, audit.lowest_balance.minor_units()),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bank::Seq;
+
+    #[test]
+    fn notes_are_counted_by_kind() {
+        let peer = BranchId(1);
+        let mut statistics = Statistics::new([peer].into_iter());
+        let collect = |prover| Note::CollectStarted { waiting: Vec::new(), prover };
+        let pushed = |upto| Note::Pushed { to: peer, rows: 2, after: Seq(3), upto: Seq(upto) };
+        for note in [
+            pushed(7),
+            pushed(3),
+            Note::PushAcknowledged { by: peer, waited: Duration::from_micros(60) },
+            Note::BorrowRequested { of: peer },
+            collect(None),
+            collect(None),
+            collect(Some(peer)),
+        ] {
+            statistics.on_note(&note);
+        }
+        assert_eq!((statistics.push_rows.count(), statistics.push_rows.sum()), (2, 4.0));
+        assert_eq!((statistics.push_writes.count(), statistics.push_writes.sum()), (2, 4.0));
+        assert_eq!(statistics.peers[&peer].latencies.count(), 1);
+        assert_eq!(
+            (statistics.borrow_requests, statistics.collects),
+            (1, 2),
+            "a prover counts its own"
+        );
+        let mut alone = Statistics::new(std::iter::empty());
+        alone.on_note(&collect(None));
+        assert_eq!(alone.collects, 0, "nobody is asked");
     }
 }

@@ -22,4 +22,4 @@ pub use otlp::{OtlpEndpoint, OtlpEndpointError};
 pub(crate) use setup::spans_of;
 pub use setup::{Counts, SetupError, SpanCounters, Tracing};
 pub use sizes::Sizes;
-pub use spans::{BorrowSpan, CallSpan, CollectSpan, FanoutSpan, PushSpan, SpanContext};
+pub use spans::{BorrowSpan, CallSpan, CollectSpan, FanoutSpan, PushSpan, TraceContext};

@@ -23,7 +23,7 @@ use super::{inject, names};
 use bank::BranchId;
 
 /// The context that children of a span are given.
-pub type SpanContext = Context;
+pub type TraceContext = Context;
 
 /// A span around one gRPC call, at the caller's or the branch's side.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ impl CallSpan {
     }
 
     /// A call as the branch that serves it sees it, if the caller's operation is traced.
-    pub fn server(parent: Option<SpanContext>, method: &'static str, branch: BranchId) -> Self {
+    pub fn server(parent: Option<TraceContext>, method: &'static str, branch: BranchId) -> Self {
         let span = parent.map(|parent| {
             let node = names::branch_service(branch);
             let span = call_span!("server", method, node, "bank.branch" = i64::from(branch.0));
@@ -84,7 +84,7 @@ impl CallSpan {
 
     /// A branch's call to a peer, as part of a fan-out.
     pub fn peer(
-        parent: Option<SpanContext>,
+        parent: Option<TraceContext>,
         method: &'static str,
         from: BranchId,
         to: BranchId,
@@ -104,7 +104,7 @@ impl CallSpan {
     }
 
     /// What children of this span are given; `None` if it is empty.
-    pub fn context(&self) -> Option<SpanContext> {
+    pub fn context(&self) -> Option<TraceContext> {
         self.span.as_ref().map(OpenTelemetrySpanExt::context)
     }
 
@@ -173,12 +173,12 @@ impl Drop for CallSpan {
 #[derive(Debug)]
 pub struct FanoutSpan {
     span: Span,
-    context: SpanContext,
+    context: TraceContext,
 }
 
 impl FanoutSpan {
     /// The fan-out of a traced write from `branch` to `width` peers.
-    pub fn start(parent: SpanContext, branch: BranchId, width: usize) -> Self {
+    pub fn start(parent: TraceContext, branch: BranchId, width: usize) -> Self {
         let span = info_span!(
             target: "passbook",
             parent: None,
@@ -199,7 +199,7 @@ impl FanoutSpan {
     }
 
     /// What the calls to peers are given.
-    pub fn context(&self) -> SpanContext {
+    pub fn context(&self) -> TraceContext {
         self.context.clone()
     }
 
@@ -252,7 +252,7 @@ impl PushSpan {
     }
 
     /// It carries the write whose fan-out is `write`, which waited so long before it was sent.
-    pub fn carries(&self, write: &SpanContext, waited: Duration) {
+    pub fn carries(&self, write: &TraceContext, waited: Duration) {
         if let Some(span) = &self.span {
             let waited = KeyValue::new(names::attribute::WAIT_US, integer(waited.as_micros()));
             span.add_link_with_attributes(write.span().span_context().clone(), vec![waited]);
@@ -281,7 +281,7 @@ pub struct BorrowSpan(Span);
 
 impl BorrowSpan {
     /// A borrow for the request of `parent`.
-    pub fn start(parent: SpanContext, branch: BranchId) -> Self {
+    pub fn start(parent: TraceContext, branch: BranchId) -> Self {
         let span = info_span!(
             target: "passbook",
             parent: None,
@@ -307,8 +307,14 @@ impl BorrowSpan {
 pub struct CollectSpan(Span);
 
 impl CollectSpan {
-    /// A collect for which `waiting` requests wait, the first traced one of which is `parent`.
-    pub fn start(parent: SpanContext, branch: BranchId, waiting: usize) -> Self {
+    /// A collect for which `waiting` requests wait, the first traced one of which is `parent`. The `prover`, if
+    /// there is one, does it for this branch.
+    pub fn start(
+        parent: TraceContext,
+        branch: BranchId,
+        waiting: usize,
+        prover: Option<BranchId>,
+    ) -> Self {
         let span = info_span!(
             target: "passbook",
             parent: None,
@@ -318,19 +324,14 @@ impl CollectSpan {
             "bank.node" = names::branch_service(branch),
             "bank.branch" = i64::from(branch.0),
             "passbook.collect.waiting" = integer(waiting),
-            "passbook.collect.prover" = Empty,
+            "passbook.collect.prover" = prover.map(|prover| i64::from(prover.0)),
         );
         Self(adopt(span, parent))
     }
 
     /// This traced request waits for it as well.
-    pub fn serves(&self, request: &SpanContext) {
+    pub fn serves(&self, request: &TraceContext) {
         self.0.add_link(request.span().span_context().clone());
-    }
-
-    /// Another branch does it for this one.
-    pub fn note_prover(&self, prover: BranchId) {
-        self.0.record("passbook.collect.prover", i64::from(prover.0));
     }
 
     /// Ends it: whether every branch was heard in both rounds.
@@ -342,7 +343,7 @@ impl CollectSpan {
 }
 
 /// Sets the parent. That fails only where no layer for OpenTelemetry is installed; there is nothing to trace then.
-fn adopt(span: Span, parent: SpanContext) -> Span {
+fn adopt(span: Span, parent: TraceContext) -> Span {
     let _ = span.set_parent(parent);
     span
 }

@@ -11,7 +11,7 @@ use rand::RngExt as _;
 
 use super::writes::Pending;
 use super::{Message, Mutant, Note, Passbook, Priority, ROUNDS_MAX, Step};
-use crate::{Effect, Instant};
+use crate::Instant;
 use bank::{Entry, Member, Money, Rejection, Total};
 
 /// A withdrawal that waits for rights.
@@ -54,7 +54,7 @@ impl Passbook {
         self.clock += 1;
         let priority = Priority { clock: self.clock, member: self.me };
         self.withdrawals.insert(priority, Queued { pending, rounds: 0 });
-        step.effects.push(Effect::Note(Note::Short { ticket: pending.ticket }));
+        step.note(Note::ShortOfRights { ticket: pending.ticket });
         if matches!(self.errand, Errand::Idle) {
             self.begin_pass(step);
         }
@@ -117,6 +117,7 @@ impl Passbook {
             self.asked[of.index()] = true;
             asks.push(Ask { id, of, granted_before, until });
             self.send(step, of, Message::Borrow { id, priority, need, target });
+            step.note(Note::BorrowRequested { of: self.peers[of.index()].id });
         }
         self.errand = Errand::Asking(asks);
     }
@@ -139,7 +140,7 @@ impl Passbook {
         if older || amount <= 0 || self.has_no_room() || !self.is_ready() {
             self.send(step, from, Message::Decline { id });
         } else {
-            self.stage(step, Entry::Grant { to: from, amount: Money::new(amount) }, None, None);
+            self.stage(step, Entry::Grant { to: from, amount: Money::new(amount) }, None);
         }
     }
 

@@ -128,13 +128,17 @@ impl Passbook {
         let withdrawals = self.withdrawals.values().filter(|_| proves);
         let waiting = withdrawals.map(|queued| queued.pending.ticket);
         let waiting = waiting.chain(now.iter().map(|snapshot| snapshot.ticket)).collect();
-        step.effects.push(Effect::Note(Note::CollectBegins { waiting }));
+        // Who collects for others serves itself with it.
+        let way = if askers.is_empty() { self.way() } else { Way::Alone };
+        let prover = match way {
+            Way::Alone => None,
+            Way::Through(prover) => Some(self.peers[prover.index()].id),
+        };
+        step.note(Note::CollectStarted { waiting, prover });
         let mut first = self.visible.rows().to_vec();
         if self.has(Mutant::CollectWithoutOwnRow) {
             first[self.me.index()] = Row::empty(self.me);
         }
-        // Who collects for others serves itself with it.
-        let way = if askers.is_empty() { self.way() } else { Way::Alone };
         let collect = Collect {
             id: self.next_id(),
             way,
@@ -266,7 +270,7 @@ impl Passbook {
 
     /// Both rounds are known.
     pub(super) fn judge(&mut self, step: &mut Step<'_>, collect: &Collect) {
-        step.effects.push(Effect::Note(Note::CollectEnds { complete: true }));
+        step.note(Note::CollectEnded { complete: true });
         self.judge_withdrawals(step, collect);
         self.judge_snapshots(step, collect);
         self.start_collect(step);
@@ -359,7 +363,7 @@ impl Passbook {
     /// A branch was lost: nothing can be proved without it.
     pub(super) fn abort_collect(&mut self, step: &mut Step<'_>) {
         if let Some(collect) = self.collect.take() {
-            step.effects.push(Effect::Note(Note::CollectEnds { complete: false }));
+            step.note(Note::CollectEnded { complete: false });
             self.reject_snapshots(step, &collect);
             self.disappoint(step, collect.askers);
         }

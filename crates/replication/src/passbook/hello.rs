@@ -6,7 +6,7 @@ use siphasher::sip::SipHasher13;
 
 use super::journal::Compared;
 use super::peers::Stream;
-use super::{Hello, Message, Mutant, Passbook, Record, Step, Stop};
+use super::{Hello, Message, Mutant, Note, Passbook, Record, Step, Stop};
 use crate::{ClusterId, Effect};
 use bank::Member;
 
@@ -33,6 +33,7 @@ impl Passbook {
     fn peer_lost(&mut self, step: &mut Step<'_>, peer: Member) {
         let was_up = self.peers[peer.index()].is_up();
         self.peers[peer.index()].reset(Stream::Down);
+        step.note(Note::StreamReset { peer: self.peers[peer.index()].id });
         if was_up {
             self.comes_apart();
             self.hub.heard = true;
@@ -84,8 +85,11 @@ impl Passbook {
             self.peers[from.index()].incarnation = Some(hello.incarnation);
         }
         let answer = !hello.heard;
-        if !self.peers[from.index()].is_up() {
+        let peer = &self.peers[from.index()];
+        if !peer.is_up() {
+            let held = peer.acknowledged.of(self.me);
             self.peers[from.index()].is_heard(hello.durable);
+            self.note_held(step, from, held, None);
             self.hub.heard = true;
         }
         if answer {

@@ -148,7 +148,13 @@ impl Passbook {
     }
 
     /// The hub says how much of the own log each branch holds.
-    pub(super) fn held(&mut self, cluster: ClusterId, held: &Version) {
+    pub(super) fn held(
+        &mut self,
+        step: &mut Step<'_>,
+        from: Member,
+        cluster: ClusterId,
+        held: &Version,
+    ) {
         // Said of the same lives: what a life in memory holds it holds to its end.
         if self.cluster != Some(cluster) || self.settings.storage != Storage::Memory {
             return;
@@ -157,7 +163,10 @@ impl Passbook {
         for member in self.others() {
             let seq = held.of(member);
             if seq <= self.own.seq {
-                self.peers[member.index()].holds(self.me, seq);
+                let peer = &mut self.peers[member.index()];
+                let before = peer.acknowledged.of(self.me);
+                peer.holds(self.me, seq);
+                self.note_held(step, member, before, Some(from));
             }
         }
     }

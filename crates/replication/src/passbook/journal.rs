@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::peers::Stream;
 use super::{Mutant, Passbook, Record, Step, Stop, Storage};
-use crate::{Effect, Room, Ticket};
+use crate::{Effect, Room};
 use bank::{Chain, Entry, Member, RequestId, Row, Seq, Version};
 
 /// What becomes durable with a record.
@@ -106,18 +106,17 @@ impl Journal {
 }
 
 impl Passbook {
-    /// Writes down an entry of the own log, for whoever asked for it.
+    /// Writes down an entry of the own log.
     pub(super) fn stage(
         &mut self,
         step: &mut Step<'_>,
         entry: Entry,
         request: Option<RequestId>,
-        ticket: Option<Ticket>,
     ) -> Seq {
         self.append_own(&entry, request);
         let own = &self.own;
         let record = Record::Own { seq: own.seq, entry, request, chain: own.chain };
-        step.effects.push(Effect::Persist { record, ticket });
+        step.effects.push(Effect::Persist { record });
         self.journal.append(|| Mark::Own(own.clone()));
         self.own.seq
     }
@@ -175,7 +174,7 @@ impl Passbook {
 
     fn record_received(&mut self, step: &mut Step<'_>, rows: Vec<Row>) {
         self.journal.append(|| Mark::Received(rows.iter().map(|r| (r.origin, r.seq)).collect()));
-        step.effects.push(Effect::Persist { record: Record::Received { rows }, ticket: None });
+        step.effects.push(Effect::Persist { record: Record::Received { rows } });
     }
 
     /// Whether `row` was news.
@@ -212,7 +211,7 @@ impl Passbook {
     pub(super) fn record_life(&mut self, step: &mut Step<'_>, record: Record) {
         self.journal.append(|| Mark::Life);
         self.journal.hold = self.journal.appended;
-        step.effects.push(Effect::Persist { record, ticket: None });
+        step.effects.push(Effect::Persist { record });
     }
 
     /// The first `upto` records are on disk: what they made durable can be shown.

@@ -22,6 +22,7 @@
 //! | restart | `restart` |
 //! | repetition and deadlines | `timers` |
 //! | a customer's side | `session` |
+//! | what observers see | `note` |
 
 mod answers;
 mod borrow;
@@ -31,6 +32,7 @@ mod hub;
 mod journal;
 mod message;
 mod mutant;
+mod note;
 mod overlay;
 mod peers;
 mod prover;
@@ -52,10 +54,11 @@ use std::sync::Arc;
 use rand_pcg::Pcg64Mcg;
 
 pub use message::{
-    Branches, Configuration, Corrupt, Hello, Incarnation, Message, Mismatch, Note, Priority,
-    Record, Round, Stop,
+    Branches, Configuration, Corrupt, Hello, Incarnation, Message, Mismatch, Priority, Record,
+    Round, Stop,
 };
 pub use mutant::Mutant;
+pub use note::Note;
 pub use session::Session;
 pub use settings::{Limits, ROUNDS_MAX, Settings, Storage, Timing};
 
@@ -149,6 +152,10 @@ impl Step<'_> {
         let answer = Answer { outcome: Outcome::Unknown, balance: None };
         self.effects.push(Effect::Reply { ticket, answer, receipt: None });
     }
+
+    fn note(&mut self, note: Note) {
+        self.effects.push(Effect::Note(note));
+    }
 }
 
 impl Passbook {
@@ -236,7 +243,7 @@ impl Passbook {
             _ if !self.peers[from.index()].is_up() => {}
             Message::Push { rows, apart } => self.pushed(step, from, rows, apart),
             Message::Acknowledge { branch, incarnation, durable } => {
-                self.acknowledged(branch, incarnation, &durable);
+                self.acknowledged(step, branch, incarnation, &durable);
             }
             Message::Borrow { id, priority, target, .. } => {
                 self.lend(step, from, (id, priority, target));
@@ -245,7 +252,7 @@ impl Passbook {
             Message::Collect { id, round, known } => {
                 self.show_ledger(step, from, (id, round), &known);
             }
-            Message::Held { cluster, held } => self.held(cluster, &held),
+            Message::Held { cluster, held } => self.held(step, from, cluster, &held),
             Message::Prove { id, known } => self.asked_for_proof(step, from, (id, known)),
             Message::Proved { id, first, second } => {
                 self.proved(step, from, (id, first, &second));

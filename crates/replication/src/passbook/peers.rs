@@ -39,8 +39,11 @@ pub(super) struct Peer {
     /// What is there, durable or not, as it has shown on this stream. It need not be pushed.
     pub(super) known: Version,
     pub(super) outstanding: Option<Outstanding>,
-    /// What the outstanding push carries.
+    /// What the outstanding push carries, and what the peer holds.
     pub(super) pushed: Version,
+    /// The oldest push on this stream whose own entries the peer did not acknowledge: the last of them, and when
+    /// it was sent.
+    pub(super) unacknowledged: Option<(Seq, Instant)>,
     /// It is owed an acknowledgement as soon as so many records are durable here.
     pub(super) owed: Option<u64>,
     /// It has just come and may lack anything.
@@ -63,6 +66,7 @@ impl Peer {
             known: Version::zero(members),
             outstanding: None,
             pushed: Version::zero(members),
+            unacknowledged: None,
             owed: None,
             catches_up: false,
             apart: Vec::new(),
@@ -104,6 +108,7 @@ impl Peer {
     pub(super) fn reset(&mut self, stream: Stream) {
         self.stream = stream;
         self.outstanding = None;
+        self.unacknowledged = None;
         self.owed = None;
         self.catches_up = false;
         self.apart.clear();
@@ -116,6 +121,7 @@ impl Peer {
     pub(super) fn is_heard(&mut self, durable: Version) {
         self.reset(Stream::Up);
         self.known.clone_from(&durable);
+        self.pushed.clone_from(&durable);
         self.acknowledged = durable;
         self.catches_up = true;
     }

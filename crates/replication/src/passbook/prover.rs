@@ -8,7 +8,6 @@
 use super::borrow::Errand;
 use super::collect::{Collect, Way, join};
 use super::{Message, Mutant, Note, Passbook, Step};
-use crate::Effect;
 use bank::{Member, Row, Version};
 
 /// Another branch that waits for a proof.
@@ -106,7 +105,7 @@ impl Passbook {
     pub(super) fn unproved(&mut self, step: &mut Step<'_>, from: Member, id: u64) {
         let asked = |collect: &mut Collect| collect.id == id && collect.way == Way::Through(from);
         if let Some(collect) = self.collect.take_if(asked) {
-            step.effects.push(Effect::Note(Note::CollectEnds { complete: false }));
+            step.note(Note::CollectEnded { complete: false });
             self.reject_snapshots(step, &collect);
             if matches!(self.errand, Errand::Proving) {
                 self.give_up_on_rights(step);

@@ -3,10 +3,10 @@
 //! One push to a peer is outstanding at a time. Writes that arrive meanwhile coalesce into the next, which is
 //! why the cost of a write falls as the load grows. What is pushed is, with what the peer has, causally closed.
 
-use super::peers::Outstanding;
-use super::{Incarnation, Message, Mutant, Passbook, Step};
+use super::peers::{Outstanding, Peer};
+use super::{Incarnation, Message, Mutant, Note, Passbook, Step};
 use bank::Ack;
-use bank::{Member, Row, Version};
+use bank::{Member, Row, Seq, Version};
 
 impl Passbook {
     /// The visible rows that `to` is not known to have.
@@ -40,13 +40,20 @@ impl Passbook {
     pub(super) fn push(&mut self, step: &mut Step<'_>, to: Member, patience: std::time::Duration) {
         let rows: Vec<Row> = self.news_for(to).cloned().collect();
         let drops = self.has(Mutant::DropPush);
+        let me = self.me;
         let peer = &mut self.peers[to.index()];
+        let after = peer.pushed.of(me).max(peer.known.of(me));
         peer.catches_up = false;
         peer.hears_apart = false;
         peer.pushed.clone_from(&peer.acknowledged);
         for row in &rows {
             peer.pushed.raise(row.origin, row.seq);
         }
+        let upto = peer.pushed.of(me).max(after);
+        if upto > after {
+            peer.unacknowledged.get_or_insert((upto, step.now));
+        }
+        step.note(Note::Pushed { to: peer.id, rows: rows.len(), after, upto });
         if drops {
             let pushed = peer.pushed.clone();
             peer.acknowledges(&pushed);
@@ -99,6 +106,7 @@ impl Passbook {
     /// A branch says what is durable there.
     pub(super) fn acknowledged(
         &mut self,
+        step: &mut Step<'_>,
         branch: Member,
         incarnation: Incarnation,
         durable: &Version,
@@ -107,8 +115,31 @@ impl Passbook {
             return;
         };
         if branch != self.me && peer.incarnation == Some(incarnation) {
+            let held = peer.acknowledged.of(self.me);
             peer.acknowledges(durable);
+            let upto = peer.acknowledged.of(self.me);
+            if let Some((_, since)) = peer.unacknowledged.take_if(|(seq, _)| *seq <= upto) {
+                let waited = step.now.0.saturating_sub(since.0);
+                step.note(Note::PushAcknowledged { by: peer.id, waited });
+            }
+            self.note_held(step, branch, held, None);
             self.hub.heard = true;
+        }
+    }
+
+    /// Reports what a peer is known to hold of the own log beyond `after`.
+    pub(super) fn note_held(
+        &self,
+        step: &mut Step<'_>,
+        peer: Member,
+        after: Seq,
+        via: Option<Member>,
+    ) {
+        let Peer { id, acknowledged, pushed, .. } = &self.peers[peer.index()];
+        let (upto, pushed) = (acknowledged.of(self.me), pushed.of(self.me));
+        if upto > after {
+            let via = via.map(|relay| self.peers[relay.index()].id);
+            step.note(Note::HeldBy { peer: *id, after, upto, pushed, via });
         }
     }
 

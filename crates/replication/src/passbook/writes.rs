@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::answers::Awaiting;
 use super::sessions::Admission;
 use super::waiting::Wanted;
-use super::{Mutant, Passbook, Step};
+use super::{Mutant, Note, Passbook, Step};
 use crate::{Effect, Instant, Receipt, Request, Room, Ticket, Token};
 use bank::Ack;
 use bank::{Answer, Entry, Outcome, Rejection, RequestId, Seq, Write, WriteKind};
@@ -156,7 +156,9 @@ impl Passbook {
             WriteKind::Deposit => Entry::Deposit(write.amount),
             WriteKind::Withdraw => Entry::Withdraw(write.amount),
         };
-        let seq = self.stage(step, entry, request, Some(ticket));
+        let seq = self.stage(step, entry, request);
+        let needed = ack.needed(self.peers.len()) - 1;
+        step.note(Note::Staged { ticket, seq, needed });
         self.accepted += 1;
         if let Some(request) = request {
             self.sessions.staged(request, seq);

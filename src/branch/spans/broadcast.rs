@@ -1,8 +1,8 @@
-//! The traced fan-outs in flight. Writes that are not traced never appear here.
+//! Spans of the broadcast scheme: a fan-out for each write, with a call to each peer as a child.
 
 use std::collections::HashMap;
 
-use crate::telemetry::{FanoutSpan, SpanContext};
+use crate::telemetry::{FanoutSpan, TraceContext};
 use bank::BranchId;
 use replication::Ticket;
 
@@ -13,36 +13,36 @@ struct InFlight {
     acked: usize,
 }
 
-/// Which spans the propagations of a write belong to.
+/// The fan-outs of one branch.
 #[derive(Debug)]
-pub(super) struct Fanouts {
+pub(in crate::branch) struct BroadcastSpans {
     branch: BranchId,
     width: usize,
     /// Traced requests that may become a fan-out, at once or when a lock is free.
-    expected: HashMap<Ticket, SpanContext>,
+    expected: HashMap<Ticket, TraceContext>,
     in_flight: HashMap<Ticket, InFlight>,
 }
 
-impl Fanouts {
+impl BroadcastSpans {
     /// Fan-outs of `branch` to `width` peers.
-    pub(super) fn new(branch: BranchId, width: usize) -> Self {
+    pub(in crate::branch) fn new(branch: BranchId, width: usize) -> Self {
         Self { branch, width, expected: HashMap::new(), in_flight: HashMap::new() }
     }
 
-    /// If the request of `ticket` is told to peers, that is a child of `parent`.
-    pub(super) fn expect(&mut self, ticket: Ticket, parent: SpanContext) {
+    /// The request of `ticket` is traced: if it has a fan-out, that is a child of `parent`.
+    pub(in crate::branch) fn expect(&mut self, ticket: Ticket, parent: TraceContext) {
         self.expected.insert(ticket, parent);
     }
 
-    /// The request of `ticket` is answered: if it was not told to peers by now, it never is.
-    pub(super) fn answered(&mut self, ticket: Ticket) {
+    /// The request of `ticket` is answered: if its fan-out has not started, it never does.
+    pub(in crate::branch) fn answered(&mut self, ticket: Ticket) {
         if !self.expected.is_empty() {
             self.expected.remove(&ticket);
         }
     }
 
-    /// What a propagation of that write is to be a child of. The first one begins the fan-out.
-    pub(super) fn context(&mut self, ticket: Ticket) -> Option<SpanContext> {
+    /// The parent of the calls that propagate a write. The first call starts the fan-out.
+    pub(in crate::branch) fn context(&mut self, ticket: Ticket) -> Option<TraceContext> {
         if self.expected.is_empty() && self.in_flight.is_empty() {
             return None;
         }
@@ -53,8 +53,8 @@ impl Fanouts {
         Some(self.in_flight.get(&ticket)?.span.context())
     }
 
-    /// One peer answered or was given up; after the last the span ends.
-    pub(super) fn ended(&mut self, ticket: Ticket, peer: BranchId, applied: bool) {
+    /// A call to `peer` ended. The fan-out ends with the last call.
+    pub(in crate::branch) fn ended(&mut self, ticket: Ticket, peer: BranchId, applied: bool) {
         if self.in_flight.is_empty() {
             return;
         }
