@@ -26,7 +26,7 @@ use crate::load::{Kind, KindRecord, Measured, Recorder, Statuses};
 use crate::record::Performed;
 use crate::record::judge::JudgedRun;
 use crate::scenario::{ClusterChoice, Scenario, Workload};
-use crate::target::clusters::Lost;
+use crate::target::LostBranch;
 
 pub use comparison::{SideBySide, SideBySideFigures};
 pub use guarantees::render_guarantees;
@@ -143,7 +143,7 @@ pub struct ClusterFacts {
     /// known of branches that do not tell.
     pub frames_sent: Option<u64>,
     /// Those that were not there to the end.
-    pub lost: Vec<Lost>,
+    pub lost: Vec<LostBranch>,
 }
 
 /// Operations that the gate could not see.

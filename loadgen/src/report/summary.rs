@@ -13,7 +13,7 @@ use super::text::decimals;
 use super::{Report, Row};
 use crate::load::{P50, P90, P99, P99_9, percentile};
 use crate::scenario::{Stop, Workload};
-use crate::target::clusters::Lost;
+use crate::target::LostBranch;
 
 /// Raised when a name or a meaning changes.
 const SCHEMA: u32 = 3;
@@ -214,7 +214,8 @@ impl Report {
     }
 
     fn lost_records(&self) -> Vec<LostRecord> {
-        let record = |lost: &Lost| LostRecord { branch: lost.branch.0, how: lost.how.clone() };
+        let record =
+            |lost: &LostBranch| LostRecord { branch: lost.branch.0, how: lost.how.clone() };
         self.cluster.lost.iter().map(record).collect()
     }
 
