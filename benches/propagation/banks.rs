@@ -10,9 +10,7 @@ use loadgen::Interrupt;
 use loadgen::client::{Bank, Terms};
 use loadgen::load::{Crowd, KindRecord, Plan, Recorder};
 use loadgen::record::Calls;
-use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, ThinkTime, Workload,
-};
+use loadgen::scenario::{ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, Workload};
 use loadgen::target::Target;
 use replication::passbook::Session;
 use replication::{Fanout, Locking, Scheme};
@@ -38,10 +36,7 @@ fn deposits(branches: u32, events: u64) -> Synthetic {
         branches,
         stop: Stop::Events(events),
         mix: Mix { deposit: 100, withdraw: 0, query: 0 },
-        roam: 0.2,
-        opening: None,
-        seed: 1,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     }
 }
 

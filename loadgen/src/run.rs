@@ -27,7 +27,7 @@ use crate::record::judge::{JudgeError, JudgedRun, judge_folder};
 use crate::record::{Answers, Calls, Ledgers, LedgersError, Logged, asked};
 use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded};
 use crate::scenario::{
-    ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Stop, Synthetic, Wire, Workload,
+    ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload,
 };
 use crate::target::{LostBranch, SETTLE_LIMIT, Settled, Target, TargetError};
 
@@ -312,13 +312,13 @@ fn header(
             (Customers::One, Some(ReferenceModel::Sequential))
         }
     };
-    let terms = (scenario.ack, scenario.read);
+    let Scenario { wire, ack, read, .. } = *scenario;
     let mut branches = ids.to_vec();
     branches.sort_unstable();
     Header {
         opening,
         branches,
-        settings: scenario.wire.settings(replication, ids.len(), terms, customers),
+        settings: wire.settings(replication, ids.len(), ack, read, customers),
         rights: logged.rights().map(<[i64]>::to_vec),
         edition,
         error_limit: Some(error_limit),
@@ -465,10 +465,7 @@ async fn watch(
     interrupt: &Interrupt,
 ) -> Result<Ran, RunError> {
     let AtWork { mut ran } = at_work;
-    let until = match &scenario.workload {
-        Workload::Synthetic(Synthetic { stop: Stop::After(duration), .. }) => Some(*duration),
-        Workload::Synthetic(_) | Workload::Replay(_) => None,
-    };
+    let until = scenario.workload.duration();
     let mut ticks = interval(PROGRESS);
     ticks.tick().await;
     let (mut draining, mut hurrying) = (false, false);

@@ -148,8 +148,8 @@ mod tests {
 
     fn all() -> impl Iterator<Item = Settings> {
         Server::ALL.into_iter().flat_map(|server| {
-            Ack::ALL.into_iter().flat_map(move |ack| {
-                Read::ALL.into_iter().flat_map(move |read| {
+            Ack::ALL.iter().copied().flat_map(move |ack| {
+                Read::ALL.iter().copied().flat_map(move |read| {
                     let with = move |customers| Settings { server, ack, read, customers };
                     Customers::ALL.into_iter().map(with)
                 })

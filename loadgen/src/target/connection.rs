@@ -98,7 +98,7 @@ pub(super) fn wire_hint(tried: Wire, works: Option<Wire>) -> String {
     if let Some(works) = works {
         return format!("it answers queries by --wire {}: use that", works.name());
     }
-    let others = Wire::ALL.into_iter().filter(|wire| *wire != tried).map(Wire::name);
+    let others = tried.others().map(Wire::name);
     format!("is it a server of --wire {}?", others.collect::<Vec<_>>().join(" or "))
 }
 
@@ -370,7 +370,7 @@ pub(super) async fn answering_wire(
     tried: Wire,
     patience: &Patience,
 ) -> Option<Wire> {
-    for wire in Wire::ALL.into_iter().filter(|wire| *wire != tried) {
+    for wire in tried.others() {
         let channels = vec![(branch, channel.clone())];
         let bank = Bank::over(channels, wire, Terms::default(), patience.attempt).ok()?;
         loop {

@@ -64,7 +64,7 @@ impl ErrorLimitLine {
         if !(0.0..=1.0).contains(max_share) {
             return Err(format!("\"max_share\" is {max_share}; expected a fraction from 0 to 1"));
         }
-        let branches = named(BranchOrigin::ALL, BranchOrigin::name, "branches", branches)?;
+        let branches = named(&BranchOrigin::ALL, BranchOrigin::name, "branches", branches)?;
         Ok(ErrorLimit { max_share: *max_share, branches })
     }
 }
@@ -103,14 +103,14 @@ impl HeaderLine {
             return Err("expected each branch once in \"branches\", and at least one".to_owned());
         }
         let settings = Settings {
-            server: named(Server::ALL, Server::name, "replication", &self.replication)?,
+            server: named(&Server::ALL, Server::name, "replication", &self.replication)?,
             ack: named(Ack::ALL, Ack::name, "ack", &self.ack)?,
             read: named(Read::ALL, Read::name, "read", &self.read)?,
-            customers: named(Customers::ALL, Customers::name, "customers", &self.customers)?,
+            customers: named(&Customers::ALL, Customers::name, "customers", &self.customers)?,
         };
         let edition = self.edition.as_deref();
         let edition =
-            edition.map(|text| named(ReferenceModel::ALL, ReferenceModel::name, "edition", text));
+            edition.map(|text| named(&ReferenceModel::ALL, ReferenceModel::name, "edition", text));
         Ok(Header {
             opening: Money::new(self.opening_balance),
             rights: self.rights(branches.len())?,
@@ -138,14 +138,14 @@ impl HeaderLine {
     }
 }
 
-fn named<T: Copy, const N: usize>(
-    all: [T; N],
+fn named<T: Copy>(
+    all: &[T],
     name: impl Fn(T) -> &'static str,
     field: &str,
     text: &str,
 ) -> Result<T, String> {
-    all.into_iter().find(|one| name(*one) == text).ok_or_else(|| {
-        let known: Vec<&str> = all.into_iter().map(name).collect();
+    all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| {
+        let known: Vec<&str> = all.iter().copied().map(name).collect();
         format!("{field:?} is {text:?}; expected one of {}", known.join(", "))
     })
 }
