@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use loadgen::interrupt::Urgency;
-use loadgen::target::clusters::ClustersError;
-use loadgen::target::connecting::ReachError;
+use loadgen::target::{ReachError, TargetError};
 use loadgen::{
     Hooks, Interrupt, MetricsServer, Report, RunError, SideBySide, report, run, run_each,
 };
@@ -145,7 +144,7 @@ fn code_of(error: &RunError) -> report::ExitCode {
             | ArtifactError::NoTemporaryFolder { .. }
             | ArtifactError::InUse { .. },
         )
-        | RunError::Clusters(ClustersError::Reach(ReachError::SameAddress { .. })) => {
+        | RunError::Target(TargetError::Reach(ReachError::SameAddress { .. })) => {
             report::ExitCode::BadInput
         }
         RunError::Interrupted => report::ExitCode::Interrupted,

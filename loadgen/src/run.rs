@@ -27,9 +27,9 @@ use crate::record::judge::{JudgeError, JudgedRun, judge_folder};
 use crate::record::{Answers, Calls, Ledgers, LedgersError, Logged, asked};
 use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded};
 use crate::scenario::{
-    ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Stop, Synthetic, Wire, Workload,
+    ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload,
 };
-use crate::target::clusters::{Branches, ClustersError, Lost, SETTLE_LIMIT, Settled};
+use crate::target::{LostBranch, SETTLE_LIMIT, Settled, Target, TargetError};
 
 /// Between two signs of life.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -91,7 +91,7 @@ impl fmt::Debug for Hooks<'_> {
 pub enum RunError {
     /// The branches cannot be used.
     #[error(transparent)]
-    Clusters(#[from] ClustersError),
+    Target(#[from] TargetError),
     /// Customers could not connect.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -133,7 +133,7 @@ pub enum RunError {
 
 /// What the branches and the customers gave.
 struct Performed {
-    branches: Branches,
+    target: Target,
     ran: Ran,
     settled: Settled,
     logged: Logged,
@@ -166,15 +166,15 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
         .build()
         .map_err(RunError::Thread)?;
     let (interrupt, tracing) = (hooks.interrupt.clone(), hooks.tracing);
-    let Performed { branches, ran, settled, logged, frames_sent } =
+    let Performed { target, ran, settled, logged, frames_sent } =
         runtime.block_on(perform(scenario, &folder, hooks))?;
     // The connections of this thread end with its runtime; branches would wait for them otherwise.
     drop(runtime);
     // A signal from here on finds the run done.
     let interrupted = interrupt.is_raised();
-    let (ids, opening) = (branches.ids(), branches.opening);
-    let replication = branches.replication.clone();
-    let lost = branches.end(&settled, &interrupt)?;
+    let (ids, opening) = (target.ids(), target.opening());
+    let replication = target.replication().to_owned();
+    let lost = target.end(&settled, &interrupt)?;
     let error_limit = error_limit(scenario, &lost, &interrupt);
     let header = header(scenario, &replication, &ids, opening, &logged, error_limit);
     let Ran { recorder, calls, measured } = ran;
@@ -281,7 +281,7 @@ impl Recorded {
 }
 
 /// How many operations may fail, and whether that is the fault of the branches.
-fn error_limit(scenario: &Scenario, lost: &[Lost], interrupt: &Interrupt) -> ErrorLimit {
+fn error_limit(scenario: &Scenario, lost: &[LostBranch], interrupt: &Interrupt) -> ErrorLimit {
     let branches = match &scenario.cluster {
         ClusterChoice::Running { .. } => BranchOrigin::Running,
         // Operations that were under way then are not the fault of the branches.
@@ -312,13 +312,13 @@ fn header(
             (Customers::One, Some(ReferenceModel::Sequential))
         }
     };
-    let terms = (scenario.ack, scenario.read);
+    let Scenario { wire, ack, read, .. } = *scenario;
     let mut branches = ids.to_vec();
     branches.sort_unstable();
     Header {
         opening,
         branches,
-        settings: scenario.wire.settings(replication, ids.len(), terms, customers),
+        settings: wire.settings(replication, ids.len(), ack, read, customers),
         rights: logged.rights().map(<[i64]>::to_vec),
         reference_model,
         error_limit: Some(error_limit),
@@ -375,20 +375,19 @@ async fn perform(
     report(Phase::WarmUp, None, None);
     let (waits, mut waiting) = tokio::sync::mpsc::unbounded_channel();
     let prepare = async {
-        let branches = Branches::start(scenario, replica, waits).await?;
+        let target = Target::start(scenario, replica, waits).await?;
         let ledgers = if scenario.wire == Wire::Passbook && scenario.recording != Recording::Nothing
         {
-            let channels = branches.channels();
-            Some(Ledgers::begin(&channels, folder.building(), &interrupt).await?)
+            Some(Ledgers::begin(target.channels(), folder.building(), &interrupt).await?)
         } else {
             // Answers by the others' contracts say nothing of logs.
             None
         };
-        let frames_before = branches.frames_sent().await;
-        Ok::<_, RunError>((branches, ledgers, frames_before))
+        let frames_before = target.frames_sent().await;
+        Ok::<_, RunError>((target, ledgers, frames_before))
     };
     let mut prepare = std::pin::pin!(prepare);
-    let (mut branches, ledgers, frames_before) = loop {
+    let (mut target, ledgers, frames_before) = loop {
         tokio::select! {
             prepared = &mut prepare => break prepared?,
             Some(servers) = waiting.recv() => report(Phase::WarmUp, None, Some(servers)),
@@ -397,15 +396,15 @@ async fn perform(
     };
     let mut tell = |phase, limit| report(phase, limit, None);
     if let Some(metrics) = metrics {
-        metrics.show(looking.clone(), branches.handles(), tracing.map(Tracing::counters));
+        metrics.show(looking.clone(), target.handles().to_vec(), tracing.map(Tracing::counters));
     }
     let calls = Calls::begin(folder.building(), scenario.recording, &interrupt);
     let calls = calls.map_err(|source| folder.unwritable(HISTORY, source))?;
     let mut all = Ran { recorder: Recorder::new(), calls, measured: Measured::default() };
     let mut settled = Settled::default();
-    for crowd in crowds(&scenario.workload, branches.ids()) {
+    for crowd in crowds(&scenario.workload, target.ids()) {
         let plan = Plan {
-            addresses: branches.addresses.clone(),
+            addresses: target.addresses().to_vec(),
             wire: scenario.wire,
             terms: Terms {
                 ack: scenario.ack,
@@ -424,7 +423,7 @@ async fn perform(
         let ran = watch(at_work, &looking, scenario, &mut tell, &interrupt).await?;
         all = Ran { measured: all.measured.then(ran.measured), ..ran };
         interrupt.skip_if_unwritable();
-        let settling = branches.settle(interrupt.report());
+        let settling = target.settle(interrupt.report());
         settled = repeating(settling, || tell(Phase::Settle, Some(SETTLE_LIMIT))).await;
         if interrupt.drain().is_cancelled() {
             break;
@@ -441,7 +440,7 @@ async fn perform(
     }
     let frames = settled.frames_sent.zip(frames_before);
     let frames_sent = frames.and_then(|(all, before)| all.checked_sub(before));
-    Ok(Performed { branches, ran: all, settled, logged, frames_sent })
+    Ok(Performed { target, ran: all, settled, logged, frames_sent })
 }
 
 /// Waits for `work`, and calls `report` at once and every second meanwhile.
@@ -466,10 +465,7 @@ async fn watch(
     interrupt: &Interrupt,
 ) -> Result<Ran, RunError> {
     let AtWork { mut ran } = at_work;
-    let until = match &scenario.workload {
-        Workload::Synthetic(Synthetic { stop: Stop::After(duration), .. }) => Some(*duration),
-        Workload::Synthetic(_) | Workload::Replay(_) => None,
-    };
+    let until = scenario.workload.duration();
     let mut ticks = interval(PROGRESS);
     ticks.tick().await;
     let (mut draining, mut hurrying) = (false, false);

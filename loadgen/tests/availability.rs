@@ -9,7 +9,7 @@ use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
 use check::{Judged, Property, Verdict};
 use loadgen::record::judge::judge_folder;
 use loadgen::run::Phase;
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
+use loadgen::scenario::{ClusterChoice, Scenario, Stop, Synthetic, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt, Report};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
 use replication::{
@@ -89,11 +89,8 @@ fn scenario() -> Scenario {
         customers: 10,
         branches: 2,
         stop: Stop::Events(10),
-        mix: Mix::default(),
-        roam: 0.2,
         opening: Some(OPENING),
-        seed: 1,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     };
     Scenario::new(Workload::Synthetic(synthetic), ClusterChoice::Embedded(BROADCAST))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
 use check::{Finding, Property, Verdict};
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Wire, Workload};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Wire, Workload};
 use loadgen::{ExitCode, Report};
 use passbook::cluster::MakeReplica;
 use replication::{
@@ -102,10 +102,9 @@ fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> 
         branches,
         stop: Stop::Events(20),
         mix: Mix { deposit, withdraw, query },
-        roam: 0.0,
+        roam: Share::NONE,
         opening: Some(opening),
-        seed: 1,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     };
     let scheme = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
     let workload = Workload::Synthetic(synthetic);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bank::Ack;
 use bank::{BranchId, Money, Outcome};
 use check::{Property, Verdict};
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Workload};
 use loadgen::{ExitCode, Report};
 use passbook::cluster::MakeReplica;
 use replication::passbook::{Message as Said, Mutant, Passbook, Settings, Timing};
@@ -114,10 +114,10 @@ fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
         branches: 3,
         stop: Stop::Events(40),
         mix: Mix { deposit, withdraw, query },
-        roam,
+        roam: Share::new(roam).expect("a share"),
         opening: Some(opening),
         seed,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     };
     let workload = Workload::Synthetic(synthetic);
     let cluster = ClusterChoice::Embedded(Scheme::Passbook);

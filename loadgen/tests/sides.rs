@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
+use loadgen::scenario::{ClusterChoice, Scenario, Stop, Synthetic, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt, Progress, SideBySide, run::Phase, run_each};
 use replication::{Fanout, Locking, Scheme};
 use serde_json::{Value, json};
@@ -174,11 +174,7 @@ fn interrupted_at(scheme: &str, phase: Phase) -> SideBySide {
         customers: 3,
         branches: 2,
         stop: Stop::After(std::time::Duration::from_millis(1)),
-        mix: Mix::default(),
-        roam: 0.2,
-        opening: None,
-        seed: 1,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     });
     let out = Some(home.path().join("run"));
     let scenario = Scenario { out, ..Scenario::new(workload, ClusterChoice::Embedded(broadcast)) };

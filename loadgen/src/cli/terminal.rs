@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use loadgen::record::disk::DiskUse;
 use loadgen::run::Phase;
-use loadgen::scenario::{Stop, Workload};
 use loadgen::{ExitCode, Progress, Report, Scenario, SideBySide};
 use passbook::telemetry::{Counts, OtlpEndpoint};
 
@@ -113,16 +112,9 @@ impl Terminal {
 
     /// What the run has to do until it ends.
     pub(crate) fn total_of(scenario: &Scenario) -> Total {
-        match &scenario.workload {
-            Workload::Synthetic(synthetic) => match synthetic.stop {
-                Stop::After(duration) => Total::Time(duration),
-                Stop::Events(events) => {
-                    Total::Operations(synthetic.customers.saturating_mul(events))
-                }
-            },
-            Workload::Replay(replay) => {
-                Total::Operations(u64::try_from(replay.input.events().count()).unwrap_or(u64::MAX))
-            }
+        match scenario.workload.duration() {
+            Some(duration) => Total::Time(duration),
+            None => Total::Operations(scenario.workload.operations().unwrap_or(u64::MAX)),
         }
     }
 

@@ -25,8 +25,8 @@ use crate::client::Backoffs;
 use crate::load::{Kind, KindRecord, Measured, Recorder, Statuses};
 use crate::record::Performed;
 use crate::record::judge::JudgedRun;
-use crate::scenario::{ClusterChoice, Scenario, Workload};
-use crate::target::clusters::Lost;
+use crate::scenario::Scenario;
+use crate::target::LostBranch;
 
 pub use comparison::{SideBySide, SideBySideFigures};
 pub use guarantees::render_guarantees;
@@ -143,7 +143,7 @@ pub struct ClusterFacts {
     /// known of branches that do not tell.
     pub frames_sent: Option<u64>,
     /// Those that were not there to the end.
-    pub lost: Vec<Lost>,
+    pub lost: Vec<LostBranch>,
 }
 
 /// Operations that the gate could not see.
@@ -313,12 +313,9 @@ impl Report {
 
     /// Known only of a cluster that was started for the run.
     fn fanout(&self) -> Option<&'static str> {
-        match &self.scenario.cluster {
-            ClusterChoice::Embedded(Scheme::Broadcast { fanout, .. })
-            | ClusterChoice::Processes(Scheme::Broadcast { fanout, .. }) => Some(fanout.name()),
-            ClusterChoice::Embedded(Scheme::Passbook)
-            | ClusterChoice::Processes(Scheme::Passbook)
-            | ClusterChoice::Running { .. } => None,
+        match self.scenario.cluster.scheme()? {
+            Scheme::Broadcast { fanout, .. } => Some(fanout.name()),
+            Scheme::Passbook => None,
         }
     }
 
@@ -329,21 +326,12 @@ impl Report {
 
     /// Whether the run's own cluster locks.
     fn locks(&self) -> bool {
-        let locked = Locking::UntilPropagated;
-        match &self.scenario.cluster {
-            ClusterChoice::Embedded(Scheme::Broadcast { locking, .. })
-            | ClusterChoice::Processes(Scheme::Broadcast { locking, .. }) => *locking == locked,
-            ClusterChoice::Embedded(Scheme::Passbook)
-            | ClusterChoice::Processes(Scheme::Passbook)
-            | ClusterChoice::Running { .. } => false,
-        }
+        let scheme = self.scenario.cluster.scheme();
+        matches!(scheme, Some(Scheme::Broadcast { locking: Locking::UntilPropagated, .. }))
     }
 
     fn seed(&self) -> Option<u64> {
-        match &self.scenario.workload {
-            Workload::Synthetic(synthetic) => Some(synthetic.seed),
-            Workload::Replay(_) => None,
-        }
+        self.scenario.workload.seed()
     }
 }
 

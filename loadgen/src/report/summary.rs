@@ -12,15 +12,15 @@ use super::statuses::{BackoffRecord, StatusRecord};
 use super::text::decimals;
 use super::{Report, Row};
 use crate::load::{P50, P90, P99, P99_9, percentile};
-use crate::scenario::{Stop, Workload};
-use crate::target::clusters::Lost;
+use crate::scenario::{Scenario, Workload};
+use crate::target::LostBranch;
 
 /// Raised when a name or a meaning changes.
 const SCHEMA: u32 = 3;
 
 /// The content of `summary.json`. Units are last in names.
 #[derive(Debug, Serialize)]
-pub struct Summary {
+pub struct Summary<'a> {
     schema: u32,
     verdict: &'static str,
     exit_code: u8,
@@ -47,7 +47,9 @@ pub struct Summary {
     generator: GeneratorRecord,
     checks: Vec<CheckRecord>,
     cluster: ClusterRecord,
-    workload: WorkloadRecord,
+    workload: &'a Workload,
+    /// What the run was set to, but its workload.
+    settings: &'a Scenario,
     traces: TracesRecord,
 }
 
@@ -130,25 +132,6 @@ struct LostRecord {
     how: String,
 }
 
-#[derive(Debug, Default, Serialize)]
-struct WorkloadRecord {
-    kind: &'static str,
-    customers: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    events_each: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration_s: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mix: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    roam: Option<f64>,
-    /// The distribution, as `--think` takes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    think: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    think_mean_s: Option<f64>,
-}
-
 #[derive(Debug, Serialize)]
 struct TracesRecord {
     sample_percent: f64,
@@ -159,7 +142,7 @@ struct TracesRecord {
 
 impl Report {
     /// The run in numbers.
-    pub fn summary(&self) -> Summary {
+    pub fn summary(&self) -> Summary<'_> {
         let kinds = self.rows.iter().filter(|row| row.name != "all");
         let outcomes = |row: &Row| {
             let live = &row.record.live;
@@ -203,7 +186,8 @@ impl Report {
                 frames_per_write: self.frames_per_write(),
                 lost: self.lost_records(),
             },
-            workload: self.workload_record(),
+            workload: &self.scenario.workload,
+            settings: &self.scenario,
             traces: TracesRecord {
                 sample_percent: self.scenario.trace_sample.percent(),
                 kept_traces: self.traces.traces,
@@ -214,34 +198,9 @@ impl Report {
     }
 
     fn lost_records(&self) -> Vec<LostRecord> {
-        let record = |lost: &Lost| LostRecord { branch: lost.branch.0, how: lost.how.clone() };
+        let record =
+            |lost: &LostBranch| LostRecord { branch: lost.branch.0, how: lost.how.clone() };
         self.cluster.lost.iter().map(record).collect()
-    }
-
-    fn workload_record(&self) -> WorkloadRecord {
-        match &self.scenario.workload {
-            Workload::Replay(replay) => WorkloadRecord {
-                kind: "replay",
-                customers: u64::try_from(replay.input.customers.len()).unwrap_or(u64::MAX),
-                ..WorkloadRecord::default()
-            },
-            Workload::Synthetic(synthetic) => {
-                let (events_each, duration_s) = match synthetic.stop {
-                    Stop::Events(events) => (Some(events), None),
-                    Stop::After(duration) => (None, Some(duration.as_secs_f64())),
-                };
-                WorkloadRecord {
-                    kind: "synthetic",
-                    customers: synthetic.customers,
-                    events_each,
-                    duration_s,
-                    mix: Some(synthetic.mix.to_string()),
-                    roam: Some(synthetic.roam),
-                    think: Some(synthetic.think.to_string()),
-                    think_mean_s: Some(synthetic.think.mean().as_secs_f64()),
-                }
-            }
-        }
     }
 }
 

@@ -93,7 +93,7 @@ impl Report {
             Workload::Replay(replay) => format!(
                 "replay of {}, {} {}",
                 replay.path.display(),
-                customers(u64::try_from(replay.input.customers.len()).unwrap_or(u64::MAX)),
+                customers(replay.customers()),
                 match replay.order {
                     ReplayOrder::Sequential => "one after another",
                     ReplayOrder::Concurrent => "all at once, queries last",

@@ -13,7 +13,7 @@ use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 
 use super::error::CallError;
-use crate::scenario::{DEFAULT_MESSAGE_BYTES_MAX, Wire};
+use crate::scenario::{Scenario, Wire};
 
 /// What is asked for with every operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,8 @@ pub struct Terms {
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { ack: Ack::All, read: Read::default(), message_bytes_max: DEFAULT_MESSAGE_BYTES_MAX }
+        let Scenario { ack, read, message_bytes_max, .. } = Scenario::default();
+        Self { ack, read, message_bytes_max }
     }
 }
 
