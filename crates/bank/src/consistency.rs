@@ -1,5 +1,6 @@
 //! What a customer can ask for with an operation.
 
+use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 /// How many branches must hold a write before the customer is answered.
@@ -11,11 +12,14 @@ use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
     PartialEq,
     Eq,
     Hash,
+    Deserialize,
     EnumString,
     IntoStaticStr,
+    Serialize,
     VariantArray,
     VariantNames,
 )]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Ack {
     /// The branch that was asked.
@@ -55,11 +59,14 @@ impl Ack {
     PartialEq,
     Eq,
     Hash,
+    Deserialize,
     EnumString,
     IntoStaticStr,
+    Serialize,
     VariantArray,
     VariantNames,
 )]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Read {
     /// What the branch knows, once that is no less than what the customer knows.

@@ -122,7 +122,7 @@ impl InspectedBranches {
     /// Polls the branches that are not in `dead` until all have settled.
     pub(super) async fn settle(&self, dead: &[BranchId], hurry: &CancellationToken) -> Settled {
         let pace = Pace { pause: POLL, limit: SETTLE_LIMIT };
-        let is_settled = |reply: &StateReply| state(reply).state.settled;
+        let is_settled = |reply: &StateReply| state(reply).settled;
         let replies = self.replies(dead, is_settled, pace, hurry).await;
         Settled {
             finals: replies.iter().map(state).collect(),

@@ -203,7 +203,7 @@ impl Target {
             Self::Running(_) | Self::Foreign(_) => Vec::new(),
         };
         for (branch, address) in addresses {
-            let is_known = settled.finals.iter().any(|last| last.state.branch == branch)
+            let is_known = settled.finals.iter().any(|last| last.branch == branch)
                 || lost.iter().any(|lost| lost.branch == branch);
             if !is_known {
                 let why = if settled.is_cut {
