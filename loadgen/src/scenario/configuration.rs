@@ -21,10 +21,8 @@ pub struct Scenario {
     #[serde(serialize_with = "by_name")]
     pub wire: Wire,
     /// When writes are answered.
-    #[serde(serialize_with = "by_name")]
     pub ack: Ack,
     /// What queries are answered from.
-    #[serde(serialize_with = "by_name")]
     pub read: Read,
     /// After this long without an answer an operation's outcome is unknown.
     #[serde(rename = "timeout_s", serialize_with = "seconds")]
