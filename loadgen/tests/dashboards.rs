@@ -131,7 +131,7 @@ fn every_metric_of_the_dashboard_exists_and_every_metric_is_on_it() {
         expressions.iter().flat_map(|e| selectors(e)).map(|(metric, _)| metric).collect();
     let unknown: Vec<_> = used.iter().filter(|name| !exposed.contains(**name)).collect();
     assert!(unknown.is_empty(), "not in telemetry::names: {unknown:?}");
-    for metric in &names::ALL {
+    for metric in names::ALL {
         let shown = samples(metric).iter().any(|sample| used.contains(sample.as_str()));
         assert!(shown, "on no panel: {}", metric.name);
     }

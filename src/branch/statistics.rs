@@ -121,11 +121,10 @@ impl Statistics {
             })
         });
         let request_times = kinds().map(|(kind, counts)| {
-            (with("operation", kind), Value::Histogram(Box::new(counts.latencies.clone())))
+            (with("operation", kind), Value::Histogram(counts.latencies.scrape()))
         });
         let fanouts = self.peers.iter().map(|(peer, calls)| {
-            let latencies = Box::new(calls.latencies.clone());
-            (with("peer", &peer.to_string()), Value::Histogram(latencies))
+            (with("peer", &peer.to_string()), Value::Histogram(calls.latencies.scrape()))
         });
         let propagations = self.peers.iter().flat_map(|(peer, calls)| {
             [("applied", calls.applied), ("undelivered", calls.undelivered)].map(
@@ -138,7 +137,7 @@ impl Statistics {
         });
         let one = |name: MetricName, value: Value| Family::new(name, [(of_branch(), value)]);
         let gauge = |name: MetricName, level: i64| one(name, Value::Gauge(level));
-        let sizes = |name, sizes: &Sizes| one(name, Value::Sizes(Box::new(sizes.clone())));
+        let sizes = |name, sizes: &Sizes| one(name, Value::Histogram(sizes.scrape()));
         let level = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let frames =
             queues.frames.map(|(result, count)| (with("result", result), Value::Counter(count)));
@@ -188,8 +187,10 @@ mod tests {
         ] {
             statistics.on_note(&note);
         }
-        assert_eq!((statistics.push_rows.count(), statistics.push_rows.sum()), (2, 4.0));
-        assert_eq!((statistics.push_writes.count(), statistics.push_writes.sum()), (2, 4.0));
+        let [rows, writes] =
+            [&statistics.push_rows, &statistics.push_writes].map(|sizes| sizes.scrape());
+        assert_eq!((rows.count, rows.sum), (2, 4.0));
+        assert_eq!((writes.count, writes.sum), (2, 4.0));
         assert_eq!(statistics.peers[&peer].latencies.count(), 1);
         assert_eq!(
             (statistics.borrow_requests, statistics.collects),

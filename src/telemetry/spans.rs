@@ -19,11 +19,16 @@ use tracing::field::Empty;
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{inject, names};
+use super::inject;
+use super::names::{self, attribute};
 use bank::BranchId;
 
 /// The context that children of a span are given.
 pub type TraceContext = Context;
+
+/// The fields that `tracing-opentelemetry` takes as a span's status.
+const STATUS: &str = "otel.status_code";
+const STATUS_DESCRIPTION: &str = "otel.status_description";
 
 /// A span around one gRPC call, at the caller's or the branch's side.
 #[derive(Debug, Default)]
@@ -31,20 +36,33 @@ pub struct CallSpan {
     span: Option<Span>,
 }
 
-macro_rules! call_span {
-    ($kind:literal, $method:expr, $node:expr, $($field:tt)*) => {
+/// A root span of the bank, with attributes by the names in [`names::attribute`].
+macro_rules! bank_span {
+    ($name:expr, $kind:literal, $node:expr, $({ $attribute:expr } = $value:expr),* $(,)?) => {
         info_span!(
             target: "passbook",
             parent: None,
-            "call",
-            otel.name = $method,
+            $name,
             otel.kind = $kind,
-            otel.status_code = Empty,
-            "rpc.system.name" = "grpc",
-            "rpc.method" = $method,
-            "rpc.response.status_code" = Empty,
-            "bank.node" = $node,
-            $($field)*
+            { STATUS } = Empty,
+            { STATUS_DESCRIPTION } = Empty,
+            { attribute::NODE } = $node,
+            $({ $attribute } = $value),*
+        )
+    };
+}
+
+macro_rules! call_span {
+    ($kind:literal, $method:expr, $node:expr, $($attributes:tt)*) => {
+        bank_span!(
+            "call",
+            $kind,
+            $node,
+            { "otel.name" } = $method,
+            { attribute::RPC_SYSTEM } = "grpc",
+            { attribute::RPC_METHOD } = $method,
+            { attribute::RPC_STATUS } = Empty,
+            $($attributes)*
         )
     };
 }
@@ -62,12 +80,12 @@ impl CallSpan {
             "client",
             method,
             names::CUSTOMERS,
-            "bank.customer" = integer(customer),
-            "bank.number" = integer(number),
-            "bank.branch" = i64::from(branch.0),
-            "bank.operation" = operation,
-            "bank.amount" = Empty,
-            "bank.outcome" = Empty,
+            { attribute::CUSTOMER } = integer(customer),
+            { attribute::NUMBER } = integer(number),
+            { attribute::BRANCH } = i64::from(branch.0),
+            { attribute::OPERATION } = operation,
+            { attribute::AMOUNT } = Empty,
+            { attribute::OUTCOME } = Empty,
         );
         Self { span: Some(span) }
     }
@@ -76,7 +94,8 @@ impl CallSpan {
     pub fn server(parent: Option<TraceContext>, method: &'static str, branch: BranchId) -> Self {
         let span = parent.map(|parent| {
             let node = names::branch_service(branch);
-            let span = call_span!("server", method, node, "bank.branch" = i64::from(branch.0));
+            let span =
+                call_span!("server", method, node, { attribute::BRANCH } = i64::from(branch.0));
             adopt(span, parent)
         });
         Self { span }
@@ -95,8 +114,8 @@ impl CallSpan {
                 "client",
                 method,
                 node,
-                "bank.branch" = i64::from(from.0),
-                "bank.peer" = i64::from(to.0),
+                { attribute::BRANCH } = i64::from(from.0),
+                { attribute::PEER } = i64::from(to.0),
             );
             adopt(span, parent)
         });
@@ -127,9 +146,9 @@ impl CallSpan {
     pub fn note(&self, amount: Option<i64>, outcome: &'static str) {
         if let Some(span) = &self.span {
             if let Some(amount) = amount {
-                span.record("bank.amount", amount);
+                span.record(attribute::AMOUNT, amount);
             }
-            span.record("bank.outcome", outcome);
+            span.record(attribute::OUTCOME, outcome);
         }
     }
 
@@ -154,9 +173,9 @@ impl CallSpan {
 
     fn end(&mut self, code: Code, error: bool) {
         if let Some(span) = self.span.take() {
-            span.record("rpc.response.status_code", status_name(code));
+            span.record(attribute::RPC_STATUS, status_name(code));
             if error {
-                span.record("otel.status_code", "ERROR");
+                span.record(STATUS, "ERROR");
             }
         }
     }
@@ -179,19 +198,16 @@ pub struct FanoutSpan {
 impl FanoutSpan {
     /// The fan-out of a traced write from `branch` to `width` peers.
     pub fn start(parent: TraceContext, branch: BranchId, width: usize) -> Self {
-        let span = info_span!(
-            target: "passbook",
-            parent: None,
+        let span = bank_span!(
             names::span::FANOUT,
-            otel.kind = "internal",
-            otel.status_code = Empty,
-            "bank.node" = names::branch_service(branch),
-            "bank.branch" = i64::from(branch.0),
-            "bank.fanout.width" = integer(width),
-            "bank.fanout.acked" = Empty,
-            "bank.fanout.straggler" = Empty,
-            "bank.fanout.relayed" = Empty,
-            "bank.fanout.via" = Empty,
+            "internal",
+            names::branch_service(branch),
+            { attribute::BRANCH } = i64::from(branch.0),
+            { attribute::FANOUT_WIDTH } = integer(width),
+            { attribute::FANOUT_ACKED } = Empty,
+            { attribute::FANOUT_STRAGGLER } = Empty,
+            { attribute::FANOUT_RELAYED } = Empty,
+            { attribute::FANOUT_VIA } = Empty,
         );
         let span = adopt(span, parent);
         let context = span.context();
@@ -206,21 +222,21 @@ impl FanoutSpan {
     /// So many of the peers that hold the write have it from another branch; and who told of the last ones that
     /// were waited for, if that was not they themselves.
     pub fn note_relayed(&self, relayed: usize, via: Option<BranchId>) {
-        self.span.record("bank.fanout.relayed", integer(relayed));
+        self.span.record(attribute::FANOUT_RELAYED, integer(relayed));
         if let Some(via) = via {
-            self.span.record("bank.fanout.via", i64::from(via.0));
+            self.span.record(attribute::FANOUT_VIA, i64::from(via.0));
         }
     }
 
     /// Ends it: how many peers hold the write, and whose answer was the last one that was waited for, if any
     /// was.
     pub fn end(self, acked: usize, complete: bool, straggler: Option<BranchId>) {
-        self.span.record("bank.fanout.acked", integer(acked));
+        self.span.record(attribute::FANOUT_ACKED, integer(acked));
         if let Some(straggler) = straggler {
-            self.span.record("bank.fanout.straggler", i64::from(straggler.0));
+            self.span.record(attribute::FANOUT_STRAGGLER, i64::from(straggler.0));
         }
         if !complete {
-            self.span.record("otel.status_code", "ERROR");
+            self.span.record(STATUS, "ERROR");
         }
     }
 }
@@ -235,18 +251,14 @@ pub struct PushSpan {
 impl PushSpan {
     /// A push of `rows` rows, among them `writes` entries that the peer is told for the first time.
     pub fn start(from: BranchId, to: BranchId, rows: usize, writes: u64) -> Self {
-        let span = info_span!(
-            target: "passbook",
-            parent: None,
+        let span = bank_span!(
             names::span::PUSH,
-            otel.kind = "client",
-            otel.status_code = Empty,
-            otel.status_description = Empty,
-            "bank.node" = names::branch_service(from),
-            "bank.branch" = i64::from(from.0),
-            "bank.peer" = i64::from(to.0),
-            "passbook.push.rows" = integer(rows),
-            "passbook.push.writes" = integer(writes),
+            "client",
+            names::branch_service(from),
+            { attribute::BRANCH } = i64::from(from.0),
+            { attribute::PEER } = i64::from(to.0),
+            { attribute::PUSH_ROWS } = integer(rows),
+            { attribute::PUSH_WRITES } = integer(writes),
         );
         Self { span: Some(span) }
     }
@@ -254,7 +266,7 @@ impl PushSpan {
     /// It carries the write whose fan-out is `write`, which waited so long before it was sent.
     pub fn carries(&self, write: &TraceContext, waited: Duration) {
         if let Some(span) = &self.span {
-            let waited = KeyValue::new(names::attribute::WAIT_US, integer(waited.as_micros()));
+            let waited = KeyValue::new(attribute::WAIT_US, integer(waited.as_micros()));
             span.add_link_with_attributes(write.span().span_context().clone(), vec![waited]);
         }
     }
@@ -269,8 +281,8 @@ impl Drop for PushSpan {
     /// The stream went down before the acknowledgement came, or the branch ended.
     fn drop(&mut self) {
         if let Some(span) = self.span.take() {
-            span.record("otel.status_code", "ERROR");
-            span.record("otel.status_description", "unfinished");
+            span.record(STATUS, "ERROR");
+            span.record(STATUS_DESCRIPTION, "unfinished");
         }
     }
 }
@@ -282,23 +294,21 @@ pub struct BorrowSpan(Span);
 impl BorrowSpan {
     /// A borrow for the request of `parent`.
     pub fn start(parent: TraceContext, branch: BranchId) -> Self {
-        let span = info_span!(
-            target: "passbook",
-            parent: None,
+        let span = bank_span!(
             names::span::BORROW,
-            otel.kind = "internal",
-            "bank.node" = names::branch_service(branch),
-            "bank.branch" = i64::from(branch.0),
-            "passbook.borrow.asks" = Empty,
-            "passbook.borrow.covered" = Empty,
+            "internal",
+            names::branch_service(branch),
+            { attribute::BRANCH } = i64::from(branch.0),
+            { attribute::BORROW_ASKS } = Empty,
+            { attribute::BORROW_COVERED } = Empty,
         );
         Self(adopt(span, parent))
     }
 
     /// How often a branch was asked meanwhile, and whether the rights that came were enough.
     pub fn end(self, asks: u64, covered: bool) {
-        self.0.record("passbook.borrow.asks", integer(asks));
-        self.0.record("passbook.borrow.covered", covered);
+        self.0.record(attribute::BORROW_ASKS, integer(asks));
+        self.0.record(attribute::BORROW_COVERED, covered);
     }
 }
 
@@ -315,16 +325,13 @@ impl CollectSpan {
         waiting: usize,
         prover: Option<BranchId>,
     ) -> Self {
-        let span = info_span!(
-            target: "passbook",
-            parent: None,
+        let span = bank_span!(
             names::span::COLLECT,
-            otel.kind = "internal",
-            otel.status_code = Empty,
-            "bank.node" = names::branch_service(branch),
-            "bank.branch" = i64::from(branch.0),
-            "passbook.collect.waiting" = integer(waiting),
-            "passbook.collect.prover" = prover.map(|prover| i64::from(prover.0)),
+            "internal",
+            names::branch_service(branch),
+            { attribute::BRANCH } = i64::from(branch.0),
+            { attribute::COLLECT_WAITING } = integer(waiting),
+            { attribute::COLLECT_PROVER } = prover.map(|prover| i64::from(prover.0)),
         );
         Self(adopt(span, parent))
     }
@@ -337,7 +344,7 @@ impl CollectSpan {
     /// Ends it: whether every branch was heard in both rounds.
     pub fn end(self, complete: bool) {
         if !complete {
-            self.0.record("otel.status_code", "ERROR");
+            self.0.record(STATUS, "ERROR");
         }
     }
 }

@@ -23,10 +23,10 @@ pub async fn families(
             },
         )
     });
-    let response = kinds()
-        .map(|(kind, live)| (operation(kind), Value::Histogram(Box::new(live.response.clone()))));
-    let service = kinds()
-        .map(|(kind, live)| (operation(kind), Value::Histogram(Box::new(live.service.clone()))));
+    let response =
+        kinds().map(|(kind, live)| (operation(kind), Value::Histogram(live.response.scrape())));
+    let service =
+        kinds().map(|(kind, live)| (operation(kind), Value::Histogram(live.service.scrape())));
     let active = Value::Gauge(i64::try_from(look.active).unwrap_or(i64::MAX));
     let mut families = vec![
         Family::new(names::CUSTOMER_OPERATIONS, operations),
