@@ -4,23 +4,7 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 /// How many branches must hold a write before the customer is answered.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Deserialize,
-    EnumString,
-    IntoStaticStr,
-    Serialize,
-    VariantArray,
-    VariantNames,
-    Serialize,
-    Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, EnumString, IntoStaticStr, Serialize, VariantArray, VariantNames)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Ack {
@@ -53,23 +37,7 @@ impl Ack {
 }
 
 /// What a query is answered from.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Deserialize,
-    EnumString,
-    IntoStaticStr,
-    Serialize,
-    VariantArray,
-    VariantNames,
-    Serialize,
-    Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, EnumString, IntoStaticStr, Serialize, VariantArray, VariantNames)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Read {
