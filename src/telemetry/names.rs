@@ -125,5 +125,5 @@ metrics! {
     LOWEST_BALANCE: Gauge "passbook_branch_lowest_balance",
         "The lowest balance ever held, in minor units";
     SPANS: Counter "passbook_spans",
-        "Ended spans, by what became of them: kept, beyond_bound, exported, export_failed";
+        "Ended spans, by fate: kept, beyond the limit on memory, exported, or failed to be exported";
 }

@@ -23,7 +23,7 @@ use super::inject;
 use super::names::{self, attribute};
 use bank::BranchId;
 
-/// The context that children of a span are given.
+/// The context that makes a span the parent of others.
 pub type TraceContext = Context;
 
 /// The fields that `tracing-opentelemetry` takes as a span's status.
@@ -73,7 +73,7 @@ impl CallSpan {
         method: &'static str,
         operation: &'static str,
         customer: u64,
-        number: u64,
+        index: u64,
         branch: BranchId,
     ) -> Self {
         let span = call_span!(
@@ -81,8 +81,8 @@ impl CallSpan {
             method,
             names::CUSTOMERS,
             { attribute::CUSTOMER } = integer(customer),
-            { attribute::NUMBER } = integer(number),
-            { attribute::BRANCH } = i64::from(branch.0),
+            { attribute::NUMBER } = integer(index),
+            { attribute::BRANCH } = number(branch),
             { attribute::OPERATION } = operation,
             { attribute::AMOUNT } = Empty,
             { attribute::OUTCOME } = Empty,
@@ -94,8 +94,7 @@ impl CallSpan {
     pub fn server(parent: Option<TraceContext>, method: &'static str, branch: BranchId) -> Self {
         let span = parent.map(|parent| {
             let node = names::branch_service(branch);
-            let span =
-                call_span!("server", method, node, { attribute::BRANCH } = i64::from(branch.0));
+            let span = call_span!("server", method, node, { attribute::BRANCH } = number(branch));
             adopt(span, parent)
         });
         Self { span }
@@ -114,20 +113,20 @@ impl CallSpan {
                 "client",
                 method,
                 node,
-                { attribute::BRANCH } = i64::from(from.0),
-                { attribute::PEER } = i64::from(to.0),
+                { attribute::BRANCH } = number(from),
+                { attribute::PEER } = number(to),
             );
             adopt(span, parent)
         });
         Self { span }
     }
 
-    /// What children of this span are given; `None` if it is empty.
+    /// The context for children of this span; `None` if it is empty.
     pub fn context(&self) -> Option<TraceContext> {
         self.span.as_ref().map(OpenTelemetrySpanExt::context)
     }
 
-    /// The trace that this span belongs to; `None` if it is empty, or nothing is installed that traces.
+    /// The trace that this span belongs to; `None` if it is empty, or tracing is not installed.
     pub fn trace(&self) -> Option<u128> {
         let context = self.context()?;
         let span = context.span();
@@ -135,19 +134,17 @@ impl CallSpan {
         (trace != 0).then_some(trace)
     }
 
-    /// Hands this span's context to the called side.
+    /// Adds this span's context to the metadata of a call.
     pub fn inject(&self, metadata: &mut MetadataMap) {
         if let Some(context) = self.context() {
             inject(&context, metadata);
         }
     }
 
-    /// Notes how much is moved and what became of it.
+    /// Records the amount and the outcome of the operation.
     pub fn note(&self, amount: Option<i64>, outcome: &'static str) {
         if let Some(span) = &self.span {
-            if let Some(amount) = amount {
-                span.record(attribute::AMOUNT, amount);
-            }
+            span.record(attribute::AMOUNT, amount);
             span.record(attribute::OUTCOME, outcome);
         }
     }
@@ -202,7 +199,7 @@ impl FanoutSpan {
             names::span::FANOUT,
             "internal",
             names::branch_service(branch),
-            { attribute::BRANCH } = i64::from(branch.0),
+            { attribute::BRANCH } = number(branch),
             { attribute::FANOUT_WIDTH } = integer(width),
             { attribute::FANOUT_ACKED } = Empty,
             { attribute::FANOUT_STRAGGLER } = Empty,
@@ -214,71 +211,68 @@ impl FanoutSpan {
         Self { span, context }
     }
 
-    /// What the calls to peers are given.
+    /// The context for calls to peers and for links of pushes.
     pub fn context(&self) -> TraceContext {
         self.context.clone()
     }
 
-    /// So many of the peers that hold the write have it from another branch; and who told of the last ones that
-    /// were waited for, if that was not they themselves.
-    pub fn note_relayed(&self, relayed: usize, via: Option<BranchId>) {
+    /// Records how many of the peers that hold the write have it from a relay, and the relay that reported the
+    /// last ones that the customer waited for, if one did.
+    pub fn record_relay(&self, relayed: usize, via: Option<BranchId>) {
         self.span.record(attribute::FANOUT_RELAYED, integer(relayed));
-        if let Some(via) = via {
-            self.span.record(attribute::FANOUT_VIA, i64::from(via.0));
-        }
+        self.span.record(attribute::FANOUT_VIA, via.map(number));
     }
 
-    /// Ends it: how many peers hold the write, and whose answer was the last one that was waited for, if any
-    /// was.
+    /// Ends the span with the number of peers that hold the write, and the last one that the customer waited for,
+    /// if that is known.
     pub fn end(self, acked: usize, complete: bool, straggler: Option<BranchId>) {
         self.span.record(attribute::FANOUT_ACKED, integer(acked));
-        if let Some(straggler) = straggler {
-            self.span.record(attribute::FANOUT_STRAGGLER, i64::from(straggler.0));
-        }
+        self.span.record(attribute::FANOUT_STRAGGLER, straggler.map(number));
         if !complete {
             self.span.record(STATUS, "ERROR");
         }
     }
 }
 
-/// A push of rows to a peer: from its sending until the peer has acknowledged all of it.
+/// A push of rows to a peer, from its sending until the peer is known to hold the entries that it was the first to
+/// carry.
 #[derive(Debug)]
 pub struct PushSpan {
-    /// Until it has ended.
+    /// `None` after its end.
     span: Option<Span>,
 }
 
 impl PushSpan {
-    /// A push of `rows` rows, among them `writes` entries that the peer is told for the first time.
+    /// A push of `rows` rows, which is the first to carry `writes` entries to the peer.
     pub fn start(from: BranchId, to: BranchId, rows: usize, writes: u64) -> Self {
         let span = bank_span!(
             names::span::PUSH,
             "client",
             names::branch_service(from),
-            { attribute::BRANCH } = i64::from(from.0),
-            { attribute::PEER } = i64::from(to.0),
+            { attribute::BRANCH } = number(from),
+            { attribute::PEER } = number(to),
             { attribute::PUSH_ROWS } = integer(rows),
             { attribute::PUSH_WRITES } = integer(writes),
         );
         Self { span: Some(span) }
     }
 
-    /// It carries the write whose fan-out is `write`, which waited so long before it was sent.
-    pub fn carries(&self, write: &TraceContext, waited: Duration) {
+    /// Links the push to a write that it carries, by the context of its fan-out and the time that it waited.
+    pub fn link(&self, write: &TraceContext, waited: Duration) {
         if let Some(span) = &self.span {
             let waited = KeyValue::new(attribute::WAIT_US, integer(waited.as_micros()));
             span.add_link_with_attributes(write.span().span_context().clone(), vec![waited]);
         }
     }
 
-    /// The peer has acknowledged all of it.
+    /// The peer holds the entries.
     pub fn end(mut self) {
         self.span = None;
     }
 }
 
 impl Drop for PushSpan {
-    /// The stream went down before the acknowledgement came, or the branch ended.
+    /// The stream closed before the acknowledgement came, or the branch ended.
     fn drop(&mut self) {
         if let Some(span) = self.span.take() {
             span.record(STATUS, "ERROR");
@@ -298,14 +292,14 @@ impl BorrowSpan {
             names::span::BORROW,
             "internal",
             names::branch_service(branch),
-            { attribute::BRANCH } = i64::from(branch.0),
+            { attribute::BRANCH } = number(branch),
             { attribute::BORROW_ASKS } = Empty,
             { attribute::BORROW_COVERED } = Empty,
         );
         Self(adopt(span, parent))
     }
 
-    /// How often a branch was asked meanwhile, and whether the rights that came were enough.
+    /// Ends the span with the number of borrow requests, and whether the rights that came were enough.
     pub fn end(self, asks: u64, covered: bool) {
         self.0.record(attribute::BORROW_ASKS, integer(asks));
         self.0.record(attribute::BORROW_COVERED, covered);
@@ -329,19 +323,19 @@ impl CollectSpan {
             names::span::COLLECT,
             "internal",
             names::branch_service(branch),
-            { attribute::BRANCH } = i64::from(branch.0),
+            { attribute::BRANCH } = number(branch),
             { attribute::COLLECT_WAITING } = integer(waiting),
-            { attribute::COLLECT_PROVER } = prover.map(|prover| i64::from(prover.0)),
+            { attribute::COLLECT_PROVER } = prover.map(number),
         );
         Self(adopt(span, parent))
     }
 
-    /// This traced request waits for it as well.
-    pub fn serves(&self, request: &TraceContext) {
+    /// Links the collect to another traced request that waits for it.
+    pub fn link(&self, request: &TraceContext) {
         self.0.add_link(request.span().span_context().clone());
     }
 
-    /// Ends it: whether every branch was heard in both rounds.
+    /// Ends the span; `complete` if every branch replied in both rounds.
     pub fn end(self, complete: bool) {
         if !complete {
             self.0.record(STATUS, "ERROR");
@@ -353,6 +347,10 @@ impl CollectSpan {
 fn adopt(span: Span, parent: TraceContext) -> Span {
     let _ = span.set_parent(parent);
     span
+}
+
+fn number(branch: BranchId) -> i64 {
+    i64::from(branch.0)
 }
 
 /// An attribute's integers are signed.

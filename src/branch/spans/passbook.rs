@@ -178,7 +178,7 @@ impl PassbookSpans {
         let writes = upto.0.saturating_sub(after.0);
         let span = PushSpan::start(self.branch, to, rows, writes);
         for write in self.writes.range(carried) {
-            span.carries(&write.context, now.0.saturating_sub(write.staged_at.0));
+            span.link(&write.context, now.0.saturating_sub(write.staged_at.0));
         }
         self.pushes.push(Push { span, to, upto });
     }
@@ -205,7 +205,7 @@ impl PassbookSpans {
                 end_borrow(Some(std::mem::take(borrow)), false);
             }
             if let Some(span) = &self.collect {
-                span.serves(context);
+                span.link(context);
             } else {
                 let span = CollectSpan::start(context.clone(), self.branch, waiting.len(), prover);
                 self.collect = Some(span);
@@ -237,7 +237,7 @@ impl Write {
         if let Some(span) = self.span.take() {
             let waited_for = self.held >= self.needed;
             let last = if waited_for { self.last } else { Report::default() };
-            span.note_relayed(self.relayed, last.via);
+            span.record_relay(self.relayed, last.via);
             span.end(self.held, complete, last.straggler);
         }
     }
