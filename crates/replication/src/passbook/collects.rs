@@ -140,15 +140,16 @@ impl Collects {
         let withdrawals_upto = withdrawals.as_ref().map(|request| request.clock);
         let mut waiting = withdrawals.map_or_else(Vec::new, |request| request.tickets);
         waiting.extend(snapshots.iter().map(|snapshot| snapshot.ticket));
-        ctx.note(Note::CollectBegins { waiting });
+        // A branch that collects for others serves itself with it.
+        let prover = prover.filter(|_| askers.is_empty());
+        ctx.note(Note::CollectStarted { waiting, prover: prover.map(|at| ctx.branch(at)) });
         let mut rows = log.visible().rows().to_vec();
         if ctx.has(Mutant::CollectWithoutOwnRow) {
             rows[ctx.me.index()] = Row::empty(ctx.me);
         }
         self.current = Some(Collect {
             key: CollectKey { id: ctx.next_id(), round: Round::First },
-            // A branch that collects for others serves itself with it.
-            prover: prover.filter(|_| askers.is_empty()),
+            prover,
             missing: Vec::new(),
             proof: Proof::new(rows),
             askers,
@@ -281,7 +282,7 @@ impl Collects {
     ) -> bool {
         let collect = self.current.take_if(|collect| collect.is_through(from, id));
         if let Some(collect) = &collect {
-            ctx.note(Note::CollectEnds { complete: false });
+            ctx.note(Note::CollectEnded { complete: false });
             reject_unavailable(ctx, log, &collect.snapshots);
         }
         collect.is_some()
@@ -291,7 +292,7 @@ impl Collects {
     pub(super) fn peer_lost(&mut self, ctx: &mut Context<'_>, log: &LocalLog, peer: Member) {
         self.askers.retain(|asker| asker.member != peer);
         if let Some(collect) = self.current.take() {
-            ctx.note(Note::CollectEnds { complete: false });
+            ctx.note(Note::CollectEnded { complete: false });
             reject_unavailable(ctx, log, &collect.snapshots);
             fail_askers(ctx, collect.askers);
         }

@@ -7,7 +7,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::{Message, Mutant, Note, ROUNDS_MAX, Settings};
 use crate::{Effect, Instant, Message as AnyMessage, Ticket};
-use bank::{Answer, Member, Outcome};
+use bank::{Answer, BranchId, Member, Outcome};
 
 /// Everything that is left to chance, and the identifiers of borrow requests and collects.
 #[derive(Debug)]
@@ -57,8 +57,12 @@ impl Context<'_> {
         self.now.after(self.chance.random.random_range(Duration::ZERO..=most))
     }
 
+    pub(super) fn branch(&self, member: Member) -> BranchId {
+        self.settings.branches[member.index()]
+    }
+
     pub(super) fn send(&mut self, to: Member, message: Message) {
-        let to = self.settings.branches[to.index()];
+        let to = self.branch(to);
         self.effects.push(Effect::Send { to, message: AnyMessage::Passbook(message) });
     }
 
@@ -86,7 +90,7 @@ pub(super) struct Surroundings {
 impl Surroundings {
     /// Those of branch 1 of so many, in memory.
     pub(super) fn new(branches: u32, opening: i64) -> Self {
-        let ids: Vec<_> = (1..=branches).map(bank::BranchId).collect();
+        let ids: Vec<_> = (1..=branches).map(BranchId).collect();
         let settings = Settings::in_memory(ids[0], &ids, bank::Money::new(opening), 1);
         Self { now: Instant::default(), settings, chance: Chance::new(1), effects: Vec::new() }
     }
@@ -106,7 +110,7 @@ impl Surroundings {
     }
 
     /// The messages since the last call, with their receivers.
-    pub(super) fn sent(&mut self) -> Vec<(bank::BranchId, Message)> {
+    pub(super) fn sent(&mut self) -> Vec<(BranchId, Message)> {
         let sent = self.effects.drain(..).filter_map(|effect| match effect {
             Effect::Send { to, message: AnyMessage::Passbook(message) } => Some((to, message)),
             _ => None,

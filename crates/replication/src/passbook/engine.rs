@@ -275,7 +275,9 @@ impl Engine {
             WriteKind::Withdraw => Entry::Withdraw(write.amount),
         };
         self.escrow.entry_staged(ctx.settings, &entry);
-        let seq = self.log.stage(ctx, entry, request, Some(ticket));
+        let seq = self.log.stage(ctx, entry, request);
+        let needed = ack.needed(ctx.settings.branches.len()) - 1;
+        ctx.note(Note::Staged { ticket, seq, needed });
         if let Some(request) = request {
             self.sessions.staged(request, seq);
         }
@@ -335,7 +337,7 @@ impl Engine {
     fn grant_rights(&mut self, ctx: &mut Context<'_>, to: Member, request: BorrowRequest) {
         if let Some(grant) = self.escrow.grant_rights(ctx, &self.log, to, request) {
             self.escrow.entry_staged(ctx.settings, &grant);
-            self.log.stage(ctx, grant, None, None);
+            self.log.stage(ctx, grant, None);
         }
     }
 
@@ -357,7 +359,7 @@ impl Engine {
     }
 
     fn finish_collect(&mut self, ctx: &mut Context<'_>, collect: &Collect) {
-        ctx.note(Note::CollectEnds { complete: true });
+        ctx.note(Note::CollectEnded { complete: true });
         if let Some(clock) = collect.withdrawals_upto().filter(|_| self.escrow.is_proving()) {
             self.refuse_proved(ctx, collect, clock);
         }
@@ -399,7 +401,7 @@ impl Engine {
 
     pub(super) fn peer_down(&mut self, ctx: &mut Context<'_>, peer: Member) {
         let was_up = self.peers.close(peer);
-        self.pushes.reset(peer);
+        self.pushes.reset(ctx, peer);
         self.relay.reset(peer);
         if !was_up {
             return;
@@ -423,13 +425,13 @@ impl Engine {
             Message::Push { rows, apart } => self.handle_push(ctx, from, rows, apart),
             Message::Acknowledge { branch, incarnation, durable } => {
                 if self.peers.is_incarnation(branch, incarnation) {
-                    self.pushes.peer_acknowledges(branch, &durable);
+                    self.pushes.peer_acknowledges(ctx, branch, &durable);
                     self.relay.progressed();
                 }
             }
             Message::Held { cluster, held } => {
                 if self.relay.accept_report(&self.log, cluster) {
-                    self.pushes.peers_hold(ctx, self.log.staged().seq, &held);
+                    self.pushes.relay_reports(ctx, from, self.log.staged().seq, &held);
                 }
             }
             Message::Borrow { id, priority, target, .. } => {
@@ -487,7 +489,7 @@ impl Engine {
             self.log.set_cluster(self.peers.cluster(ctx.settings));
         }
         if is_up_now {
-            self.pushes.peer_up(from, hello.durable);
+            self.pushes.peer_up(ctx, from, hello.durable);
             self.relay.reset(from);
             self.relay.progressed();
         }

@@ -148,7 +148,7 @@ impl Escrow {
         self.clock += 1;
         let priority = Priority { clock: self.clock, member: ctx.me };
         self.waiting.insert(priority, Waiting { pending, rounds: 0 });
-        ctx.note(Note::Short { ticket: pending.ticket });
+        ctx.note(Note::ShortOfRights { ticket: pending.ticket });
         let begins = self.is_idle();
         if begins {
             self.asked.fill(false);
@@ -254,6 +254,7 @@ impl Escrow {
             self.asked[of.index()] = true;
             requests.push(OpenRequest { id, of, granted_before, until });
             ctx.send(of, Message::Borrow { id, priority, need, target });
+            ctx.note(Note::BorrowRequested { of: ctx.branch(of) });
         }
         self.activity = Activity::Borrowing(requests);
     }
@@ -552,7 +553,7 @@ mod tests {
         let priority = Priority { clock: 1, member: B };
         let request = BorrowRequest { id: 1, priority, target: Total(4) };
         let grant = escrow.grant_rights(&mut around.context(), &log, B, request).expect("a grant");
-        log.stage(&mut around.context(), grant, None, None);
+        log.stage(&mut around.context(), grant, None);
         assert_eq!(escrow.grant_rights(&mut around.context(), &log, B, request), None);
         assert_eq!(around.sent(), [], "the push is the answer");
     }

@@ -138,20 +138,19 @@ impl LocalLog {
         staged + i128::from(deposit.minor_units()) <= i128::from(i64::MAX)
     }
 
-    /// Appends an entry to the own log. `ticket` is the customer's whose request it executes.
+    /// Appends an entry to the own log.
     pub(super) fn stage(
         &mut self,
         ctx: &mut Context<'_>,
         entry: Entry,
         request: Option<RequestId>,
-        ticket: Option<Ticket>,
     ) -> Seq {
         self.staged.append(&entry, request);
         let Row { seq, chain, .. } = self.staged;
         let record = Record::Own { seq, entry, request, chain };
-        ctx.effects.push(Effect::Persist { record, ticket });
+        ctx.effects.push(Effect::Persist { record });
         self.journal.append(|| Mark::Own(self.staged.clone()));
-        self.accepted += u64::from(ticket.is_some());
+        self.accepted += u64::from(!matches!(entry, Entry::Grant { .. }));
         seq
     }
 
@@ -192,7 +191,7 @@ impl LocalLog {
 
     fn record_received(&mut self, ctx: &mut Context<'_>, rows: Vec<Row>) {
         self.journal.append(|| Mark::Received(rows.iter().map(|r| (r.origin, r.seq)).collect()));
-        ctx.effects.push(Effect::Persist { record: Record::Received { rows }, ticket: None });
+        ctx.effects.push(Effect::Persist { record: Record::Received { rows } });
     }
 
     fn merge(
@@ -234,7 +233,7 @@ impl LocalLog {
     /// Journals the incarnation of a branch.
     pub(super) fn record_incarnation(&mut self, ctx: &mut Context<'_>, record: Record) {
         self.journal.append_incarnation();
-        ctx.effects.push(Effect::Persist { record, ticket: None });
+        ctx.effects.push(Effect::Persist { record });
     }
 
     /// The records so far found this branch's incarnation.
@@ -420,7 +419,7 @@ mod tests {
     #[test]
     fn staged_entry_is_visible_once_it_is_durable() {
         let (mut around, mut log) = log(Storage::Journal);
-        assert_eq!(log.stage(&mut around.context(), DEPOSIT, None, Some(Ticket(1))), Seq(1));
+        assert_eq!(log.stage(&mut around.context(), DEPOSIT, None), Seq(1));
         log.settle(&around.context());
         assert_eq!((log.own().seq, log.visible().total()), (Seq::ZERO, 100));
         log.persisted(1);
@@ -432,7 +431,7 @@ mod tests {
     #[test]
     fn staged_entry_in_memory_is_visible_when_it_settles() {
         let (mut around, mut log) = log(Storage::Memory);
-        log.stage(&mut around.context(), DEPOSIT, None, None);
+        log.stage(&mut around.context(), DEPOSIT, None);
         assert_eq!(log.own().seq, Seq::ZERO);
         log.settle(&around.context());
         assert_eq!((log.own().seq, log.durable().of(A)), (Seq(1), Seq(1)));
@@ -477,7 +476,7 @@ mod tests {
         let (mut around, mut log) = log(Storage::Journal);
         let most = Money::new(i64::MAX - 100);
         assert!(log.can_hold(most));
-        log.stage(&mut around.context(), DEPOSIT, None, None);
+        log.stage(&mut around.context(), DEPOSIT, None);
         assert!(!log.can_hold(most));
     }
 }

@@ -23,6 +23,7 @@
 //! | answers to writes | `acknowledgements` |
 //! | start and restart | `restart` |
 //! | a customer's side | `session` |
+//! | what observers see | `note` |
 
 mod acknowledgements;
 mod chains;
@@ -35,6 +36,7 @@ mod journal;
 mod local_log;
 mod message;
 mod mutant;
+mod note;
 mod peers;
 mod proof;
 mod pushes;
@@ -50,10 +52,11 @@ mod settings;
 use std::fmt;
 
 pub use message::{
-    Branches, Configuration, Corrupt, Hello, Incarnation, Message, Mismatch, Note, Priority,
-    Record, Round, Stop,
+    Branches, Configuration, Corrupt, Hello, Incarnation, Message, Mismatch, Priority, Record,
+    Round, Stop,
 };
 pub use mutant::Mutant;
+pub use note::Note;
 pub use session::Session;
 pub use settings::{Limits, ROUNDS_MAX, Settings, Storage, Timing};
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::local_log::Merge;
 use super::peers::Peers;
 use super::relay::Relay;
-use super::{Context, LocalLog, Message, Mutant};
+use super::{Context, LocalLog, Message, Mutant, Note};
 use crate::Instant;
 use bank::{Member, Row, Seq, Version};
 
@@ -34,6 +34,9 @@ struct Progress {
     /// What is acknowledged once the last push is.
     pushed: Version,
     outstanding: Option<Outstanding>,
+    /// The oldest push on this stream whose own entries the peer did not acknowledge: the last of them, and when
+    /// it was sent.
+    unacknowledged: Option<(Seq, Instant)>,
     /// The peer gets an acknowledgement once this many records are durable here.
     owed: Option<u64>,
     /// The peer has just connected and may lack anything.
@@ -57,6 +60,7 @@ impl Pushes {
             known: Version::zero(members),
             pushed: Version::zero(members),
             outstanding: None,
+            unacknowledged: None,
             owed: None,
             catches_up: false,
             reports_loss: false,
@@ -84,21 +88,21 @@ impl Pushes {
     }
 
     /// A new stream, or none: nothing is expected from the one before.
-    pub(super) fn reset(&mut self, peer: Member) {
-        let peer = &mut self.peers[peer.index()];
-        peer.outstanding = None;
-        peer.owed = None;
-        peer.catches_up = false;
-        peer.reports_loss = false;
+    pub(super) fn reset(&mut self, ctx: &mut Context<'_>, peer: Member) {
+        ctx.note(Note::StreamReset { peer: ctx.branch(peer) });
+        self.peers[peer.index()].reset();
     }
 
     /// A peer is up. What its hello reports replaces what was known: it may have lost some of what it had.
-    pub(super) fn peer_up(&mut self, peer: Member, durable: Version) {
-        self.reset(peer);
-        let peer = &mut self.peers[peer.index()];
+    pub(super) fn peer_up(&mut self, ctx: &mut Context<'_>, member: Member, durable: Version) {
+        let peer = &mut self.peers[member.index()];
+        let before = peer.acknowledged.of(ctx.me);
+        peer.reset();
         peer.known.clone_from(&durable);
+        peer.pushed.clone_from(&durable);
         peer.acknowledged = durable;
         peer.catches_up = true;
+        peer.note_held(ctx, member, before, None);
     }
 
     /// A peer is lost. The others get a report, and forward what they have of each other.
@@ -128,22 +132,40 @@ impl Pushes {
     }
 
     /// A peer reported what is durable there.
-    pub(super) fn peer_acknowledges(&mut self, peer: Member, durable: &Version) {
-        let peer = &mut self.peers[peer.index()];
-        peer.acknowledged.join(durable);
-        peer.known.join(durable);
-        peer.complete();
+    pub(super) fn peer_acknowledges(
+        &mut self,
+        ctx: &mut Context<'_>,
+        member: Member,
+        durable: &Version,
+    ) {
+        let peer = &mut self.peers[member.index()];
+        let before = peer.acknowledged.of(ctx.me);
+        peer.acknowledge(durable);
+        let held = peer.acknowledged.of(ctx.me);
+        if let Some((_, since)) = peer.unacknowledged.take_if(|(seq, _)| *seq <= held) {
+            let waited = ctx.now.0.saturating_sub(since.0);
+            ctx.note(Note::PushAcknowledged { by: ctx.branch(member), waited });
+        }
+        peer.note_held(ctx, member, before, None);
     }
 
     /// The relay reported how much of the own log, which has `own` entries, each branch holds.
-    pub(super) fn peers_hold(&mut self, ctx: &Context<'_>, own: Seq, held: &Version) {
+    pub(super) fn relay_reports(
+        &mut self,
+        ctx: &mut Context<'_>,
+        relay: Member,
+        own: Seq,
+        held: &Version,
+    ) {
         for member in ctx.others() {
             let seq = held.of(member);
             if seq <= own {
                 let peer = &mut self.peers[member.index()];
+                let before = peer.acknowledged.of(ctx.me);
                 peer.acknowledged.raise(ctx.me, seq);
                 peer.known.raise(ctx.me, seq);
                 peer.complete();
+                peer.note_held(ctx, member, before, Some(relay));
             }
         }
     }
@@ -238,15 +260,21 @@ impl Pushes {
     ) {
         let rows: Vec<Row> = self.news(ctx, log, to).cloned().collect();
         let peer = &mut self.peers[to.index()];
+        let after = peer.pushed.of(ctx.me).max(peer.known.of(ctx.me));
         peer.catches_up = false;
         peer.reports_loss = false;
         peer.pushed.clone_from(&peer.acknowledged);
         for row in &rows {
             peer.pushed.raise(row.origin, row.seq);
         }
+        let upto = peer.pushed.of(ctx.me).max(after);
+        if upto > after {
+            peer.unacknowledged.get_or_insert((upto, ctx.now));
+        }
+        ctx.note(Note::Pushed { to: ctx.branch(to), rows: rows.len(), after, upto });
         if ctx.has(Mutant::DropPush) {
             let pushed = peer.pushed.clone();
-            self.peer_acknowledges(to, &pushed);
+            peer.acknowledge(&pushed);
         } else {
             let repeat_at = ctx.now.after(patience);
             peer.outstanding = Some(Outstanding { repeat_at, patience });
@@ -276,6 +304,29 @@ impl Pushes {
 }
 
 impl Progress {
+    fn reset(&mut self) {
+        self.outstanding = None;
+        self.unacknowledged = None;
+        self.owed = None;
+        self.catches_up = false;
+        self.reports_loss = false;
+    }
+
+    fn acknowledge(&mut self, durable: &Version) {
+        self.acknowledged.join(durable);
+        self.known.join(durable);
+        self.complete();
+    }
+
+    /// Notes what the peer is newly known to hold of the own log beyond `after`.
+    fn note_held(&self, ctx: &mut Context<'_>, member: Member, after: Seq, relay: Option<Member>) {
+        let (upto, pushed) = (self.acknowledged.of(ctx.me), self.pushed.of(ctx.me));
+        if upto > after {
+            let (peer, via) = (ctx.branch(member), relay.map(|relay| ctx.branch(relay)));
+            ctx.note(Note::HeldBy { peer, after, upto, pushed, via });
+        }
+    }
+
     /// A push is complete when everything that it carries is acknowledged.
     fn complete(&mut self) {
         if self.acknowledged.covers(&self.pushed) {
@@ -314,7 +365,7 @@ mod tests {
         }
 
         fn deposit(&mut self) {
-            self.log.stage(&mut self.around.context(), DEPOSIT, None, None);
+            self.log.stage(&mut self.around.context(), DEPOSIT, None);
             self.log.settle(&self.around.context());
         }
 
@@ -345,9 +396,9 @@ mod tests {
         assert_eq!(fixture.pushed(), [(2, 1), (3, 1)]);
         fixture.deposit();
         assert_eq!(fixture.pushed(), []);
-        fixture.pushes.peer_acknowledges(B, &version([1, 0, 0]));
+        fixture.pushes.peer_acknowledges(&mut fixture.around.context(), B, &version([1, 0, 0]));
         assert_eq!(fixture.pushed(), [(2, 1)]);
-        fixture.pushes.peer_acknowledges(B, &version([2, 0, 0]));
+        fixture.pushes.peer_acknowledges(&mut fixture.around.context(), B, &version([2, 0, 0]));
         assert_eq!(fixture.pushed(), []);
     }
 
@@ -358,7 +409,7 @@ mod tests {
         fixture.pushed();
         fixture.around.pass(fixture.around.settings.timing.push_repeat);
         let Fixture { mut around, log, peers, mut pushes, .. } = fixture;
-        pushes.peer_acknowledges(C, &version([1, 0, 0]));
+        pushes.peer_acknowledges(&mut around.context(), C, &version([1, 0, 0]));
         for to in [B, C] {
             pushes.repeat(&mut around.context(), &log, &peers, to);
         }
@@ -408,16 +459,16 @@ mod tests {
         let mut fixture = Fixture::new();
         fixture.deposit();
         fixture.pushed();
-        fixture.pushes.peer_acknowledges(B, &version([1, 0, 0]));
-        fixture.pushes.peer_up(B, version([0, 0, 0]));
+        fixture.pushes.peer_acknowledges(&mut fixture.around.context(), B, &version([1, 0, 0]));
+        fixture.pushes.peer_up(&mut fixture.around.context(), B, version([0, 0, 0]));
         assert_eq!(fixture.pushed(), [(2, 1)]);
     }
 
     #[test]
     fn report_of_more_entries_than_there_are_is_ignored() {
         let mut fixture = Fixture::new();
-        let ctx = fixture.around.context();
-        fixture.pushes.peers_hold(&ctx, Seq(1), &version([1, 2, 1]));
+        let mut ctx = fixture.around.context();
+        fixture.pushes.relay_reports(&mut ctx, B, Seq(1), &version([1, 2, 1]));
         assert_eq!([B, C].map(|peer| fixture.pushes.acknowledged(peer).of(A)), [0, 1].map(Seq));
     }
 }

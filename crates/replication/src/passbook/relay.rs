@@ -239,7 +239,7 @@ mod tests {
 
     fn deposit(fixture: &mut Fixture) {
         let entry = Entry::Deposit(Money::new(1));
-        fixture.log.stage(&mut fixture.around.context(), entry, None, None);
+        fixture.log.stage(&mut fixture.around.context(), entry, None);
         fixture.log.settle(&fixture.around.context());
     }
 
@@ -268,10 +268,10 @@ mod tests {
         log.receive(&mut around.context(), B, vec![row], |_| {}).expect("no fork");
         log.settle(&around.context());
         assert_eq!(reports(&mut fixture), [], "B and the relay are two of four");
-        fixture.pushes.peer_acknowledges(C, &version([0, 1, 0, 0]));
+        fixture.pushes.peer_acknowledges(&mut fixture.around.context(), C, &version([0, 1, 0, 0]));
         assert_eq!(reports(&mut fixture), [version([1, 0, 1, 0])]);
         assert_eq!(reports(&mut fixture), [], "reported once");
-        fixture.pushes.peer_acknowledges(D, &version([0, 1, 0, 0]));
+        fixture.pushes.peer_acknowledges(&mut fixture.around.context(), D, &version([0, 1, 0, 0]));
         assert_eq!(reports(&mut fixture), [version([1, 0, 1, 1])]);
     }
 
