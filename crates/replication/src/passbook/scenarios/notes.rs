@@ -107,7 +107,7 @@ fn hello_that_replaces_a_lost_acknowledgement_is_noted() {
 #[test]
 fn relay_report_is_noted_for_each_branch_it_reached() {
     let members = 10;
-    let mut cluster = Cluster::with_hub_from(0, Storage::Memory, (members, 1_000));
+    let mut cluster = Cluster::with_relay_from(0, Storage::Memory, (members, 1_000));
     cluster.notes.clear();
     let ticket = deposit(&mut cluster, B, Ack::All);
     cluster.pass_unseen(WAIT);
@@ -150,7 +150,7 @@ fn borrow_is_noted_until_rights_cover_the_withdrawal() {
 
 #[test]
 fn collect_through_the_prover_names_it() {
-    let mut cluster = Cluster::with_hub_from(0, Storage::Journal, (3, 30));
+    let mut cluster = Cluster::with_relay_from(0, Storage::Journal, (3, 30));
     cluster.notes.clear();
     let ticket = cluster.withdraw(B, 100);
     cluster.flow();
