@@ -6,8 +6,8 @@ mod cause;
 mod convert;
 mod deadline;
 mod failure;
-mod link;
 mod log;
+mod peer_codec;
 mod received;
 
 pub use cause::root_cause;
@@ -18,8 +18,8 @@ pub use convert::{
 };
 pub use deadline::timeout;
 pub use failure::{Failure, outcome_of, status_code};
-pub use link::{from_message, to_message};
 pub use log::{LogBegun, LogEncoder, LogEntry, LogError, LogPart, from_log_part, to_log_entries};
+pub use peer_codec::{from_message, to_message};
 pub use received::{MarkingBody, MarkingChannel, is_sent_by_server};
 
 /// How much may be under way on a connection before its receiver must have read it. h2 closes a connection

@@ -147,8 +147,8 @@ impl SchemeEffect for passbook::Effect {
             Self::Reply { ticket, answer, .. } => Action::Reply(ticket, answer),
             Self::Persist { .. } => Action::Persist,
             Self::WakeAt(at) => Action::WakeAt(at),
-            Self::Refuse { peer, why } => Action::Fail(format!("branch {peer} {why}")),
-            Self::Stop(stop) => Action::Fail(stop.to_string()),
+            Self::Refuse { peer, why } => Action::Fail(format!("refuses: branch {peer} {why}")),
+            Self::Stop(stop) => Action::Fail(format!("stopped: {stop}")),
             Self::Note(_) => Action::Ignore,
         }
     }
@@ -315,7 +315,7 @@ where
             }
             Action::Ignore => {}
             Action::WakeAt(at) => self.arrange(at.max(self.now), from, Arrival::Tick),
-            Action::Fail(why) => panic!("branch {from}: {why}"),
+            Action::Fail(why) => panic!("branch {from} {why}"),
         }
     }
 }
