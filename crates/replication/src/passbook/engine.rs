@@ -13,7 +13,8 @@ use super::sessions::{Admission, Sessions};
 use super::{
     Context, Corrupt, Hello, Incarnation, LocalLog, Message, Note, Record, Settings, Stop,
 };
-use crate::{Effect, LogStatus, ReplicaStats, Request, Room, Ticket};
+use crate::passbook::{Effect, Room};
+use crate::{LogStatus, ReplicaStats, Request, Ticket};
 use bank::{
     Ack, Entry, Member, Operation, Outcome, Read, Rejection, RequestId, Row, Write, WriteKind,
 };
@@ -423,9 +424,9 @@ impl Engine {
             Message::Hello(hello) => self.handle_hello(ctx, from, hello),
             _ if !self.peers.is_up(from) => {}
             Message::Push { rows, apart } => self.handle_push(ctx, from, rows, apart),
-            Message::Acknowledge { branch, incarnation, durable } => {
-                if self.peers.is_incarnation(branch, incarnation) {
-                    self.pushes.peer_acknowledges(ctx, branch, &durable);
+            Message::Acknowledge { incarnation, durable } => {
+                if self.peers.is_incarnation(from, incarnation) {
+                    self.pushes.peer_acknowledges(ctx, from, &durable);
                     self.relay.progressed();
                 }
             }
@@ -434,7 +435,7 @@ impl Engine {
                     self.pushes.relay_reports(ctx, from, self.log.staged().seq, &held);
                 }
             }
-            Message::Borrow { id, priority, target, .. } => {
+            Message::Borrow { id, priority, target } => {
                 self.grant_rights(ctx, from, BorrowRequest { id, priority, target });
             }
             Message::Decline { id } => {

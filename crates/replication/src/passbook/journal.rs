@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Storage;
-use crate::Room;
+use crate::passbook::Room;
 use bank::{Member, Row, Seq, Version};
 
 /// What becomes durable with a record.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::chains::Chains;
 use super::journal::{Journal, Mark};
 use super::{Context, Corrupt, Mutant, Record, Settings, Stop};
-use crate::{ClusterId, Effect, LogStatus, Receipt, ReplicaStats, Room, Ticket};
+use crate::passbook::{Effect, Room};
+use crate::{ClusterId, LogStatus, Receipt, ReplicaStats, Ticket};
 use bank::{
     Answer, Chain, Entry, Fork, Ledger, Member, Money, Outcome, RequestId, Row, Seq, Total, Version,
 };

@@ -31,6 +31,7 @@ mod collects;
 mod context;
 mod engine;
 mod escrow;
+mod events;
 mod gate;
 mod journal;
 mod local_log;
@@ -51,6 +52,7 @@ mod settings;
 
 use std::fmt;
 
+pub use events::{Effect, Input, Room};
 pub use message::{
     Branches, Configuration, Corrupt, Hello, Incarnation, Message, Mismatch, Priority, Record,
     Round, Stop,
@@ -60,10 +62,7 @@ pub use note::Note;
 pub use session::Session;
 pub use settings::{Limits, ROUNDS_MAX, Settings, Storage, Timing};
 
-use super::{
-    ClusterId, Effect, Input, Instant, LogStatus, Message as AnyMessage, ReplicaStats, Replication,
-    Transport,
-};
+use super::{ClusterId, Instant, LogStatus, ReplicaStats, Replication};
 use bank::{BranchId, Ledger, Member, Row, Version};
 use context::{Chance, Context};
 use engine::Engine;
@@ -133,6 +132,9 @@ impl Passbook {
 }
 
 impl Replication for Passbook {
+    type Input = Input;
+    type Effect = Effect;
+
     fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
         if self.engine.is_stopped() {
             return;
@@ -149,15 +151,14 @@ impl Replication for Passbook {
             (Input::Abandon { ticket }, _) => engine.abandon(ctx, ticket),
             (Input::PeerUp { .. }, Some(peer)) => engine.peer_up(ctx, peer),
             (Input::PeerDown { .. }, Some(peer)) => engine.peer_down(ctx, peer),
-            (Input::Peer { message: AnyMessage::Passbook(message), .. }, Some(from)) => {
+            (Input::Peer { message, .. }, Some(from)) => {
                 engine.handle_message(ctx, from, message);
             }
             (Input::Persisted { upto }, _) => engine.persisted(ctx, upto),
             (Input::Room(room), _) => engine.set_room(room),
             (Input::Tick, _) => engine.tick(ctx),
-            // From a branch of another cluster, or of the broadcast scheme only.
-            (Input::PeerUp { .. } | Input::PeerDown { .. } | Input::Peer { .. }, _)
-            | (Input::Undelivered { .. }, _) => {}
+            // From a branch of another cluster.
+            (Input::PeerUp { .. } | Input::PeerDown { .. } | Input::Peer { .. }, None) => {}
         }
     }
 
@@ -178,10 +179,6 @@ impl Replication for Passbook {
 
     fn name(&self) -> &'static str {
         "passbook"
-    }
-
-    fn transport(&self) -> Transport {
-        Transport::Streams
     }
 
     fn is_ready(&self) -> bool {

@@ -7,7 +7,8 @@ use std::hash::Hasher as _;
 use siphasher::sip::SipHasher13;
 
 use super::{Context, Hello, Incarnation, LocalLog, Message, Mutant, Settings, Stop};
-use crate::{ClusterId, Effect, Instant};
+use crate::passbook::Effect;
+use crate::{ClusterId, Instant};
 use bank::Member;
 
 /// The state of the stream to a peer.

@@ -11,7 +11,8 @@
 use std::sync::Arc;
 
 use super::{Context, LocalLog, Mutant};
-use crate::{Effect, Receipt, Ticket};
+use crate::passbook::Effect;
+use crate::{Receipt, Ticket};
 use bank::{Answer, Money, Outcome, Row, Version};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -79,7 +79,7 @@ pub(super) struct Awaiting {
 mod tests {
     use super::super::context::Surroundings;
     use super::*;
-    use crate::Room;
+    use crate::passbook::Room;
     use bank::{Money, WriteKind};
     use std::time::Duration;
 

@@ -10,13 +10,14 @@ use super::context::Chance;
 use super::engine::Engine;
 use super::local_log::OwnEntry;
 use super::{Corrupt, Mutant, Passbook, Record, Settings, Storage};
-use crate::{Effect, Instant};
+use crate::Instant;
+use crate::passbook::Effect;
 use bank::Member;
 
 impl Passbook {
     /// Starts a branch from its journal, which is empty for a new branch and always in memory. The driver
     /// performs the effects first. Replayed records count as durable, and anything else begins, only after
-    /// [`crate::Input::Persisted`] covers them: sync the journal before. Fails if the journal cannot be replayed.
+    /// [`crate::passbook::Input::Persisted`] covers them: sync the journal before. Fails if the journal cannot be replayed.
     pub fn start(
         settings: Settings,
         journal: Vec<Record>,
