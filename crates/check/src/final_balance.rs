@@ -44,7 +44,7 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
     for seen in evidence.observations {
         let before = own.entry(seen.customer).or_default();
         match (seen.operation, seen.outcome) {
-            (_, Outcome::Rejected(reason)) if reason.is_passing() => holes.rejected += 1,
+            (_, Outcome::Rejected(reason)) if reason.is_retryable() => holes.rejected += 1,
             (Operation::Write(write), Outcome::Ok) => *before += change(write),
             // It may have happened: the least is what matters for the refusals that follow.
             (Operation::Write(write), Outcome::Unknown) => {

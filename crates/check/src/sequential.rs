@@ -16,7 +16,7 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
     let mut holes = Holes::default();
     for seen in evidence.observations {
         match (seen.operation, seen.outcome) {
-            (_, Outcome::Rejected(reason)) if reason.is_passing() => holes.rejected += 1,
+            (_, Outcome::Rejected(reason)) if reason.is_retryable() => holes.rejected += 1,
             (Operation::Write(write), Outcome::Ok) => {
                 if !possible.narrow(|balance| covers(balance, write)) {
                     finding.violate(Some(seen), || {

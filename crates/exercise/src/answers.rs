@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use strum::IntoStaticStr;
 
 use super::notation::Position;
 use super::output::ResultName;
@@ -131,22 +132,13 @@ struct AnswerRecord {
     balance: Option<i64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 enum Interface {
     Deposit,
     Withdraw,
     Query,
-}
-
-impl Interface {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Deposit => "deposit",
-            Self::Withdraw => "withdraw",
-            Self::Query => "query",
-        }
-    }
 }
 
 /// The array of elements.
@@ -233,7 +225,7 @@ impl<'de, F: FnMut(CustomerId, &WrittenAnswer<'_>)> Visitor<'de> for Answers<'_,
         while let Some(record) = answers.next_element::<AnswerRecord>()? {
             let AnswerRecord { interface, branch, result, balance } = record;
             let written = WrittenAnswer {
-                interface: interface.name(),
+                interface: interface.into(),
                 branch,
                 result: result.map(ResultName::name),
                 balance,

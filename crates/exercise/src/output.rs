@@ -1,6 +1,7 @@
 //! Writes and reads `output.json`: what every customer received.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{Event, Input};
 use bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
@@ -34,8 +35,9 @@ pub struct Entry {
 }
 
 /// An outcome as the file spells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum ResultName {
     /// It happened.
     Success,
@@ -47,12 +49,8 @@ pub enum ResultName {
 
 impl ResultName {
     /// As the file spells it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Fail => "fail",
-            Self::Unknown => "unknown",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

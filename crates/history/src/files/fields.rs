@@ -77,8 +77,8 @@ impl Serialize for Reason {
 impl<'de> Deserialize<'de> for Reason {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let key = <&str>::deserialize(from)?;
-        let found = Rejection::of_key(key);
-        found.map(Self).ok_or_else(|| D::Error::custom(format!("no reason is called {key:?}")))
+        let found = key.parse().map(Self);
+        found.map_err(|_| D::Error::custom(format!("no reason is called {key:?}")))
     }
 }
 

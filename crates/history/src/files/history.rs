@@ -118,7 +118,7 @@ impl CallLine<'_, Vec<u64>> {
             (Some(kind), Some(amount)) => Operation::Write(BankWrite { kind, amount }),
             _ => return Err("expected an \"amount\" if and only if it is a write"),
         };
-        let code = self.code.as_deref().map_or(Some(StatusCode::Ok), StatusCode::of_name);
+        let code = self.code.as_deref().map_or(Ok(StatusCode::Ok), str::parse).ok();
         Ok(OperationRecord {
             session: SessionId(self.session.0),
             customer: CustomerId(self.customer),
