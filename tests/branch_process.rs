@@ -18,7 +18,7 @@ use passbook::wire::v1::peer_client::PeerClient;
 use passbook::wire::v1::{
     PropagateRequest, QueryRequest, StateReply, StateRequest, WriteRequest, WriteResult,
 };
-use replication::{Broadcast, Fanout};
+use replication::{Broadcast, Fanout, Replica};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -83,7 +83,7 @@ fn serve_branch_2(listener: TcpListener, branch_1: SocketAddr, shutdown: &Cancel
     let opening = Money::new(100);
     let replica = Broadcast::new(BranchId(2), vec![BranchId(1)], Fanout::Parallel, opening);
     let peers = vec![Peer { id: BranchId(1), address: branch_1 }];
-    let branch = Branch::new(BranchId(2), peers, opening, Box::new(replica));
+    let branch = Branch::new(BranchId(2), peers, opening, Replica::broadcast(replica));
     drop(tokio::spawn(branch.serve(listener, shutdown.clone())));
 }
 

@@ -11,8 +11,8 @@ use bank::{Answer, BranchId, Money, Operation, Outcome};
 use passbook::branch::{Branch, ServeError};
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::{QueryRequest, WriteRequest};
-use replication::passbook::Stop;
-use replication::{Effect, Input, Instant, ReplicaStats, Replication, Ticket};
+use replication::passbook::{Effect, Input, Stop};
+use replication::{Instant, Replica, ReplicaStats, Replication, Ticket};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,9 @@ struct Slow {
 }
 
 impl Replication for Slow {
+    type Input = Input;
+    type Effect = Effect;
+
     fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
         match input {
             Input::Submit { ticket, request } => match request.operation {
@@ -77,7 +80,7 @@ async fn serve(takes: Duration, shutdown: &CancellationToken) -> (Serving, BankC
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let replica = Slow { takes, asked: Vec::new(), wake: None };
-    let branch = Branch::new(BranchId(1), Vec::new(), BALANCE, Box::new(replica));
+    let branch = Branch::new(BranchId(1), Vec::new(), BALANCE, Replica::passbook(replica));
     let serving = tokio::spawn(branch.serve(listener, shutdown.clone()));
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
     let channel = endpoint.timeout(PATIENCE).connect().await.expect("connected");

@@ -63,10 +63,11 @@ impl Ports {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
         let (tell, ready) = oneshot::channel();
         let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(branch.serve_and_tell(listener, shutdown.clone(), move || {
-            // A test that waits for another end does not listen.
-            let _ = tell.send(());
-        }));
+        let serving =
+            tokio::spawn(branch.serve_and_notify(listener, shutdown.clone(), move || {
+                // A test that waits for another end does not listen.
+                let _ = tell.send(());
+            }));
         Running { serving, shutdown, ready }
     }
 

@@ -1,6 +1,6 @@
 //! The contracts on the wire: generated code, conversions from it, and the one table of errors.
 //!
-//! [`v1`] is ours. [`seeds`] are those of other programs of the same exercise, as they have them.
+//! [`v1`] is ours. [`exercise`] holds the contracts of other programs of the exercise, unchanged.
 
 mod cause;
 mod convert;
@@ -41,7 +41,7 @@ pub mod v1 {
     tonic::include_proto!("passbook.v1");
 }
 
-pub mod seeds;
+pub mod exercise;
 
 /// All contracts in `proto/` as an encoded descriptor set, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

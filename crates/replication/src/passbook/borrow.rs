@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use rand::RngExt as _;
 
 use super::writes::Pending;
-use super::{Message, Mutant, Note, Passbook, Priority, ROUNDS_MAX, Step};
-use crate::{Effect, Instant};
+use super::{Effect, Message, Mutant, Note, Passbook, Priority, ROUNDS_MAX, Step};
+use crate::Instant;
 use bank::{Entry, Member, Money, Rejection, Total};
 
 /// A withdrawal that waits for rights.

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::prover::Asker;
 use super::queries::Snapshot;
-use super::{Message, Mutant, Note, Passbook, ROUNDS_MAX, Round, Step};
-use crate::{Effect, Instant, Receipt, Ticket};
+use super::{Effect, Message, Mutant, Note, Passbook, ROUNDS_MAX, Round, Step};
+use crate::{Instant, Receipt, Ticket};
 use bank::{Answer, Member, Money, Outcome, Rejection, Row, Version};
 
 use super::borrow::Errand;

@@ -6,8 +6,8 @@ use siphasher::sip::SipHasher13;
 
 use super::journal::Compared;
 use super::peers::Stream;
-use super::{Hello, Message, Mutant, Passbook, Record, Step, Stop};
-use crate::{ClusterId, Effect};
+use super::{Effect, Hello, Message, Mutant, Passbook, Record, Step, Stop};
+use crate::ClusterId;
 use bank::Member;
 
 impl Passbook {

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use super::peers::Stream;
-use super::{Mutant, Passbook, Record, Step, Stop, Storage};
-use crate::{Effect, Room, Ticket};
+use super::{Effect, Mutant, Passbook, Record, Room, Step, Stop, Storage};
+use crate::Ticket;
 use bank::{Chain, Entry, Member, RequestId, Row, Seq, Version};
 
 /// What becomes durable with a record.

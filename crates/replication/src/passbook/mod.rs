@@ -26,6 +26,7 @@
 mod answers;
 mod borrow;
 mod collect;
+mod events;
 mod hello;
 mod hub;
 mod journal;
@@ -51,6 +52,7 @@ use std::sync::Arc;
 
 use rand_pcg::Pcg64Mcg;
 
+pub use events::{Effect, Input, Room};
 pub use message::{
     Branches, Configuration, Corrupt, Hello, Incarnation, Message, Mismatch, Note, Priority,
     Record, Round, Stop,
@@ -59,10 +61,7 @@ pub use mutant::Mutant;
 pub use session::Session;
 pub use settings::{Limits, ROUNDS_MAX, Settings, Storage, Timing};
 
-use super::{
-    ClusterId, Effect, Input, Instant, LogStatus, Message as AnyMessage, ReplicaStats, Replication,
-    Request, Ticket, Transport,
-};
+use super::{ClusterId, Instant, LogStatus, ReplicaStats, Replication, Request, Ticket};
 use answers::Answers;
 use bank::{Answer, BranchId, Ledger, Member, Money, Operation, Outcome, Row, Seq, Version};
 use borrow::{Errand, Withdrawals};
@@ -198,7 +197,7 @@ impl Passbook {
 
     fn send(&self, step: &mut Step<'_>, to: Member, message: Message) {
         let to = self.peers[to.index()].id;
-        step.effects.push(Effect::Send { to, message: AnyMessage::Passbook(message) });
+        step.effects.push(Effect::Send { to, message });
     }
 
     fn stop(&mut self, step: &mut Step<'_>, reason: Stop) {
@@ -259,6 +258,9 @@ impl Passbook {
 }
 
 impl Replication for Passbook {
+    type Input = Input;
+    type Effect = Effect;
+
     fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
         if self.stopped.is_some() {
             return;
@@ -277,14 +279,10 @@ impl Replication for Passbook {
                     self.peer_down(step, peer);
                 }
             }
-            Input::Peer { from, message: AnyMessage::Passbook(message) } => {
-                self.hear(step, from, message);
-            }
+            Input::Peer { from, message } => self.hear(step, from, message),
             Input::Persisted { upto } => self.persisted(step, upto),
             Input::Room(room) => self.journal.room = room,
             Input::Tick => self.tick(step),
-            // What only the broadcast scheme says.
-            Input::Peer { .. } | Input::Undelivered { .. } => {}
         }
     }
 
@@ -333,10 +331,6 @@ impl Replication for Passbook {
 
     fn name(&self) -> &'static str {
         "passbook"
-    }
-
-    fn transport(&self) -> Transport {
-        Transport::Streams
     }
 
     fn is_ready(&self) -> bool {

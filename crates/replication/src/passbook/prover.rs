@@ -7,8 +7,7 @@
 
 use super::borrow::Errand;
 use super::collect::{Collect, Way, join};
-use super::{Message, Mutant, Note, Passbook, Step};
-use crate::Effect;
+use super::{Effect, Message, Mutant, Note, Passbook, Step};
 use bank::{Member, Row, Version};
 
 /// Another branch that waits for a proof.

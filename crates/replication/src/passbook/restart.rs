@@ -12,14 +12,14 @@ use super::hub::Hub;
 use super::journal::{Chains, Journal};
 use super::peers::Peer;
 use super::sessions::Sessions;
-use super::{Corrupt, Mutant, Passbook, Record, Settings, Step, Storage};
-use crate::{Effect, Instant};
+use super::{Corrupt, Effect, Mutant, Passbook, Record, Settings, Step, Storage};
+use crate::Instant;
 use bank::{Entry, Ledger, Member, Row, Write, WriteKind};
 
 impl Passbook {
     /// Starts a branch from what its journal holds: nothing at all for a new one, and always in memory
     /// mode. The effects are what is to be done first. What was replayed counts as durable, and anything
-    /// else begins, only after [`crate::Input::Persisted`] covers it: sync the journal before.
+    /// else begins, only after [`super::Input::Persisted`] covers it: sync the journal before.
     pub fn start(
         settings: Settings,
         journal: Vec<Record>,

@@ -5,8 +5,7 @@
 
 use super::borrow::Errand;
 use super::peers::{Outstanding, Stream};
-use super::{Passbook, Step};
-use crate::Effect;
+use super::{Effect, Passbook, Step};
 
 impl Passbook {
     pub(super) fn tick(&mut self, step: &mut Step<'_>) {

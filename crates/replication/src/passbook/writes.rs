@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::answers::Awaiting;
 use super::sessions::Admission;
 use super::waiting::Wanted;
-use super::{Mutant, Passbook, Step};
-use crate::{Effect, Instant, Receipt, Request, Room, Ticket, Token};
+use super::{Effect, Mutant, Passbook, Room, Step};
+use crate::{Instant, Receipt, Request, Ticket, Token};
 use bank::Ack;
 use bank::{Answer, Entry, Outcome, Rejection, RequestId, Seq, Write, WriteKind};
 

@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::passbook::{
-    Corrupt, Message, Mismatch, Note, Passbook, Record, Row, Seq, Settings, Stop, Storage,
+    Corrupt, Effect, Input, Message, Mismatch, Note, Passbook, Record, Row, Seq, Settings, Stop,
+    Storage,
 };
-use crate::{
-    Attempt, Effect, Input, Instant, Message as AnyMessage, Receipt, Replication as _, Request,
-    Ticket, Token,
-};
+use crate::{Attempt, Instant, Receipt, Replication as _, Request, Ticket, Token};
 use bank::{Ack, Read};
 use bank::{
     BranchId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, SessionId, Version,
@@ -188,7 +186,7 @@ impl Cluster {
         let branch = &mut self.branches[at.index()];
         match effect {
             Effect::Persist { record, .. } => branch.journal.push(record),
-            Effect::Send { to, message: AnyMessage::Passbook(message) } => {
+            Effect::Send { to, message } => {
                 let to = branch.settings.member(to).expect("a branch");
                 self.wire.push((at, to, message));
             }
@@ -200,7 +198,7 @@ impl Cluster {
             Effect::Refuse { why, .. } => branch.refused.push(why),
             Effect::Stop(reason) => branch.stopped = Some(reason),
             Effect::Note(note) => self.notes.push((at, note)),
-            Effect::Send { .. } | Effect::WakeAt(_) => {}
+            Effect::WakeAt(_) => {}
         }
     }
 
@@ -297,7 +295,7 @@ impl Cluster {
     }
 
     fn said(&self, from: Member, message: Message) -> Input {
-        Input::Peer { from: self.id(from), message: AnyMessage::Passbook(message) }
+        Input::Peer { from: self.id(from), message }
     }
 
     /// A message arrives.

@@ -2,7 +2,7 @@
 
 use super::cluster::{A, B, Cluster, OVERLOADED, entries};
 use crate::passbook::{Corrupt, Message, Record};
-use crate::{Input, Room};
+use crate::passbook::{Input, Room};
 use bank::Read;
 use bank::{Entry, Member, Money, Outcome, Seq};
 

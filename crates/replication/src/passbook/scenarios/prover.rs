@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::cluster::{A, B, C, Cluster, INSUFFICIENT, UNAVAILABLE, request, version};
+use crate::passbook::{Input, Room};
 use crate::passbook::{Message, Round, Storage};
-use crate::{Input, Room};
 use bank::Read;
 use bank::{Member, Operation, Outcome, Seq};
 
