@@ -1,5 +1,6 @@
 //! gRPC's status codes by the names of its specification.
 
+use serde::{Deserialize, Serialize};
 use strum::{EnumString, FromRepr, IntoStaticStr};
 
 /// A gRPC status code.
@@ -16,9 +17,12 @@ use strum::{EnumString, FromRepr, IntoStaticStr};
     EnumString,
     FromRepr,
     IntoStaticStr,
+    Serialize,
+    Deserialize,
 )]
 #[repr(i32)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(missing_docs, reason = "the gRPC specification defines each")]
 pub enum StatusCode {
     #[default]
