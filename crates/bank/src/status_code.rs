@@ -4,22 +4,8 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumString, FromRepr, IntoStaticStr};
 
 /// A gRPC status code.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    EnumString,
-    FromRepr,
-    IntoStaticStr,
-    Serialize,
-    Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(EnumString, FromRepr, IntoStaticStr, Serialize, Deserialize)]
 #[repr(i32)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

@@ -7,14 +7,14 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
+use serde::Deserializer as _;
 use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer as _};
 
 use super::notation::Position;
-use super::output::ResultName;
+use super::output::{Element, Entry, ResultName};
 use super::received::{CustomerAnswers, Received, ReceivedError};
 use super::source::SourceError;
-use bank::{CustomerId, OperationKind};
+use bank::CustomerId;
 
 /// One answer as `output.json` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,26 +119,6 @@ fn on_line(error: ReceivedError, line: usize) -> ReceivedError {
     }
 }
 
-/// An element as JSON has it.
-#[derive(Debug, Deserialize)]
-struct ElementRecord {
-    id: u64,
-    #[serde(default)]
-    recv: Vec<AnswerRecord>,
-}
-
-/// An answer as JSON has it.
-#[derive(Debug, Deserialize)]
-struct AnswerRecord {
-    interface: OperationKind,
-    #[serde(default)]
-    branch: Option<u64>,
-    #[serde(default)]
-    result: Option<ResultName>,
-    #[serde(default)]
-    balance: Option<i64>,
-}
-
 /// Reads an array of elements and keeps one of them at a time.
 struct Elements<'e, F>(&'e mut F);
 
@@ -150,9 +130,9 @@ impl<'de, F: FnMut(CustomerId, &WrittenAnswer<'_>)> Visitor<'de> for Elements<'_
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        while let Some(ElementRecord { id, recv }) = elements.next_element()? {
-            for AnswerRecord { interface, branch, result, balance } in recv {
-                let interface = interface.name();
+        while let Some(Element { id, recv }) = elements.next_element()? {
+            for Entry { interface, branch, result, balance } in recv {
+                let (interface, branch) = (interface.name(), branch.map(u64::from));
                 let result = result.map(ResultName::name);
                 self.0(CustomerId(id), &WrittenAnswer { interface, branch, result, balance });
             }
@@ -164,7 +144,7 @@ impl<'de, F: FnMut(CustomerId, &WrittenAnswer<'_>)> Visitor<'de> for Elements<'_
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "they write the files that are read")]
 mod tests {
-    use super::super::output::{Element, Entry, Notation};
+    use super::super::output::Notation;
     use super::super::write::write_output;
     use super::*;
 
@@ -185,7 +165,7 @@ mod tests {
 
     fn output() -> Vec<Element> {
         let entry = |interface: &str, branch, result, balance| Entry {
-            interface: interface.to_owned(),
+            interface: interface.parse().expect("an interface"),
             branch,
             result,
             balance,

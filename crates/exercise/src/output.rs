@@ -4,33 +4,34 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use super::{Event, Input};
-use bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
+use bank::{Answer, BranchId, CustomerId, Money, Operation, OperationKind, Outcome};
 
 /// The whole file.
 pub type Output = Vec<Element>;
 
 /// What one customer (or, per event, one event) received.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Element {
     /// The customer.
     pub id: u64,
     /// The answers in order.
+    #[serde(default)]
     pub recv: Vec<Entry>,
 }
 
 /// One answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `query`, `deposit` or `withdraw`.
-    pub interface: String,
+    /// What was asked.
+    pub interface: OperationKind,
     /// The branch that was asked, where the shape tells it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub branch: Option<u32>,
     /// What became of a write, or of a query that was not answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub result: Option<ResultName>,
     /// The balance that a query showed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub balance: Option<i64>,
 }
 
@@ -115,7 +116,7 @@ impl Entry {
             _ => None,
         };
         Self {
-            interface: operation.name().to_owned(),
+            interface: operation.kind(),
             branch: branch.map(|branch| branch.0),
             result: shown.is_none().then_some(result),
             balance: shown.map(Money::minor_units),
