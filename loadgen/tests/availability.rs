@@ -13,10 +13,9 @@ use loadgen::scenario::{ClusterChoice, Scenario, Stop, Synthetic, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt, Report};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
 use replication::broadcast::{Effect, Input};
-use replication::{
-    Broadcast, Fanout, Instant, Locking, Replica, ReplicaStats, Replication, Scheme,
-};
+use replication::{Broadcast, Fanout, Instant, Locking, Replica, Replication, Scheme};
 use support::{code, folder, json, run, run_with, stderr, stdout, write};
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 
 const OPENING: i64 = 1_000_000;
 const BROADCAST: Scheme =
@@ -35,17 +34,19 @@ enum Fault {
     RejectsOneIn(u64),
 }
 
-struct Faulty {
-    replica: Broadcast,
+struct Unwilling {
     fault: Fault,
     writes: u64,
 }
 
-impl Replication for Faulty {
-    type Input = Input;
-    type Effect = Effect;
-
-    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Broadcast> for Unwilling {
+    fn on(
+        &mut self,
+        replica: &mut Broadcast,
+        now: Instant,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Input::Submit { ticket, request } = &input {
             let is_write = request.operation != Operation::Query;
             self.writes += u64::from(is_write);
@@ -64,26 +65,15 @@ impl Replication for Faulty {
                 return;
             }
         }
-        self.replica.on(now, input, effects);
-    }
-
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.replica.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
+        replica.on(now, input, effects);
     }
 }
 
 fn faulty(fault: Fault) -> MakeReplica {
     Arc::new(move |id, peers| {
         let replica = Broadcast::new(id, peers, Fanout::Parallel, Money::new(OPENING));
-        Replica::broadcast(Faulty { replica, fault, writes: 0 })
+        let fault = Unwilling { fault, writes: 0 };
+        Replica::broadcast(ForwardingReplica { replica, fault })
     })
 }
 

@@ -11,10 +11,9 @@ use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Wi
 use loadgen::{ExitCode, Report};
 use passbook::cluster::MakeReplica;
 use replication::broadcast::{Effect, Input, Message};
-use replication::{
-    Broadcast, Fanout, Instant, Locking, Replica, ReplicaStats, Replication, Scheme,
-};
+use replication::{Broadcast, Fanout, Instant, Locking, Replica, Replication, Scheme};
 use support::run_with;
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -29,24 +28,21 @@ enum Fault {
     DoublesPropagation,
 }
 
-struct Faulty {
-    replica: Broadcast,
+struct Dishonest {
     fault: Fault,
     /// Whether a single fault is still to come.
     is_due: bool,
 }
 
-impl Faulty {
-    fn balance(&self) -> Money {
-        self.replica.stats().balance
-    }
-}
-
-impl Replication for Faulty {
-    type Input = Input;
-    type Effect = Effect;
-
-    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Broadcast> for Dishonest {
+    fn on(
+        &mut self,
+        replica: &mut Broadcast,
+        now: Instant,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
+        let balance = replica.stats().balance;
         let withdrawal = match &input {
             Input::Submit { ticket, request } => match request.operation {
                 Operation::Write(write) if write.kind == WriteKind::Withdraw => {
@@ -60,13 +56,11 @@ impl Replication for Faulty {
             (Fault::RefusesWithdrawals, Some(_)) => {
                 Some(Outcome::Rejected(Rejection::InsufficientFunds))
             }
-            (Fault::PaysBeyondBalance, Some((_, amount))) if amount > self.balance() => {
-                Some(Outcome::Ok)
-            }
+            (Fault::PaysBeyondBalance, Some((_, amount))) if amount > balance => Some(Outcome::Ok),
             _ => None,
         };
         if let (Some((ticket, _)), Some(outcome)) = (withdrawal, outcome) {
-            let answer = Answer { outcome, balance: Some(self.balance()) };
+            let answer = Answer { outcome, balance: Some(balance) };
             effects.push(Effect::Reply { ticket, answer });
             return;
         }
@@ -80,21 +74,9 @@ impl Replication for Faulty {
                 return;
             }
             let mut unsent = Vec::new();
-            self.replica.on(now, input.clone(), &mut unsent);
+            replica.on(now, input.clone(), &mut unsent);
         }
-        self.replica.on(now, input, effects);
-    }
-
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.replica.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
+        replica.on(now, input, effects);
     }
 }
 
@@ -115,10 +97,10 @@ fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> 
     let scenario = Scenario { wire, ..Scenario::new(workload, ClusterChoice::Embedded(scheme)) };
     let replica: MakeReplica = Arc::new(move |id, peers| {
         let is_faulty = id == BranchId(2) || branches == 1;
-        Replica::broadcast(Faulty {
+        let fault = if is_faulty { fault } else { Fault::None };
+        Replica::broadcast(ForwardingReplica {
             replica: Broadcast::new(id, peers, Fanout::Parallel, Money::new(opening)),
-            fault: if is_faulty { fault } else { Fault::None },
-            is_due: true,
+            fault: Dishonest { fault, is_due: true },
         })
     });
     run_with(&scenario, replica)

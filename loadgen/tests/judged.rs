@@ -42,7 +42,7 @@ fn entry(call: &OperationRecord<'_>) -> Entry {
         Outcome::Unknown => ResultName::Unknown,
     };
     Entry {
-        interface: call.operation.name().to_owned(),
+        interface: call.operation.kind(),
         branch: Some(call.branch.0),
         result: balance.is_none().then_some(result),
         balance,

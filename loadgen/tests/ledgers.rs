@@ -27,12 +27,10 @@ use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{LogRequest, QueryRequest, WriteRequest};
 use passbook::wire::{from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt};
 use replication::passbook::{Effect, Input, Passbook, Session, Settings, Timing};
-use replication::{
-    Fanout, Instant as TimePoint, Locking, LogStatus, Receipt, Replica, ReplicaStats, Replication,
-    Scheme,
-};
+use replication::{Fanout, Instant as TimePoint, Locking, Receipt, Replica, Replication, Scheme};
 use support::folder;
 use support::ledgers::{Channels, embedded, end, header, settled, started, written};
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -333,20 +331,22 @@ async fn a_branch_that_is_gone_before_it_begins_is_named() {
     end(cluster).await;
 }
 
-/// A replica that receives nothing from its peers before it was woken so many times.
+/// Peers are not heard before the replica was woken so many times.
 struct Late {
-    replica: Passbook,
     wakes_left: u32,
     held_back: Vec<Input>,
 }
 
-impl Replication for Late {
-    type Input = Input;
-    type Effect = Effect;
-
-    fn on(&mut self, now: TimePoint, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Passbook> for Late {
+    fn on(
+        &mut self,
+        replica: &mut Passbook,
+        now: TimePoint,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.wakes_left == 0 {
-            return self.replica.on(now, input, effects);
+            return replica.on(now, input, effects);
         }
         match input {
             Input::PeerUp { .. } | Input::PeerDown { .. } | Input::Peer { .. } => {
@@ -354,37 +354,17 @@ impl Replication for Late {
             }
             Input::Tick => {
                 self.wakes_left -= 1;
-                self.replica.on(now, input, effects);
+                replica.on(now, input, effects);
             }
-            _ => self.replica.on(now, input, effects),
+            _ => replica.on(now, input, effects),
         }
         if self.wakes_left == 0 {
             for input in self.held_back.drain(..) {
-                self.replica.on(now, input, effects);
+                replica.on(now, input, effects);
             }
         } else {
             effects.push(Effect::WakeAt(now.after(Duration::from_millis(1))));
         }
-    }
-
-    fn settle(&mut self, now: TimePoint, effects: &mut Vec<Effect>) {
-        self.replica.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn log_status(&self) -> Option<LogStatus> {
-        self.replica.log_status()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
-    }
-
-    fn is_ready(&self) -> bool {
-        self.replica.is_ready()
     }
 }
 
@@ -397,7 +377,8 @@ async fn started_cluster_makes_the_first_write_of_each_branch() {
             let settings = Settings::in_memory(id, &branches, Money::ZERO, rand::random());
             let settings = Settings { timing: Timing::on_streams(), ..settings };
             let replica = Passbook::in_memory(settings);
-            Replica::passbook(Late { replica, wakes_left: 200, held_back: Vec::new() })
+            let fault = Late { wakes_left: 200, held_back: Vec::new() };
+            Replica::passbook(ForwardingReplica { replica, fault })
         }),
         ..ClusterSpec::new(ids, Money::ZERO, Scheme::Passbook)
     };

@@ -12,12 +12,12 @@ use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Wo
 use loadgen::{ExitCode, Report};
 use passbook::cluster::MakeReplica;
 use replication::passbook::{Effect, Input, Message, Mutant, Passbook, Settings, Timing};
-use replication::{Instant, LogStatus, Replica, ReplicaStats, Replication, Scheme};
+use replication::{Instant, Replica, Replication, Scheme};
 use support::run_with;
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 
 /// A branch whose words do not all arrive. That alone must break nothing.
 struct Unreliable {
-    replica: Passbook,
     trouble: Trouble,
     replies: u64,
 }
@@ -32,6 +32,13 @@ enum Trouble {
 }
 
 impl Unreliable {
+    /// Of the effects from `first` on.
+    fn lose_some(&mut self, effects: &mut Vec<Effect>, first: usize) {
+        let mut new = effects.split_off(first);
+        new.retain_mut(|effect| self.arrives(effect));
+        effects.append(&mut new);
+    }
+
     fn arrives(&mut self, effect: &mut Effect) -> bool {
         match (self.trouble, effect) {
             (Trouble::LosesAnswers, Effect::Reply { answer, receipt, .. })
@@ -54,40 +61,23 @@ impl Unreliable {
     }
 }
 
-impl Replication for Unreliable {
-    type Input = Input;
-    type Effect = Effect;
-
-    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Passbook> for Unreliable {
+    fn on(
+        &mut self,
+        replica: &mut Passbook,
+        now: Instant,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
         let before = effects.len();
-        self.replica.on(now, input, effects);
-        let mut new = effects.split_off(before);
-        new.retain_mut(|effect| self.arrives(effect));
-        effects.append(&mut new);
+        replica.on(now, input, effects);
+        self.lose_some(effects, before);
     }
 
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    fn settle(&mut self, replica: &mut Passbook, now: Instant, effects: &mut Vec<Effect>) {
         let before = effects.len();
-        self.replica.settle(now, effects);
-        let mut new = effects.split_off(before);
-        new.retain_mut(|effect| self.arrives(effect));
-        effects.append(&mut new);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn log_status(&self) -> Option<LogStatus> {
-        self.replica.log_status()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
-    }
-
-    fn is_ready(&self) -> bool {
-        self.replica.is_ready()
+        replica.settle(now, effects);
+        self.lose_some(effects, before);
     }
 }
 
@@ -129,7 +119,8 @@ fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
             ..Settings::in_memory(me, &branches, Money::new(opening), life)
         };
         let replica = Passbook::in_memory(settings);
-        Replica::passbook(Unreliable { replica, trouble, replies: 0 })
+        let fault = Unreliable { trouble, replies: 0 };
+        Replica::passbook(ForwardingReplica { replica, fault })
     });
     run_with(&scenario, replica)
 }

@@ -300,6 +300,7 @@ where
     D: Driver + 'static,
 {
     let (shutdown, closing) = (shutdown.clone(), closing.clone());
+    #[expect(clippy::disallowed_methods, reason = "the caller awaits its handle")]
     tokio::spawn(async move {
         let ended = run(driver, queue, shutdown).await;
         // From now on every call is answered that the branch is shutting down.

@@ -53,7 +53,7 @@ pub fn final_balance<'a>(
     for (place, seen) in operations.clone() {
         let before = own.entry(seen.customer).or_default();
         match (seen.operation, seen.outcome) {
-            (_, Outcome::Rejected(reason)) if reason.is_passing() => unknown.rejected += 1,
+            (_, Outcome::Rejected(reason)) if reason.is_retryable() => unknown.rejected += 1,
             (Operation::Write(write), Outcome::Ok) => *before += write.delta(),
             // It may have happened: the least is what matters for the refusals that follow.
             (Operation::Write(write), Outcome::Unknown) => {

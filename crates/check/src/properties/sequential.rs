@@ -24,7 +24,7 @@ pub fn sequential<'a>(
     for (place, seen) in operations {
         count += 1;
         match (seen.operation, seen.outcome) {
-            (_, Outcome::Rejected(reason)) if reason.is_passing() => unknown.rejected += 1,
+            (_, Outcome::Rejected(reason)) if reason.is_retryable() => unknown.rejected += 1,
             (Operation::Write(write), Outcome::Ok) => {
                 if !possible.narrow(|balance| covers(balance, write)) {
                     examination.violate(|| {
