@@ -139,7 +139,7 @@ fn entries(run: &RunIndex<'_>, examination: &mut Examination) {
     if !run.history().is_complete() {
         return;
     }
-    let mut foreign = Foreign::default();
+    let (mut foreign, mut net, mut first) = (0_u64, 0, None);
     for (member, log) in run.logs().iter().enumerate() {
         for (entry, logged) in log.entries().enumerate() {
             // What moves no money breaks nothing, whoever asked for it.
@@ -157,37 +157,21 @@ fn entries(run: &RunIndex<'_>, examination: &mut Examination) {
                         run.violation([], story)
                     });
                 }
-                _ => foreign.add(logged.entry.delta(), describe),
+                _ => {
+                    foreign += 1;
+                    net += logged.entry.delta();
+                    first.get_or_insert_with(describe);
+                }
             }
         }
     }
-    if let Some(first) = foreign.first {
-        let Foreign { entries, net, .. } = foreign;
-        examination.violate(|| {
-            let story = format!(
-                "somebody else is writing to this cluster: {entries} entries are of no customer of \
-                 this run and change the balance by {net}; the first: {first}; run again when nobody else \
-                 uses the cluster"
-            );
-            run.violation([], story)
-        });
-    }
-}
-
-/// Entries of sessions that are not of this run.
-#[derive(Default)]
-struct Foreign {
-    entries: u64,
-    net: i128,
-    /// The first of them, in words.
-    first: Option<String>,
-}
-
-impl Foreign {
-    fn add(&mut self, change: i128, describe: impl FnOnce() -> String) {
-        self.entries += 1;
-        self.net += change;
-        self.first.get_or_insert_with(describe);
+    if let Some(first) = first {
+        let story = format!(
+            "somebody else is writing to this cluster: {foreign} entries are of no customer of \
+             this run and change the balance by {net}; the first: {first}; run again when nobody else \
+             uses the cluster"
+        );
+        examination.violate(|| run.violation([], story));
     }
 }
 
@@ -208,23 +192,46 @@ fn finals(run: &RunIndex<'_>, examination: &mut Examination) {
             None => wrong.entry(balance).or_default().push(held.branch),
         }
     }
+    let opening = run.opening();
+    let sum = format!("the opening balance {opening} and the logs ({:+}) = {expected}", run.net());
+    report_differences(run, examination, &wrong, |_| Some(expected), &sum);
+}
+
+/// Adds a violation for each wrong balance that settled branches hold, with the writes that explain it. `nearest` is
+/// the balance that they should hold instead, which `sum` shows.
+fn report_differences(
+    run: &RunIndex<'_>,
+    examination: &mut Examination,
+    wrong: &BTreeMap<i128, Vec<BranchId>>,
+    nearest: impl Fn(i128) -> Option<i128>,
+    sum: &str,
+) {
     if wrong.is_empty() {
         return;
     }
-    let writes = logged_writes(run);
-    for (held, branches) in &wrong {
+    let has_logs = !run.ledgers().is_missing();
+    // Without logs nobody knows who wrote, if no branch holds what it should.
+    let wrong_branches: usize = wrong.values().map(Vec::len).sum();
+    let others_may_write = !has_logs && run.finals().len() == wrong_branches;
+    let writes: Vec<DecidedWrite> = run
+        .calls()
+        .filter_map(|(place, call)| {
+            let outcome = match call.outcome {
+                _ if run.entry_of(place).is_some() => Outcome::Ok,
+                Outcome::Ok | Outcome::Unknown if has_logs => return None,
+                outcome => outcome,
+            };
+            Some(DecidedWrite { place, branch: call.branch, write: call.write()?, outcome })
+        })
+        .collect();
+    for (held, branches) in wrong {
+        let Some(expected) = nearest(*held) else { continue };
         let is_everywhere = branches.len() == run.width;
         let difference =
-            Difference { held: *held, expected, branches, is_everywhere, others_may_write: false };
+            Difference { held: *held, expected, branches, is_everywhere, others_may_write };
         examination.violate(|| {
             let reason = difference.explain(run, &writes);
-            let what = difference.describe();
-            let opening = run.opening();
-            let net = expected - opening;
-            let story = format!(
-                "{what} the opening balance {opening} and the logs ({net:+}) = {expected}: {}",
-                reason.text
-            );
+            let story = format!("{} {sum}: {}", difference.describe(), reason.text);
             run.violation(reason.places, story)
         });
     }
@@ -283,19 +290,6 @@ impl Lacking {
     }
 }
 
-/// Every write that the logs decide: accepted if one has it.
-fn logged_writes(run: &RunIndex<'_>) -> Vec<DecidedWrite> {
-    let decided = run.calls().filter_map(|(place, call)| {
-        let outcome = match call.outcome {
-            _ if run.entry_of(place).is_some() => Outcome::Ok,
-            Outcome::Rejected(_) => call.outcome,
-            Outcome::Ok | Outcome::Unknown => return None,
-        };
-        Some(DecidedWrite { place, branch: call.branch, write: call.write()?, outcome })
-    });
-    decided.collect()
-}
-
 /// Without logs: after settling every branch must hold the opening balance + the accepted deposits − the accepted
 /// withdrawals. An acknowledged write that is missing or counted twice, and a refused one that counts, each break the
 /// sum. Unanswered writes may or may not have happened: every sum they allow is legal, and the verdict is then unknown
@@ -331,28 +325,14 @@ fn by_sums(run: &RunIndex<'_>) -> Examination {
             wrong.entry(held).or_default().push(state.branch);
         }
     }
-    if !wrong.is_empty() {
-        let allowed = match unanswered.len() {
-            0 => formula.clone(),
-            n => {
-                let balances = possible.describe();
-                format!("{formula} and the unanswered writes ({n}: {balances}) allow")
-            }
-        };
-        let others_may_write = run.finals().len() == wrong.values().map(Vec::len).sum::<usize>();
-        let writes = answered_writes(run);
-        for (held, branches) in &wrong {
-            let Some(expected) = possible.nearest(*held) else { continue };
-            let is_everywhere = branches.len() == run.width;
-            let difference =
-                Difference { held: *held, expected, branches, is_everywhere, others_may_write };
-            examination.violate(|| {
-                let reason = difference.explain(run, &writes);
-                let story = format!("{} {allowed}: {}", difference.describe(), reason.text);
-                run.violation(reason.places, story)
-            });
+    let allowed = match unanswered.len() {
+        0 => formula.clone(),
+        n => {
+            let balances = possible.describe();
+            format!("{formula} and the unanswered writes ({n}: {balances}) allow")
         }
-    }
+    };
+    report_differences(run, &mut examination, &wrong, |held| possible.nearest(held), &allowed);
     examination.summarize(&formula, &formula);
     examination.gap_if(Gap::FinalStates, run.missing_finals());
     if !unanswered.is_empty() {
@@ -364,15 +344,6 @@ fn by_sums(run: &RunIndex<'_>) -> Examination {
         examination.no_evidence(NO_WRITE);
     }
     examination
-}
-
-/// Every write by its answer. What explains a difference must have been answered.
-fn answered_writes(run: &RunIndex<'_>) -> Vec<DecidedWrite> {
-    let decided = run.calls().filter_map(|(place, call)| {
-        let OperationRecord { branch, outcome, .. } = call;
-        Some(DecidedWrite { place, branch, write: call.write()?, outcome })
-    });
-    decided.collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use history::OperationRecord;
 
 use super::overdraft::overspending;
 use crate::counterexample::millis;
-use crate::evidence::{Bounds, Comparison, refused_amount, wrong_refusal};
+use crate::evidence::{Bounds, refused_amount, wrong_refusal};
 use crate::examination::{Examination, Gap};
 use crate::{RunIndex, Violation};
 
@@ -58,14 +58,14 @@ pub(crate) fn linearizable(run: &RunIndex<'_>) -> Examination {
         Some(missing) if reads > 0 || is_refusal_seen => {
             examination.gap(Gap::Ledgers, missing);
         }
-        None if reads > 0 || bare.is_empty() => {
+        None if reads > 0 || bare.is_unused() => {
             let problem = Problem::of(run, levels);
             refusals = problem.refusals.len();
             decide(run, &problem, &mut examination);
         }
         Some(_) | None => {}
     }
-    let holds = if reads == 0 && !bare.is_empty() {
+    let holds = if reads == 0 && !bare.is_unused() {
         bare.describe()
     } else {
         format!("{reads} reads and {refusals} refusals are in one order with all writes")
@@ -74,7 +74,7 @@ pub(crate) fn linearizable(run: &RunIndex<'_>) -> Examination {
     examination.summarize(holds, "no order explains the answers");
     // Entries of logs must be in an order in which no money is missing, also where nobody reads.
     let has_entries = run.logs().iter().any(|log| !log.is_empty());
-    if reads == 0 && bare.is_empty() && !is_refusal_seen && !has_entries {
+    if reads == 0 && bare.is_unused() && !is_refusal_seen && !has_entries {
         examination
             .no_evidence("no query was answered, and no withdrawal was refused for lack of money");
     }
@@ -158,25 +158,23 @@ fn is_read(call: &OperationRecord<'_>) -> bool {
 }
 
 /// Reads without a version; and where no log shows what there was, refusals and the sums.
-fn by_bounds(run: &RunIndex<'_>, examination: &mut Examination) -> Comparison {
-    let mut comparison = Comparison::default();
-    let bounds = Bounds::of(run);
+fn by_bounds<'r, 'a>(run: &'r RunIndex<'a>, examination: &mut Examination) -> Bounds<'r, 'a> {
+    let mut bounds = Bounds::of(run);
     let has_logs = run.missing_entries().is_none();
-    for (place, call) in run.calls() {
-        let bare = call.version.is_none();
-        if let Some(balance) = call.balance.filter(|_| is_read(&call) && bare) {
-            let range = bounds.of_acknowledged(run, &call);
-            comparison.compare(run, examination, place, balance.minor_units().into(), &range);
+    for (place, call) in run.calls().filter(|(_, call)| call.version.is_none()) {
+        if let Some(balance) = call.balance.filter(|_| is_read(&call)) {
+            let range = bounds.of_acknowledged(&call);
+            bounds.compare(examination, place, balance, &range);
         }
-        if let Some(amount) = refused_amount(&call).filter(|_| bare && !has_logs) {
-            let least = *bounds.of_acknowledged(run, &call).start();
-            comparison.compare_refusal(run, examination, place, amount, least);
+        if let Some(amount) = refused_amount(&call).filter(|_| !has_logs) {
+            let least = *bounds.of_acknowledged(&call).start();
+            bounds.compare_refusal(examination, place, amount, least);
         }
     }
     if let Some(overspent) = overspending(run).filter(|_| !has_logs) {
         examination.violate(|| overspent);
     }
-    comparison
+    bounds
 }
 
 #[cfg(test)]
