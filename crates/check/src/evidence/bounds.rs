@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 
 use bank::{Money, OperationKind, Outcome, Rejection, Write};
-use history::{Log, OperationRecord};
+use history::OperationRecord;
 
 use crate::examination::{Examination, Gap};
+use crate::index::prefix_sums;
 use crate::{RunIndex, Violation};
 
 /// The least and the greatest balance.
@@ -260,15 +261,7 @@ pub(crate) struct Deposits(Vec<Vec<i128>>);
 
 impl Deposits {
     pub(crate) fn of(run: &RunIndex<'_>) -> Self {
-        let summed = |log: &Log| {
-            let mut sum = 0;
-            let sums = log.entries().map(|logged| {
-                sum += logged.entry.delta().max(0);
-                sum
-            });
-            std::iter::once(0).chain(sums).collect()
-        };
-        Self(run.logs().iter().map(summed).collect())
+        Self(prefix_sums(run.logs(), |entry| entry.delta().max(0)))
     }
 
     fn upto(&self, member: usize, seq: u64) -> Option<i128> {

@@ -199,9 +199,7 @@ pub(crate) fn writes_upon(
         let why = run.missing_context();
         examination.gap(Gap::Answers, format!("what {vague} writes rest on is not known: {why}"));
     }
-    if !has_evidence {
-        examination.no_evidence(missing);
-    }
+    examination.needs_evidence(has_evidence, missing);
     examination
 }
 

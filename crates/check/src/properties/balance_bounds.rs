@@ -44,10 +44,8 @@ pub(crate) fn balance_bounds(run: &RunIndex<'_>) -> Examination {
         }
     }
     examination.summarize(bounds.describe(), "no order of the writes allows an answer");
-    if bounds.is_unused() {
-        examination
-            .no_evidence("no balance without a version was shown, and no withdrawal was refused");
-    }
+    let missing = "no balance without a version was shown, and no withdrawal was refused";
+    examination.needs_evidence(!bounds.is_unused(), missing);
     examination
 }
 

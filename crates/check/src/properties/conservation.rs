@@ -36,9 +36,10 @@ pub(crate) fn conservation(run: &RunIndex<'_>) -> Examination {
     );
     examination.gap_if(Gap::Ledgers, run.missing_entries());
     examination.gap_if(Gap::FinalStates, run.missing_finals());
-    if logged(run) == 0 && !run.calls().any(|(_, call)| is_decided(&call)) {
-        examination.no_evidence(NO_WRITE);
-    }
+    examination.needs_evidence(
+        !(logged(run) == 0 && !run.calls().any(|(_, call)| is_decided(&call))),
+        NO_WRITE,
+    );
     examination
 }
 
@@ -340,9 +341,7 @@ fn by_sums(run: &RunIndex<'_>) -> Examination {
         let note = format!("the outcome of {n} writes is unknown; {formula} without them");
         examination.gap(Gap::Outcomes, note);
     }
-    if !run.calls().any(|(_, call)| is_decided(&call)) {
-        examination.no_evidence(NO_WRITE);
-    }
+    examination.needs_evidence(run.calls().any(|(_, call)| is_decided(&call)), NO_WRITE);
     examination
 }
 

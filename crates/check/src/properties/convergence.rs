@@ -35,12 +35,8 @@ pub(crate) fn convergence(run: &RunIndex<'_>) -> Examination {
         let note = format!("branch {} was still propagating", late.branch);
         examination.gap(Gap::Propagation, note);
     }
-    if run.width == 1 {
-        examination.no_evidence("there is only one branch");
-    }
-    if run.is_unchanged() {
-        examination.no_evidence("no write was done");
-    }
+    examination.needs_evidence(run.width > 1, "there is only one branch");
+    examination.needs_evidence(!run.is_unchanged(), "no write was done");
     examination
 }
 

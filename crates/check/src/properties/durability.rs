@@ -51,9 +51,7 @@ pub(crate) fn durability(run: &RunIndex<'_>) -> Examination {
         let note = format!("{unknown} acknowledged writes cannot be found: {why}");
         examination.gap(Gap::Ledgers, note);
     }
-    if held + by_others == 0 {
-        examination.no_evidence("no write was acknowledged");
-    }
+    examination.needs_evidence(held + by_others > 0, "no write was acknowledged");
     examination
 }
 

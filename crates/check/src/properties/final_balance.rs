@@ -93,9 +93,7 @@ pub fn final_balance<'a>(
         "the answers are not those of any order",
     );
     examination.gap_if(Gap::Outcomes, unknown.describe());
-    if operations.clone().next().is_none() {
-        examination.no_evidence("there is no operation");
-    }
+    examination.needs_evidence(operations.clone().next().is_some(), "there is no operation");
     examination.conclude(Property::FinalBalance)
 }
 

@@ -47,17 +47,14 @@ pub(crate) fn overdraft(run: &RunIndex<'_>) -> Examination {
         let members = 0..run.width;
         let vague: u64 = members.map(|member| replay(run, &mut examination, &grants, member)).sum();
         examination.gap_if(Gap::Ledgers, run.missing_entries());
-        if vague > 0 {
-            let note = format!(
-                "{vague} entries do not say what they were made upon, so whether rights had arrived is not known"
-            );
-            examination.gap(Gap::Answers, note);
-        }
+        let what = "entries do not say what they were made upon, so whether rights had arrived is not known";
+        examination.gap_of(Gap::Answers, vague, what);
     }
-    let has_logged = run.logs().iter().any(|log| !log.is_empty());
-    if !has_logged && shown(run).next().is_none() && !run.calls().any(|(_, call)| paid_out(&call)) {
-        examination.no_evidence("no balance was shown, and no withdrawal was accepted");
-    }
+    let has_evidence = run.logs().iter().any(|log| !log.is_empty())
+        || shown(run).next().is_some()
+        || run.calls().any(|(_, call)| paid_out(&call));
+    let missing = "no balance was shown, and no withdrawal was accepted";
+    examination.needs_evidence(has_evidence, missing);
     examination
 }
 

@@ -48,15 +48,12 @@ pub(crate) fn read_your_writes(run: &RunIndex<'_>) -> Examination {
     } else {
         format!("{covered} answers show their customers' writes")
     };
-    if unknown > 0 {
-        let note = format!("{unknown} answers do not say what they were made from");
-        examination.gap(Gap::Answers, note);
-    }
+    examination.gap_of(Gap::Answers, unknown, "answers do not say what they were made from");
     if has_evidence {
         bounds.report_width(&mut examination, &holds);
-    } else {
-        examination.no_evidence("no answer was given to a customer who had written");
     }
+    let missing = "no answer was given to a customer who had written";
+    examination.needs_evidence(has_evidence, missing);
     examination.summarize(holds, "a customer was shown an account without their own writes");
     examination
 }

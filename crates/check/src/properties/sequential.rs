@@ -67,9 +67,7 @@ pub fn sequential<'a>(
         "the answers differ from the model's",
     );
     examination.gap_if(Gap::Outcomes, unknown.describe());
-    if count == 0 {
-        examination.no_evidence("there is no operation");
-    }
+    examination.needs_evidence(count > 0, "there is no operation");
     examination.conclude(Property::Sequential)
 }
 

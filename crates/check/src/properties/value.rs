@@ -58,13 +58,9 @@ pub(crate) fn value(run: &RunIndex<'_>) -> Examination {
         let note = format!("{hidden} balances need entries that are not there; {missing}");
         examination.gap(Gap::Ledgers, note);
     }
-    if bare > 0 {
-        let note = format!("{bare} balances do not say which writes they are made from");
-        examination.gap(Gap::Answers, note);
-    }
-    if exact == 0 {
-        examination.no_evidence("no answer shows a balance");
-    }
+    let what = "balances do not say which writes they are made from";
+    examination.gap_of(Gap::Answers, bare, what);
+    examination.needs_evidence(exact > 0, "no answer shows a balance");
     examination
 }
 

@@ -74,10 +74,9 @@ pub(crate) fn linearizable(run: &RunIndex<'_>) -> Examination {
     examination.summarize(holds, "no order explains the answers");
     // Entries of logs must be in an order in which no money is missing, also where nobody reads.
     let has_entries = run.logs().iter().any(|log| !log.is_empty());
-    if reads == 0 && bare.is_unused() && !is_refusal_seen && !has_entries {
-        examination
-            .no_evidence("no query was answered, and no withdrawal was refused for lack of money");
-    }
+    let has_evidence = reads > 0 || !bare.is_unused() || is_refusal_seen || has_entries;
+    let missing = "no query was answered, and no withdrawal was refused for lack of money";
+    examination.needs_evidence(has_evidence, missing);
     examination
 }
 
@@ -106,10 +105,8 @@ fn decide(run: &RunIndex<'_>, problem: &Problem<'_>, examination: &mut Examinati
     if fewest > 0 {
         undecided(run, problem, examination, fewest);
     }
-    if problem.unlogged > 0 {
-        let note = format!("{} answers speak of entries that no log has", problem.unlogged);
-        examination.gap(Gap::Answers, note);
-    }
+    let what = "answers speak of entries that no log has";
+    examination.gap_of(Gap::Answers, problem.unlogged, what);
 }
 
 fn undecided(
