@@ -9,7 +9,7 @@ use bank::{
 };
 
 /// Stands for an index that there is not.
-pub const NONE: u32 = u32::MAX;
+pub(crate) const NONE: u32 = u32::MAX;
 /// Stands for an instant that never came.
 const NEVER: u64 = u64::MAX;
 
@@ -266,12 +266,12 @@ impl History {
 }
 
 /// An index as it is kept.
-pub fn index(value: usize) -> Result<u32, InvalidRecord> {
+pub(crate) fn index(value: usize) -> Result<u32, InvalidRecord> {
     u32::try_from(value).ok().filter(|value| *value != NONE).ok_or(InvalidRecord::TooMany)
 }
 
 /// An index as it is used. There is no platform of ours with less than 32 bits.
-pub fn at(kept: u32) -> usize {
+pub(crate) fn at(kept: u32) -> usize {
     usize::try_from(kept).unwrap_or(usize::MAX)
 }
 
