@@ -100,7 +100,7 @@ mod tests {
 
     fn violate(examination: &mut Examination) {
         examination
-            .violate(|| Violation { operations: Vec::new(), story: "2 is not 3".to_owned() });
+            .violate(|| Violation { operations: Vec::new(), description: "2 is not 3".to_owned() });
     }
 
     /// Each step, in every order of the steps, comes to one verdict and note.

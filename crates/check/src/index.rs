@@ -290,10 +290,10 @@ impl<'a> RunIndex<'a> {
     pub(crate) fn violation(
         &self,
         places: impl IntoIterator<Item = usize>,
-        story: String,
+        description: String,
     ) -> Violation {
         let named = places.into_iter().map(|place| Named::of(&self.call(place), place));
-        Violation { operations: named.collect(), story }
+        Violation { operations: named.collect(), description }
     }
 
     /// A call in a few words.

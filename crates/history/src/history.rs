@@ -204,7 +204,7 @@ impl History {
         self.calls[place].number
     }
 
-    /// Whose the call at `place` is, and the how-manieth of that customer.
+    /// The customer of the call at `place`, and its position among the operations of that customer.
     pub fn asked_as(&self, place: usize) -> (CustomerId, u64) {
         let kept = &self.calls[place];
         (self.sessions[at(kept.session)].customer, kept.position)

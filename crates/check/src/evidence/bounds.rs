@@ -44,9 +44,9 @@ impl Moved {
 /// A refusal of a withdrawal although the balance was `least` or more during all of the call.
 pub(crate) fn wrong_refusal(run: &RunIndex<'_>, place: usize, least: i128) -> Violation {
     let words = run.words(place);
-    let story =
+    let description =
         format!("{words} was refused, but there was {least} or more at every instant of it");
-    run.violation([place], story)
+    run.violation([place], description)
 }
 
 /// What balances may be, and how those that are compared lie within that. Sound for rejection: a read holds at least
@@ -194,11 +194,11 @@ impl<'r, 'a> Bounds<'r, 'a> {
         self.widest = self.widest.max(width);
         if run.history().is_complete() && !bounds.contains(&shown) {
             examination.violate(|| {
-                let story = format!(
+                let description = format!(
                     "{} was shown {shown}; it must be {least} to {most}, whatever was on its way",
                     run.words(place)
                 );
-                run.violation([place], story)
+                run.violation([place], description)
             });
         }
     }

@@ -37,9 +37,9 @@ pub(crate) fn balance_bounds(run: &RunIndex<'_>) -> Examination {
         if let Some(most) = deposits.most_of_proof(run, &call).filter(|most| *most >= amount) {
             examination.violate(|| {
                 let words = run.words(place);
-                let story =
+                let description =
                     format!("{words} was refused with a proof that allows a balance of {most}");
-                run.violation([place], story)
+                run.violation([place], description)
             });
         }
     }

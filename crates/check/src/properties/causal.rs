@@ -92,10 +92,10 @@ impl OpenVersion {
         let entry = (0..usize::try_from(upto).unwrap_or(0).min(log.len())).find(needs_more);
         let call = entry.and_then(|entry| run.call_of(Place { member: origin, entry }));
         let number = entry.map_or(upto, |entry| u64::try_from(entry + 1).unwrap_or(upto));
-        let story = format!(
+        let description = format!(
             "{what}: with entry {number} of branch {branch}, which was made upon {needs} entries of branch {other}, but with {has} of those only"
         );
-        run.violation(place.into_iter().chain(call), story)
+        run.violation(place.into_iter().chain(call), description)
     }
 }
 

@@ -13,9 +13,9 @@ use crate::{RunIndex, Violation};
 /// Why nothing is judged where no write had an effect that could be checked.
 const NO_WRITE: &str = "no write was accepted, and none was refused for its amount";
 
-/// Money neither appears nor vanishes: a write that a customer was told of is in the log of the branch that was
+/// Money neither appears nor vanishes: an acknowledged write is in the log of the branch that was
 /// asked, once and with its amount; a refused one is in none; and no log has a write that nobody asked for.
-/// What branches hold at the end is the opening balance plus what the logs say.
+/// What branches hold at the end is the opening balance plus the sum of the logs.
 ///
 /// Algorithm: a join of the history with the logs by the names of requests; linear. An unanswered write is
 /// decided by the log. Where branches keep no logs only the sums can be compared.
@@ -67,11 +67,11 @@ fn numbers(run: &RunIndex<'_>, examination: &mut Examination) {
         examination.violate(|| {
             let branch = run.branch(member);
             let entry = usize::try_from(expected - 1).unwrap_or(usize::MAX);
-            let story = format!(
+            let description = format!(
                 "the log of branch {branch} has entry {} where entry {expected} belongs",
                 logged.seq
             );
-            run.violation(run.call_of(Place { member, entry }), story)
+            run.violation(run.call_of(Place { member, entry }), description)
         });
     }
 }
@@ -106,7 +106,7 @@ fn calls(run: &RunIndex<'_>, examination: &mut Examination) {
             wrong(format!("was asked of branch {branch}, but is in the log of branch {there}"));
         } else if let Some(seq) = call.seq.filter(|seq| *seq != logged.seq) {
             let held = logged.seq;
-            wrong(format!("was told that it is entry {seq}, but it is entry {held}"));
+            wrong(format!("was acknowledged as entry {seq}, but it is entry {held}"));
         }
     }
 }
@@ -120,8 +120,8 @@ fn duplicates(run: &RunIndex<'_>, examination: &mut Examination) {
                 format!("entry {} of branch {}", run.logged(place).seq, run.branch(place.member))
             });
             let what = call.map_or_else(String::new, |call| run.words(call));
-            let story = format!("{what} was carried out twice: as {first} and as {second}");
-            run.violation(call, story)
+            let description = format!("{what} was carried out twice: as {first} and as {second}");
+            run.violation(call, description)
         });
     }
 }
@@ -134,7 +134,7 @@ fn describe(entry: Entry) -> String {
     }
 }
 
-/// Entries that nobody asked for. A history with gaps cannot tell. Those of sessions that are not of this run are one
+/// Entries that nobody asked for. A history with gaps proves nothing. Those of sessions that are not of this run are one
 /// violation: somebody else writes to the cluster.
 fn entries(run: &RunIndex<'_>, examination: &mut Examination) {
     if !run.history().is_complete() {
@@ -154,8 +154,9 @@ fn entries(run: &RunIndex<'_>, examination: &mut Examination) {
             match logged.request {
                 Some(request) if run.history().session_named(request.session).is_some() => {
                     examination.violate(|| {
-                        let story = format!("{} for {request}, which nobody made", describe());
-                        run.violation([], story)
+                        let description =
+                            format!("{} for {request}, which nobody made", describe());
+                        run.violation([], description)
                     });
                 }
                 _ => {
@@ -167,12 +168,12 @@ fn entries(run: &RunIndex<'_>, examination: &mut Examination) {
         }
     }
     if let Some(first) = first {
-        let story = format!(
+        let description = format!(
             "somebody else is writing to this cluster: {foreign} entries are of no customer of \
              this run and change the balance by {net}; the first: {first}; run again when nobody else \
              uses the cluster"
         );
-        examination.violate(|| run.violation([], story));
+        examination.violate(|| run.violation([], description));
     }
 }
 
@@ -232,8 +233,8 @@ fn report_differences(
             Difference { held: *held, expected, branches, is_everywhere, others_may_write };
         examination.violate(|| {
             let reason = difference.explain(run, &writes);
-            let story = format!("{} {sum}: {}", difference.describe(), reason.text);
-            run.violation(reason.places, story)
+            let description = format!("{} {sum}: {}", difference.describe(), reason.text);
+            run.violation(reason.places, description)
         });
     }
 }
@@ -280,14 +281,14 @@ impl Lacking {
             0 => String::new(),
             n => format!(", and {n} more entries"),
         };
-        let story = format!(
+        let description = format!(
             "{} the opening balance and the logs make: entry {} of branch {} ({what}) never reached \
              it{others}",
             difference.describe(),
             logged.seq,
             run.branch(self.first.member),
         );
-        run.violation(call, story)
+        run.violation(call, description)
     }
 }
 
@@ -370,7 +371,7 @@ mod tests {
         changed.fails(CONSERVATION, (2, 2), "is logged at branch 2 as withdraw 21");
         let mut moved = Fixture::healthy();
         moved.calls[3].seq = Some(Seq(2));
-        moved.fails(CONSERVATION, (2, 2), "was told that it is entry 2, but it is entry 1");
+        moved.fails(CONSERVATION, (2, 2), "was acknowledged as entry 2, but it is entry 1");
         let mut elsewhere = Fixture::healthy();
         let entry = elsewhere.logs[1].remove(0);
         elsewhere.logs[0].push(history::Logged { seq: Seq(2), ..entry });
@@ -398,7 +399,7 @@ mod tests {
         phantom.logs[1].push(logged(2, paid_out(1), (8, 1), &[1, 1]));
         let finding = phantom.judge(CONSERVATION);
         assert_eq!(
-            finding.violations[0].story,
+            finding.violations[0].description,
             "somebody else is writing to this cluster: 2 entries are of no customer of this run \
              and change the balance by 4; the first: branch 1 logged deposit 5 as entry 2; run again \
              when nobody else uses the cluster"
@@ -409,12 +410,12 @@ mod tests {
         let mut of_a_query = Fixture::healthy();
         of_a_query.logs[0].push(logged(2, paid_in(5), (2, 1), &[1, 1]));
         let finding = of_a_query.judge(CONSERVATION);
-        assert!(finding.violations[0].story.ends_with("which nobody made"), "{finding:?}");
+        assert!(finding.violations[0].description.ends_with("which nobody made"), "{finding:?}");
         let mut reused = Fixture::healthy();
         reused.logs[0].push(granted(1, 1, 3, &[1, 1]));
         let finding = reused.judge(CONSERVATION);
-        let story = "the log of branch 1 has entry 1 where entry 2 belongs";
-        assert_eq!(finding.violations[0].story, story);
+        let description = "the log of branch 1 has entry 1 where entry 2 belongs";
+        assert_eq!(finding.violations[0].description, description);
     }
 
     #[test]
@@ -434,7 +435,7 @@ mod tests {
         scene.finals = Some(finals.clone());
         let finding = scene.judge(CONSERVATION);
         assert_eq!(
-            finding.violations[0].story,
+            finding.violations[0].description,
             "branch 2 holds 131, 1 more than the opening balance 100 and the logs (+30) = 130: no \
              one or two writes explain that: more writes are lost or doubled"
         );
@@ -521,7 +522,7 @@ mod tests {
         }
         let finding = sums(&[deposit_of_50(), refusal], &[150, -350]).judge(CONSERVATION);
         assert_eq!(finding.violations_total, 1);
-        assert!(finding.violations[0].story.starts_with("branch 2 holds"), "{finding:?}");
+        assert!(finding.violations[0].description.starts_with("branch 2 holds"), "{finding:?}");
     }
 
     #[test]
@@ -530,18 +531,21 @@ mod tests {
         let held = |balances: [i64; 3]| sums(&calls, &balances).judge(CONSERVATION).violations;
         let [dropped] = &held([120, 150, 120])[..] else { panic!("one branch is wrong") };
         assert_eq!(
-            dropped.story,
+            dropped.description,
             "branch 2 holds 150, 30 more than 100 + 50 deposited − 30 withdrawn = 120: as if \
              operation 1 of customer 2 (withdraw 30 at branch 1) never reached branch 2"
         );
         assert_eq!(dropped.operation(), Some((bank::CustomerId(2), 1)));
         let [doubled] = &held([170; 3])[..] else { panic!("one balance is wrong") };
-        assert!(doubled.story.starts_with("branches 1, 2 and 3 hold 170, 50 more"), "{doubled:?}");
-        assert!(doubled.story.ends_with("(deposit 50 at branch 1) was applied twice"));
+        assert!(
+            doubled.description.starts_with("branches 1, 2 and 3 hold 170, 50 more"),
+            "{doubled:?}"
+        );
+        assert!(doubled.description.ends_with("(deposit 50 at branch 1) was applied twice"));
         assert!(held([120; 3]).is_empty());
         let others = "somebody else is writing to this cluster";
-        assert!(held([999, 998, 998]).iter().all(|wrong| wrong.story.contains(others)));
-        assert!(!held([999, 998, 120])[0].story.contains(others));
+        assert!(held([999, 998, 998]).iter().all(|wrong| wrong.description.contains(others)));
+        assert!(!held([999, 998, 120])[0].description.contains(others));
     }
 
     #[test]
@@ -564,7 +568,7 @@ mod tests {
         );
         let far = sums(&seen, &[193]).judge(CONSERVATION);
         assert_eq!(
-            far.violations[0].story,
+            far.violations[0].description,
             "branch 1 holds 193, 43 more than 100 + 50 deposited − 0 withdrawn = 150 and the \
              unanswered writes (1: 143 to 150) allow: no one or two writes explain that: \
              somebody else is writing to this cluster, or more writes are lost or doubled"

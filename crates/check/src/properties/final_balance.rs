@@ -41,8 +41,8 @@ pub fn final_balance<'a>(
     if !possible.narrow(|balance| balance >= 0) {
         examination.violate(|| {
             let left = possible.describe();
-            let story = format!("more was paid out than there was: {left} would be left");
-            Violation { operations: Vec::new(), story }
+            let description = format!("more was paid out than there was: {left} would be left");
+            Violation { operations: Vec::new(), description }
         });
     }
     let withdrawn_by_all: i128 = withdrawn.values().sum();
@@ -123,7 +123,7 @@ mod tests {
         };
         assert_eq!(shown(500).verdict, Verdict::Pass);
         assert_eq!(shown(570).verdict, Verdict::Fail);
-        assert!(shown(570).violations[0].story.contains("expected 500, received 570"));
+        assert!(shown(570).violations[0].description.contains("expected 500, received 570"));
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub(crate) fn overdraft(run: &RunIndex<'_>) -> Examination {
     for (place, balance) in shown(run).filter(|(_, balance)| balance.is_negative()) {
         if Some(place) != first_place {
             examination.violate(|| {
-                let story = format!("{} was shown a balance of {balance}", run.words(place));
-                run.violation([place], story)
+                let description = format!("{} was shown a balance of {balance}", run.words(place));
+                run.violation([place], description)
             });
         }
     }
@@ -75,8 +75,8 @@ fn held_below_zero(run: &RunIndex<'_>, examination: &mut Examination) {
     let below: Vec<String> =
         below.map(|(branch, least)| format!("branch {branch} at {least}")).collect();
     if !below.is_empty() {
-        let story = || format!("held at their lowest: {}", below.join(", "));
-        examination.violate(|| run.violation([], story()));
+        let description = || format!("held at their lowest: {}", below.join(", "));
+        examination.violate(|| run.violation([], description()));
     }
 }
 
@@ -115,9 +115,9 @@ fn first_below_zero(run: &RunIndex<'_>) -> Option<Violation> {
         _ => "; concurrently, other branches approved withdrawals without having seen this one"
             .to_owned(),
     };
-    let story =
+    let description =
         format!("{} was shown a balance of {below}, the first below zero{with}", run.words(place));
-    Some(run.violation([place].into_iter().chain(meanwhile), story))
+    Some(run.violation([place].into_iter().chain(meanwhile), description))
 }
 
 /// The first withdrawal by which more was paid out than there can have been: the opening balance, and every deposit
@@ -153,13 +153,13 @@ pub(crate) fn overspending(run: &RunIndex<'_>) -> Option<Violation> {
         if paid_out > most {
             let before = withdrawals[..last].iter().rev().take(NAMED_MAX);
             let involved = [place].into_iter().chain(before.map(|(_, place, _)| *place));
-            let story = format!(
+            let description = format!(
                 "{}: with it {paid_out} was paid out, and the opening balance and all deposits \
                  begun by then are {most}: {} too much",
                 run.words(place),
                 paid_out - most
             );
-            return Some(run.violation(involved, story));
+            return Some(run.violation(involved, description));
         }
     }
     None
@@ -260,12 +260,12 @@ fn replay(
                         format!("paid out {amount}")
                     }
                 };
-                let story = format!(
+                let description = format!(
                     "branch {} {what} as entry {} with rights to {rights} only",
                     run.branch(member),
                     logged.seq
                 );
-                run.violation(run.call_of(Place { member, entry }), story)
+                run.violation(run.call_of(Place { member, entry }), description)
             });
         }
         own -= spent;
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(moved([40, 60]).verdict(OVERDRAFT), Verdict::Pass);
         moved([70, 30]).fails(OVERDRAFT, (1, 1), "with rights to 60 only");
         moved([20, 80]).judge(OVERDRAFT).violations.iter().for_each(|violation| {
-            assert!(violation.story.contains("branch 1 granted 30"), "{violation:?}");
+            assert!(violation.description.contains("branch 1 granted 30"), "{violation:?}");
         });
         assert_eq!(moved([20, 80]).verdict(OVERDRAFT), Verdict::Fail);
     }
@@ -315,7 +315,7 @@ mod tests {
         scene.logs[0] = vec![granted(1, 1, 51, &[0, 0])];
         let finding = scene.judge(OVERDRAFT);
         assert!(
-            finding.violations[0].story.contains("branch 1 granted 51 to branch 2"),
+            finding.violations[0].description.contains("branch 1 granted 51 to branch 2"),
             "{finding:?}"
         );
     }
@@ -420,7 +420,7 @@ mod tests {
         finals[0].lowest_balance = Some(Money::new(-3));
         scene.finals = Some(finals);
         assert_eq!(
-            scene.judge(OVERDRAFT).violations[0].story,
+            scene.judge(OVERDRAFT).violations[0].description,
             "held at their lowest: branch 1 at -3"
         );
     }

@@ -101,8 +101,8 @@ pub(super) fn difference(
     expected: &str,
     received: &str,
 ) -> Violation {
-    let story = format!("{seen}: expected {expected}, received {received}");
-    Violation { operations: vec![Named::of(seen, place)], story }
+    let description = format!("{seen}: expected {expected}, received {received}");
+    Violation { operations: vec![Named::of(seen, place)], description }
 }
 
 /// Whether the account may do it: it neither pays out more than it holds nor holds more than 64 bits.
@@ -147,10 +147,11 @@ mod tests {
         let seen = [ok(2, Operation::deposit(170), 1, (0, 1)), read(2, 230)];
         let finding = judge(400, &seen);
         assert_eq!(finding.verdict, Verdict::Fail);
-        let story = &finding.violations[0].story;
+        let description = &finding.violations[0].description;
         assert!(
-            story.contains("customer 2") && story.contains("expected 570, received 230"),
-            "{story}"
+            description.contains("customer 2")
+                && description.contains("expected 570, received 230"),
+            "{description}"
         );
     }
 

@@ -25,13 +25,13 @@ pub(crate) fn value(run: &RunIndex<'_>) -> Examination {
             let sum = run.sum(member, *seq);
             if sum.is_none() && run.is_whole(member) {
                 examination.violate(|| {
-                    let story = format!(
+                    let description = format!(
                         "{} was shown entry {seq} of branch {}, whose log has {}",
                         run.words(place),
                         run.branch(member),
                         run.logs()[member].len()
                     );
-                    run.violation([place], story)
+                    run.violation([place], description)
                 });
             }
             expected = expected.zip(sum).map(|(all, sum)| all + sum);
@@ -40,12 +40,12 @@ pub(crate) fn value(run: &RunIndex<'_>) -> Examination {
             None => hidden += 1,
             Some(expected) if expected == shown => exact += 1,
             Some(expected) => examination.violate(|| {
-                let story = format!(
+                let description = format!(
                     "{} was shown {shown}; the writes of its version {} make {expected}",
                     run.words(place),
                     describe_version(version)
                 );
-                run.violation([place], story)
+                run.violation([place], description)
             }),
         }
     }

@@ -90,13 +90,13 @@ impl Fork {
     pub(super) fn violation(self, run: &RunIndex<'_>) -> Violation {
         let Self { one, other } = self;
         let shown = |place| describe_version(run.call(place).version.unwrap_or_default());
-        let story = format!(
+        let description = format!(
             "{} was shown {}, and {} was shown {}: each has what the other lacks, so neither came first",
             run.words(one),
             shown(one),
             run.words(other),
             shown(other)
         );
-        run.violation([one, other], story)
+        run.violation([one, other], description)
     }
 }

@@ -27,7 +27,7 @@ use schedule::Late;
 /// such order. The chain puts reads and writes in order; every operation then has an earliest instant, which
 /// must not be after its answer. A refusal for insufficient funds is a read of less than its amount: an order
 /// is built in which withdrawals come early and deposits late, and each refusal must find such an instant
-/// there. If refusals tell their proofs, that order is one of entries before and after each of them, as of reads, and
+/// there. If refusals have proofs, that order is one of entries before and after each of them, as of reads, and
 /// no refusal of an honest bank stays open. What remains open is searched exactly if it is small (Wing and Gong, 1993; Lowe, 2017), and unknown
 /// if it is not. nN log n.
 ///
@@ -118,8 +118,8 @@ fn undecided(
     match search::search(problem) {
         Some(true) => {}
         Some(false) => examination.violate(|| {
-            let story = "no order of the operations explains all answers (all were tried)";
-            run.violation([], story.to_owned())
+            let description = "no order of the operations explains all answers (all were tried)";
+            run.violation([], description.to_owned())
         }),
         None => {
             let note = format!(
@@ -140,12 +140,12 @@ impl Late {
                 "what followed that does not show it"
             }
         };
-        let story = format!(
+        let description = format!(
             "{one} was answered at {}, before {other} was asked at {}, and yet it comes after it: {why}",
             millis(one.completed.unwrap_or_default()),
             millis(other.invoked)
         );
-        run.violation([call, by], story)
+        run.violation([call, by], description)
     }
 }
 

@@ -1,11 +1,11 @@
-//! An order in which every refusal that tells its proof stands where it was proved, with no need to try any.
+//! An order in which every refusal with a proof stands where it was proved, with no need to try any.
 //!
 //! A proof names two versions. Whatever of the later one had happened, there was too little; so its refusal may stand
 //! anywhere after the entries of the earlier one and before those beyond the later one, as a read stands after the
 //! entries that it shows and before all others. With what entries were made upon that is a partial order, which an
 //! honest bank's instants keep. In such an order each operation has an earliest instant: no earlier than its question,
 //! nor than what must come before it. If none is after its answer, the earliest instants are an order of everything.
-//! If one is, or the bank did not tell the truth, nothing is said. nN.
+//! If one is, or the bank did not tell the truth, nothing is proved. nN.
 
 use super::problem::Problem;
 use super::refusals::{Lowest, has_instant};
@@ -50,8 +50,8 @@ struct Sweep<'a> {
     placed: usize,
 }
 
-/// Whether there is such an order, with no balance below zero, in which also those refusals find their instant that
-/// tell no proof.
+/// Whether there is such an order, with no balance below zero, in which also the refusals
+/// without a proof find their instant.
 pub(super) fn explains(problem: &Problem<'_>) -> bool {
     // Without a proof this order is no better than others.
     if !problem.refusals.iter().any(|refusal| refusal.proof.is_some()) {
