@@ -36,10 +36,8 @@ pub(crate) fn conservation(run: &RunIndex<'_>) -> Examination {
     );
     examination.gap_if(Gap::Ledgers, run.missing_entries());
     examination.gap_if(Gap::FinalStates, run.missing_finals());
-    examination.needs_evidence(
-        !(logged(run) == 0 && !run.calls().any(|(_, call)| is_decided(&call))),
-        NO_WRITE,
-    );
+    let has_evidence = logged(run) > 0 || run.calls().any(|(_, call)| is_decided(&call));
+    examination.needs_evidence(has_evidence, NO_WRITE);
     examination
 }
 

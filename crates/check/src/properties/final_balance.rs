@@ -50,7 +50,9 @@ pub fn final_balance<'a>(
     let most = accepted + withdrawn_by_all;
     let mut own: HashMap<CustomerId, i128> = HashMap::new();
     let mut unknown = UnknownOutcomes::default();
-    for (place, seen) in operations.clone() {
+    let mut count = 0_u64;
+    for (place, seen) in operations {
+        count += 1;
         let before = own.entry(seen.customer).or_default();
         match (seen.operation, seen.outcome) {
             (_, Outcome::Rejected(reason)) if reason.is_passing() => unknown.rejected += 1,
@@ -93,7 +95,7 @@ pub fn final_balance<'a>(
         "the answers are not those of any order",
     );
     examination.gap_if(Gap::Outcomes, unknown.describe());
-    examination.needs_evidence(operations.clone().next().is_some(), "there is no operation");
+    examination.needs_evidence(count > 0, "there is no operation");
     examination.conclude(Property::FinalBalance)
 }
 

@@ -89,7 +89,7 @@ fn least_held(state: &FinalState) -> Money {
 
 /// The lowest balance of this run, in words.
 fn lowest(run: &RunIndex<'_>) -> String {
-    let held = run.finals().iter().map(|held| least_held(held));
+    let held = run.finals().iter().map(least_held);
     let answers = shown(run).map(|(_, balance)| balance);
     answers.chain(held).min().map_or_else(
         || "no balance was shown".to_owned(),

@@ -99,7 +99,7 @@ impl<'a> Sweep<'a> {
             problem,
             next: vec![CompactIndex::NONE; cuts.len()],
             cuts,
-            gaps: gaps(problem)?,
+            gaps: gaps(problem),
             known: vec![0; width],
             waits: vec![0; width * width],
             instants: vec![0; problem.items.len()],
@@ -236,7 +236,7 @@ impl<'a> Sweep<'a> {
 }
 
 /// The gaps of all logs.
-fn gaps(problem: &Problem<'_>) -> Option<Vec<Gap>> {
+fn gaps(problem: &Problem<'_>) -> Vec<Gap> {
     let mut gaps = Vec::with_capacity(problem.items.len() + problem.width());
     for member in 0..problem.width() {
         let log = problem.log(member);
@@ -256,7 +256,7 @@ fn gaps(problem: &Problem<'_>) -> Option<Vec<Gap>> {
             }
         }
     }
-    Some(gaps)
+    gaps
 }
 
 #[cfg(test)]
