@@ -169,7 +169,7 @@ fn an_answer_that_is_missing_or_too_many_is_found() {
         text.replacen('[', more, 1)
     });
     let run = judged(&home);
-    let story = &run.checks[0].finding.violations[0].story;
+    let story = &run.checks[0].finding.violations[0].description;
     assert!(story.contains("customer 77 too many"), "{story}");
 }
 
