@@ -161,13 +161,16 @@ struct Journal {
     synced: Instant,
 }
 
+/// An event on its way to a replica.
+type ArrivalOf<R> = Arrival<<<R as Replication>::Effect as SchemeEffect>::Message>;
+
 struct Sim<'a, R: Replication<Effect: SchemeEffect>> {
     plan: &'a Plan,
     replicas: Vec<(BranchId, R)>,
     random: Pcg64Mcg,
     now: Instant,
     /// What is on its way, by arrival; the running number settles ties.
-    in_flight: BTreeMap<(Instant, u64), (BranchId, Arrival<<R::Effect as SchemeEffect>::Message>)>,
+    in_flight: BTreeMap<(Instant, u64), (BranchId, ArrivalOf<R>)>,
     sent: u64,
     /// How much of what is on its way is no tick.
     moving: usize,
