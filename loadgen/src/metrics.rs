@@ -10,11 +10,10 @@ use passbook::branch::BranchHandle;
 use passbook::telemetry::{Family, SpanCounters, serve_metrics};
 use thiserror::Error;
 use tokio::runtime::Builder;
-use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::load::Look;
+use crate::load::ProgressReader;
 use crate::report::families;
 
 /// How long branches may take to give their last values.
@@ -32,7 +31,7 @@ pub struct MetricsError {
 #[derive(Clone, Debug)]
 enum Source {
     /// A run.
-    Live { look: Receiver<Look>, branches: Vec<BranchHandle>, spans: Option<SpanCounters> },
+    Live { progress: ProgressReader, branches: Vec<BranchHandle>, spans: Option<SpanCounters> },
     /// The last values of a run that is over; none before the first run.
     Frozen(Vec<Family>),
 }
@@ -40,9 +39,8 @@ enum Source {
 impl Source {
     async fn scrape(self) -> Vec<Family> {
         match self {
-            Self::Live { look, branches, spans } => {
-                let look = look.borrow().clone();
-                families(&look, &branches, spans.as_ref()).await
+            Self::Live { progress, branches, spans } => {
+                families(&progress.read(), &branches, spans.as_ref()).await
             }
             Self::Frozen(families) => families,
         }
@@ -88,11 +86,11 @@ impl MetricsServer {
     /// Serves the values of a run from now on.
     pub(crate) fn show(
         &self,
-        look: Receiver<Look>,
+        progress: ProgressReader,
         branches: Vec<BranchHandle>,
         spans: Option<SpanCounters>,
     ) {
-        self.set(Source::Live { look, branches, spans });
+        self.set(Source::Live { progress, branches, spans });
     }
 
     /// Serves the values of this instant from now on: the branches are about to end.

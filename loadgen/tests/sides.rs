@@ -4,8 +4,9 @@ mod support;
 
 use std::fs;
 
+use loadgen::load::Phase;
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Hooks, Interrupt, Progress, SideBySide, run::Phase, run_each};
+use loadgen::{ExitCode, Hooks, Interrupt, Progress, SideBySide, run_each};
 use replication::{Fanout, Locking, Scheme};
 use serde_json::{Value, json};
 use support::{EXERCISE, code, folder, run, stderr, stdout, write};

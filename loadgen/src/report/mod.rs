@@ -22,7 +22,7 @@ use passbook::telemetry::Kept;
 use replication::{Locking, Scheme};
 
 use crate::client::Backoffs;
-use crate::load::{Kind, KindRecord, Measured, Recorder, Statuses};
+use crate::load::{KINDS, KindRecord, Measured, Recorder, Statuses};
 use crate::record::Performed;
 use crate::record::judge::JudgedRun;
 use crate::scenario::{ClusterChoice, Scenario, Workload};
@@ -182,7 +182,7 @@ impl Report {
         let Results { recorder, measured, judged, unrecorded, kept, .. } = results;
         let Results { cluster, interrupted, output, .. } = results;
         let kinds =
-            Kind::ALL.map(|kind| Row { name: kind.name(), record: recorder.kind(kind).clone() });
+            KINDS.map(|kind| Row { name: kind.name(), record: recorder.kind(kind).clone() });
         let mut rows = Vec::from(kinds);
         rows.push(Row { name: "all", record: recorder.all() });
         let failures = recorder.failures();

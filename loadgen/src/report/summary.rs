@@ -134,6 +134,8 @@ struct LostRecord {
 struct WorkloadRecord {
     kind: &'static str,
     customers: u64,
+    /// Threads that performed the operations.
+    workers: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     events_each: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,10 +221,12 @@ impl Report {
     }
 
     fn workload_record(&self) -> WorkloadRecord {
+        let workers = self.measured.generator.workers;
         match &self.scenario.workload {
             Workload::Replay(replay) => WorkloadRecord {
                 kind: "replay",
                 customers: u64::try_from(replay.input.customers.len()).unwrap_or(u64::MAX),
+                workers,
                 ..WorkloadRecord::default()
             },
             Workload::Synthetic(synthetic) => {
@@ -233,6 +237,7 @@ impl Report {
                 WorkloadRecord {
                     kind: "synthetic",
                     customers: synthetic.customers,
+                    workers,
                     events_each,
                     duration_s,
                     mix: Some(synthetic.mix.to_string()),

@@ -20,6 +20,7 @@ pub use sampling::SampleRate;
 pub use share::{Share, ShareError};
 pub use think::{ThinkTime, ThinkTimeError, ThinkTimes};
 pub use wire::{Wire, broadcast_reads};
+pub(crate) use workload::Events;
 pub use workload::{Stop, Synthetic};
 
 /// Bytes of the largest answer that is accepted unless another limit is given: the default of gRPC libraries.
@@ -46,6 +47,8 @@ pub struct Scenario {
     pub message_bytes_max: usize,
     /// The largest share of operations that may fail or stay unanswered; all of them turns the check off.
     pub max_error_share: Share,
+    /// Threads that perform operations; `None` chooses from the cores and the target.
+    pub workers: Option<u8>,
     /// Which operations are traced.
     pub trace_sample: SampleRate,
     /// How much of what customers see is recorded.
@@ -72,6 +75,7 @@ impl Scenario {
             wait: None,
             message_bytes_max: DEFAULT_MESSAGE_BYTES_MAX,
             max_error_share: Share::ONE_PERCENT,
+            workers: None,
             trace_sample: SampleRate::NONE,
             recording: Recording::All,
             keep_answers: false,
