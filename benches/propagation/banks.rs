@@ -8,7 +8,7 @@ use exercise::Event;
 use loadgen::Interrupt;
 use loadgen::client::{Bank, Terms};
 use loadgen::load::{KindRecord, WorkerSettings, Workers, schedules};
-use loadgen::record::Calls;
+use loadgen::record::OperationSpool;
 use loadgen::scenario::{
     ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, ThinkTime, Workload,
 };
@@ -93,7 +93,7 @@ impl Deposits {
         // As in a run: everything that customers see is recorded.
         let folder = tempfile::tempdir().expect("a temporary folder");
         let interrupt = Interrupt::default();
-        let calls = Calls::begin(folder.path(), Recording::All, 1, &interrupt).expect("a spool");
+        let spools = OperationSpool::begin(folder.path(), Recording::All, 1, &interrupt);
         let steps = schedules(&Workload::Synthetic(synthetic), &ids, 1);
         let settings = WorkerSettings {
             addresses: self.branches.addresses.clone(),
@@ -103,7 +103,7 @@ impl Deposits {
             trace_sample: self.scenario.trace_sample,
             interrupt,
         };
-        let mut workers = Workers::new(settings, calls).expect("a histogram");
+        let mut workers = Workers::new(settings, spools.expect("a spool")).expect("a histogram");
         let mut window = Duration::ZERO;
         for step in steps {
             let measured = self.runtime.block_on(workers.perform(step)).expect("performed");

@@ -1,5 +1,6 @@
 //! The same workload under several schemes, one after another, each on branches of its own.
 
+use exercise::write_json;
 use replication::Scheme;
 
 use crate::record::artifacts::{COMPARISON, RunFolder};
@@ -51,7 +52,7 @@ pub fn run_each(
     }
     let mut sides = SideBySide::new(reports, not_run);
     if let Some(folder) = folder.filter(|_| sides.record_error().is_none()) {
-        let written = folder.json(COMPARISON, &sides.figures());
+        let written = folder.write(COMPARISON, |file| write_json(file, &sides.figures()));
         sides = match written.and_then(|()| folder.finish()) {
             Ok(place) => sides.with_folder(&place),
             Err(error) => sides.with_record_error(error.to_string()),

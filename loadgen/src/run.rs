@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bank::{BranchId, Money};
-use exercise::{Notation, Output, Shape, replace, write_input, write_output};
+use exercise::{Notation, Output, Shape, replace, write_input, write_json, write_output};
 use history::Header;
 use history::{BranchOrigin, Customers, ErrorLimit, History, ReferenceModel};
 use passbook::cluster::MakeReplica;
@@ -24,9 +24,11 @@ use crate::load::{
     customers_at_once, schedules, worker_count,
 };
 use crate::metrics::MetricsServer;
-use crate::record::artifacts::{ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY};
+use crate::record::artifacts::{
+    ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY, TRACES,
+};
 use crate::record::judge::{JudgeError, JudgedRun, judge_folder};
-use crate::record::{Answers, Calls, Ledgers, LedgersError, Logged, asked};
+use crate::record::{Answers, Ledgers, LedgersError, Logged, OperationSpool, asked};
 use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded};
 use crate::scenario::{
     ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Stop, Synthetic, Wire, Workload,
@@ -161,9 +163,9 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     let lost = branches.end(&settled, &interrupt)?;
     let error_limit = error_limit(scenario, &lost, &interrupt);
     let header = header(scenario, &replication, &ids, opening, &logged, error_limit);
-    let LoadRecord { recorder, calls } = record;
+    let LoadRecord { recorder, operations } = record;
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
-    let recording = Record { calls, logged, settled: &settled, traces: &kept.traces };
+    let recording = Record { operations, logged, settled: &settled, traces: &kept.traces };
     let recorded = recording.write(scenario, &folder, &header);
     let (recorded, error) = match recorded {
         Ok(recorded) => (recorded, None),
@@ -200,7 +202,7 @@ fn finish(
     folder: RunFolder,
     report: &Report,
 ) -> Result<Option<PathBuf>, ArtifactError> {
-    folder.json(SUMMARY, &report.summary())?;
+    folder.write(SUMMARY, |file| write_json(file, &report.summary()))?;
     scenario.out.is_some().then(|| folder.finish()).transpose()
 }
 
@@ -217,7 +219,7 @@ fn unsaved(scenario: &Scenario, error: &RunError) -> String {
 
 /// What is to be written into the run folder.
 struct Record<'a> {
-    calls: Vec<Calls>,
+    operations: Vec<OperationSpool>,
     logged: Logged,
     settled: &'a Settled,
     traces: &'a [KeptTrace],
@@ -231,19 +233,19 @@ impl Record<'_> {
         folder: &RunFolder,
         header: &Header,
     ) -> Result<Recorded, RunError> {
-        let Self { calls, logged, settled, traces } = self;
-        let recorded = Calls::finish(calls).map_err(|source| folder.unwritable(HISTORY, source))?;
+        let Self { operations, logged, settled, traces } = self;
+        let recorded = OperationSpool::finish(operations);
+        let recorded = recorded.map_err(|source| folder.unwritable(HISTORY, source))?;
         let unrecorded = Unrecorded { left_out: recorded.left_out, lost: recorded.lost };
-        let history = recorded.write(&folder.path(HISTORY), header, logged.base());
-        let history = history.map_err(|source| folder.unwritable(HISTORY, source))?;
-        logged
-            .write(header, &settled.finals, &folder.path(LEDGER))
-            .map_err(|source| folder.unwritable(LEDGER, source))?;
+        let history = folder.write(HISTORY, |file| recorded.write(file, header, logged.base()))?;
+        folder.write(LEDGER, |file| logged.write(file, header, &settled.finals))?;
         let mut files = Files::default();
         let output = answers(scenario, folder, &history, header, &mut files)?;
         // It is read back for the judge: both at once are twice the memory.
         drop(history);
-        folder.traces(traces)?;
+        folder.write(TRACES, |file| {
+            traces.iter().try_for_each(|trace| trace.write_otlp_line(file))
+        })?;
         let judged = judge_folder(folder.building())?;
         Ok(Recorded { judged, unrecorded, output, files })
     }
@@ -381,8 +383,8 @@ async fn perform(
     };
     let ids = branches.ids();
     let workers = workers_of(scenario);
-    let calls = Calls::begin(folder.building(), scenario.recording, workers, &interrupt);
-    let calls = calls.map_err(|source| folder.unwritable(HISTORY, source))?;
+    let spools = OperationSpool::begin(folder.building(), scenario.recording, workers, &interrupt);
+    let spools = spools.map_err(|source| folder.unwritable(HISTORY, source))?;
     let settings = WorkerSettings {
         addresses: branches.addresses.clone(),
         wire: scenario.wire,
@@ -395,7 +397,7 @@ async fn perform(
         trace_sample: scenario.trace_sample,
         interrupt: interrupt.clone(),
     };
-    let mut load = Workers::new(settings, calls)?;
+    let mut load = Workers::new(settings, spools)?;
     let reader = load.progress();
     let mut tell = |phase, limit| report(phase, limit, None, reader.read());
     if let Some(metrics) = metrics {

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use bank::{Answer, CustomerId, Outcome, SessionId, StatusCode};
+use exercise::Event;
+use history::Record;
 use replication::passbook::Session;
 use tokio::time::{Instant, sleep_until};
 
-use super::recorder::Class;
+use super::recorder::CallDetails;
 use super::schedule::{Completion, Due};
 use super::worker::Worker;
 use crate::client::{Backoff, Called};
-use crate::record::{CallStatus, Performed};
+use crate::record::CallStatus;
 
 /// A customer at work. If it is dropped before an operation was answered, the operation is recorded as unknown.
 struct Customer<'a> {
@@ -76,25 +78,32 @@ impl<'a> Customer<'a> {
     /// Records that the operation in flight ended at `ended` like this.
     fn record(&mut self, called: Called, ended: Instant) {
         let Some(InFlight { due, sent }) = self.in_flight.take() else { return };
+        let Due { number, event: Event { operation, branch, .. }, at, .. } = due;
         let Called { answer, status, attempt, receipt, trace, .. } = called;
-        let performed = Performed {
-            customer: self.id,
-            event: due.number,
-            operation: due.event.operation,
-            branch: due.event.branch,
-            due: self.worker.instant(due.at),
-            sent,
-            ended,
-            attempt,
-            answer,
-            status,
-            receipt,
+        let due = self.worker.instant(at);
+        let details = CallDetails { due, sent, ended, status: &status };
+        let mut operations = self.worker.operations.borrow_mut();
+        let is_answered = answer.outcome != Outcome::Unknown;
+        let receipt = receipt.as_ref();
+        let record = Record {
+            session: attempt.request.session,
+            number: attempt.request.number,
+            attempt: attempt.attempt,
+            invoked: operations.nanoseconds(sent),
+            completed: is_answered.then(|| operations.nanoseconds(ended)),
+            code: status.code,
+            status: status.word().map(|undefined| &*undefined.word),
+            seq: receipt.and_then(|receipt| receipt.seq),
+            version: receipt.map(|receipt| &*receipt.version),
+            at_most: receipt.and_then(|receipt| receipt.at_most.as_deref()),
+            balance: answer.balance,
             trace,
+            ..Record::new(self.id, number, branch, operation, answer.outcome)
         };
-        self.worker.in_flight.end(performed.branch, ended, Class::of(&performed));
+        operations.push(&record);
+        self.worker.in_flight.end(branch, ended, details.class(answer.outcome));
         let in_window = self.worker.is_in_window(ended);
-        self.worker.recorder.borrow_mut().record(&performed, in_window);
-        self.worker.calls.borrow_mut().take(performed);
+        self.worker.recorder.borrow_mut().record(&record, details, in_window);
     }
 }
 

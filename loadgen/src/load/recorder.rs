@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use bank::{BranchId, OperationKind, Outcome, Rejection};
 use hdrhistogram::{CreationError, Histogram};
+use history::{OperationRecord, Record};
 use passbook::telemetry::Latencies;
+use tokio::time::Instant;
 
 use super::statuses::Statuses;
 use crate::client::Backoffs;
-use crate::record::Performed;
+use crate::record::CallStatus;
 
 /// Histograms hold 1 ns to this, with three significant digits.
 const LATENCY_MAX: Duration = Duration::from_hours(1);
@@ -19,7 +21,7 @@ pub const KINDS: [OperationKind; 3] =
     [OperationKind::Deposit, OperationKind::Withdraw, OperationKind::Query];
 
 /// The position of `kind` in [`KINDS`].
-const fn position(kind: OperationKind) -> usize {
+const fn index(kind: OperationKind) -> usize {
     match kind {
         OperationKind::Deposit => 0,
         OperationKind::Withdraw => 1,
@@ -42,21 +44,36 @@ impl Class {
     /// The classes whose latency is kept apart from that of answered operations, in the order of reports.
     pub const FAILURES: [Self; 2] = [Self::Failed, Self::Unanswered];
 
-    /// The class of an operation that has ended.
-    pub fn of(performed: &Performed) -> Self {
-        match performed.answer.outcome {
-            Outcome::Ok | Outcome::Rejected(Rejection::InsufficientFunds) => Self::Answered,
-            Outcome::Unknown if performed.status.is_unanswered() => Self::Unanswered,
-            Outcome::Rejected(_) | Outcome::Unknown => Self::Failed,
-        }
-    }
-
     /// The name used in reports and `summary.json`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Answered => "answered",
             Self::Failed => "failed",
             Self::Unanswered => "unanswered",
+        }
+    }
+}
+
+/// What only the recorder has to know of a call that ended.
+#[derive(Clone, Copy, Debug)]
+pub struct CallDetails<'a> {
+    /// When the operation had to begin.
+    pub due: Instant,
+    /// When it was first sent.
+    pub sent: Instant,
+    /// When it was answered, or given up.
+    pub ended: Instant,
+    /// The status with which it ended.
+    pub status: &'a CallStatus,
+}
+
+impl CallDetails<'_> {
+    /// The class of the operation, whose outcome is `outcome`.
+    pub fn class(&self, outcome: Outcome) -> Class {
+        match outcome {
+            Outcome::Ok | Outcome::Rejected(Rejection::InsufficientFunds) => Class::Answered,
+            Outcome::Unknown if self.status.is_unanswered() => Class::Unanswered,
+            Outcome::Rejected(_) | Outcome::Unknown => Class::Failed,
         }
     }
 }
@@ -149,7 +166,7 @@ pub struct Recorder {
     /// By place in [`Rejection::ALL`].
     rejections: [u64; Rejection::ALL.len()],
     /// The first whose outcome is unknown.
-    first_unknown: Vec<Performed>,
+    first_unknown: Vec<OperationRecord<'static>>,
     statuses: Statuses,
     backoffs: Backoffs,
 }
@@ -179,10 +196,15 @@ impl Recorder {
     pub const UNKNOWN_KEPT: usize = 3;
 
     /// Records an operation that has ended; `in_window` if that was in the measured window.
-    pub fn record(&mut self, performed: &Performed, in_window: bool) {
-        let Performed { operation, due, sent, ended, .. } = *performed;
-        let outcome = performed.answer.outcome;
-        let kind = &mut self.kinds[position(operation.kind())];
+    pub fn record<V, S>(
+        &mut self,
+        operation: &Record<V, S>,
+        details: CallDetails<'_>,
+        in_window: bool,
+    ) {
+        let CallDetails { due, sent, ended, status } = details;
+        let Record { customer, position, branch, operation, outcome, invoked, .. } = *operation;
+        let kind = &mut self.kinds[index(operation.kind())];
         kind.live.count(outcome);
         if let Outcome::Rejected(reason) = outcome
             && let Some(place) = Rejection::ALL.iter().position(|known| *known == reason)
@@ -190,13 +212,14 @@ impl Recorder {
             self.rejections[place] += 1;
         }
         let is_unknown = outcome == Outcome::Unknown;
-        self.statuses.count(&performed.status, is_unknown);
+        self.statuses.count(status, is_unknown);
         if is_unknown && self.first_unknown.len() < Self::UNKNOWN_KEPT {
-            self.first_unknown.push(performed.clone());
+            let record = Record::new(customer, position, branch, operation, outcome);
+            self.first_unknown.push(Record { invoked, ..record });
         }
         let response = ended.saturating_duration_since(due);
         let service = ended.saturating_duration_since(sent);
-        let failures = match Class::of(performed) {
+        let failures = match details.class(outcome) {
             Class::Answered => {
                 kind.live.response.record(response);
                 kind.live.service.record(service);
@@ -232,7 +255,7 @@ impl Recorder {
         self.statuses.merge(&other.statuses);
         self.backoffs.merge(&other.backoffs);
         self.first_unknown.extend_from_slice(&other.first_unknown);
-        self.first_unknown.sort_by_key(|performed| performed.ended);
+        self.first_unknown.sort_by_key(|operation| operation.invoked);
         self.first_unknown.truncate(Self::UNKNOWN_KEPT);
     }
 
@@ -242,7 +265,7 @@ impl Recorder {
     }
 
     /// The first operations whose outcome is unknown.
-    pub fn first_unknown(&self) -> &[Performed] {
+    pub fn first_unknown(&self) -> &[OperationRecord<'static>] {
         &self.first_unknown
     }
 
@@ -258,7 +281,7 @@ impl Recorder {
 
     /// One kind's record.
     pub fn kind(&self, kind: OperationKind) -> &KindRecord {
-        &self.kinds[position(kind)]
+        &self.kinds[index(kind)]
     }
 
     /// The failures with their classes. Their latencies are in no kind's record; their counts are.
@@ -328,12 +351,9 @@ pub fn percentile(values: &Histogram<u64>, tenths: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use bank::{Answer, BranchId, CustomerId, Operation, RequestId, SessionId, StatusCode};
-    use replication::Attempt;
-    use tokio::time::Instant;
+    use bank::{CustomerId, Operation, StatusCode};
 
     use super::*;
-    use crate::record::CallStatus;
 
     fn empty() -> Recorder {
         Recorder::new().expect("valid bounds")
@@ -341,37 +361,41 @@ mod tests {
 
     const RESPONSE: Duration = Duration::from_millis(3);
 
-    fn ended(operation: Operation, outcome: Outcome, response: Duration) -> Performed {
-        let due = Instant::now();
-        let request = RequestId { session: SessionId(1), number: 1 };
+    /// An operation that was due 1 ms before it was sent.
+    #[derive(Clone)]
+    struct Ended {
+        record: OperationRecord<'static>,
+        response: Duration,
+        status: CallStatus,
+    }
+
+    impl Ended {
+        fn enter(&self, recorder: &mut Recorder, in_window: bool) {
+            let due = Instant::now();
+            let sent = due + Duration::from_millis(1);
+            let details =
+                CallDetails { due, sent, ended: due + self.response, status: &self.status };
+            recorder.record(&self.record, details, in_window);
+        }
+    }
+
+    fn ended(operation: Operation, outcome: Outcome, response: Duration) -> Ended {
         let status = match outcome {
             Outcome::Unknown => CallStatus::failed(StatusCode::DeadlineExceeded, true, ""),
             Outcome::Ok | Outcome::Rejected(_) => CallStatus::default(),
         };
-        Performed {
-            customer: CustomerId(9),
-            event: 4,
-            operation,
-            branch: BranchId(2),
-            due,
-            sent: due + Duration::from_millis(1),
-            ended: due + response,
-            attempt: Attempt { request, attempt: 1 },
-            answer: Answer { outcome, balance: None },
-            status,
-            receipt: None,
-            trace: None,
-        }
+        let record = Record::new(CustomerId(9), 4, BranchId(2), operation, outcome);
+        Ended { record, response, status }
     }
 
     #[test]
     fn outcomes_and_latencies_are_kept_by_kind_and_merged() {
         let mut one = empty();
-        one.record(&ended(Operation::deposit(1), Outcome::Ok, RESPONSE), true);
+        ended(Operation::deposit(1), Outcome::Ok, RESPONSE).enter(&mut one, true);
         let refused = Outcome::Rejected(Rejection::InsufficientFunds);
-        one.record(&ended(Operation::withdraw(1), refused, RESPONSE), true);
+        ended(Operation::withdraw(1), refused, RESPONSE).enter(&mut one, true);
         let mut two = empty();
-        two.record(&ended(Operation::Query, Outcome::Ok, LATENCY_MAX * 2), false);
+        ended(Operation::Query, Outcome::Ok, LATENCY_MAX * 2).enter(&mut two, false);
         one.merge(&two);
         assert_eq!(one.kind(OperationKind::Deposit).live.ok, 1);
         assert_eq!(one.kind(OperationKind::Withdraw).live.rejected, 1);
@@ -390,11 +414,11 @@ mod tests {
         let mut recorder = empty();
         let contended = Outcome::Rejected(Rejection::Contended);
         for outcome in [contended, Outcome::Unknown, Outcome::Ok, contended] {
-            recorder.record(&ended(Operation::withdraw(1), outcome, RESPONSE), true);
+            ended(Operation::withdraw(1), outcome, RESPONSE).enter(&mut recorder, true);
         }
         let mut more = empty();
         let unanswered = ended(Operation::Query, Outcome::Unknown, RESPONSE);
-        (0..9).for_each(|_| more.record(&unanswered, true));
+        (0..9).for_each(|_| unanswered.enter(&mut more, true));
         recorder.merge(&more);
         let counted: Vec<_> = recorder.rejections().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [(Rejection::Contended, 2)]);
@@ -406,11 +430,13 @@ mod tests {
         let mut recorder = empty();
         let unknown = ended(Operation::withdraw(1), Outcome::Unknown, RESPONSE);
         let error = CallStatus::failed(StatusCode::Internal, false, "exception");
-        recorder.record(&Performed { status: error, event: 7, ..unknown.clone() }, true);
-        recorder.record(&ended(Operation::Query, Outcome::Ok, RESPONSE), true);
-        recorder.record(&unknown, true);
-        let events: Vec<u64> = recorder.first_unknown().iter().map(|kept| kept.event).collect();
-        assert_eq!(events, [7, 4]);
+        let mut failed = Ended { status: error, ..unknown.clone() };
+        failed.record.position = 7;
+        failed.enter(&mut recorder, true);
+        ended(Operation::Query, Outcome::Ok, RESPONSE).enter(&mut recorder, true);
+        unknown.enter(&mut recorder, true);
+        let kept = recorder.first_unknown().iter().map(|operation| operation.position);
+        assert_eq!(kept.collect::<Vec<_>>(), [7, 4]);
     }
 
     #[test]
@@ -426,11 +452,11 @@ mod tests {
             (Outcome::Unknown, RESPONSE, 20),
         ] {
             let operation = ended(Operation::withdraw(1), outcome, response);
-            (0..count).for_each(|_| recorder.record(&operation, true));
+            (0..count).for_each(|_| operation.enter(&mut recorder, true));
         }
         let error = CallStatus::failed(StatusCode::Internal, false, "exception");
         let failed = ended(Operation::withdraw(1), Outcome::Unknown, RESPONSE);
-        recorder.record(&Performed { status: error, ..failed }, true);
+        Ended { status: error, ..failed }.enter(&mut recorder, true);
         let mut merged = empty();
         merged.merge(&recorder);
         let all = merged.all();
@@ -462,10 +488,10 @@ mod tests {
     fn recent_percentiles_are_forgotten_and_none_without_answers() {
         let mut recorder = empty();
         let answered = ended(Operation::Query, Outcome::Ok, Duration::from_millis(5));
-        (0..20).for_each(|_| recorder.record(&answered, true));
+        (0..20).for_each(|_| answered.enter(&mut recorder, true));
         let recent = Recent::of(&recorder.take_recent());
         assert!(recent.p50 > Some(Duration::from_millis(4)) && recent.p99.is_none(), "{recent:?}");
-        recorder.record(&ended(Operation::Query, Outcome::Unknown, RESPONSE), true);
+        ended(Operation::Query, Outcome::Unknown, RESPONSE).enter(&mut recorder, true);
         assert_eq!(Recent::of(&recorder.take_recent()), Recent::default());
     }
 }

@@ -22,7 +22,7 @@ use super::silence::CallsInFlight;
 use super::workers::LoadError;
 use crate::client::{Bank, Terms};
 use crate::interrupt::Interrupt;
-use crate::record::Calls;
+use crate::record::OperationSpool;
 use crate::scenario::{SampleRate, Wire};
 
 /// How often a worker publishes its progress.
@@ -51,7 +51,7 @@ pub struct WorkerSettings {
 #[derive(Debug)]
 pub(super) struct WorkerRecord {
     pub(super) recorder: Recorder,
-    pub(super) calls: Calls,
+    pub(super) operations: OperationSpool,
     pub(super) progress: watch::Sender<WorkerProgress>,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Worker {
     pub(super) bank: Bank,
     pub(super) schedule: RefCell<Schedule>,
     pub(super) recorder: RefCell<Recorder>,
-    pub(super) calls: RefCell<Calls>,
+    pub(super) operations: RefCell<OperationSpool>,
     pub(super) in_flight: Arc<CallsInFlight>,
     pub(super) trace_sample: SampleRate,
     pub(super) interrupted: CancellationToken,
@@ -108,11 +108,11 @@ pub(super) async fn perform(
     let Ok(Start { begun, in_flight }) = start.await else {
         return Ok((record, WorkerWindow::default()));
     };
-    let WorkerRecord { recorder, calls, progress } = record;
+    let WorkerRecord { recorder, operations, progress } = record;
     let worker = Rc::new(Worker {
         bank,
         recorder: RefCell::new(recorder),
-        calls: RefCell::new(calls),
+        operations: RefCell::new(operations),
         in_flight,
         trace_sample,
         interrupted: interrupt.drain().clone(),
@@ -130,9 +130,9 @@ pub(super) async fn perform(
     let recent = Some(Arc::new(worker.recorder.borrow_mut().take_recent()));
     worker.active.set(0);
     progress.send_replace(worker.progress(recent));
-    let Worker { recorder, calls, .. } = Rc::into_inner(worker).ok_or(LoadError::Died)?;
-    let (recorder, calls) = (recorder.into_inner(), calls.into_inner());
-    Ok((WorkerRecord { recorder, calls, progress }, window))
+    let Worker { recorder, operations, .. } = Rc::into_inner(worker).ok_or(LoadError::Died)?;
+    let (recorder, operations) = (recorder.into_inner(), operations.into_inner());
+    Ok((WorkerRecord { recorder, operations, progress }, window))
 }
 
 impl Worker {

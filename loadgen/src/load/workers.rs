@@ -17,7 +17,7 @@ use super::schedule::Schedule;
 use super::silence::CallsInFlight;
 use super::worker::{self, Start, WorkerRecord, WorkerSettings, WorkerWindow};
 use crate::client::ConnectError;
-use crate::record::Calls;
+use crate::record::OperationSpool;
 
 /// The most workers that are chosen unless a number is given.
 const DEFAULT_MAX: usize = 4;
@@ -66,21 +66,21 @@ pub struct Workers {
 pub struct LoadRecord {
     /// Counts and latencies.
     pub recorder: Recorder,
-    /// Operations, of each worker.
-    pub calls: Vec<Calls>,
+    /// The operations that each worker recorded.
+    pub operations: Vec<OperationSpool>,
 }
 
 impl Workers {
-    /// One worker for each of `calls`.
+    /// One worker for each of `spools`, which record its operations.
     ///
     /// # Errors
     /// Latencies cannot be counted.
-    pub fn new(settings: WorkerSettings, calls: Vec<Calls>) -> Result<Self, LoadError> {
+    pub fn new(settings: WorkerSettings, spools: Vec<OperationSpool>) -> Result<Self, LoadError> {
         let mut merged = Recorder::new()?;
         let (mut records, mut readers) = (Vec::new(), Vec::new());
-        for calls in calls {
+        for operations in spools {
             let (progress, reader) = watch::channel(WorkerProgress::default());
-            records.push(WorkerRecord { recorder: merged.clone(), calls, progress });
+            records.push(WorkerRecord { recorder: merged.clone(), operations, progress });
             readers.push(reader);
         }
         let progress = ProgressReader::new(readers, merged.take_recent());
@@ -145,10 +145,10 @@ impl Workers {
         let mut recorder = self.merged;
         let merge = |record: WorkerRecord| {
             recorder.merge(&record.recorder);
-            record.calls
+            record.operations
         };
-        let calls = self.records.into_iter().map(merge).collect();
-        LoadRecord { recorder, calls }
+        let operations = self.records.into_iter().map(merge).collect();
+        LoadRecord { recorder, operations }
     }
 }
 

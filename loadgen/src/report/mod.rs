@@ -18,12 +18,12 @@ use bank::Read;
 use bank::{Money, Rejection};
 use check::{Judged, Verdict};
 use exercise::Output;
+use history::OperationRecord;
 use passbook::telemetry::Kept;
 use replication::{Locking, Scheme};
 
 use crate::client::Backoffs;
 use crate::load::{KINDS, KindRecord, Measured, Recorder, Statuses};
-use crate::record::Performed;
 use crate::record::judge::JudgedRun;
 use crate::scenario::{ClusterChoice, Scenario, Workload};
 use crate::target::clusters::Lost;
@@ -114,7 +114,7 @@ pub struct Report {
     /// Answered operations that ended in the measured window.
     answered_in_window: u64,
     /// The first operations whose outcome is unknown.
-    first_unknown: Vec<Performed>,
+    first_unknown: Vec<OperationRecord<'static>>,
     statuses: Statuses,
     backoffs: Backoffs,
     /// How many operations were rejected, by reason.

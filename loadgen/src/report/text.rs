@@ -8,10 +8,10 @@ use bank::{Money, Rejection};
 use check::grouped;
 use exercise::{Entry, ResultName};
 use hdrhistogram::Histogram;
+use history::OperationRecord;
 
 use super::summary::Percentiles;
 use super::{Report, Unrecorded, checks, statuses};
-use crate::record::Performed;
 use crate::record::artifacts;
 use crate::scenario::{ClusterChoice, ReplayOrder, Stop, ThinkTime, Wire, Workload};
 
@@ -189,10 +189,11 @@ impl Report {
         statuses::backoffs(text, &self.backoffs);
         if unknown > 0 {
             text.push_str("      the first operations of unknown outcome:\n");
-            for Performed { customer, event, operation, branch, .. } in &self.first_unknown {
+            for OperationRecord { customer, position, operation, branch, .. } in &self.first_unknown
+            {
                 let _ = writeln!(
                     text,
-                    "        customer {customer}: {operation} at branch {branch} (operation {event})"
+                    "        customer {customer}: {operation} at branch {branch} (operation {position})"
                 );
             }
             let told = u64::try_from(self.first_unknown.len()).unwrap_or(u64::MAX);
