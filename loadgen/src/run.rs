@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use crate::metrics::MetricsServer;
 use crate::record::artifacts::{ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY};
 use crate::record::judge::{JudgeError, JudgedRun, judge_folder};
 use crate::record::{Answers, Calls, Ledgers, LedgersError, Logged, asked};
-use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded};
+use crate::report::{ClusterFacts, Files, RunReport, TraceCounts, Unrecorded, Waterfall};
 use crate::scenario::{
     ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload,
 };
@@ -150,11 +151,11 @@ struct Recorded {
 }
 
 /// Performs `scenario`, judges it and writes its artifacts. Blocks; not to be called from a runtime. If the artifacts
-/// cannot be written, the report has what was measured, and [`Report::record_error`].
+/// cannot be written, the report has what was measured, and [`RunReport::record_error`].
 ///
 /// # Errors
 /// The run cannot be done, or cannot be finished.
-pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
+pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<RunReport, RunError> {
     // Before anything is started: an --out that cannot be written must not cost a run. The gate reads from disk
     // also where nothing is to be kept.
     let folder = match &scenario.out {
@@ -185,36 +186,39 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
         Ok(recorded) => (recorded, None),
         Err(error) => (Recorded::nothing(header), Some(error)),
     };
-    let Recorded { judged, unrecorded, output, mut files } = recorded;
-    let results = Results {
-        recorder: &recorder,
+    let Recorded { judged, unrecorded, output, files } = recorded;
+    let mut report = RunReport {
+        scenario: scenario.clone(),
+        all: recorder.all(),
+        recorder,
         measured,
+        cores_available: std::thread::available_parallelism().ok().map(NonZero::get),
         judged,
         unrecorded,
-        kept: &kept,
+        waterfall: Waterfall::slowest_write(&kept.traces),
+        traces: TraceCounts::of(&kept),
         cluster: ClusterFacts { branches: ids.len(), opening, replication, frames_sent, lost },
         interrupted,
         output,
+        files: Files::default(),
+        record_error: None,
     };
-    let report = Report::new(scenario, results);
     let finished = match error {
         Some(error) => Err(error),
         None => finish(scenario, folder, &report).map_err(RunError::from),
     };
     match finished {
-        Ok(place) => {
-            files.folder = place;
-            Ok(report.with_files(files))
-        }
-        Err(error) => Ok(report.with_record_error(unsaved(scenario, &error))),
+        Ok(folder) => report.files = Files { folder, ..files },
+        Err(error) => report.record_error = Some(unsaved(scenario, &error)),
     }
+    Ok(report)
 }
 
 /// Writes the summary and puts the folder in its place, if it is to be kept.
 fn finish(
     scenario: &Scenario,
     folder: RunFolder,
-    report: &Report,
+    report: &RunReport,
 ) -> Result<Option<PathBuf>, ArtifactError> {
     folder.json(SUMMARY, &report.summary())?;
     scenario.out.is_some().then(|| folder.finish()).transpose()

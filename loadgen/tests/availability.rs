@@ -10,7 +10,7 @@ use check::{Judged, Property, Verdict};
 use loadgen::record::judge::judge_folder;
 use loadgen::run::Phase;
 use loadgen::scenario::{ClusterChoice, Scenario, Stop, Synthetic, Workload};
-use loadgen::{ExitCode, Hooks, Interrupt, Report};
+use loadgen::{ExitCode, Hooks, Interrupt, RunReport};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
 use replication::{
     Broadcast, Effect, Fanout, Input, Instant, Locking, ReplicaStats, Replication, Scheme,
@@ -96,7 +96,7 @@ fn scenario() -> Scenario {
 }
 
 /// A run on branches of its own, which have a fault.
-fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> Report {
+fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> RunReport {
     let mut scenario = scenario();
     change(&mut scenario);
     run_with(&scenario, faulty(fault))

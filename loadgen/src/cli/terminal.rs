@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use loadgen::record::disk::DiskUse;
 use loadgen::run::Phase;
-use loadgen::{ExitCode, Progress, Report, Scenario, SideBySide};
+use loadgen::{Comparison, ExitCode, Progress, RunReport, Scenario};
 use passbook::telemetry::{Counts, OtlpEndpoint};
 
 use crate::cli::progress::{ProgressLine, Total};
@@ -184,7 +184,7 @@ impl Terminal {
         }
     }
 
-    pub(crate) fn report(&self, report: &Report) -> io::Result<()> {
+    pub(crate) fn report(&self, report: &RunReport) -> io::Result<()> {
         match self.verbosity {
             Verbosity::Quiet => print(&report.verdict_line()),
             Verbosity::Normal => print(&report.render()),
@@ -194,16 +194,16 @@ impl Terminal {
         }
     }
 
-    pub(crate) fn side_by_side(&self, sides: &SideBySide) -> io::Result<()> {
+    pub(crate) fn comparison(&self, comparison: &Comparison) -> io::Result<()> {
         match self.verbosity {
-            Verbosity::Quiet => print(&sides.verdict_lines()),
-            Verbosity::Normal => print(&sides.render()),
+            Verbosity::Quiet => print(&comparison.verdict_lines()),
+            Verbosity::Normal => print(&comparison.render()),
             Verbosity::Verbose => {
-                for report in sides.reports() {
+                for report in comparison.reports() {
                     self.report(report)?;
                     print("\n")?;
                 }
-                print(&sides.render())
+                print(&comparison.render())
             }
         }
     }
