@@ -15,13 +15,14 @@ use history::{BranchOrigin, Customers, ErrorLimit, History, ReferenceModel};
 use passbook::cluster::MakeReplica;
 use passbook::telemetry::{KeptTrace, Tracing};
 use thiserror::Error;
-use tokio::sync::watch::Receiver;
 use tokio::time::interval;
 
-use crate::client::{ConnectError, Terms};
+use crate::client::Terms;
 use crate::interrupt::Interrupt;
-use crate::load::crowds;
-use crate::load::{AtWork, Look, Measured, Plan, Ran, Recorder};
+use crate::load::{
+    LoadError, LoadProgress, LoadRecord, Measured, Phase, ProgressReader, WorkerSettings, Workers,
+    customers_at_once, schedules, worker_count,
+};
 use crate::metrics::MetricsServer;
 use crate::record::artifacts::{ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY};
 use crate::record::judge::{JudgeError, JudgedRun, judge_folder};
@@ -37,19 +38,6 @@ const PROGRESS: Duration = Duration::from_secs(1);
 /// Waiting for an answer ends by the operation's own deadline; this is for what comes on top.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// What a run is doing. The clock runs only while measuring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Starting branches, connecting, asking each branch once.
-    WarmUp,
-    /// Customers at work.
-    Measure,
-    /// Nothing new begins; what is under way ends.
-    Drain,
-    /// Propagations end.
-    Settle,
-}
-
 /// How far a run is.
 #[derive(Clone, Debug)]
 pub struct Progress {
@@ -64,7 +52,7 @@ pub struct Progress {
     /// The addresses that `--wait` waits for and for how long, when they turn out to be unreachable.
     pub waiting: Option<String>,
     /// How far the customers are.
-    pub look: Look,
+    pub load: LoadProgress,
 }
 
 /// What a run needs from outside.
@@ -93,12 +81,9 @@ pub enum RunError {
     /// The branches cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// Customers could not connect.
+    /// Operations could not be performed.
     #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// Customers could not be started.
-    #[error("failed to start a thread for customers: {0}")]
-    Thread(#[source] io::Error),
+    Load(#[from] LoadError),
     /// It was one of several.
     #[error("under {scheme}: {source}")]
     Under {
@@ -110,9 +95,6 @@ pub enum RunError {
     /// Somebody ended the run before customers began.
     #[error("interrupted before customers began")]
     Interrupted,
-    /// Customers died.
-    #[error("the thread of customers died")]
-    Died,
     /// Branches' logs could not be recorded.
     #[error(transparent)]
     Ledgers(#[from] LedgersError),
@@ -135,7 +117,8 @@ pub enum RunError {
 /// What the branches and the customers gave.
 struct Performed {
     target: Target,
-    ran: Ran,
+    record: LoadRecord,
+    measured: Measured,
     settled: Settled,
     logged: Logged,
     /// What branches sent each other for it.
@@ -165,9 +148,9 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<RunReport, RunError>
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(RunError::Thread)?;
+        .map_err(LoadError::Thread)?;
     let (interrupt, tracing) = (hooks.interrupt.clone(), hooks.tracing);
-    let Performed { target, ran, settled, logged, frames_sent } =
+    let Performed { target, record, measured, settled, logged, frames_sent } =
         runtime.block_on(perform(scenario, &folder, hooks))?;
     // The connections of this thread end with its runtime; branches would wait for them otherwise.
     drop(runtime);
@@ -178,7 +161,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<RunReport, RunError>
     let lost = target.end(&settled, &interrupt)?;
     let error_limit = error_limit(scenario, &lost, &interrupt);
     let header = header(scenario, &replication, &ids, opening, &logged, error_limit);
-    let Ran { recorder, calls, measured } = ran;
+    let LoadRecord { recorder, calls } = record;
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
     let recording = Record { calls, logged, settled: &settled, traces: &kept.traces };
     let recorded = recording.write(scenario, &folder, &header);
@@ -237,7 +220,7 @@ fn unsaved(scenario: &Scenario, error: &RunError) -> String {
 
 /// What is to be written into the run folder.
 struct Record<'a> {
-    calls: Calls,
+    calls: Vec<Calls>,
     logged: Logged,
     settled: &'a Settled,
     traces: &'a [KeptTrace],
@@ -252,7 +235,7 @@ impl Record<'_> {
         header: &Header,
     ) -> Result<Recorded, RunError> {
         let Self { calls, logged, settled, traces } = self;
-        let recorded = calls.finish().map_err(|source| folder.unwritable(HISTORY, source))?;
+        let recorded = Calls::finish(calls).map_err(|source| folder.unwritable(HISTORY, source))?;
         let unrecorded = Unrecorded { left_out: recorded.left_out, lost: recorded.lost };
         let history = recorded.write(&folder.path(HISTORY), header, logged.base());
         let history = history.map_err(|source| folder.unwritable(HISTORY, source))?;
@@ -371,12 +354,12 @@ async fn perform(
     hooks: Hooks<'_>,
 ) -> Result<Performed, RunError> {
     let Hooks { progress, interrupt, metrics, tracing, replica } = hooks;
-    let (looks, looking) = tokio::sync::watch::channel(Look::default());
-    let mut report = |phase, limit, waiting| {
-        let (look, interrupted) = (looking.borrow().clone(), interrupt.is_raised());
-        progress(&Progress { scheme: None, phase, limit, interrupted, waiting, look });
+    let mut report = |phase, limit, waiting, load| {
+        let interrupted = interrupt.is_raised();
+        progress(&Progress { scheme: None, phase, limit, interrupted, waiting, load });
     };
-    report(Phase::WarmUp, None, None);
+    let mut warm_up = |waiting| report(Phase::WarmUp, None, waiting, LoadProgress::default());
+    warm_up(None);
     let (waits, mut waiting) = tokio::sync::mpsc::unbounded_channel();
     let prepare = async {
         let target = Target::start(scenario, replica, waits).await?;
@@ -394,38 +377,38 @@ async fn perform(
     let (mut target, ledgers, frames_before) = loop {
         tokio::select! {
             prepared = &mut prepare => break prepared?,
-            Some(servers) = waiting.recv() => report(Phase::WarmUp, None, Some(servers)),
+            Some(servers) = waiting.recv() => warm_up(Some(servers)),
             () = interrupt.drain().cancelled() => return Err(RunError::Interrupted),
         }
     };
-    let mut tell = |phase, limit| report(phase, limit, None);
-    if let Some(metrics) = metrics {
-        metrics.show(looking.clone(), target.handles().to_vec(), tracing.map(Tracing::counters));
-    }
-    let calls = Calls::begin(folder.building(), scenario.recording, &interrupt);
+    let ids = target.ids();
+    let workers = workers_of(scenario);
+    let calls = Calls::begin(folder.building(), scenario.recording, workers, &interrupt);
     let calls = calls.map_err(|source| folder.unwritable(HISTORY, source))?;
-    let mut all = Ran { recorder: Recorder::new(), calls, measured: Measured::default() };
-    let mut settled = Settled::default();
-    for crowd in crowds(&scenario.workload, target.ids()) {
-        let plan = Plan {
-            addresses: target.addresses().to_vec(),
-            wire: scenario.wire,
-            terms: Terms {
-                ack: scenario.ack,
-                read: scenario.read,
-                message_bytes_max: scenario.message_bytes_max,
-            },
-            timeout: scenario.timeout,
-            trace_sample: scenario.trace_sample,
-            crowd,
-            recorder: all.recorder,
-            calls: all.calls,
-            interrupt: interrupt.clone(),
-        };
+    let settings = WorkerSettings {
+        addresses: target.addresses().to_vec(),
+        wire: scenario.wire,
+        terms: Terms {
+            ack: scenario.ack,
+            read: scenario.read,
+            message_bytes_max: scenario.message_bytes_max,
+        },
+        timeout: scenario.timeout,
+        trace_sample: scenario.trace_sample,
+        interrupt: interrupt.clone(),
+    };
+    let mut load = Workers::new(settings, calls)?;
+    let reader = load.progress();
+    let mut tell = |phase, limit| report(phase, limit, None, reader.read());
+    if let Some(metrics) = metrics {
+        metrics.show(load.progress(), target.handles().to_vec(), tracing.map(Tracing::counters));
+    }
+    let (mut measured, mut settled) = (Measured::default(), Settled::default());
+    for step in schedules(&scenario.workload, &ids, workers) {
         tell(Phase::Measure, None);
-        let at_work = plan.start(looks.clone()).map_err(RunError::Thread)?;
-        let ran = watch(at_work, &looking, scenario, &mut tell, &interrupt).await?;
-        all = Ran { measured: all.measured.then(ran.measured), ..ran };
+        let reader = load.progress();
+        let step = watch(load.perform(step), &reader, scenario, &mut tell, &interrupt).await?;
+        measured = measured.then(step);
         interrupt.skip_if_unwritable();
         let settling = target.settle(interrupt.report());
         settled = repeating(settling, || tell(Phase::Settle, Some(SETTLE_LIMIT))).await;
@@ -444,7 +427,16 @@ async fn perform(
     }
     let frames = settled.frames_sent.zip(frames_before);
     let frames_sent = frames.and_then(|(all, before)| all.checked_sub(before));
-    Ok(Performed { target, ran: all, settled, logged, frames_sent })
+    let record = load.finish();
+    Ok(Performed { target, record, measured, settled, logged, frames_sent })
+}
+
+/// How many workers perform `scenario`.
+fn workers_of(scenario: &Scenario) -> usize {
+    let shares_process = matches!(scenario.cluster, ClusterChoice::Embedded(_));
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let customers = customers_at_once(&scenario.workload);
+    worker_count(scenario.workers, shares_process, cores, customers)
 }
 
 /// Waits for `work`, and calls `report` at once and every second meanwhile.
@@ -460,28 +452,28 @@ async fn repeating<T>(work: impl Future<Output = T>, mut report: impl FnMut()) -
     }
 }
 
-/// Waits for the customers and reports how far they are.
+/// Waits for a step to be performed, and reports how far its customers are.
 async fn watch(
-    at_work: AtWork,
-    look: &Receiver<Look>,
+    performing: impl Future<Output = Result<Measured, LoadError>>,
+    progress: &ProgressReader,
     scenario: &Scenario,
     tell: &mut dyn FnMut(Phase, Option<Duration>),
     interrupt: &Interrupt,
-) -> Result<Ran, RunError> {
-    let AtWork { mut ran } = at_work;
-    let until = scenario.workload.duration();
+) -> Result<Measured, RunError> {
+    let duration = scenario.workload.duration();
+    let mut performing = std::pin::pin!(performing);
     let mut ticks = interval(PROGRESS);
     ticks.tick().await;
     let (mut draining, mut hurrying) = (false, false);
     let give_up = tokio::time::sleep(Duration::MAX);
     let mut give_up = std::pin::pin!(give_up);
     loop {
-        let is_over = until.is_some_and(|until| look.borrow().elapsed >= until);
-        let phase = if draining || is_over { Phase::Drain } else { Phase::Measure };
-        let limit = (phase == Phase::Drain).then_some(scenario.timeout);
         tokio::select! {
-            ran = &mut ran => return Ok(ran.map_err(|_| RunError::Died)??),
-            _ = ticks.tick() => tell(phase, limit),
+            measured = &mut performing => return Ok(measured?),
+            _ = ticks.tick() => {
+                let phase = Phase::under_load(progress.read().elapsed, duration, draining);
+                tell(phase, (phase == Phase::Drain).then_some(scenario.timeout));
+            }
             () = interrupt.drain().cancelled(), if !draining => {
                 draining = true;
                 give_up.as_mut().reset(tokio::time::Instant::now() + scenario.timeout + SLACK);
@@ -491,7 +483,7 @@ async fn watch(
                 hurrying = true;
                 give_up.as_mut().reset(tokio::time::Instant::now() + SLACK);
             }
-            () = &mut give_up => return Err(RunError::Died),
+            () = &mut give_up => return Err(LoadError::Died.into()),
         }
     }
 }

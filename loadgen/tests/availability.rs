@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
 use check::{Judged, Property, Verdict};
+use loadgen::load::Phase;
 use loadgen::record::judge::judge_folder;
-use loadgen::run::Phase;
 use loadgen::scenario::{ClusterChoice, Scenario, Stop, Synthetic, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt, RunReport};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
@@ -149,7 +149,7 @@ fn operations_given_up_by_a_signal_do_not_fail_own_branches() {
     let hooks = Hooks {
         progress: &mut |progress| {
             // The first look may be earlier than the first operation.
-            let is_at_work = progress.look.elapsed >= Duration::from_millis(200);
+            let is_at_work = progress.load.elapsed >= Duration::from_millis(200);
             if progress.phase == Phase::Measure && is_at_work && !interrupt.is_raised() {
                 interrupt.raise();
                 interrupt.raise();

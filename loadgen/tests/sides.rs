@@ -4,8 +4,9 @@ mod support;
 
 use std::fs;
 
+use loadgen::load::Phase;
 use loadgen::scenario::{ClusterChoice, Scenario, Stop, Synthetic, Workload};
-use loadgen::{Comparison, ExitCode, Hooks, Interrupt, Progress, run::Phase, run_each};
+use loadgen::{Comparison, ExitCode, Hooks, Interrupt, Progress, run_each};
 use replication::{Fanout, Locking, Scheme};
 use serde_json::{Value, json};
 use support::{EXERCISE, code, folder, run, stderr, stdout, write};

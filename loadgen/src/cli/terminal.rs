@@ -6,8 +6,8 @@ use std::process::ExitCode as ProcessExit;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use loadgen::load::Phase;
 use loadgen::record::disk::DiskUse;
-use loadgen::run::Phase;
 use loadgen::{Comparison, ExitCode, Progress, RunReport, Scenario};
 use passbook::telemetry::{Counts, OtlpEndpoint};
 
@@ -132,7 +132,7 @@ impl Terminal {
                 for line in std::mem::take(&mut self.announcements) {
                     self.say(&line);
                 }
-                self.line.next(&progress.look, total)
+                self.line.next(&progress.load, total)
             }
             Phase::Drain => waiting_text("for the last answers", progress),
             Phase::Settle => waiting_text("until the branches have settled", progress),
@@ -148,7 +148,7 @@ impl Terminal {
         }
         let is_due = match progress.phase {
             Phase::WarmUp => false,
-            Phase::Measure if progress.look.elapsed.is_zero() => false,
+            Phase::Measure if progress.load.elapsed.is_zero() => false,
             Phase::Measure => {
                 self.seen += 1;
                 self.seen.is_multiple_of(PLAIN_EVERY)

@@ -1,9 +1,9 @@
-//! What one thread of customers counts. One writer, no lock; merged at the end.
+//! What one worker counts. One writer, no lock; merged at the end.
 
 use std::time::Duration;
 
-use bank::{BranchId, Operation, Outcome, Rejection, WriteKind};
-use hdrhistogram::Histogram;
+use bank::{BranchId, OperationKind, Outcome, Rejection};
+use hdrhistogram::{CreationError, Histogram};
 use passbook::telemetry::Latencies;
 
 use super::statuses::Statuses;
@@ -14,46 +14,16 @@ use crate::record::Performed;
 const LATENCY_MAX: Duration = Duration::from_hours(1);
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// A kind of operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A deposit.
-    Deposit,
-    /// A withdrawal.
-    Withdraw,
-    /// A query.
-    Query,
-}
+/// The kinds of operations, in the order of reports.
+pub const KINDS: [OperationKind; 3] =
+    [OperationKind::Deposit, OperationKind::Withdraw, OperationKind::Query];
 
-impl Kind {
-    /// All of them, in the order of reports.
-    pub const ALL: [Self; 3] = [Self::Deposit, Self::Withdraw, Self::Query];
-
-    /// The name used in reports, metrics and `summary.json`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Deposit => "deposit",
-            Self::Withdraw => "withdraw",
-            Self::Query => "query",
-        }
-    }
-
-    const fn of(operation: Operation) -> Self {
-        match operation {
-            Operation::Query => Self::Query,
-            Operation::Write(write) => match write.kind {
-                WriteKind::Deposit => Self::Deposit,
-                WriteKind::Withdraw => Self::Withdraw,
-            },
-        }
-    }
-
-    const fn index(self) -> usize {
-        match self {
-            Self::Deposit => 0,
-            Self::Withdraw => 1,
-            Self::Query => 2,
-        }
+/// The position of `kind` in [`KINDS`].
+const fn position(kind: OperationKind) -> usize {
+    match kind {
+        OperationKind::Deposit => 0,
+        OperationKind::Withdraw => 1,
+        OperationKind::Query => 2,
     }
 }
 
@@ -120,7 +90,8 @@ impl Live {
         }
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Adds all of another's.
+    pub(super) fn merge(&mut self, other: &Self) {
         self.ok += other.ok;
         self.rejected += other.rejected;
         self.unknown += other.unknown;
@@ -142,11 +113,6 @@ pub struct KindRecord {
 }
 
 impl KindRecord {
-    /// No operations.
-    pub fn new() -> Self {
-        Self { live: Live::default(), response: histogram(), service: histogram() }
-    }
-
     /// Adds all of another's.
     pub fn merge(&mut self, other: &Self) {
         self.live.merge(&other.live);
@@ -156,30 +122,21 @@ impl KindRecord {
     }
 
     fn record_times(&mut self, response: Duration, service: Duration) {
-        self.live.response.record(response);
-        self.live.service.record(service);
         self.response.saturating_record(nanoseconds(response));
         self.service.saturating_record(nanoseconds(service));
     }
 }
 
-impl Default for KindRecord {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
+pub(super) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn histogram() -> Histogram<u64> {
-    let most = u64::try_from(LATENCY_MAX.as_nanos()).unwrap_or(u64::MAX);
-    Histogram::new_with_bounds(1, most, SIGNIFICANT_DIGITS)
-        .unwrap_or_else(|_| unreachable!("the bounds are constants that are allowed"))
+/// An empty histogram of latencies.
+pub(super) fn histogram() -> Result<Histogram<u64>, CreationError> {
+    Histogram::new_with_bounds(1, nanoseconds(LATENCY_MAX), SIGNIFICANT_DIGITS)
 }
 
-/// Records the operations of one thread.
+/// Records the operations of one worker.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     kinds: [KindRecord; 3],
@@ -199,17 +156,23 @@ pub struct Recorder {
 
 impl Recorder {
     /// Nothing recorded.
-    pub fn new() -> Self {
-        Self {
-            kinds: [KindRecord::new(), KindRecord::new(), KindRecord::new()],
-            failures: [KindRecord::new(), KindRecord::new()],
+    ///
+    /// # Errors
+    /// There is no histogram of such latencies.
+    pub fn new() -> Result<Self, CreationError> {
+        let recent = histogram()?;
+        let (response, service) = (recent.clone(), recent.clone());
+        let record = KindRecord { live: Live::default(), response, service };
+        Ok(Self {
+            kinds: [record.clone(), record.clone(), record.clone()],
+            failures: [record.clone(), record],
             answered_in_window: 0,
-            recent: histogram(),
+            recent,
             rejections: [0; Rejection::ALL.len()],
             first_unknown: Vec::new(),
             statuses: Statuses::default(),
             backoffs: Backoffs::default(),
-        }
+        })
     }
 
     /// How many of the operations whose outcome is unknown are kept.
@@ -219,7 +182,7 @@ impl Recorder {
     pub fn record(&mut self, performed: &Performed, in_window: bool) {
         let Performed { operation, due, sent, ended, .. } = *performed;
         let outcome = performed.answer.outcome;
-        let kind = &mut self.kinds[Kind::of(operation).index()];
+        let kind = &mut self.kinds[position(operation.kind())];
         kind.live.count(outcome);
         if let Outcome::Rejected(reason) = outcome
             && let Some(place) = Rejection::ALL.iter().position(|known| *known == reason)
@@ -235,6 +198,8 @@ impl Recorder {
         let service = ended.saturating_duration_since(sent);
         let failures = match Class::of(performed) {
             Class::Answered => {
+                kind.live.response.record(response);
+                kind.live.service.record(service);
                 kind.record_times(response, service);
                 self.recent.saturating_record(nanoseconds(response));
                 self.answered_in_window += u64::from(in_window);
@@ -252,7 +217,7 @@ impl Recorder {
         self.backoffs.record(branch, pause);
     }
 
-    /// Adds all of another thread's.
+    /// Adds all that another worker recorded.
     pub fn merge(&mut self, other: &Self) {
         for (kind, more) in self.kinds.iter_mut().zip(&other.kinds) {
             kind.merge(more);
@@ -266,8 +231,9 @@ impl Recorder {
         }
         self.statuses.merge(&other.statuses);
         self.backoffs.merge(&other.backoffs);
-        let room = Self::UNKNOWN_KEPT.saturating_sub(self.first_unknown.len());
-        self.first_unknown.extend(other.first_unknown.iter().take(room).cloned());
+        self.first_unknown.extend_from_slice(&other.first_unknown);
+        self.first_unknown.sort_by_key(|performed| performed.ended);
+        self.first_unknown.truncate(Self::UNKNOWN_KEPT);
     }
 
     /// How many operations were rejected, by reason.
@@ -291,8 +257,8 @@ impl Recorder {
     }
 
     /// One kind's record.
-    pub fn kind(&self, kind: Kind) -> &KindRecord {
-        &self.kinds[kind.index()]
+    pub fn kind(&self, kind: OperationKind) -> &KindRecord {
+        &self.kinds[position(kind)]
     }
 
     /// The failures with their classes. Their latencies are in no kind's record; their counts are.
@@ -307,10 +273,8 @@ impl Recorder {
 
     /// All kinds together.
     pub fn all(&self) -> KindRecord {
-        let mut all = KindRecord::new();
-        for kind in &self.kinds {
-            all.merge(kind);
-        }
+        let [mut all, others @ ..] = self.kinds.clone();
+        others.iter().for_each(|kind| all.merge(kind));
         all
     }
 
@@ -319,12 +283,10 @@ impl Recorder {
         self.kinds.each_ref().map(|kind| kind.live.clone())
     }
 
-    /// Percentiles of the response times since the last call.
-    pub fn take_recent(&mut self) -> Recent {
-        let percentile = |tenths| percentile(&self.recent, tenths).map(Duration::from_nanos);
-        let recent = Recent { p50: percentile(P50), p99: percentile(P99) };
-        self.recent.reset();
-        recent
+    /// The response times of answered operations since the last call.
+    pub fn take_recent(&mut self) -> Histogram<u64> {
+        let empty = Histogram::new_from(&self.recent);
+        std::mem::replace(&mut self.recent, empty)
     }
 }
 
@@ -335,6 +297,13 @@ pub struct Recent {
     pub p50: Option<Duration>,
     /// The 99th percentile.
     pub p99: Option<Duration>,
+}
+
+impl Recent {
+    pub(super) fn of(nanoseconds: &Histogram<u64>) -> Self {
+        let percentile = |tenths| percentile(nanoseconds, tenths).map(Duration::from_nanos);
+        Self { p50: percentile(P50), p99: percentile(P99) }
+    }
 }
 
 /// Percentiles that are shown, in tenths of a percent.
@@ -357,20 +326,18 @@ pub fn percentile(values: &Histogram<u64>, tenths: u32) -> Option<u64> {
     supported.then(|| values.value_at_quantile(f64::from(tenths) / 1_000.0))
 }
 
-impl Default for Recorder {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use bank::{Answer, BranchId, CustomerId, RequestId, SessionId, StatusCode};
+    use bank::{Answer, BranchId, CustomerId, Operation, RequestId, SessionId, StatusCode};
     use replication::Attempt;
     use tokio::time::Instant;
 
     use super::*;
     use crate::record::CallStatus;
+
+    fn empty() -> Recorder {
+        Recorder::new().expect("valid bounds")
+    }
 
     const RESPONSE: Duration = Duration::from_millis(3);
 
@@ -399,33 +366,33 @@ mod tests {
 
     #[test]
     fn outcomes_and_latencies_are_kept_by_kind_and_merged() {
-        let mut one = Recorder::new();
+        let mut one = empty();
         one.record(&ended(Operation::deposit(1), Outcome::Ok, RESPONSE), true);
         let refused = Outcome::Rejected(Rejection::InsufficientFunds);
         one.record(&ended(Operation::withdraw(1), refused, RESPONSE), true);
-        let mut two = Recorder::new();
+        let mut two = empty();
         two.record(&ended(Operation::Query, Outcome::Ok, LATENCY_MAX * 2), false);
         one.merge(&two);
-        assert_eq!(one.kind(Kind::Deposit).live.ok, 1);
-        assert_eq!(one.kind(Kind::Withdraw).live.rejected, 1);
-        assert_eq!(one.kind(Kind::Query).live.ok, 1);
+        assert_eq!(one.kind(OperationKind::Deposit).live.ok, 1);
+        assert_eq!(one.kind(OperationKind::Withdraw).live.rejected, 1);
+        assert_eq!(one.kind(OperationKind::Query).live.ok, 1);
         let all = one.all();
         assert_eq!((all.response.len(), all.live.ended()), (3, 3));
         assert_eq!(one.answered_in_window(), 2);
         let p50 = all.response.value_at_quantile(0.5);
         assert!((2_990_000..3_010_000).contains(&p50), "{p50}");
-        let service = one.kind(Kind::Deposit).service.max();
+        let service = one.kind(OperationKind::Deposit).service.max();
         assert!((1_990_000..2_010_000).contains(&service), "{service}");
     }
 
     #[test]
     fn reasons_are_counted_apart_and_the_first_unanswered_are_kept() {
-        let mut recorder = Recorder::new();
+        let mut recorder = empty();
         let contended = Outcome::Rejected(Rejection::Contended);
         for outcome in [contended, Outcome::Unknown, Outcome::Ok, contended] {
             recorder.record(&ended(Operation::withdraw(1), outcome, RESPONSE), true);
         }
-        let mut more = Recorder::new();
+        let mut more = empty();
         let unanswered = ended(Operation::Query, Outcome::Unknown, RESPONSE);
         (0..9).for_each(|_| more.record(&unanswered, true));
         recorder.merge(&more);
@@ -436,7 +403,7 @@ mod tests {
 
     #[test]
     fn first_unknown_operations_include_those_with_an_error() {
-        let mut recorder = Recorder::new();
+        let mut recorder = empty();
         let unknown = ended(Operation::withdraw(1), Outcome::Unknown, RESPONSE);
         let error = CallStatus::failed(StatusCode::Internal, false, "exception");
         recorder.record(&Performed { status: error, event: 7, ..unknown.clone() }, true);
@@ -451,7 +418,7 @@ mod tests {
         let slow = Duration::from_millis(100);
         let overloaded = Outcome::Rejected(Rejection::Overloaded);
         let refused = Outcome::Rejected(Rejection::InsufficientFunds);
-        let mut recorder = Recorder::new();
+        let mut recorder = empty();
         for (outcome, response, count) in [
             (Outcome::Ok, slow, 15),
             (refused, slow, 5),
@@ -464,7 +431,7 @@ mod tests {
         let error = CallStatus::failed(StatusCode::Internal, false, "exception");
         let failed = ended(Operation::withdraw(1), Outcome::Unknown, RESPONSE);
         recorder.record(&Performed { status: error, ..failed }, true);
-        let mut merged = Recorder::new();
+        let mut merged = empty();
         merged.merge(&recorder);
         let all = merged.all();
         assert_eq!((all.response.len(), all.live.ended()), (20, 101));
@@ -477,13 +444,13 @@ mod tests {
         assert_eq!((failed.live.rejected, failed.response.len()), (60, 61));
         assert_eq!((unanswered.live.unknown, unanswered.response.len()), (20, 20));
         assert!(percentile(&failed.response, P50) < Some(4_000_000));
-        assert!(recorder.take_recent().p50 > Some(Duration::from_millis(99)));
+        assert!(Recent::of(&recorder.take_recent()).p50 > Some(Duration::from_millis(99)));
     }
 
     #[test]
     fn percentile_is_none_where_the_sample_is_too_small() {
         for (tenths, least) in [(P50, 20), (P90, 100), (P99, 1_000), (P99_9, 10_000)] {
-            let mut values = histogram();
+            let mut values = histogram().expect("valid bounds");
             values.saturating_record_n(5, least - 1);
             assert_eq!(percentile(&values, tenths), None, "{tenths}");
             values.saturating_record_n(5, 1);
@@ -493,12 +460,12 @@ mod tests {
 
     #[test]
     fn recent_percentiles_are_forgotten_and_none_without_answers() {
-        let mut recorder = Recorder::new();
+        let mut recorder = empty();
         let answered = ended(Operation::Query, Outcome::Ok, Duration::from_millis(5));
         (0..20).for_each(|_| recorder.record(&answered, true));
-        let recent = recorder.take_recent();
+        let recent = Recent::of(&recorder.take_recent());
         assert!(recent.p50 > Some(Duration::from_millis(4)) && recent.p99.is_none(), "{recent:?}");
         recorder.record(&ended(Operation::Query, Outcome::Unknown, RESPONSE), true);
-        assert_eq!(recorder.take_recent(), Recent::default());
+        assert_eq!(Recent::of(&recorder.take_recent()), Recent::default());
     }
 }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bank::{
     Answer, BranchId, CustomerId, Money, Operation, Outcome, Rejection, Seq, SessionId, StatusCode,
@@ -15,17 +17,17 @@ use replication::{Attempt, Receipt};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::spool::{Spool, Spooled};
+use super::spool::{Spool, Spooled, merge_by_key};
 use super::status::CallStatus;
 use crate::interrupt::Interrupt;
 use crate::scenario::Recording;
 
-/// Records the operations of a run's customers. One thread at a time has it.
+/// Records the operations of one worker's customers.
 #[derive(Debug)]
 pub struct Calls {
     spool: Option<Spool<CallRecord>>,
-    /// How many more are to be recorded.
-    left: u64,
+    /// How many more the workers of the run are to record together; `None` for all.
+    left: Option<Arc<AtomicU64>>,
     /// Operations that were left out on purpose.
     left_out: u64,
     begun: Instant,
@@ -140,35 +142,48 @@ mod seqs {
     }
 }
 
-impl Default for Calls {
-    /// Records nothing.
-    fn default() -> Self {
-        Self { spool: None, left: 0, left_out: 0, begun: Instant::now() }
-    }
-}
-
 impl Calls {
-    /// Records as much as `recording` says, by way of a spool in `folder`, whose write errors go to `interrupt`.
+    /// For each of `workers`. They record as much as `recording` says, each by way of a spool in `folder`, whose write
+    /// errors go to `interrupt`.
     ///
     /// # Errors
-    /// The spool cannot be begun.
-    pub fn begin(folder: &Path, recording: Recording, interrupt: &Interrupt) -> io::Result<Self> {
+    /// A spool cannot be begun.
+    pub fn begin(
+        folder: &Path,
+        recording: Recording,
+        workers: usize,
+        interrupt: &Interrupt,
+    ) -> io::Result<Vec<Self>> {
         let left = match recording {
-            Recording::All => u64::MAX,
-            Recording::First(operations) => operations,
-            Recording::Nothing => 0,
+            Recording::First(operations) => Some(Arc::new(AtomicU64::new(operations))),
+            Recording::All | Recording::Nothing => None,
         };
-        let spool = (left > 0).then(|| Spool::begin(folder, interrupt)).transpose()?;
-        Ok(Self { spool, left, ..Self::default() })
+        let begun = Instant::now();
+        let begin = |_| {
+            let spool = match recording {
+                Recording::Nothing => None,
+                Recording::All | Recording::First(_) => Some(Spool::begin(folder, interrupt)?),
+            };
+            Ok(Self { spool, left: left.clone(), left_out: 0, begun })
+        };
+        (0..workers).map(begin).collect()
+    }
+
+    /// Whether one more operation is to be recorded, which counts it.
+    fn has_room(&self) -> bool {
+        let take = |left: &Arc<AtomicU64>| {
+            left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+        };
+        self.left.as_ref().is_none_or(take)
     }
 
     /// An operation has ended.
     pub fn take(&mut self, performed: Performed) {
-        let Some(spool) = self.spool.as_mut().filter(|_| self.left > 0) else {
+        let has_room = self.has_room();
+        let Some(spool) = self.spool.as_mut().filter(|_| has_room) else {
             self.left_out += 1;
             return;
         };
-        self.left -= 1;
         let Performed { operation, sent, ended, attempt, answer, status, receipt, .. } = performed;
         let code = status.code.number();
         let word = status.failure.and_then(|failure| failure.word);
@@ -207,14 +222,20 @@ impl Calls {
         });
     }
 
-    /// Ends it.
+    /// Ends the recording of all workers.
     ///
     /// # Errors
-    /// The spool could not be written.
-    pub fn finish(self) -> io::Result<Recorded> {
-        let spooled = self.spool.map(Spool::finish).transpose()?;
-        let lost = spooled.as_ref().map_or(0, |spooled| spooled.dropped);
-        Ok(Recorded { spooled, left_out: self.left_out, lost })
+    /// A spool could not be written.
+    pub fn finish(workers: Vec<Self>) -> io::Result<Recorded> {
+        let mut recorded = Recorded::default();
+        for Self { spool, left_out, .. } in workers {
+            recorded.left_out += left_out;
+            if let Some(spooled) = spool.map(Spool::finish).transpose()? {
+                recorded.lost += spooled.dropped;
+                recorded.spools.push(spooled);
+            }
+        }
+        Ok(recorded)
     }
 }
 
@@ -242,9 +263,10 @@ impl Fate {
 }
 
 /// What customers saw, as far as it was recorded.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Recorded {
-    spooled: Option<Spooled<CallRecord>>,
+    /// Of each worker, in the order in which its operations ended.
+    spools: Vec<Spooled<CallRecord>>,
     /// Operations that were left out on purpose.
     pub left_out: u64,
     /// Operations that the disk was too slow for.
@@ -268,7 +290,8 @@ impl Recorded {
         let none = Version::zero(header.branches.len());
         let base = base.unwrap_or(&none);
         let (mut shown, mut at_most) = (Vec::new(), Vec::new());
-        for record in self.spooled.into_iter().flatten() {
+        let by_end = |record: &CallRecord| record.sent.saturating_add(record.took);
+        for record in merge_by_key(self.spools, by_end) {
             let record = record?;
             let mut call = record.call();
             call.version = since(base, record.version.as_deref(), &mut shown);

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
+use std::iter::Peekable;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
@@ -183,6 +184,24 @@ impl<T: DeserializeOwned> Iterator for Spooled<T> {
     }
 }
 
+/// The values of all `spools`, each in ascending order of `key`, merged into one such order.
+pub(super) fn merge_by_key<T: DeserializeOwned>(
+    spools: Vec<Spooled<T>>,
+    key: impl Fn(&T) -> u64,
+) -> impl Iterator<Item = io::Result<T>> {
+    let mut spools: Vec<_> = spools.into_iter().map(Iterator::peekable).collect();
+    std::iter::from_fn(move || {
+        // An error comes first and ends it all.
+        let next = |spool: &mut Peekable<Spooled<T>>| {
+            spool.peek().map(|value| value.as_ref().map_or(0, &key))
+        };
+        let heads = spools.iter_mut().enumerate();
+        let heads = heads.filter_map(|(index, spool)| Some((next(spool)?, index)));
+        let (_, first) = heads.min()?;
+        spools.get_mut(first)?.next()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +220,19 @@ mod tests {
         assert_eq!((spooled.recorded, spooled.dropped), (count, 0));
         let read: io::Result<Vec<_>> = spooled.collect();
         assert_eq!(read.expect("readable"), (0..count).map(value).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn spools_are_merged_by_key_without_loss() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let spools = [vec![1, 4, 4, 9], vec![], vec![2, 4, 10, 11]].map(|values: Vec<u64>| {
+            let spool = Spool::begin(folder.path(), &Interrupt::default());
+            let mut spool = spool.expect("begun");
+            values.iter().for_each(|value| spool.push(value));
+            spool.finish().expect("written")
+        });
+        let merged: io::Result<Vec<u64>> = merge_by_key(spools.into(), |value| *value).collect();
+        assert_eq!(merged.expect("readable"), [1, 2, 4, 4, 4, 9, 10, 11]);
     }
 
     #[test]

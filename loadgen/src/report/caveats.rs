@@ -65,10 +65,14 @@ fn generator_text(
         Some(available) => format!(" of {available} cores"),
         None => " cores".to_owned(),
     };
+    let workers = match load.workers {
+        1 => "1 worker".to_owned(),
+        workers => format!("{workers} workers"),
+    };
     let branches = if includes_branches { ", branches included" } else { "" };
     let pause = milliseconds(load.longest_pause);
     format!(
-        "generator: {:.2}{cores}{branches}; the longest time its loop did not run: {pause}",
+        "generator: {workers}, {:.2}{cores}{branches}; the longest time its loop did not run: {pause}",
         load.cores()
     )
 }
@@ -140,15 +144,16 @@ mod tests {
     #[test]
     fn generator_text_names_cores_and_the_longest_pause() {
         let load = GeneratorLoad {
+            workers: 1,
             cpu: Duration::from_millis(2_240),
             observed: Duration::from_secs(2),
             longest_pause: Duration::from_millis(1_990),
         };
         assert_eq!(
             generator_text(&load, Some(2), true),
-            "generator: 1.12 of 2 cores, branches included; the longest time its loop did not run: 1,990 ms"
+            "generator: 1 worker, 1.12 of 2 cores, branches included; the longest time its loop did not run: 1,990 ms"
         );
         let alone = generator_text(&load, None, false);
-        assert!(alone.starts_with("generator: 1.12 cores; the longest"), "{alone}");
+        assert!(alone.starts_with("generator: 1 worker, 1.12 cores; the longest"), "{alone}");
     }
 }

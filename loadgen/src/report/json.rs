@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::percentiles::Percentiles;
 use super::{RunReport, Unrecorded};
 use crate::client::BackoffCount;
-use crate::load::{Kind, Silence, StatusCount};
+use crate::load::{KINDS, Silence, StatusCount};
 use crate::scenario::{ClusterChoice, Scenario, Workload};
 use crate::target::LostBranch;
 
@@ -63,7 +63,7 @@ impl<'a> Summary<'a> {
             let [response, service] = [response, service].map(Percentiles::of);
             (name, json!({"response": response, "service": service}))
         });
-        let outcomes = Kind::ALL.map(|kind| {
+        let outcomes = KINDS.map(|kind| {
             let live = &recorder.kind(kind).live;
             let counts = json!({"ok": live.ok, "rejected": live.rejected, "unknown": live.unknown});
             (kind.name(), counts)
@@ -86,6 +86,7 @@ impl<'a> Summary<'a> {
             latency: latency.collect(),
             longest_silence: measured.silence.as_ref().map(silence),
             generator: json!({
+                "workers": load.workers,
                 "cpu_cores": load.cores(),
                 "cores_available": report.cores_available,
                 // Embedded branches run in this process.

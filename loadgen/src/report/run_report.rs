@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bank::{Money, Read};
+use bank::{Money, OperationKind, Read};
 use check::{Judged, Verdict};
 use exercise::Output;
 use passbook::telemetry::Kept;
@@ -10,7 +10,7 @@ use replication::{Locking, Scheme};
 use serde::Serialize;
 
 use super::{ExitCode, Summary, Waterfall, text, verdict_line};
-use crate::load::{Kind, KindRecord, Measured, Recorder};
+use crate::load::{KINDS, KindRecord, Measured, Recorder};
 use crate::record::judge::JudgedRun;
 use crate::scenario::Scenario;
 use crate::target::LostBranch;
@@ -192,7 +192,7 @@ impl RunReport {
     /// Messages between branches for each accepted write. Not known where branches do not count, or nothing was
     /// written.
     pub fn frames_per_write(&self) -> Option<f64> {
-        let writes = [Kind::Deposit, Kind::Withdraw];
+        let writes = [OperationKind::Deposit, OperationKind::Withdraw];
         let accepted = writes.map(|kind| self.recorder.kind(kind).live.ok).iter().sum();
         let sent = self.cluster.frames_sent.filter(|_| accepted > 0)?;
         Some(count_as_f64(sent) / count_as_f64(accepted))
@@ -200,7 +200,7 @@ impl RunReport {
 
     /// The kinds of operations, all together, and the classes of failures, each with its name.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&'static str, &KindRecord)> {
-        let kinds = Kind::ALL.into_iter().map(|kind| (kind.name(), self.recorder.kind(kind)));
+        let kinds = KINDS.into_iter().map(|kind| (kind.name(), self.recorder.kind(kind)));
         let failures = self.recorder.failures().map(|(class, record)| (class.name(), record));
         kinds.chain([("all", &self.all)]).chain(failures)
     }
