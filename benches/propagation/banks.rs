@@ -1,6 +1,7 @@
 //! Embedded banks, the customers at them, and what they are asked to do.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
@@ -92,10 +93,7 @@ impl Deposits {
         let steps = schedules(&Workload::Synthetic(synthetic), &ids, 1);
         let settings = WorkerSettings {
             addresses: self.target.addresses().to_vec(),
-            wire: self.scenario.wire,
-            terms: Terms { ack: self.scenario.ack, read: self.scenario.read, ..Terms::default() },
-            timeout: self.scenario.timeout,
-            trace_sample: self.scenario.trace_sample,
+            scenario: Arc::new(self.scenario.clone()),
             interrupt,
         };
         let mut workers = Workers::new(settings, calls).expect("a histogram");
@@ -137,9 +135,9 @@ impl Alone {
     /// Starts `branches` branches under `scheme`; the customer is connected and the code warm then.
     pub(crate) fn start(scheme: Scheme, branches: u32) -> Self {
         let deposits = Deposits::start(scheme, branches);
-        let Scenario { wire, ack, read, timeout, .. } = deposits.scenario;
+        let Scenario { wire, timeout, .. } = deposits.scenario;
         let addresses = deposits.target.addresses();
-        let terms = Terms { ack, read, ..Terms::default() };
+        let terms = Terms::of(&deposits.scenario);
         let connecting = Bank::connect(addresses, wire, terms, timeout);
         let bank = deposits.runtime.block_on(connecting).expect("connected");
         Self { bank, session: Session::new(SessionId(1)), deposits }

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io;
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bank::{BranchId, Money};
@@ -17,7 +18,6 @@ use passbook::telemetry::{KeptTrace, Tracing};
 use thiserror::Error;
 use tokio::time::interval;
 
-use crate::client::Terms;
 use crate::interrupt::Interrupt;
 use crate::load::{
     LoadError, LoadProgress, LoadRecord, Measured, Phase, ProgressReader, WorkerSettings, Workers,
@@ -139,6 +139,7 @@ struct Recorded {
 /// # Errors
 /// The run cannot be done, or cannot be finished.
 pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<RunReport, RunError> {
+    let scenario = &Arc::new(scenario.clone());
     // Before anything is started: an --out that cannot be written must not cost a run. The gate reads from disk
     // also where nothing is to be kept.
     let folder = match &scenario.out {
@@ -171,7 +172,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<RunReport, RunError>
     };
     let Recorded { judged, unrecorded, output, files } = recorded;
     let mut report = RunReport {
-        scenario: scenario.clone(),
+        scenario: Arc::clone(scenario),
         all: recorder.all(),
         recorder,
         measured,
@@ -349,7 +350,7 @@ fn answers(
 }
 
 async fn perform(
-    scenario: &Scenario,
+    scenario: &Arc<Scenario>,
     folder: &RunFolder,
     hooks: Hooks<'_>,
 ) -> Result<Performed, RunError> {
@@ -387,14 +388,7 @@ async fn perform(
     let calls = calls.map_err(|source| folder.unwritable(HISTORY, source))?;
     let settings = WorkerSettings {
         addresses: target.addresses().to_vec(),
-        wire: scenario.wire,
-        terms: Terms {
-            ack: scenario.ack,
-            read: scenario.read,
-            message_bytes_max: scenario.message_bytes_max,
-        },
-        timeout: scenario.timeout,
-        trace_sample: scenario.trace_sample,
+        scenario: Arc::clone(scenario),
         interrupt: interrupt.clone(),
     };
     let mut load = Workers::new(settings, calls)?;

@@ -1,6 +1,7 @@
 //! The value that a run comes to.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bank::{Money, OperationKind, Read};
 use check::{Judged, Verdict};
@@ -68,7 +69,7 @@ pub struct Unrecorded {
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct RunReport {
-    pub(crate) scenario: Scenario,
+    pub(crate) scenario: Arc<Scenario>,
     /// The operations of each kind, failures among them.
     pub(crate) recorder: Recorder,
     /// All kinds together. Its latencies are those of answered operations.
