@@ -6,6 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`address`] | `HOST:PORT` as people write it |
+//! | [`arguments`] | command-line arguments that `branch` and `loadgen` share |
 //! | [`bank`] | money, identities, operations, outcomes: pure |
 //! | [`replicate`] | replication schemes as pure state machines, and their simulation |
 //! | [`check`] | from what customers saw to one verdict a property: pure |
@@ -18,6 +19,7 @@
 //! The library never prints, never exits and never installs telemetry on its own: binaries do.
 
 pub mod address;
+pub mod arguments;
 pub mod branch;
 pub mod cluster;
 pub mod telemetry;

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io;
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bank::{BranchId, Money};
@@ -17,7 +18,6 @@ use passbook::telemetry::{KeptTrace, Tracing};
 use thiserror::Error;
 use tokio::time::interval;
 
-use crate::client::Terms;
 use crate::interrupt::Interrupt;
 use crate::load::{
     LoadError, LoadProgress, LoadRecord, Measured, Phase, ProgressReader, WorkerSettings, Workers,
@@ -29,11 +29,11 @@ use crate::record::artifacts::{
 };
 use crate::record::judge::{JudgeError, JudgedRun, judge_folder};
 use crate::record::{Answers, Ledgers, LedgersError, Logged, OperationSpool, asked};
-use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded};
+use crate::report::{ClusterFacts, Files, RunReport, TraceCounts, Unrecorded, Waterfall};
 use crate::scenario::{
-    ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Stop, Synthetic, Wire, Workload,
+    ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload,
 };
-use crate::target::clusters::{Branches, ClustersError, Lost, SETTLE_LIMIT, Settled};
+use crate::target::{LostBranch, SETTLE_LIMIT, Settled, Target, TargetError};
 
 /// Between two signs of life.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -82,7 +82,7 @@ impl fmt::Debug for Hooks<'_> {
 pub enum RunError {
     /// The branches cannot be used.
     #[error(transparent)]
-    Clusters(#[from] ClustersError),
+    Target(#[from] TargetError),
     /// Operations could not be performed.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -118,7 +118,7 @@ pub enum RunError {
 
 /// What the branches and the customers gave.
 struct Performed {
-    branches: Branches,
+    target: Target,
     record: LoadRecord,
     measured: Measured,
     settled: Settled,
@@ -136,11 +136,12 @@ struct Recorded {
 }
 
 /// Performs `scenario`, judges it and writes its artifacts. Blocks; not to be called from a runtime. If the artifacts
-/// cannot be written, the report has what was measured, and [`Report::record_error`].
+/// cannot be written, the report has what was measured, and [`RunReport::record_error`].
 ///
 /// # Errors
 /// The run cannot be done, or cannot be finished.
-pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
+pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<RunReport, RunError> {
+    let scenario = &Arc::new(scenario.clone());
     // Before anything is started: an --out that cannot be written must not cost a run. The gate reads from disk
     // also where nothing is to be kept.
     let folder = match &scenario.out {
@@ -152,15 +153,15 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
         .build()
         .map_err(LoadError::Thread)?;
     let (interrupt, tracing) = (hooks.interrupt.clone(), hooks.tracing);
-    let Performed { branches, record, measured, settled, logged, frames_sent } =
+    let Performed { target, record, measured, settled, logged, frames_sent } =
         runtime.block_on(perform(scenario, &folder, hooks))?;
     // The connections of this thread end with its runtime; branches would wait for them otherwise.
     drop(runtime);
     // A signal from here on finds the run done.
     let interrupted = interrupt.is_raised();
-    let (ids, opening) = (branches.ids(), branches.opening);
-    let replication = branches.replication.clone();
-    let lost = branches.end(&settled, &interrupt)?;
+    let (ids, opening) = (target.ids(), target.opening());
+    let replication = target.replication().to_owned();
+    let lost = target.end(&settled, &interrupt)?;
     let error_limit = error_limit(scenario, &lost, &interrupt);
     let header = header(scenario, &replication, &ids, opening, &logged, error_limit);
     let LoadRecord { recorder, operations } = record;
@@ -171,36 +172,39 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
         Ok(recorded) => (recorded, None),
         Err(error) => (Recorded::nothing(header), Some(error)),
     };
-    let Recorded { judged, unrecorded, output, mut files } = recorded;
-    let results = Results {
-        recorder: &recorder,
+    let Recorded { judged, unrecorded, output, files } = recorded;
+    let mut report = RunReport {
+        scenario: Arc::clone(scenario),
+        all: recorder.all(),
+        recorder,
         measured,
+        cores_available: std::thread::available_parallelism().ok().map(NonZero::get),
         judged,
         unrecorded,
-        kept: &kept,
+        waterfall: Waterfall::slowest_write(&kept.traces),
+        traces: TraceCounts::of(&kept),
         cluster: ClusterFacts { branches: ids.len(), opening, replication, frames_sent, lost },
         interrupted,
         output,
+        files: Files::default(),
+        record_error: None,
     };
-    let report = Report::new(scenario, results);
     let finished = match error {
         Some(error) => Err(error),
         None => finish(scenario, folder, &report).map_err(RunError::from),
     };
     match finished {
-        Ok(place) => {
-            files.folder = place;
-            Ok(report.with_files(files))
-        }
-        Err(error) => Ok(report.with_record_error(unsaved(scenario, &error))),
+        Ok(folder) => report.files = Files { folder, ..files },
+        Err(error) => report.record_error = Some(unsaved(scenario, &error)),
     }
+    Ok(report)
 }
 
 /// Writes the summary and puts the folder in its place, if it is to be kept.
 fn finish(
     scenario: &Scenario,
     folder: RunFolder,
-    report: &Report,
+    report: &RunReport,
 ) -> Result<Option<PathBuf>, ArtifactError> {
     folder.write(SUMMARY, |file| write_json(file, &report.summary()))?;
     scenario.out.is_some().then(|| folder.finish()).transpose()
@@ -267,7 +271,7 @@ impl Recorded {
 }
 
 /// How many operations may fail, and whether that is the fault of the branches.
-fn error_limit(scenario: &Scenario, lost: &[Lost], interrupt: &Interrupt) -> ErrorLimit {
+fn error_limit(scenario: &Scenario, lost: &[LostBranch], interrupt: &Interrupt) -> ErrorLimit {
     let branches = match &scenario.cluster {
         ClusterChoice::Running { .. } => BranchOrigin::Running,
         // Operations that were under way then are not the fault of the branches.
@@ -298,13 +302,13 @@ fn header(
             (Customers::One, Some(ReferenceModel::Sequential))
         }
     };
-    let terms = (scenario.ack, scenario.read);
+    let Scenario { wire, ack, read, .. } = *scenario;
     let mut branches = ids.to_vec();
     branches.sort_unstable();
     Header {
         opening,
         branches,
-        settings: scenario.wire.settings(replication, ids.len(), terms, customers),
+        settings: wire.settings(replication, ids.len(), ack, read, customers),
         rights: logged.rights().map(<[i64]>::to_vec),
         reference_model,
         error_limit: Some(error_limit),
@@ -348,7 +352,7 @@ fn answers(
 }
 
 async fn perform(
-    scenario: &Scenario,
+    scenario: &Arc<Scenario>,
     folder: &RunFolder,
     hooks: Hooks<'_>,
 ) -> Result<Performed, RunError> {
@@ -361,47 +365,39 @@ async fn perform(
     warm_up(None);
     let (waits, mut waiting) = tokio::sync::mpsc::unbounded_channel();
     let prepare = async {
-        let branches = Branches::start(scenario, replica, waits).await?;
+        let target = Target::start(scenario, replica, waits).await?;
         let ledgers = if scenario.wire == Wire::Passbook && scenario.recording != Recording::Nothing
         {
-            let channels = branches.channels();
-            Some(Ledgers::begin(&channels, folder.building(), &interrupt).await?)
+            Some(Ledgers::begin(target.channels(), folder.building(), &interrupt).await?)
         } else {
             // Answers by the others' contracts say nothing of logs.
             None
         };
-        let frames_before = branches.frames_sent().await;
-        Ok::<_, RunError>((branches, ledgers, frames_before))
+        let frames_before = target.frames_sent().await;
+        Ok::<_, RunError>((target, ledgers, frames_before))
     };
     let mut prepare = std::pin::pin!(prepare);
-    let (mut branches, ledgers, frames_before) = loop {
+    let (mut target, ledgers, frames_before) = loop {
         tokio::select! {
             prepared = &mut prepare => break prepared?,
             Some(servers) = waiting.recv() => warm_up(Some(servers)),
             () = interrupt.drain().cancelled() => return Err(RunError::Interrupted),
         }
     };
-    let ids = branches.ids();
+    let ids = target.ids();
     let workers = workers_of(scenario);
     let spools = OperationSpool::begin(folder.building(), scenario.recording, workers, &interrupt);
     let spools = spools.map_err(|source| folder.unwritable(HISTORY, source))?;
     let settings = WorkerSettings {
-        addresses: branches.addresses.clone(),
-        wire: scenario.wire,
-        terms: Terms {
-            ack: scenario.ack,
-            read: scenario.read,
-            message_bytes_max: scenario.message_bytes_max,
-        },
-        timeout: scenario.timeout,
-        trace_sample: scenario.trace_sample,
+        addresses: target.addresses().to_vec(),
+        scenario: Arc::clone(scenario),
         interrupt: interrupt.clone(),
     };
     let mut load = Workers::new(settings, spools)?;
     let reader = load.progress();
     let mut tell = |phase, limit| report(phase, limit, None, reader.read());
     if let Some(metrics) = metrics {
-        metrics.show(load.progress(), branches.handles(), tracing.map(Tracing::counters));
+        metrics.show(load.progress(), target.handles().to_vec(), tracing.map(Tracing::counters));
     }
     let (mut measured, mut settled) = (Measured::default(), Settled::default());
     for step in schedules(&scenario.workload, &ids, workers) {
@@ -410,7 +406,7 @@ async fn perform(
         let step = watch(load.perform(step), &reader, scenario, &mut tell, &interrupt).await?;
         measured = measured.then(step);
         interrupt.skip_if_unwritable();
-        let settling = branches.settle(interrupt.report());
+        let settling = target.settle(interrupt.report());
         settled = repeating(settling, || tell(Phase::Settle, Some(SETTLE_LIMIT))).await;
         if interrupt.drain().is_cancelled() {
             break;
@@ -428,7 +424,7 @@ async fn perform(
     let frames = settled.frames_sent.zip(frames_before);
     let frames_sent = frames.and_then(|(all, before)| all.checked_sub(before));
     let record = load.finish();
-    Ok(Performed { branches, record, measured, settled, logged, frames_sent })
+    Ok(Performed { target, record, measured, settled, logged, frames_sent })
 }
 
 /// How many workers perform `scenario`.
@@ -460,10 +456,7 @@ async fn watch(
     tell: &mut dyn FnMut(Phase, Option<Duration>),
     interrupt: &Interrupt,
 ) -> Result<Measured, RunError> {
-    let duration = match &scenario.workload {
-        Workload::Synthetic(Synthetic { stop: Stop::After(duration), .. }) => Some(*duration),
-        Workload::Synthetic(_) | Workload::Replay(_) => None,
-    };
+    let duration = scenario.workload.duration();
     let mut performing = std::pin::pin!(performing);
     let mut ticks = interval(PROGRESS);
     ticks.tick().await;

@@ -9,8 +9,8 @@ use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
 use check::{Judged, Property, Verdict};
 use loadgen::load::Phase;
 use loadgen::record::judge::judge_folder;
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Hooks, Interrupt, Report};
+use loadgen::scenario::{ClusterChoice, Scenario, Stop, Synthetic, Workload};
+use loadgen::{ExitCode, Hooks, Interrupt, RunReport};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
 use replication::{
     Broadcast, Effect, Fanout, Input, Instant, Locking, ReplicaStats, Replication, Scheme,
@@ -89,17 +89,14 @@ fn scenario() -> Scenario {
         customers: 10,
         branches: 2,
         stop: Stop::Events(10),
-        mix: Mix::default(),
-        roam: 0.2,
         opening: Some(OPENING),
-        seed: 1,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     };
     Scenario::new(Workload::Synthetic(synthetic), ClusterChoice::Embedded(BROADCAST))
 }
 
 /// A run on branches of its own, which have a fault.
-fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> Report {
+fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> RunReport {
     let mut scenario = scenario();
     change(&mut scenario);
     run_with(&scenario, faulty(fault))

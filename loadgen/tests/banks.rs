@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
 use check::{Finding, Property, Verdict};
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Wire, Workload};
-use loadgen::{ExitCode, Report};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Wire, Workload};
+use loadgen::{ExitCode, RunReport};
 use passbook::cluster::MakeReplica;
 use replication::{
     Broadcast, Effect, Fanout, Input, Instant, Locking, Message, ReplicaStats, Replication, Scheme,
@@ -95,17 +95,16 @@ impl Replication for Faulty {
 }
 
 /// Ten customers over `wire`, at `branches` branches; the fault is branch 2's, or that of the only one.
-fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> Report {
+fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> RunReport {
     let [deposit, withdraw, query] = mix;
     let synthetic = Synthetic {
         customers: 10,
         branches,
         stop: Stop::Events(20),
         mix: Mix { deposit, withdraw, query },
-        roam: 0.0,
+        roam: Share::NONE,
         opening: Some(opening),
-        seed: 1,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     };
     let scheme = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
     let workload = Workload::Synthetic(synthetic);
@@ -121,7 +120,7 @@ fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> 
     run_with(&scenario, replica)
 }
 
-fn finding(report: &Report, property: Property) -> &Finding {
+fn finding(report: &RunReport, property: Property) -> &Finding {
     let check = report.checks().iter().find(|check| check.finding.property == property);
     &check.expect("judged").finding
 }

@@ -205,7 +205,7 @@ fn a_prometheus_that_scrapes_a_run_answers_every_query_of_the_dashboard() {
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     // A scheme has nothing to say to what is counted of the other.
-    let mut runs = Scheme::NAMES.map(|scheme| {
+    let runs = Scheme::NAMES.iter().map(|scheme| {
         Process::start("loadgen", &folder.path().join(scheme), "/metrics", |port| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
             // Whoever has a collector of their own does not want these spans in it.
@@ -218,7 +218,8 @@ fn a_prometheus_that_scrapes_a_run_answers_every_query_of_the_dashboard() {
             command
         })
     });
-    let targets = runs.each_ref().map(|run| format!("127.0.0.1:{}", run.port));
+    let mut runs: Vec<Process> = runs.collect();
+    let targets: Vec<String> = runs.iter().map(|run| format!("127.0.0.1:{}", run.port)).collect();
     let scraping = json!({
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
         "scrape_configs": [{

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bank::Ack;
 use bank::{BranchId, Money, Outcome};
 use check::{Property, Verdict};
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Report};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Workload};
+use loadgen::{ExitCode, RunReport};
 use passbook::cluster::MakeReplica;
 use replication::passbook::{Message as Said, Mutant, Passbook, Settings, Timing};
 use replication::{
@@ -107,17 +107,17 @@ struct Load {
 const USUAL: Load =
     Load { opening: 100_000, mix: [40, 30, 30], ack: Ack::All, roam: 1.0, trouble: Trouble::None };
 
-fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
+fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> RunReport {
     let Load { opening, mix: [deposit, withdraw, query], ack, roam, trouble } = load;
     let synthetic = Synthetic {
         customers: 50,
         branches: 3,
         stop: Stop::Events(40),
         mix: Mix { deposit, withdraw, query },
-        roam,
+        roam: Share::new(roam).expect("a share"),
         opening: Some(opening),
         seed,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     };
     let workload = Workload::Synthetic(synthetic);
     let cluster = ClusterChoice::Embedded(Scheme::Passbook);

@@ -45,7 +45,7 @@ fn input() -> impl Strategy<Value = Input> {
 fn scheme() -> impl Strategy<Value = Scheme> {
     let broadcast = (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(fanout, lock)| {
         let locking = Locking::asked(lock);
-        Scheme::Broadcast { fanout: *fanout.get(&Fanout::ALL), locking }
+        Scheme::Broadcast { fanout: *fanout.get(Fanout::ALL), locking }
     });
     prop_oneof![Just(Scheme::Passbook), broadcast]
 }

@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn every_way_to_read_survives_the_wire() {
-        for read in Read::ALL {
+        for read in Read::ALL.iter().copied() {
             assert_eq!(to_read(from_read(read)), Ok(read));
         }
         assert_eq!(to_read(0), Ok(Read::Session));
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn every_ack_level_survives_the_wire() {
-        for ack in Ack::ALL {
+        for ack in Ack::ALL.iter().copied() {
             assert_eq!(to_ack(from_ack(ack)), Ok(ack));
         }
         assert_eq!(to_ack(0), Ok(Ack::All));

@@ -166,8 +166,8 @@ mod tests {
 
     fn all() -> impl Iterator<Item = Settings> {
         Server::VARIANTS.iter().copied().flat_map(|server| {
-            Ack::ALL.into_iter().flat_map(move |ack| {
-                Read::ALL.into_iter().flat_map(move |read| {
+            Ack::ALL.iter().copied().flat_map(move |ack| {
+                Read::ALL.iter().copied().flat_map(move |read| {
                     let with = move |customers| Settings { server, ack, read, customers };
                     Customers::VARIANTS.iter().copied().map(with)
                 })

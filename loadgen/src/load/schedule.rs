@@ -265,16 +265,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::scenario::{Mix, Style, ThinkTime};
+    use crate::scenario::{Style, ThinkTime};
 
     const BRANCHES: [BranchId; 2] = [BranchId(1), BranchId(2)];
     const SERVICE: Duration = Duration::from_millis(2);
 
     fn synthetic(customers: u64, stop: Stop, think: ThinkTime) -> Workload {
-        let mix = Mix::default();
-        let (branches, roam, opening, seed) = (2, 0.2, None, 7);
-        let synthetic = Synthetic { customers, branches, stop, mix, roam, opening, seed, think };
-        Workload::Synthetic(synthetic)
+        let default = Synthetic::default();
+        Workload::Synthetic(Synthetic { customers, branches: 2, stop, seed: 7, think, ..default })
     }
 
     fn replay(order: ReplayOrder) -> Workload {

@@ -23,7 +23,7 @@ use super::workers::LoadError;
 use crate::client::{Bank, Terms};
 use crate::interrupt::Interrupt;
 use crate::record::OperationSpool;
-use crate::scenario::{SampleRate, Wire};
+use crate::scenario::{SampleRate, Scenario};
 
 /// How often a worker publishes its progress.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
@@ -35,14 +35,8 @@ const RECENT_PUBLICATIONS: u64 = 4;
 pub struct WorkerSettings {
     /// Where the branches are.
     pub addresses: Vec<(BranchId, String)>,
-    /// The contract by which they are called.
-    pub wire: Wire,
-    /// The consistency that every operation asks for.
-    pub terms: Terms,
-    /// When an operation is given up.
-    pub timeout: Duration,
-    /// Which operations are traced.
-    pub trace_sample: SampleRate,
+    /// What the run is to do.
+    pub scenario: Arc<Scenario>,
     /// Ends the run early.
     pub interrupt: Interrupt,
 }
@@ -94,9 +88,10 @@ pub(super) async fn perform(
     ready: oneshot::Sender<()>,
     start: oneshot::Receiver<Start>,
 ) -> Result<(WorkerRecord, WorkerWindow), LoadError> {
-    let WorkerSettings { addresses, wire, terms, timeout, trace_sample, interrupt } = settings;
+    let WorkerSettings { addresses, scenario, interrupt } = settings;
+    let Scenario { wire, timeout, trace_sample, .. } = *scenario;
     let connecting = async {
-        let bank = Bank::connect_to_known(&addresses, wire, terms, timeout).await?;
+        let bank = Bank::connect_to_known(&addresses, wire, Terms::of(&scenario), timeout).await?;
         bank.warm_up().await;
         Ok::<_, LoadError>(bank)
     };

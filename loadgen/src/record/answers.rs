@@ -80,7 +80,7 @@ mod tests {
     use history::OperationRecord;
 
     use super::*;
-    use crate::scenario::{Mix, Replay, ReplayOrder, Stop, Style, Synthetic, ThinkTime};
+    use crate::scenario::{Replay, ReplayOrder, Stop, Style, Synthetic};
 
     fn call(
         customer: u64,
@@ -153,16 +153,8 @@ mod tests {
 
     #[test]
     fn made_up_customers_are_in_their_order() {
-        let synthetic = Synthetic {
-            customers: 3,
-            branches: 1,
-            stop: Stop::Events(2),
-            mix: Mix::default(),
-            roam: 0.0,
-            opening: None,
-            seed: 1,
-            think: ThinkTime::NONE,
-        };
+        let synthetic =
+            Synthetic { customers: 3, branches: 1, stop: Stop::Events(2), ..Synthetic::default() };
         let history = history(&[
             call(3, 1, Operation::Query, 31),
             call(1, 1, Operation::Query, 11),

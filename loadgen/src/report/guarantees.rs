@@ -59,12 +59,12 @@ fn others(settings: Settings) -> Vec<(String, Settings)> {
         let read = if server == Server::Passbook { Read::default() } else { Read::Local };
         others.push((option, Settings { server, read, ..settings }));
     }
-    for ack in Ack::ALL.into_iter().filter(|ack| *ack != settings.ack) {
+    for ack in Ack::ALL.iter().copied().filter(|ack| *ack != settings.ack) {
         if settings.server != Server::Foreign {
             others.push((format!("--ack {}", ack.name()), Settings { ack, ..settings }));
         }
     }
-    for read in Read::ALL.into_iter().filter(|read| *read != settings.read) {
+    for read in Read::ALL.iter().copied().filter(|read| *read != settings.read) {
         if settings.server == Server::Passbook {
             others.push((format!("--read {}", read.name()), Settings { read, ..settings }));
         }

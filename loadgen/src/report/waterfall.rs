@@ -9,7 +9,7 @@ use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use opentelemetry::{KeyValue, Value};
 use passbook::telemetry::{KeptTrace, SpanData, names};
 
-use super::text::milliseconds;
+use super::numbers::milliseconds;
 
 /// Columns of the widest bar.
 const WIDTH: usize = 32;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use loadgen::{Hooks, Interrupt, Report, Scenario};
+use loadgen::{Hooks, Interrupt, RunReport, Scenario};
 use passbook::cluster::MakeReplica;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -93,7 +93,7 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 }
 
 /// The report of `scenario` on embedded branches with these replicas. Must be one that can be run.
-pub(crate) fn run_with(scenario: &Scenario, replica: MakeReplica) -> Report {
+pub(crate) fn run_with(scenario: &Scenario, replica: MakeReplica) -> RunReport {
     let hooks = Hooks {
         progress: &mut |_| {},
         interrupt: Interrupt::default(),

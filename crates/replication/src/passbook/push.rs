@@ -123,7 +123,7 @@ impl Passbook {
         }
         // From the one that holds most: the level's last branch says what all of them hold.
         self.holders.sort_unstable_by(|a, b| b.cmp(a));
-        for ack in Ack::ALL {
+        for ack in Ack::ALL.iter().copied() {
             let last = ack.needed(self.holders.len()) - 1;
             self.answers.reach(ack, self.holders[last].min(own));
         }

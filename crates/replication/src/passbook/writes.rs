@@ -170,7 +170,7 @@ impl Passbook {
             return;
         }
         self.reach_levels();
-        for ack in Ack::ALL {
+        for ack in Ack::ALL.iter().copied() {
             while let Some(Awaiting { seq, ticket, .. }) = self.answers.pop(ack) {
                 let achieved = if self.has(Mutant::CountConnected) {
                     1 + self.peers.iter().filter(|peer| peer.is_up()).count()

@@ -107,9 +107,8 @@ fn unfit(folder: &Path) -> Option<String> {
             "there is no such folder; give the folder of a recorded run".to_owned()
         });
     }
-    let runs = Scheme::NAMES.map(|scheme| folder.join(scheme));
+    let runs = Scheme::NAMES.iter().map(|scheme| folder.join(scheme));
     let runs: Vec<String> = runs
-        .iter()
         .filter(|run| run.join(HISTORY).is_file())
         .map(|run| run.display().to_string())
         .collect();

@@ -24,7 +24,7 @@ const LIMIT_PER_BRANCH: Duration = Duration::from_millis(200);
 const ATTEMPT_MIN: Duration = Duration::from_millis(100);
 /// Between two attempts to reach a server.
 const RETRY: Duration = Duration::from_millis(50);
-/// Between two looks at a branch that is not ready yet: at first, and later.
+/// Between two probes of a branch that is not ready yet.
 const POLL: Duration = Duration::from_millis(2);
 /// A branch that is not ready after this is asked which peers it cannot reach.
 const ASK_FOR_PEERS: Duration = Duration::from_millis(500);
@@ -94,17 +94,25 @@ pub enum ReachError {
 }
 
 /// What to do about a server that does not serve the contract `tried`.
-pub(crate) fn wire_hint(tried: Wire, works: Option<Wire>) -> String {
+pub(super) fn wire_hint(tried: Wire, works: Option<Wire>) -> String {
     if let Some(works) = works {
         return format!("it answers queries by --wire {}: use that", works.name());
     }
-    let others = Wire::ALL.into_iter().filter(|wire| *wire != tried).map(Wire::name);
+    let others = tried.others().map(Wire::name);
     format!("is it a server of --wire {}?", others.collect::<Vec<_>>().join(" or "))
+}
+
+/// A server that is connected.
+#[derive(Clone, Debug)]
+pub(super) struct Connected {
+    /// As it was given.
+    pub(super) address: String,
+    pub(super) channel: Channel,
 }
 
 /// How long servers may take to be there.
 #[derive(Clone, Debug)]
-pub(crate) struct Patience {
+pub(super) struct Patience {
     begun: Instant,
     /// For one attempt to connect, and for one call.
     attempt: Duration,
@@ -118,7 +126,7 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// For this number of branches that are started for the run: nothing but their start is waited for.
-    pub(crate) fn with_own(branches: usize, waiting: UnboundedSender<String>) -> Self {
+    pub(super) fn with_own(branches: usize, waiting: UnboundedSender<String>) -> Self {
         let branches = u32::try_from(branches).unwrap_or(u32::MAX);
         let attempt = LIMIT.saturating_add(LIMIT_PER_BRANCH.saturating_mul(branches));
         let advice = "start fewer branches, or end other programs that keep this machine busy";
@@ -126,7 +134,7 @@ impl Patience {
     }
 
     /// For servers that run already, where an operation may take `timeout` and servers may take `wait` to start.
-    pub(crate) fn with_running(
+    pub(super) fn with_running(
         timeout: Duration,
         wait: Option<Duration>,
         waiting: UnboundedSender<String>,
@@ -162,13 +170,13 @@ impl Patience {
     }
 
     /// Whether a call that failed is repeated. A server that is there may fail now and then.
-    pub(crate) fn repeats(&self, error: &CallError) -> bool {
+    pub(super) fn repeats(&self, error: &CallError) -> bool {
         let limit = if error.is_disconnected() { self.wait } else { self.wait.max(self.attempt) };
         !error.is_definite() && self.begun.elapsed() + RETRY < limit
     }
 
     /// Waits before a call is repeated.
-    pub(crate) async fn pause(&self) {
+    pub(super) async fn pause(&self) {
         sleep(RETRY).await;
     }
 
@@ -182,7 +190,7 @@ impl Patience {
 ///
 /// # Errors
 /// Two resolve to the same address.
-pub(crate) async fn check_distinct(
+pub(super) async fn check_distinct(
     targets: &[String],
     patience: &Patience,
 ) -> Result<(), ReachError> {
@@ -231,10 +239,10 @@ fn first_repeated(resolved: &[Vec<SocketAddr>]) -> Option<(usize, usize)> {
 ///
 /// # Errors
 /// One of them cannot be reached in time.
-pub(crate) async fn connect_all(
+pub(super) async fn connect_all(
     targets: Vec<String>,
     patience: &Patience,
-) -> Result<Vec<(String, Channel)>, ConnectError> {
+) -> Result<Vec<Connected>, ConnectError> {
     let first = join_all(targets.iter().map(|target| connect(target, patience.next_attempt())));
     let first = first.await;
     let missing = targets.iter().zip(&first).filter(|(_, connected)| is_unreachable(connected));
@@ -242,12 +250,12 @@ pub(crate) async fn connect_all(
     if !missing.is_empty() && patience.is_waiting() {
         patience.report_waiting(&missing);
     }
-    try_join_all(targets.into_iter().zip(first).map(async |(target, mut connected)| {
+    try_join_all(targets.into_iter().zip(first).map(async |(address, mut connected)| {
         while is_unreachable(&connected) && patience.is_waiting() {
             patience.pause().await;
-            connected = connect(&target, patience.next_attempt()).await;
+            connected = connect(&address, patience.next_attempt()).await;
         }
-        Ok((target, connected?))
+        Ok(Connected { address, channel: connected? })
     }))
     .await
 }
@@ -260,9 +268,8 @@ const fn is_unreachable(connected: &Result<Channel, ConnectError>) -> bool {
 ///
 /// # Errors
 /// It is not, in time, or it is no branch.
-pub(crate) async fn branch_state(
-    address: &str,
-    channel: &Channel,
+pub(super) async fn branch_state(
+    Connected { address, channel }: &Connected,
     patience: &Patience,
 ) -> Result<StateReply, ReachError> {
     let begun = Instant::now();
@@ -272,16 +279,16 @@ pub(crate) async fn branch_state(
     let mut is_waited_for = false;
     loop {
         let is_over = begun.elapsed() >= limit;
-        let pause = match look(channel, begun, patience).await {
-            Ok(Look::Ready(state)) => return Ok(state),
-            Ok(Look::NotReady) if is_over => {
+        let pause = match probe(channel, begun, patience).await {
+            Ok(Probe::Ready(state)) => return Ok(state),
+            Ok(Probe::NotReady) if is_over => {
                 return Err(patience.not_ready(address));
             }
-            Ok(Look::NotReady) => {
+            Ok(Probe::NotReady) => {
                 reported = None;
                 if begun.elapsed() < ASK_FOR_PEERS { POLL } else { RETRY }
             }
-            Ok(Look::Unreachable {
+            Ok(Probe::Unreachable {
                 branch,
                 peer: UnreachablePeer { branch: peer, address: peer_address, cause, failures },
             }) => {
@@ -317,8 +324,8 @@ pub(crate) async fn branch_state(
     }
 }
 
-/// What one look at a branch shows.
-enum Look {
+/// What one probe of a branch shows.
+enum Probe {
     /// It serves and reaches its peers.
     Ready(StateReply),
     /// It does not serve yet.
@@ -327,17 +334,17 @@ enum Look {
     Unreachable { branch: BranchId, peer: UnreachablePeer },
 }
 
-async fn look(channel: &Channel, begun: Instant, patience: &Patience) -> Result<Look, CallError> {
+async fn probe(channel: &Channel, begun: Instant, patience: &Patience) -> Result<Probe, CallError> {
     let limit = patience.attempt;
     let is_serving = is_serving(channel.clone(), limit).await?;
     if !is_serving && begun.elapsed() < ASK_FOR_PEERS {
-        return Ok(Look::NotReady);
+        return Ok(Probe::NotReady);
     }
     let mut state = inspect(channel.clone(), limit).await?;
     Ok(match state.unreachable.pop() {
-        Some(peer) => Look::Unreachable { branch: BranchId(state.branch), peer },
-        None if is_serving => Look::Ready(state),
-        None => Look::NotReady,
+        Some(peer) => Probe::Unreachable { branch: BranchId(state.branch), peer },
+        None if is_serving => Probe::Ready(state),
+        None => Probe::NotReady,
     })
 }
 
@@ -357,13 +364,13 @@ async fn no_branch(
 }
 
 /// The contract other than `tried` by which the server at the end of `channel` answers a query.
-pub(crate) async fn answering_wire(
+pub(super) async fn answering_wire(
     channel: &Channel,
     branch: BranchId,
     tried: Wire,
     patience: &Patience,
 ) -> Option<Wire> {
-    for wire in Wire::ALL.into_iter().filter(|wire| *wire != tried) {
+    for wire in tried.others() {
         let channels = vec![(branch, channel.clone())];
         let bank = Bank::over(channels, wire, Terms::default(), patience.attempt).ok()?;
         loop {
