@@ -133,7 +133,7 @@ async fn families(
             },
         )
     });
-    let histogram = |latencies: &Latencies| Value::Histogram(Box::new(latencies.clone()));
+    let histogram = |latencies: &Latencies| Value::Histogram(latencies.scrape());
     let response = kinds().map(|(kind, live)| (operation(kind), histogram(&live.response)));
     let service = kinds().map(|(kind, live)| (operation(kind), histogram(&live.service)));
     let active = Value::Gauge(i64::try_from(progress.active).unwrap_or(i64::MAX));

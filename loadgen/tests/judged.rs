@@ -1,7 +1,6 @@
 //! `loadgen check RUN_DIR`: a healthy run passes, what was tampered with is named, what is missing is unknown,
 //! and what is no recorded run is refused in one message.
 
-#[allow(dead_code, reason = "it judges in memory as well")]
 mod support;
 
 use std::fs;

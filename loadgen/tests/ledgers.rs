@@ -1,6 +1,11 @@
 //! What branches log while customers are at work, recorded over real sockets: it must be all there is, and prove an
 //! honest run right.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test ends with its tasks and need not repeat its names"
+)]
+
 mod support;
 
 use std::sync::Arc;

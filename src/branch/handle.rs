@@ -12,7 +12,7 @@ use super::notices::Notice;
 use super::reachability::ConnectFailure;
 use super::stream::{Outgoing, StreamId};
 use super::tap::{self, Asked};
-use crate::telemetry::{Family, SpanContext};
+use crate::telemetry::{Family, TraceContext};
 use crate::wire::v1::UnreachablePeer;
 use crate::wire::{Failure, LogBegun, LogPart};
 use bank::Ack;
@@ -25,7 +25,7 @@ pub(super) enum Command {
     Submit {
         request: Request,
         since: Instant,
-        trace: Option<SpanContext>,
+        trace: Option<TraceContext>,
         reply: oneshot::Sender<Result<Told, Failure>>,
     },
     Propagate {
@@ -108,7 +108,7 @@ impl BranchHandle {
         operation: Operation,
         ack: Ack,
         deadline: Instant,
-        trace: Option<SpanContext>,
+        trace: Option<TraceContext>,
     ) -> Result<Answer, Failure> {
         let request = Request::anonymous(operation, ack, self.clock.at(deadline));
         self.submit(request, trace).await.map(|told| told.answer)
@@ -117,7 +117,7 @@ impl BranchHandle {
     pub(super) async fn submit(
         &self,
         request: Request,
-        trace: Option<SpanContext>,
+        trace: Option<TraceContext>,
     ) -> Result<Told, Failure> {
         let since = Instant::now();
         self.ask(|reply| Command::Submit { request, since, trace, reply }).await?

@@ -15,7 +15,7 @@ use super::handle::Command;
 use super::owner::Peer;
 use super::reachability::ConnectFailure;
 use super::stream::{BACKOFF_MAX, BACKOFF_MIN};
-use crate::telemetry::{CallSpan, SpanContext};
+use crate::telemetry::{CallSpan, TraceContext};
 use crate::wire::v1::PropagateRequest;
 use crate::wire::v1::peer_client::PeerClient;
 use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause};
@@ -35,7 +35,7 @@ pub(super) struct Propagation {
     pub(super) write: Write,
     pub(super) deadline: replication::Instant,
     /// The traced fan-out it belongs to.
-    pub(super) parent: Option<SpanContext>,
+    pub(super) parent: Option<TraceContext>,
 }
 
 /// How a propagation ended.

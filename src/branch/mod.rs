@@ -10,19 +10,17 @@
 //! nothing is locked.
 
 mod clock;
-mod errands;
 mod exchange;
-mod fanouts;
 mod handle;
 mod link;
 mod methods;
 mod notices;
 mod owner;
-mod pushes;
 mod reachability;
 mod seeds;
 mod server;
 mod services;
+mod spans;
 mod statistics;
 mod stream;
 mod streams;

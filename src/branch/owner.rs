@@ -9,12 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::exchange::Lines;
-use super::fanouts::Fanouts;
 use super::handle::{BranchHandle, Command, Inspected, Told};
 use super::link::{Delivered, Delivery, Propagation};
 use super::notices::{Notice, Notices};
-use super::pushes::Pushes;
 use super::reachability::Reachability;
+use super::spans::{BroadcastSpans, PassbookSpans};
 use super::statistics::{Queues, Statistics};
 use super::streams::Streams;
 use super::tap::Tap;
@@ -123,8 +122,8 @@ pub(super) struct Owner {
     ready: Option<oneshot::Sender<()>>,
     waiting: HashMap<Ticket, Waiting>,
     asking: HashMap<WriteId, oneshot::Sender<bool>>,
-    fanouts: Fanouts,
-    pushes: Pushes,
+    broadcast_spans: BroadcastSpans,
+    passbook_spans: PassbookSpans,
     tap: Tap,
     statistics: Statistics,
     /// Requests to peers and their answers.
@@ -163,8 +162,8 @@ impl Owner {
             ready: None,
             waiting: HashMap::new(),
             asking: HashMap::new(),
-            fanouts: Fanouts::new(info.id, info.peers.len()),
-            pushes: Pushes::new(info.id, info.peers.iter().map(|peer| peer.id)),
+            broadcast_spans: BroadcastSpans::new(info.id, info.peers.len()),
+            passbook_spans: PassbookSpans::new(info.id, info.peers.len()),
             tap: Tap::default(),
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
             call_frames: 0,
@@ -239,9 +238,9 @@ impl Owner {
                 self.waiting.insert(ticket, waiting);
                 match (trace, self.replica.transport()) {
                     (None, _) => {}
-                    (Some(parent), Transport::Calls) => self.fanouts.expect(ticket, parent),
+                    (Some(parent), Transport::Calls) => self.broadcast_spans.expect(ticket, parent),
                     (Some(parent), Transport::Streams) => {
-                        self.pushes.expect(ticket, parent, request.ack);
+                        self.passbook_spans.expect(ticket, parent);
                     }
                 }
                 self.inputs.push_back(Input::Submit { ticket, request });
@@ -263,21 +262,16 @@ impl Owner {
             Command::Linked { peer, stream, outgoing } => {
                 self.connected(peer);
                 self.streams.opened(peer, stream, outgoing);
-                self.pushes.cut(peer);
                 self.inputs.push_back(Input::PeerUp { peer });
             }
             Command::Heard { peer, stream, messages } => {
                 if self.streams.is_newest(peer, stream) {
-                    for message in &messages {
-                        self.pushes.hears(now, peer, message, &mut self.statistics);
-                    }
                     let inputs = messages.into_iter().map(Message::Passbook);
                     self.inputs.extend(inputs.map(|message| Input::Peer { from: peer, message }));
                 }
             }
             Command::Unlinked { peer, stream } => {
                 if self.streams.broke(peer, stream) {
-                    self.pushes.cut(peer);
                     self.inputs.push_back(Input::PeerDown { peer });
                 }
             }
@@ -346,7 +340,7 @@ impl Owner {
         let Delivered { to, id, delivery, took } = *delivered;
         let applied = delivery == Delivery::Applied;
         self.statistics.propagated(to, applied, took);
-        self.fanouts.ended(id.ticket, to, applied);
+        self.broadcast_spans.ended(id.ticket, to, applied);
         self.call_frames += if delivery == Delivery::Lost { 1 } else { 2 };
         self.inputs.push_back(match delivery {
             Delivery::Applied | Delivery::Refused => {
@@ -376,8 +370,8 @@ impl Owner {
     fn perform(&mut self, now: replication::Instant, effect: Effect) -> Result<(), Stop> {
         match effect {
             Effect::Reply { ticket, answer, receipt } => {
-                self.fanouts.answered(ticket);
-                self.pushes.answered(ticket, receipt.as_ref());
+                self.broadcast_spans.answered(ticket);
+                self.passbook_spans.answered(ticket, receipt.as_ref());
                 if let Some(Waiting { operation, since, reply }) = self.waiting.remove(&ticket) {
                     self.statistics.answered(operation, answer.outcome, since.elapsed());
                     let reason = match answer.outcome {
@@ -389,7 +383,7 @@ impl Owner {
                 }
             }
             Effect::Send { to, message: Message::Propagate { id, write, deadline } } => {
-                let parent = self.fanouts.context(id.ticket);
+                let parent = self.broadcast_spans.context(id.ticket);
                 let propagation = Propagation { id, write, deadline, parent };
                 let queued = self.links.get(&to).is_some_and(|l| l.try_send(propagation).is_ok());
                 if !queued {
@@ -404,15 +398,14 @@ impl Owner {
                 }
             }
             Effect::Send { to, message: Message::Passbook(message) } => {
-                self.pushes.says(now, to, &message, &mut self.statistics);
                 self.streams.say(to, message);
             }
             // In memory nothing is kept on disk.
-            Effect::Persist { record, ticket } => {
-                self.pushes.written(now, ticket, &record);
-                self.tap.written(&record);
+            Effect::Persist { record } => self.tap.written(&record),
+            Effect::Note(note) => {
+                self.statistics.on_note(&note);
+                self.passbook_spans.on_note(now, &note);
             }
-            Effect::Note(note) => self.pushes.noted(&note),
             Effect::WakeAt(at) => self.wakes.add(at),
             Effect::Refuse { peer, why } => {
                 self.reachability.mismatched(peer, &why);

@@ -104,6 +104,7 @@ impl Branch {
         owner.tell_ready(can_serve);
         attempts.push(replica_ready);
         let closing = CancellationToken::new();
+        #[expect(clippy::disallowed_methods, reason = "it is awaited below")]
         let owner = tokio::spawn({
             let (shutdown, closing) = (shutdown.clone(), closing.clone());
             async move {

@@ -188,6 +188,7 @@ impl Peer for Services {
         let handle = self.handle.clone();
         let incoming = request.into_inner();
         // It ends with the connection.
+        #[expect(clippy::disallowed_methods, reason = "it ends with the connection")]
         tokio::spawn(async move {
             listen(&handle, peer, Outgoing::Accepted(frames), incoming).await;
         });

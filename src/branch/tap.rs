@@ -78,6 +78,7 @@ impl Tap {
 
     fn begin(&mut self, replica: &dyn Replication) -> Result<LogBegun, Failure> {
         let standing = replica.log_status().ok_or(Failure::NoLog(replica.name()))?;
+        #[expect(clippy::disallowed_methods, reason = "no other log has this name")]
         let log = rand::random();
         let most = if standing.rights < 0 { i64::MIN } else { i64::MAX };
         let rights = i64::try_from(standing.rights).unwrap_or(most);

@@ -1,5 +1,7 @@
 //! Reads an `output.json` that loadgen wrote, answer by answer, in little memory.
 
+#![expect(clippy::disallowed_types, reason = "it reads a file as a stream")]
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -243,6 +245,7 @@ impl<'de, F: FnMut(CustomerId, &WrittenAnswer<'_>)> Visitor<'de> for Answers<'_,
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "they write the files that are read")]
 mod tests {
     use super::super::output::{Element, Entry, Notation};
     use super::super::write::write_output;

@@ -44,6 +44,7 @@ pub(super) async fn perform(worker: &Worker, mut due: Due) {
 
 impl<'a> Customer<'a> {
     fn new(worker: &'a Worker, id: CustomerId) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "no other session has this name")]
         let session = Session::new(SessionId(rand::random()));
         Self { worker, id, session, backoff: Backoff::new(id), in_flight: None }
     }

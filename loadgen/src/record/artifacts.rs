@@ -130,6 +130,7 @@ impl RunFolder {
     /// # Errors
     /// The folder for temporary files cannot be written.
     pub fn temporary() -> Result<Self, ArtifactError> {
+        #[expect(clippy::disallowed_methods, reason = "no other run has this name")]
         let number: u64 = rand::random();
         let folder = std::env::temp_dir();
         let begun = Self::begin(&folder.join(format!("passbook-{number:016x}")));
@@ -249,6 +250,7 @@ impl FolderLock {
             if taken.is_some() || begun.elapsed() >= LOCK_LIMIT {
                 return Ok(taken);
             }
+            #[expect(clippy::disallowed_methods, reason = "the system reports no end of a lock")]
             std::thread::sleep(LOCK_POLL);
         }
     }

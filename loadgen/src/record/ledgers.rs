@@ -118,6 +118,7 @@ impl Ledgers {
         let ending = CancellationToken::new();
         let hurry = interrupt.report().clone();
         let taking = take_all(sources, tapped, spool, ending.clone(), hurry);
+        #[expect(clippy::disallowed_methods, reason = "the handle aborts it")]
         Ok(Self { taking: AbortOnDropHandle::new(tokio::spawn(taking)), ending })
     }
 

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use check::{Judged, NO_VERSIONS, Verdict, Violation, grouped};
+use check::{Judged, NO_VERSIONS, Verdict, Violation, grouped, has_evidence};
 use history::Server;
 
 use super::ExitCode;
 use super::numbers::{count, counted};
-use crate::record::judge::{Counterexample, JudgedRun, has_evidence};
+use crate::record::judge::{Counterexample, JudgedRun};
 
 /// Longer lines go on below.
 const WIDTH: usize = 100;

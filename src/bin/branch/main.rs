@@ -170,6 +170,7 @@ async fn serve_branch(
 ) -> anyhow::Result<()> {
     let (id, opening) = (BranchId(serve.id), Money::new(serve.opening_balance));
     let peers = serve.peers.iter().map(|peer| peer.id).collect();
+    #[expect(clippy::disallowed_methods, reason = "no other incarnation has this name")]
     let replica = scheme.replica(id, peers, opening, rand::random());
     let branch =
         Branch::new(id, serve.peers.clone(), opening, replica).telling(|notice| match notice {

@@ -72,6 +72,7 @@ async fn work(
     let (id, opening) = (BranchId(arguments.id), Money::new(arguments.opening_balance));
     let peers = orders.peers.iter().map(|peer| peer.id).collect();
     let scheme = arguments.scheme.scheme().map_err(Failure::Asked)?;
+    #[expect(clippy::disallowed_methods, reason = "no other incarnation has this name")]
     let replica = scheme.replica(id, peers, opening, rand::random());
     let branch = Branch::new(id, orders.peers, opening, replica)
         .telling(|notice| say_warning(&notice.to_string()));

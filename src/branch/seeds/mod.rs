@@ -12,7 +12,7 @@ use tonic::metadata::MetadataMap;
 
 use super::handle::BranchHandle;
 use super::owner::BranchInfo;
-use crate::telemetry::{CallSpan, SpanContext, extract};
+use crate::telemetry::{CallSpan, TraceContext, extract};
 use crate::wire::seeds::{Word, to_int32};
 use crate::wire::{Failure, to_write};
 use ::bank::Ack;
@@ -33,7 +33,7 @@ pub(super) struct Seeds {
 #[derive(Debug)]
 struct Caller {
     deadline: Instant,
-    trace: Option<SpanContext>,
+    trace: Option<TraceContext>,
 }
 
 impl Seeds {

@@ -1,5 +1,7 @@
 //! Lines of a recorded run: read one by one, with the number of each.
 
+#![expect(clippy::disallowed_types, reason = "it opens and creates the files of a run")]
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -195,7 +195,7 @@ impl Replication for Ticking {
                 self.asked.push(ticket);
                 self.written += 1;
                 let record = Record::Received { rows: Vec::new() };
-                effects.push(Effect::Persist { record, ticket: None });
+                effects.push(Effect::Persist { record });
             }
             Input::Persisted { upto } => {
                 assert!((self.durable + 1..=self.written).contains(&upto));

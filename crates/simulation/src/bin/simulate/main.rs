@@ -1,5 +1,11 @@
 //! `simulate`: the passbook scheme under thousands of seeds, and the story of a seed that fails.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "it runs seeds in threads and measures them"
+)]
+
 mod seeds;
 
 use std::fmt;
