@@ -1,14 +1,15 @@
 //! Embedded banks, the customers at them, and what they are asked to do.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
 use exercise::Event;
 use loadgen::Interrupt;
 use loadgen::client::{Bank, Terms};
-use loadgen::load::{Crowd, KindRecord, Plan, Recorder};
-use loadgen::record::Calls;
+use loadgen::load::{KindRecord, WorkerSettings, Workers, schedules};
+use loadgen::record::OperationSpool;
 use loadgen::scenario::{ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, Workload};
 use loadgen::target::Target;
 use replication::passbook::Session;
@@ -88,24 +89,23 @@ impl Deposits {
         // As in a run: everything that customers see is recorded.
         let folder = tempfile::tempdir().expect("a temporary folder");
         let interrupt = Interrupt::default();
-        let calls = Calls::begin(folder.path(), Recording::All, &interrupt).expect("a spool");
-        let plan = Plan {
+        let spools = OperationSpool::begin(folder.path(), Recording::All, 1, &interrupt);
+        let steps = schedules(&Workload::Synthetic(synthetic), &ids, 1);
+        let settings = WorkerSettings {
             addresses: self.target.addresses().to_vec(),
-            wire: self.scenario.wire,
-            terms: Terms { ack: self.scenario.ack, read: self.scenario.read, ..Terms::default() },
-            timeout: self.scenario.timeout,
-            trace_sample: self.scenario.trace_sample,
-            crowd: Crowd::AtOnce { synthetic, branches: ids },
-            recorder: Recorder::new(),
-            calls,
+            scenario: Arc::new(self.scenario.clone()),
             interrupt,
         };
-        let at_work = plan.start(tokio::sync::watch::Sender::default()).expect("a thread");
-        let ran = at_work.ran.blocking_recv().expect("not died").expect("connected");
-        let KindRecord { live, .. } = ran.recorder.all();
+        let mut workers = Workers::new(settings, spools.expect("a spool")).expect("a histogram");
+        let mut window = Duration::ZERO;
+        for step in steps {
+            let measured = self.runtime.block_on(workers.perform(step)).expect("performed");
+            window += measured.window;
+        }
+        let KindRecord { live, .. } = workers.finish().recorder.all();
         assert_eq!((live.rejected, live.unknown), (0, 0), "a deposit was not acknowledged");
         self.deposited += amounts;
-        ran.measured.window
+        window
     }
 
     /// Every branch must hold exactly what was acknowledged.
@@ -135,9 +135,9 @@ impl Alone {
     /// Starts `branches` branches under `scheme`; the customer is connected and the code warm then.
     pub(crate) fn start(scheme: Scheme, branches: u32) -> Self {
         let deposits = Deposits::start(scheme, branches);
-        let Scenario { wire, ack, read, timeout, .. } = deposits.scenario;
+        let Scenario { wire, timeout, .. } = deposits.scenario;
         let addresses = deposits.target.addresses();
-        let terms = Terms { ack, read, ..Terms::default() };
+        let terms = Terms::of(&deposits.scenario);
         let connecting = Bank::connect(addresses, wire, terms, timeout);
         let bank = deposits.runtime.block_on(connecting).expect("connected");
         Self { bank, session: Session::new(SessionId(1)), deposits }

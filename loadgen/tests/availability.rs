@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
 use check::{Judged, Property, Verdict};
+use loadgen::load::Phase;
 use loadgen::record::judge::judge_folder;
-use loadgen::run::Phase;
 use loadgen::scenario::{ClusterChoice, Scenario, Stop, Synthetic, Workload};
-use loadgen::{ExitCode, Hooks, Interrupt, Report};
+use loadgen::{ExitCode, Hooks, Interrupt, RunReport};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
 use replication::broadcast::{Effect, Input};
 use replication::{Broadcast, Fanout, Instant, Locking, Replica, Replication, Scheme};
@@ -90,7 +90,7 @@ fn scenario() -> Scenario {
 }
 
 /// A run on branches of its own, which have a fault.
-fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> Report {
+fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> RunReport {
     let mut scenario = scenario();
     change(&mut scenario);
     run_with(&scenario, faulty(fault))
@@ -143,7 +143,7 @@ fn operations_given_up_by_a_signal_do_not_fail_own_branches() {
     let hooks = Hooks {
         progress: &mut |progress| {
             // The first look may be earlier than the first operation.
-            let is_at_work = progress.look.elapsed >= Duration::from_millis(200);
+            let is_at_work = progress.load.elapsed >= Duration::from_millis(200);
             if progress.phase == Phase::Measure && is_at_work && !interrupt.is_raised() {
                 interrupt.raise();
                 interrupt.raise();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
 use check::{Finding, Property, Verdict};
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Wire, Workload};
-use loadgen::{ExitCode, Report};
+use loadgen::{ExitCode, RunReport};
 use passbook::cluster::MakeReplica;
 use replication::broadcast::{Effect, Input, Message};
 use replication::{Broadcast, Fanout, Instant, Locking, Replica, Replication, Scheme};
@@ -81,7 +81,7 @@ impl ReplicaFault<Broadcast> for Dishonest {
 }
 
 /// Ten customers over `wire`, at `branches` branches; the fault is branch 2's, or that of the only one.
-fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> Report {
+fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> RunReport {
     let [deposit, withdraw, query] = mix;
     let synthetic = Synthetic {
         customers: 10,
@@ -106,7 +106,7 @@ fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> 
     run_with(&scenario, replica)
 }
 
-fn finding(report: &Report, property: Property) -> &Finding {
+fn finding(report: &RunReport, property: Property) -> &Finding {
     let check = report.checks().iter().find(|check| check.finding.property == property);
     &check.expect("judged").finding
 }

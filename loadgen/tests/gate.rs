@@ -9,7 +9,7 @@ use bank::{BranchId, Money, Write, WriteKind};
 use check::{Property, Verdict};
 use exercise::Input;
 use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Workload};
-use loadgen::{ExitCode, Report};
+use loadgen::{ExitCode, RunReport};
 use passbook::cluster::MakeReplica;
 use replication::broadcast::{Effect, Input as Event, Message};
 use replication::{Broadcast, Fanout, Instant, Locking, Replica, Replication, Scheme};
@@ -42,7 +42,7 @@ impl ReplicaFault<Broadcast> for WrongSign {
     }
 }
 
-fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
+fn replay(output: &Path, wrong: Option<BranchId>) -> RunReport {
     let input = Input::parse(Path::new("exercise"), EXERCISE.as_bytes()).expect("valid").0;
     let opening = input.opening;
     let replay = Replay {

@@ -9,7 +9,7 @@ use bank::Ack;
 use bank::{BranchId, Money, Outcome};
 use check::{Property, Verdict};
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Workload};
-use loadgen::{ExitCode, Report};
+use loadgen::{ExitCode, RunReport};
 use passbook::cluster::MakeReplica;
 use replication::passbook::{Effect, Input, Message, Mutant, Passbook, Settings, Timing};
 use replication::{Instant, Replica, Replication, Scheme};
@@ -94,7 +94,7 @@ struct Load {
 const USUAL: Load =
     Load { opening: 100_000, mix: [40, 30, 30], ack: Ack::All, roam: 1.0, trouble: Trouble::None };
 
-fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
+fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> RunReport {
     let Load { opening, mix: [deposit, withdraw, query], ack, roam, trouble } = load;
     let synthetic = Synthetic {
         customers: 50,

@@ -201,6 +201,10 @@ struct CommonArguments {
     /// explain
     #[arg(long, value_name = "SHARE", default_value_t = Scenario::default().max_error_share)]
     max_error_share: Share,
+    /// Threads that perform operations, each with its own connections and its part of the customers; not more than there
+    /// are customers [default: half of the cores, from 1 to 4; 1 if the branches are embedded]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: Option<u8>,
     /// The share of operations that are traced, such as 1% or 0.01
     #[arg(long, value_name = "SHARE", default_value_t = Scenario::default().trace_sample)]
     trace_sample: SampleRate,
@@ -402,6 +406,7 @@ impl CommonArguments {
             wait: self.wait,
             message_bytes_max: self.max_message,
             max_error_share: self.max_error_share,
+            workers: self.workers,
             trace_sample: self.trace_sample,
             keep_answers: self.verbose,
             ..scenario

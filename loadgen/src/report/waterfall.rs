@@ -10,7 +10,7 @@ use opentelemetry::{KeyValue, Value};
 use passbook::telemetry::names::{self, attribute};
 use passbook::telemetry::{KeptTrace, SpanData};
 
-use super::text::milliseconds;
+use super::numbers::milliseconds;
 
 /// Columns of the widest bar.
 const WIDTH: usize = 32;

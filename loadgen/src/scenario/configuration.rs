@@ -35,6 +35,8 @@ pub struct Scenario {
     pub message_bytes_max: usize,
     /// The largest share of operations that may fail or stay unanswered; all of them turns the check off.
     pub max_error_share: Share,
+    /// Threads that perform operations; `None` chooses from the cores and the target.
+    pub workers: Option<u8>,
     /// Which operations are traced.
     pub trace_sample: SampleRate,
     /// How much of what customers see is recorded.
@@ -63,6 +65,7 @@ impl Default for Scenario {
             // The default of gRPC libraries.
             message_bytes_max: 4 << 20,
             max_error_share: Share::ONE_PERCENT,
+            workers: None,
             trace_sample: SampleRate::from(Share::ONE_PERCENT),
             recording: Recording::default(),
             keep_answers: false,
@@ -205,6 +208,7 @@ mod tests {
             "wait_s": null,
             "max_message_bytes": 4_194_304,
             "max_error_share": 0.01,
+            "workers": null,
             "trace_sample": 0.01,
             "record": "all",
             "unchecked_ok": false,

@@ -21,6 +21,7 @@ pub use sampling::SampleRate;
 pub use share::{Share, ShareError};
 pub use think::{ThinkTime, ThinkTimeError, ThinkTimes};
 pub use wire::{Wire, broadcast_reads};
+pub(crate) use workload::Events;
 pub use workload::{Stop, Synthetic};
 
 use configuration::{by_name, seconds};

@@ -94,10 +94,9 @@ impl ForeignTarget {
         };
         let connected = connect_all(targets.to_vec(), patience).await?;
         let channels: Vec<Channel> = connected.iter().map(|c| c.channel.clone()).collect();
-        let Scenario { wire, timeout, message_bytes_max, .. } = *scenario;
-        let terms = Terms { message_bytes_max, ..Terms::default() };
+        let Scenario { wire, timeout, .. } = *scenario;
         let to_branches = ids.iter().copied().zip(channels.iter().cloned()).collect();
-        let bank = Bank::over(to_branches, wire, terms, timeout)?;
+        let bank = Bank::over(to_branches, wire, Terms::of(scenario), timeout)?;
         let addresses = connected.into_iter().map(|Connected { address, .. }| address);
         let membership = Membership {
             addresses: ids.into_iter().zip(addresses).collect(),

@@ -103,7 +103,8 @@ pub(crate) fn written(
     finals: &[FinalState],
 ) -> (Logs, Vec<FinalState>) {
     let path = home.path().join("ledger.jsonl");
-    logged.write(header, finals, &path).expect("written");
+    let file = File::create(&path).expect("a file");
+    logged.write(file, header, finals).expect("written");
     let file = BufReader::new(File::open(&path).expect("a file"));
     let (read, logs, finals) = read_ledger(&path, file).expect("valid");
     assert_eq!(&read, header);

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use loadgen::{Hooks, Interrupt, Report, Scenario};
+use loadgen::{Hooks, Interrupt, RunReport, Scenario};
 use passbook::cluster::MakeReplica;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -77,7 +77,7 @@ pub(crate) fn json(path: &Path) -> Value {
 }
 
 /// The report of `scenario` on embedded branches with these replicas. Must be one that can be run.
-pub(crate) fn run_with(scenario: &Scenario, replica: MakeReplica) -> Report {
+pub(crate) fn run_with(scenario: &Scenario, replica: MakeReplica) -> RunReport {
     let hooks = Hooks {
         progress: &mut |_| {},
         interrupt: Interrupt::default(),

@@ -26,10 +26,17 @@ pub struct Terms {
     pub message_bytes_max: usize,
 }
 
+impl Terms {
+    /// What every operation of `scenario` asks for.
+    pub const fn of(scenario: &Scenario) -> Self {
+        let Scenario { ack, read, message_bytes_max, .. } = *scenario;
+        Self { ack, read, message_bytes_max }
+    }
+}
+
 impl Default for Terms {
     fn default() -> Self {
-        let Scenario { ack, read, message_bytes_max, .. } = Scenario::default();
-        Self { ack, read, message_bytes_max }
+        Self::of(&Scenario::default())
     }
 }
 

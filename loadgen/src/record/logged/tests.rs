@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::io::BufReader;
 
 use bank::Money;
@@ -16,7 +17,7 @@ const BRANCHES: [BranchId; 2] = [BranchId(4), BranchId(7)];
 struct Taken {
     folder: TempDir,
     sources: Vec<Source>,
-    spool: Spool<Piece>,
+    spool: Spool,
 }
 
 fn version(seqs: [u64; 2]) -> Version {
@@ -74,7 +75,8 @@ impl Taken {
             version: Some(version([5, 5])),
         }];
         let path = self.folder.path().join("ledger.jsonl");
-        logged.write(&header, &finals, &path).expect("written");
+        let file = File::create(&path).expect("a file");
+        logged.write(file, &header, &finals).expect("written");
         let file = BufReader::new(File::open(&path).expect("a file"));
         let (read, ledgers, finals) = read_ledger(&path, file).expect("valid");
         assert_eq!(read, header);

@@ -2,8 +2,7 @@
 
 use check::{Judged, Verdict};
 
-use super::Report;
-use super::summary::stands_out;
+use super::RunReport;
 use crate::record::judge::JudgedRun;
 
 /// Reasons that the line names; the rest are counted.
@@ -11,34 +10,31 @@ const REASONS_SHOWN: usize = 3;
 
 /// The promised properties that a verdict rests on, unless it is a pass.
 pub(super) fn decisive_properties(verdict: Verdict, checks: &[Judged]) -> Vec<&'static str> {
-    let promised = checks.iter().filter(|check| check.promised);
-    let decisive = promised
-        .map(|check| &check.finding)
-        .filter(|finding| finding.verdict == verdict && stands_out(finding.verdict));
-    decisive.map(|finding| finding.property.name()).collect()
+    let decisive = checks.iter().filter(|check| {
+        check.promised && check.finding.verdict == verdict && verdict > Verdict::Pass
+    });
+    decisive.map(|check| check.finding.property.name()).collect()
 }
 
-impl Report {
-    /// The verdict, the properties that it rests on, the seed, and whether the run ended early.
-    pub fn verdict_line(&self) -> String {
-        let early = if self.is_early() { ", ended early" } else { "" };
-        format!("{}{early}\n", line(self.verdict_name(), &self.reasons(), self.seed()))
-    }
+/// The verdict, the properties that it rests on, the seed, and whether the run ended early.
+pub(super) fn of_run(report: &RunReport) -> String {
+    let line = line(report.verdict_name(), &reasons(report), report.seed());
+    format!("{line}{}\n", report.early_text())
+}
 
-    fn reasons(&self) -> Vec<&str> {
-        let verdict = self.verdict();
-        if self.record_error.is_some() && verdict == Verdict::Unknown {
-            return vec!["not recorded"];
-        }
-        if self.is_unchecked() {
-            return Vec::new();
-        }
-        let mut reasons = decisive_properties(verdict, self.checks());
-        if verdict == Verdict::Unknown {
-            reasons.extend(self.cluster.lost.iter().map(|lost| lost.how.as_str()));
-        }
-        reasons
+fn reasons(report: &RunReport) -> Vec<&str> {
+    let verdict = report.verdict();
+    if report.record_error.is_some() && verdict == Verdict::Unknown {
+        return vec!["not recorded"];
     }
+    if report.is_unchecked() {
+        return Vec::new();
+    }
+    let mut reasons = decisive_properties(verdict, report.checks());
+    if verdict == Verdict::Unknown {
+        reasons.extend(report.cluster.lost.iter().map(|lost| lost.how.as_str()));
+    }
+    reasons
 }
 
 impl JudgedRun {
