@@ -6,7 +6,7 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use super::{Context, Hello, Incarnation, LocalLog, Message, Mutant, Settings, Stop};
+use super::{Context, Hello, Incarnation, LocalLog, Message, Mutant, Stop};
 use crate::{ClusterId, Effect, Instant};
 use bank::Member;
 
@@ -58,9 +58,9 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn new(me: Member, members: usize) -> Self {
+    pub(super) fn new(ctx: &Context) -> Self {
         let peer = Peer { stream: Stream::Down, incarnation: None, unreachable: Vec::new() };
-        Self { me, peers: vec![peer; members] }
+        Self { me: ctx.me, peers: vec![peer; ctx.members()] }
     }
 
     fn members(&self) -> impl Iterator<Item = (Member, &Peer)> {
@@ -116,7 +116,7 @@ impl Peers {
     }
 
     /// A new stream is open.
-    pub(super) fn open(&mut self, ctx: &Context<'_>, peer: Member) {
+    pub(super) fn open(&mut self, ctx: &Context, peer: Member) {
         let before_hello = ctx.has(Mutant::BeforeHello);
         let repeat_at = ctx.now.after(ctx.settings.timing.hello_repeat);
         let stream = if before_hello && self.peers[peer.index()].incarnation.is_some() {
@@ -134,7 +134,7 @@ impl Peers {
         was_up
     }
 
-    pub(super) fn send_hello(&self, ctx: &mut Context<'_>, log: &LocalLog, to: Member) {
+    pub(super) fn send_hello(&self, ctx: &mut Context, log: &LocalLog, to: Member) {
         let peer = &self.peers[to.index()];
         let copy = &log.visible().rows()[to.index()];
         let hello = Hello {
@@ -149,7 +149,7 @@ impl Peers {
     }
 
     /// Sends the hello on all open streams: it was held back during the recovery.
-    pub(super) fn send_hellos(&self, ctx: &mut Context<'_>, log: &LocalLog) {
+    pub(super) fn send_hellos(&self, ctx: &mut Context, log: &LocalLog) {
         for to in ctx.others() {
             if self.peers[to.index()].stream != Stream::Down {
                 self.send_hello(ctx, log, to);
@@ -158,14 +158,10 @@ impl Peers {
     }
 
     /// Repeats the hello if that is due. Returns whether it was.
-    pub(super) fn repeat_hello(
-        &mut self,
-        ctx: &mut Context<'_>,
-        log: &LocalLog,
-        to: Member,
-    ) -> bool {
+    pub(super) fn repeat_hello(&mut self, ctx: &mut Context, log: &LocalLog, to: Member) -> bool {
         let stream = &mut self.peers[to.index()].stream;
-        let due = matches!(*stream, Stream::Opening(at) if at <= ctx.now) && log.is_recovered();
+        let due =
+            matches!(*stream, Stream::Opening(at) if at <= ctx.now) && log.journal().is_recovered();
         if due {
             *stream = Stream::Opening(ctx.now.after(ctx.settings.timing.hello_repeat));
             self.send_hello(ctx, log, to);
@@ -176,15 +172,15 @@ impl Peers {
     /// A peer reports its configuration, its incarnation and what it knows of this branch.
     pub(super) fn greet(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         log: &LocalLog,
         from: Member,
         hello: &Hello,
     ) -> Greeting {
         let checked = !ctx.has(Mutant::IncarnationUnchecked);
         let peer = &mut self.peers[from.index()];
-        let branch = ctx.settings.branches[from.index()];
-        if !log.is_recovered()
+        let branch = ctx.branch(from);
+        if !log.journal().is_recovered()
             || peer.stream == Stream::Down
             || hello.durable.members() != hello.configuration.branches.len()
         {
@@ -234,7 +230,8 @@ impl Peers {
 
     /// The cluster's identity: a hash of its configuration and all incarnations. `None` until all are known.
     /// In memory a restarted cluster has another one.
-    pub(super) fn cluster(&self, settings: &Settings) -> Option<ClusterId> {
+    pub(super) fn cluster(&self, ctx: &Context) -> Option<ClusterId> {
+        let settings = &ctx.settings;
         let mut hasher = SipHasher13::new();
         hasher.write_u64(settings.configuration_hash());
         for (member, peer) in self.members() {
@@ -246,11 +243,9 @@ impl Peers {
 
     /// Peers of which all are up.
     #[cfg(test)]
-    pub(super) fn connected_to_all(me: Member, members: usize) -> Self {
-        let mut peers = Self::new(me, members);
-        for member in (0..).map(Member).take(members).filter(|member| *member != me) {
-            peers.reset(member, Stream::Up);
-        }
+    pub(super) fn connected_to_all(ctx: &Context) -> Self {
+        let mut peers = Self::new(ctx);
+        ctx.others().for_each(|member| peers.reset(member, Stream::Up));
         peers
     }
 }
@@ -258,26 +253,24 @@ impl Peers {
 #[cfg(test)]
 mod tests {
     use super::super::Storage;
-    use super::super::context::Surroundings;
     use super::*;
     use bank::{BranchId, Chain, Money, Seq, Version};
     use std::sync::Arc;
 
-    const A: Member = Member(0);
     const B: Member = Member(1);
     const C: Member = Member(2);
 
-    fn opened() -> (Surroundings, Peers, LocalLog) {
-        let mut around = Surroundings::new(3, 90);
-        let log = LocalLog::new(&around.settings, A);
-        let mut peers = Peers::new(A, 3);
-        peers.open(&around.context(), B);
-        (around, peers, log)
+    fn opened() -> (Context, Peers, LocalLog) {
+        let ctx = Context::of_first(3, 90);
+        let log = LocalLog::new(&ctx);
+        let mut peers = Peers::new(&ctx);
+        peers.open(&ctx, B);
+        (ctx, peers, log)
     }
 
-    fn hello(around: &Surroundings, incarnation: u64) -> Hello {
+    fn hello(ctx: &Context, incarnation: u64) -> Hello {
         Hello {
-            configuration: Arc::new(around.settings.configuration()),
+            configuration: Arc::new(ctx.settings.configuration()),
             incarnation: Incarnation(incarnation),
             yours: None,
             durable: Version::zero(3),
@@ -288,9 +281,9 @@ mod tests {
 
     #[test]
     fn peer_is_up_after_its_hello_and_bound_once() {
-        let (mut around, mut peers, log) = opened();
-        let first = hello(&around, 7);
-        let ctx = &mut around.context();
+        let (mut ctx, mut peers, log) = opened();
+        let first = hello(&ctx, 7);
+        let ctx = &mut ctx;
         assert!(!peers.is_up(B));
         let bound = Some(Incarnation(7));
         let accepted = Acceptance { bound, is_up_now: true, needs_hello: true };
@@ -304,9 +297,9 @@ mod tests {
 
     #[test]
     fn other_incarnation_of_a_peer_stays_out() {
-        let (mut around, mut peers, log) = opened();
-        let (first, other) = (hello(&around, 7), hello(&around, 8));
-        let ctx = &mut around.context();
+        let (mut ctx, mut peers, log) = opened();
+        let (first, other) = (hello(&ctx, 7), hello(&ctx, 8));
+        let ctx = &mut ctx;
         peers.greet(ctx, &log, B, &first);
         assert!(peers.close(B));
         peers.open(ctx, B);
@@ -316,46 +309,46 @@ mod tests {
 
     #[test]
     fn branch_known_by_another_incarnation_stops() {
-        let (mut around, mut peers, log) = opened();
-        let other = Hello { yours: Some(Incarnation(99)), ..hello(&around, 7) };
+        let (mut ctx, mut peers, log) = opened();
+        let other = Hello { yours: Some(Incarnation(99)), ..hello(&ctx, 7) };
         let stop = Stop::OtherLife { peer: BranchId(2) };
-        let greeting = peers.greet(&mut around.context(), &log, B, &other);
+        let greeting = peers.greet(&mut ctx, &log, B, &other);
         assert_eq!(greeting, Greeting::Amnesia(stop));
     }
 
     #[test]
     fn peer_with_another_opening_balance_is_refused() {
-        let (mut around, mut peers, log) = opened();
-        let mut configuration = around.settings.configuration();
+        let (mut ctx, mut peers, log) = opened();
+        let mut configuration = ctx.settings.configuration();
         configuration.opening = Money::new(1);
-        let other = Hello { configuration: Arc::new(configuration), ..hello(&around, 7) };
-        let ctx = &mut around.context();
+        let other = Hello { configuration: Arc::new(configuration), ..hello(&ctx, 7) };
+        let ctx = &mut ctx;
         assert_eq!(peers.greet(ctx, &log, B, &other), Greeting::Ignored);
         assert!(matches!(ctx.effects[..], [Effect::Refuse { peer: BranchId(2), .. }]));
     }
 
     #[test]
     fn hello_waits_for_the_recovery_and_is_repeated() {
-        let (mut around, mut peers, mut log) = opened();
-        around.settings.storage = Storage::Journal;
-        around.pass(around.settings.timing.hello_repeat);
-        assert!(peers.repeat_hello(&mut around.context(), &log, B));
-        assert!(!peers.repeat_hello(&mut around.context(), &log, B), "just sent");
-        log.replayed(&around.settings, 1);
-        around.pass(around.settings.timing.hello_repeat);
-        assert!(!peers.repeat_hello(&mut around.context(), &log, B), "not synced");
-        assert_eq!(around.sent().len(), 1);
+        let (mut ctx, mut peers, mut log) = opened();
+        ctx.settings.storage = Storage::Journal;
+        ctx.pass(ctx.settings.timing.hello_repeat);
+        assert!(peers.repeat_hello(&mut ctx, &log, B));
+        assert!(!peers.repeat_hello(&mut ctx, &log, B), "just sent");
+        log.replayed(&ctx, 1);
+        ctx.pass(ctx.settings.timing.hello_repeat);
+        assert!(!peers.repeat_hello(&mut ctx, &log, B), "not synced");
+        assert_eq!(ctx.sent().len(), 1);
     }
 
     #[test]
     fn cluster_has_an_identity_once_all_incarnations_are_known() {
-        let (around, mut peers, _) = opened();
+        let (ctx, mut peers, _) = opened();
         peers.replay_incarnation(B, Incarnation(2));
-        assert_eq!(peers.cluster(&around.settings), None);
+        assert_eq!(peers.cluster(&ctx), None);
         peers.replay_incarnation(C, Incarnation(3));
-        let cluster = peers.cluster(&around.settings);
+        let cluster = peers.cluster(&ctx);
         assert!(cluster.is_some());
         peers.replay_incarnation(C, Incarnation(4));
-        assert_ne!(peers.cluster(&around.settings), cluster);
+        assert_ne!(peers.cluster(&ctx), cluster);
     }
 }

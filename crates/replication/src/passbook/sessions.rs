@@ -97,7 +97,7 @@ impl Sessions {
     /// Registers an attempt, and decides what to do with it.
     pub(super) fn admit(
         &mut self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         attempt: Attempt,
         content: Write,
         ticket: Ticket,
@@ -115,7 +115,7 @@ impl Sessions {
 
     fn register(
         &mut self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         attempt: Attempt,
         content: Write,
         ticket: Ticket,
@@ -184,14 +184,8 @@ impl Sessions {
     }
 
     /// The request was found in the journal.
-    pub(super) fn replayed(
-        &mut self,
-        settings: &Settings,
-        request: RequestId,
-        content: Write,
-        seq: Seq,
-    ) {
-        if settings.has(Mutant::DedupeLostAtRestart) {
+    pub(super) fn replayed(&mut self, ctx: &Context, request: RequestId, content: Write, seq: Seq) {
+        if ctx.has(Mutant::DedupeLostAtRestart) {
             return;
         }
         let number = request.number;
@@ -205,22 +199,21 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::context::Surroundings;
     use super::*;
     use bank::{Money, WriteKind};
 
     const WRITE: Write = Write { kind: WriteKind::Deposit, amount: Money::new(5) };
     const HORIZON: Duration = Duration::from_secs(100);
 
-    fn surroundings() -> Surroundings {
-        let mut around = Surroundings::new(2, 0);
-        around.settings.timing.horizon = HORIZON;
-        around.settings.limits.sessions = 2;
-        around
+    fn context() -> Context {
+        let mut ctx = Context::of_first(2, 0);
+        ctx.settings.timing.horizon = HORIZON;
+        ctx.settings.limits.sessions = 2;
+        ctx
     }
 
     fn sessions() -> Sessions {
-        Sessions::new(&surroundings().settings)
+        Sessions::new(&context().settings)
     }
 
     fn name(session: u64, number: u64, attempt: u32) -> Attempt {
@@ -237,9 +230,9 @@ mod tests {
         attempt: Attempt,
         ticket: u64,
     ) -> Admission {
-        let mut around = surroundings();
-        around.pass(HORIZON * horizons);
-        sessions.admit(&around.context(), attempt, WRITE, Ticket(ticket))
+        let mut ctx = context();
+        ctx.pass(HORIZON * horizons);
+        sessions.admit(&ctx, attempt, WRITE, Ticket(ticket))
     }
 
     const NEW: Admission = Admission::New { abandoned: None };
@@ -271,7 +264,7 @@ mod tests {
         let mut sessions = sessions();
         admit(&mut sessions, name(1, 1, 1), 10);
         let other = Write { amount: Money::new(6), ..WRITE };
-        let admission = sessions.admit(&surroundings().context(), name(1, 1, 2), other, Ticket(11));
+        let admission = sessions.admit(&context(), name(1, 1, 2), other, Ticket(11));
         assert_eq!(admission, Admission::Stale);
     }
 
@@ -306,9 +299,9 @@ mod tests {
 
     #[test]
     fn replay_restores_the_highest_number() {
-        let (mut sessions, settings) = (sessions(), surroundings().settings);
-        sessions.replayed(&settings, name(1, 4, 0).request, WRITE, Seq(8));
-        sessions.replayed(&settings, name(1, 5, 0).request, WRITE, Seq(9));
+        let (mut sessions, ctx) = (sessions(), context());
+        sessions.replayed(&ctx, name(1, 4, 0).request, WRITE, Seq(8));
+        sessions.replayed(&ctx, name(1, 5, 0).request, WRITE, Seq(9));
         assert_eq!(admit(&mut sessions, name(1, 5, 1), 1), Admission::Staged(Seq(9)));
         assert_eq!(admit(&mut sessions, name(1, 4, 2), 2), Admission::Stale);
     }
