@@ -5,7 +5,7 @@ use super::collects::{Collect, CollectKey, Collects, show_ledger};
 use super::escrow::{BorrowRequest, Escrow, NextStep};
 use super::gate::{Deferred, Passage, TokenGate};
 use super::local_log::OwnEntry;
-use super::peers::{Acceptance, Greeting, Peers};
+use super::peers::{Acceptance, Peers};
 use super::pushes::Pushes;
 use super::relay::Relay;
 use super::requests::{Awaiting, PendingQuery, PendingWrite, Refusal};
@@ -173,10 +173,6 @@ impl Engine {
             }
             Admission::Rejected(rejection) => {
                 self.log.reply(ctx, ticket, Outcome::Rejected(rejection));
-                return;
-            }
-            Admission::Stale => {
-                self.log.reply(ctx, ticket, Outcome::Rejected(Rejection::Stale));
                 return;
             }
             // A rejection that cannot be remembered would not be definite.
@@ -497,9 +493,9 @@ impl Engine {
 
     fn handle_hello(&mut self, ctx: &mut Context, from: Member, hello: Hello) {
         let acceptance = match self.peers.greet(ctx, &self.log, from, &hello) {
-            Greeting::Ignored => return,
-            Greeting::Amnesia(reason) => return self.stop(ctx, reason),
-            Greeting::Accepted(acceptance) => acceptance,
+            Ok(None) => return,
+            Err(reason) => return self.stop(ctx, reason),
+            Ok(Some(acceptance)) => acceptance,
         };
         let Acceptance { bound, is_up_now, needs_hello } = acceptance;
         if let Some(incarnation) = bound {
@@ -571,10 +567,7 @@ impl Engine {
                 self.pushes.repeat(ctx, &self.log, &self.peers, to);
             }
         }
-        if self.escrow.expire_requests(ctx.now) {
-            self.borrow(ctx);
-        }
-        if self.escrow.end_rest(ctx.now) {
+        if self.escrow.tick(ctx.now) {
             self.borrow(ctx);
         }
         self.collects.repeat(ctx, &self.log);

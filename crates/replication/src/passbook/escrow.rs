@@ -309,9 +309,13 @@ impl Escrow {
         self.close_requests(|request| request.of == peer)
     }
 
-    /// Gives up on requests that took too long. Returns whether the next step follows.
-    pub(super) fn expire_requests(&mut self, now: Instant) -> bool {
-        self.close_requests(|request| request.until <= now)
+    /// Closes requests that took too long, and ends a rest. Returns whether the next step follows.
+    pub(super) fn tick(&mut self, now: Instant) -> bool {
+        let rested = matches!(self.activity, Activity::Resting(until) if until <= now);
+        if rested {
+            self.asked.fill(false);
+        }
+        rested || self.close_requests(|request| request.until <= now)
     }
 
     /// Rights have arrived, and were paid out. Returns whether the next step follows.
@@ -376,15 +380,6 @@ impl Escrow {
                 false
             }
         }
-    }
-
-    /// Returns whether a rest is over and a new pass begins.
-    pub(super) fn end_rest(&mut self, now: Instant) -> bool {
-        let ends = matches!(self.activity, Activity::Resting(until) if until <= now);
-        if ends {
-            self.asked.fill(false);
-        }
-        ends
     }
 }
 
@@ -559,9 +554,9 @@ mod tests {
         assert!(escrow.rest(&mut ctx), "the first time at once");
         escrow.judge(&ctx, &proof, 2);
         assert!(!escrow.rest(&mut ctx));
-        assert!(!escrow.end_rest(ctx.now));
+        assert!(!escrow.tick(ctx.now));
         ctx.pass(ctx.settings.timing.rest * 4);
-        assert!(escrow.end_rest(ctx.now));
+        assert!(escrow.tick(ctx.now));
         for _ in 2..ROUNDS_MAX {
             assert!(escrow.pop_contended().is_none());
             escrow.judge(&ctx, &proof, 2);

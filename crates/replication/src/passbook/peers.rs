@@ -29,16 +29,6 @@ struct Peer {
     unreachable: Vec<Member>,
 }
 
-/// What follows from a peer's hello.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Greeting {
-    /// Nothing: there is no stream, or the peer does not belong to the cluster.
-    Ignored,
-    /// This branch must stop.
-    Amnesia(Stop),
-    Accepted(Acceptance),
-}
-
 /// What follows from a hello of a peer that belongs to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Acceptance {
@@ -169,14 +159,15 @@ impl Peers {
         due
     }
 
-    /// A peer reports its configuration, its incarnation and what it knows of this branch.
+    /// A peer reports its configuration, its incarnation and what it knows of this branch. Returns `None` if
+    /// there is no stream or the peer does not belong to the cluster. Fails if this branch must stop.
     pub(super) fn greet(
         &mut self,
         ctx: &mut Context,
         log: &LocalLog,
         from: Member,
         hello: &Hello,
-    ) -> Greeting {
+    ) -> Result<Option<Acceptance>, Stop> {
         let checked = !ctx.has(Mutant::IncarnationUnchecked);
         let peer = &mut self.peers[from.index()];
         let branch = ctx.branch(from);
@@ -184,21 +175,21 @@ impl Peers {
             || peer.stream == Stream::Down
             || hello.durable.members() != hello.configuration.branches.len()
         {
-            return Greeting::Ignored;
+            return Ok(None);
         }
         if let Some(why) = ctx.settings.configuration().mismatch(&hello.configuration) {
             ctx.effects.push(Effect::Refuse { peer: branch, why });
-            return Greeting::Ignored;
+            return Ok(None);
         }
         if checked && hello.yours.is_some_and(|known| known != ctx.settings.incarnation) {
-            return Greeting::Amnesia(Stop::OtherLife { peer: branch });
+            return Err(Stop::OtherLife { peer: branch });
         }
         if let Some(stop) = log.amnesia(ctx, from, hello.your_log) {
-            return Greeting::Amnesia(stop);
+            return Err(stop);
         }
         if checked && peer.incarnation.is_some_and(|known| known != hello.incarnation) {
             // The peer comes back without its memory. Our own hello reports that to it.
-            return Greeting::Ignored;
+            return Ok(None);
         }
         let bound = peer.incarnation.is_none().then_some(hello.incarnation);
         peer.incarnation = Some(hello.incarnation);
@@ -206,7 +197,7 @@ impl Peers {
         if is_up_now {
             self.reset(from, Stream::Up);
         }
-        Greeting::Accepted(Acceptance { bound, is_up_now, needs_hello: !hello.heard })
+        Ok(Some(Acceptance { bound, is_up_now, needs_hello: !hello.heard }))
     }
 
     /// Whether this is the peer's incarnation that belongs to the cluster.
@@ -287,11 +278,11 @@ mod tests {
         assert!(!peers.is_up(B));
         let bound = Some(Incarnation(7));
         let accepted = Acceptance { bound, is_up_now: true, needs_hello: true };
-        assert_eq!(peers.greet(ctx, &log, B, &first), Greeting::Accepted(accepted));
+        assert_eq!(peers.greet(ctx, &log, B, &first), Ok(Some(accepted)));
         let again = Acceptance { bound: None, is_up_now: false, needs_hello: false };
         let heard = Hello { heard: true, ..first.clone() };
-        assert_eq!(peers.greet(ctx, &log, B, &heard), Greeting::Accepted(again));
-        assert_eq!(peers.greet(ctx, &log, C, &first), Greeting::Ignored, "there is no stream");
+        assert_eq!(peers.greet(ctx, &log, B, &heard), Ok(Some(again)));
+        assert_eq!(peers.greet(ctx, &log, C, &first), Ok(None), "there is no stream");
         assert_eq!((peers.connected(), peers.unreachable()), (2, vec![C]));
     }
 
@@ -300,10 +291,10 @@ mod tests {
         let (mut ctx, mut peers, log) = opened();
         let (first, other) = (hello(&ctx, 7), hello(&ctx, 8));
         let ctx = &mut ctx;
-        peers.greet(ctx, &log, B, &first);
+        peers.greet(ctx, &log, B, &first).expect("no amnesia");
         assert!(peers.close(B));
         peers.open(ctx, B);
-        assert_eq!(peers.greet(ctx, &log, B, &other), Greeting::Ignored);
+        assert_eq!(peers.greet(ctx, &log, B, &other), Ok(None));
         assert!(!peers.is_up(B) && peers.is_incarnation(B, Incarnation(7)));
     }
 
@@ -313,7 +304,7 @@ mod tests {
         let other = Hello { yours: Some(Incarnation(99)), ..hello(&ctx, 7) };
         let stop = Stop::OtherLife { peer: BranchId(2) };
         let greeting = peers.greet(&mut ctx, &log, B, &other);
-        assert_eq!(greeting, Greeting::Amnesia(stop));
+        assert_eq!(greeting, Err(stop));
     }
 
     #[test]
@@ -323,7 +314,7 @@ mod tests {
         configuration.opening = Money::new(1);
         let other = Hello { configuration: Arc::new(configuration), ..hello(&ctx, 7) };
         let ctx = &mut ctx;
-        assert_eq!(peers.greet(ctx, &log, B, &other), Greeting::Ignored);
+        assert_eq!(peers.greet(ctx, &log, B, &other), Ok(None));
         assert!(matches!(ctx.effects[..], [Effect::Refuse { peer: BranchId(2), .. }]));
     }
 

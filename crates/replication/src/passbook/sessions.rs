@@ -45,15 +45,16 @@ pub(super) enum Admission {
     Waits { under: Ticket },
     /// It is in the log.
     Staged(Seq),
-    /// It was rejected.
+    /// It was rejected, or is stale.
     Rejected(Rejection),
     /// A later attempt was seen, and only its answer counts.
     Superseded,
-    /// A later request of the session was seen, or another one with this number.
-    Stale,
     /// There is no room for another session.
     Full,
 }
+
+/// A later request of the session was seen, or another one with the same number.
+const STALE: Admission = Admission::Rejected(Rejection::Stale);
 
 /// The latest request of each session. Sessions that were silent for a horizon are forgotten: none of their
 /// attempts can still arrive.
@@ -106,9 +107,6 @@ impl Sessions {
         match self.register(ctx, attempt, content, ticket) {
             new @ Admission::New { .. } => new,
             _ if ctx.has(Mutant::ApplyRetryTwice) => Admission::New { abandoned: None },
-            Admission::Rejected(_) if ctx.has(Mutant::RejectionsNotRemembered) => {
-                Admission::New { abandoned: None }
-            }
             known => known,
         }
     }
@@ -140,7 +138,7 @@ impl Sessions {
             return Admission::New { abandoned };
         }
         if number < latest.number || content != latest.content {
-            return Admission::Stale;
+            return STALE;
         }
         if attempt < latest.attempt {
             return Admission::Superseded;
@@ -156,6 +154,9 @@ impl Sessions {
                 Admission::New { abandoned: None }
             }
             State::Staged(seq) => Admission::Staged(seq),
+            State::Rejected(_) if ctx.has(Mutant::RejectionsNotRemembered) => {
+                Admission::New { abandoned: None }
+            }
             State::Rejected(rejection) => Admission::Rejected(rejection),
         }
     }
@@ -256,7 +257,7 @@ mod tests {
         sessions.rejected(name(1, 2, 1).request, Rejection::Contended);
         let rejected = Admission::Rejected(Rejection::Contended);
         assert_eq!(admit(&mut sessions, name(1, 2, 2), 13), rejected);
-        assert_eq!(admit(&mut sessions, name(1, 1, 3), 14), Admission::Stale);
+        assert_eq!(admit(&mut sessions, name(1, 1, 3), 14), STALE);
     }
 
     #[test]
@@ -265,7 +266,7 @@ mod tests {
         admit(&mut sessions, name(1, 1, 1), 10);
         let other = Write { amount: Money::new(6), ..WRITE };
         let admission = sessions.admit(&context(), name(1, 1, 2), other, Ticket(11));
-        assert_eq!(admission, Admission::Stale);
+        assert_eq!(admission, STALE);
     }
 
     #[test]
@@ -276,7 +277,7 @@ mod tests {
         assert_eq!(admit(&mut sessions, name(1, 2, 1), 11), abandons);
         sessions.expired(name(1, 2, 1).request);
         assert_eq!(admit(&mut sessions, name(1, 2, 2), 12), NEW);
-        assert_eq!(admit(&mut sessions, name(1, 1, 2), 13), Admission::Stale);
+        assert_eq!(admit(&mut sessions, name(1, 1, 2), 13), STALE);
     }
 
     #[test]
@@ -303,6 +304,6 @@ mod tests {
         sessions.replayed(&ctx, name(1, 4, 0).request, WRITE, Seq(8));
         sessions.replayed(&ctx, name(1, 5, 0).request, WRITE, Seq(9));
         assert_eq!(admit(&mut sessions, name(1, 5, 1), 1), Admission::Staged(Seq(9)));
-        assert_eq!(admit(&mut sessions, name(1, 4, 2), 2), Admission::Stale);
+        assert_eq!(admit(&mut sessions, name(1, 4, 2), 2), STALE);
     }
 }
