@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::acknowledgements::Acknowledged;
 use super::chains::Chains;
 use super::journal::{Journal, Mark};
-use super::{Context, Mutant, Record, Stop};
-use crate::{ClusterId, Effect, LogStatus, Receipt, ReplicaStats, Room, Ticket};
+use super::{Context, Effect, Mutant, Record, Room, Stop};
+use crate::{ClusterId, LogStatus, Receipt, ReplicaStats, Ticket};
 use bank::{
     Answer, Chain, Entry, Fork, Ledger, Member, Money, Outcome, RequestId, Row, Seq, Total, Version,
 };

@@ -291,8 +291,8 @@ impl Pushes {
                 continue;
             }
             let durable = if early { log.version() } else { log.durable() }.clone();
-            let (branch, incarnation) = (ctx.me, ctx.settings.incarnation);
-            ctx.send(to, Message::Acknowledge { branch, incarnation, durable });
+            let incarnation = ctx.settings.incarnation;
+            ctx.send(to, Message::Acknowledge { incarnation, durable });
         }
     }
 }
