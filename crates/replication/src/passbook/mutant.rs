@@ -10,9 +10,9 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 pub enum Mutant {
     /// Acknowledges a push before it is durable.
     AcknowledgeBeforePersisting,
-    /// Takes a push for acknowledged when it is sent.
+    /// Counts a push as acknowledged when it is sent.
     DropPush,
-    /// Carries out every attempt of a request.
+    /// Executes every attempt of a request.
     ApplyRetryTwice,
     /// Forgets the last entry of the own log at a restart and reuses its number.
     ReuseSeqAfterRestart,
@@ -20,9 +20,9 @@ pub enum Mutant {
     PushWithoutClosure,
     /// Takes the first round of a collect for both.
     OneCollect,
-    /// Answers queries without waiting for what the customer knows.
+    /// Answers queries without waiting for what the customer has seen.
     IgnoreTokenOnReads,
-    /// Makes writes without waiting for what the customer knows.
+    /// Executes writes without waiting for what the customer has seen.
     IgnoreTokenOnWrites,
     /// Grants rights and keeps them.
     GrantWithoutDebiting,
@@ -46,9 +46,9 @@ pub enum Mutant {
     ProofOfOwnRows,
     /// Leaves the own row out of a collect.
     CollectWithoutOwnRow,
-    /// Takes what was replayed for durable.
+    /// Counts replayed records as durable.
     NoSyncAfterReplay,
-    /// Writes down the rows of a push one by one, each durable by itself.
+    /// Journals the rows of a push one by one, each durable by itself.
     PushRowByRow,
     /// Processes what comes before the hello.
     BeforeHello,
@@ -56,9 +56,9 @@ pub enum Mutant {
     IncarnationUnchecked,
     /// Shows and pushes own entries that are not durable.
     VisibleBeforeDurable,
-    /// Takes a request found in the journal for an acknowledged one.
+    /// Counts a request found in the journal as acknowledged.
     JournaledIsAcknowledged,
-    /// Makes writes after their deadline.
+    /// Executes writes after their deadline.
     StageAfterDeadline,
     /// Pays out of the visible balance instead of rights.
     PayOutOfBalance,
@@ -68,8 +68,8 @@ pub enum Mutant {
     CountConnected,
     /// Serves those who ask for a proof with the collect on its way.
     AskerJoinsCollect,
-    /// Says as the hub that a branch holds what was pushed to it.
-    HubTellsPushed,
+    /// Reports as the relay that a branch holds what was pushed to it.
+    RelayReportsPushed,
 }
 
 impl Mutant {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::passbook::{
-    Corrupt, Message, Mismatch, Note, Passbook, Priority, Record, Settings, Stop, Storage,
+    Corrupt, Effect, Input, Message, Mismatch, Note, Passbook, Priority, Record, Settings, Stop,
+    Storage,
 };
-use crate::passbook::{Effect, Input};
 use crate::{Attempt, Instant, Receipt, Replication as _, Request, Ticket, Token};
 use bank::{Ack, Read};
 use bank::{
@@ -106,7 +106,7 @@ impl Cluster {
         Self::unborn(branches, opening).meet()
     }
 
-    /// Branches of which A is the hub if there are so many. With journals it proves and passes nothing on.
+    /// Branches of which A is the relay if there are so many. With journals it proves and forwards nothing.
     pub(super) fn with_relay_from(
         relay_from: usize,
         storage: Storage,
@@ -380,8 +380,7 @@ impl Cluster {
     pub(super) fn at_clock(&mut self, branch: Member, clock: u64) {
         let from = self.members().find(|member| *member != branch).expect("another branch");
         let priority = Priority { clock, member: from };
-        let target = Total::ZERO;
-        self.hand(from, branch, Message::Borrow { id: 0, priority, target });
+        self.hand(from, branch, Message::Borrow { id: 0, priority, target: Total::ZERO });
     }
 
     /// What a branch is told at its next start.

@@ -2,8 +2,7 @@
 
 use super::cluster::{A, B, Cluster, OVERLOADED, entries};
 use crate::Replication as _;
-use crate::passbook::{Corrupt, Message, Record};
-use crate::passbook::{Input, Room};
+use crate::passbook::{Corrupt, Input, Message, Record, Room};
 use bank::Read;
 use bank::{Entry, Member, Money, Outcome, Seq};
 
