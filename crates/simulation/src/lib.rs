@@ -9,7 +9,6 @@ mod agenda;
 mod chance;
 mod counters;
 mod customers;
-pub mod delays;
 mod disk;
 pub mod judge;
 mod network;

@@ -3,5 +3,6 @@
 #![expect(clippy::missing_panics_doc, reason = "a panic is how a test fails")]
 
 pub mod machines;
+pub mod net;
 pub mod processes;
 pub mod recorded;

@@ -1,0 +1,454 @@
+//! Branches without sockets: one network for tests and benches.
+//!
+//! Time is a number and nothing waits: the same calls give the same run. Streams and journals never fail
+//! here, so a branch that refuses a peer or stops panics. Scenarios that need a step by hand have
+//! `Cluster` in `replication::passbook::scenarios`, which sees inside the engine.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use bank::{Ack, Answer, BranchId, Operation};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
+use replication::{Effect, Input, Instant, Receipt, ReplicaStats, Replication, Request, Ticket};
+
+/// How long customers wait: longer than any test lasts.
+const PATIENCE: Duration = Duration::from_hours(1);
+/// After so many inputs a scheme counts as one that never comes to rest.
+const STEPS_MAX: usize = 100_000;
+
+/// How messages travel.
+#[derive(Clone, Copy, Debug)]
+pub enum Delivery {
+    /// In the order in which they were sent, in no time. Timers never fire and journals are not synced:
+    /// for branches in memory.
+    Instant,
+    /// Each takes a time of its own up to `max`, so messages overtake each other. Timers fire, and
+    /// journals are synced after such a time.
+    Delayed { seed: u64, max: Duration },
+}
+
+/// A branch that has just been started.
+#[derive(Debug)]
+pub struct Started<R> {
+    pub id: BranchId,
+    pub replica: R,
+    /// What its start asks for.
+    pub first: Vec<Effect>,
+}
+
+/// The answer to one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub ticket: Ticket,
+    pub answer: Answer,
+    pub receipt: Option<Receipt>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Journal {
+    records: u64,
+    /// When all of them are on disk.
+    synced: Instant,
+}
+
+#[derive(Debug)]
+struct Delayed {
+    random: Pcg64Mcg,
+    max: Duration,
+    /// By arrival; the running number settles ties.
+    inputs: BTreeMap<(Instant, u64), (usize, Input)>,
+    sent: u64,
+    /// How many of `inputs` are no ticks.
+    moving: usize,
+    journals: Vec<Journal>,
+}
+
+impl Delayed {
+    fn some_time_after(&mut self, now: Instant) -> Instant {
+        now.after(self.random.random_range(Duration::ZERO..=self.max))
+    }
+
+    fn insert(&mut self, at: Instant, to: usize, input: Input) {
+        self.moving += usize::from(input != Input::Tick);
+        self.inputs.insert((at, self.sent), (to, input));
+        self.sent += 1;
+    }
+
+    fn persist(&mut self, now: Instant, branch: usize) {
+        let at = self.some_time_after(now);
+        let journal = &mut self.journals[branch];
+        journal.records += 1;
+        journal.synced = journal.synced.max(at);
+        let (at, upto) = (journal.synced, journal.records);
+        self.insert(at, branch, Input::Persisted { upto });
+    }
+}
+
+#[derive(Debug)]
+enum InFlight {
+    Instant(VecDeque<(usize, Input)>),
+    Delayed(Box<Delayed>),
+}
+
+/// Branches that know each other, and what is on its way between them.
+#[derive(Debug)]
+pub struct Net<R> {
+    /// Ascending.
+    ids: Vec<BranchId>,
+    replicas: Vec<R>,
+    in_flight: InFlight,
+    now: Instant,
+    effects: Vec<Effect>,
+    replies: VecDeque<Reply>,
+    tickets: u64,
+    unanswered: usize,
+    messages: u64,
+}
+
+impl<R: Replication> Net<R> {
+    /// Connects every branch to every other, and lets them meet.
+    pub fn start(delivery: Delivery, branches: Vec<Started<R>>) -> Self {
+        let in_flight = match delivery {
+            Delivery::Instant => InFlight::Instant(VecDeque::new()),
+            Delivery::Delayed { seed, max } => InFlight::Delayed(Box::new(Delayed {
+                random: Pcg64Mcg::seed_from_u64(seed),
+                max,
+                inputs: BTreeMap::new(),
+                sent: 0,
+                moving: 0,
+                journals: vec![Journal::default(); branches.len()],
+            })),
+        };
+        let ids: Vec<BranchId> = branches.iter().map(|branch| branch.id).collect();
+        assert!(ids.is_sorted(), "branches in the order of their numbers");
+        let mut net = Self {
+            ids: ids.clone(),
+            replicas: Vec::new(),
+            in_flight,
+            now: Instant::default(),
+            effects: Vec::new(),
+            replies: VecDeque::new(),
+            tickets: 0,
+            unanswered: 0,
+            messages: 0,
+        };
+        for (place, branch) in branches.into_iter().enumerate() {
+            net.replicas.push(branch.replica);
+            net.effects = branch.first;
+            net.perform_all(place);
+        }
+        for place in 0..ids.len() {
+            for peer in ids.iter().filter(|peer| **peer != ids[place]) {
+                net.deliver(place, Input::PeerUp { peer: *peer });
+            }
+        }
+        net.rest();
+        net.messages = 0;
+        net
+    }
+
+    pub fn replicas(&self) -> &[R] {
+        &self.replicas
+    }
+
+    pub fn stats(&self) -> Vec<ReplicaStats> {
+        self.replicas.iter().map(Replication::stats).collect()
+    }
+
+    /// Messages between branches since they met.
+    pub const fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// An instant so much later.
+    pub fn later(&self, time: Duration) -> Instant {
+        self.now.after(time)
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, time: Duration) {
+        self.now = self.later(time);
+    }
+
+    /// Draws a ticket that no other request has.
+    pub const fn draw_ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    /// Sends a request on its way to a branch.
+    pub fn ask(&mut self, branch: BranchId, request: Request) -> Ticket {
+        let ticket = self.draw_ticket();
+        let to = self.place(branch);
+        self.unanswered += 1;
+        self.send(to, Input::Submit { ticket, request });
+        ticket
+    }
+
+    /// Requests that arrive at a branch before it gets to say anything.
+    pub fn ask_together(&mut self, branch: BranchId, requests: Vec<(Ticket, Request)>) {
+        let to = self.place(branch);
+        for (ticket, request) in requests {
+            self.unanswered += 1;
+            let input = Input::Submit { ticket, request };
+            self.replicas[to].on(self.now, input, &mut self.effects);
+        }
+        self.settle(to);
+    }
+
+    /// The next answer. `None` when all are given, or none comes any more.
+    pub fn next_reply(&mut self) -> Option<Reply> {
+        for _ in 0..STEPS_MAX {
+            if !self.replies.is_empty() || self.unanswered == 0 {
+                break;
+            }
+            self.step()?;
+        }
+        self.replies.pop_front()
+    }
+
+    /// Delivers until customers are answered and nothing but ticks is on its way. A scheme that never
+    /// comes to rest is cut short.
+    pub fn rest(&mut self) {
+        for _ in 0..STEPS_MAX {
+            let moving = match &self.in_flight {
+                InFlight::Instant(queue) => queue.len(),
+                InFlight::Delayed(delayed) => delayed.moving,
+            };
+            if (moving == 0 && self.unanswered == 0) || self.step().is_none() {
+                return;
+            }
+        }
+    }
+
+    fn place(&self, branch: BranchId) -> usize {
+        self.ids.binary_search(&branch).expect("a branch of this network")
+    }
+
+    fn step(&mut self) -> Option<()> {
+        let (to, input) = match &mut self.in_flight {
+            InFlight::Instant(queue) => queue.pop_front()?,
+            InFlight::Delayed(delayed) => {
+                let ((at, _), next) = delayed.inputs.pop_first()?;
+                self.now = at;
+                delayed.moving -= usize::from(next.1 != Input::Tick);
+                next
+            }
+        };
+        self.deliver(to, input);
+        Some(())
+    }
+
+    fn send(&mut self, to: usize, input: Input) {
+        match &mut self.in_flight {
+            InFlight::Instant(queue) => queue.push_back((to, input)),
+            InFlight::Delayed(delayed) => {
+                let at = delayed.some_time_after(self.now);
+                delayed.insert(at, to, input);
+            }
+        }
+    }
+
+    fn deliver(&mut self, to: usize, input: Input) {
+        self.replicas[to].on(self.now, input, &mut self.effects);
+        self.settle(to);
+    }
+
+    fn settle(&mut self, place: usize) {
+        self.replicas[place].settle(self.now, &mut self.effects);
+        self.perform_all(place);
+    }
+
+    fn perform_all(&mut self, place: usize) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            self.perform(place, effect);
+        }
+        self.effects = effects;
+    }
+
+    fn perform(&mut self, place: usize, effect: Effect) {
+        let from = self.ids[place];
+        match (effect, &mut self.in_flight) {
+            (Effect::Send { to, message }, _) => {
+                let to = self.place(to);
+                self.messages += 1;
+                self.send(to, Input::Peer { from, message });
+            }
+            (Effect::Reply { ticket, answer, receipt }, _) => {
+                self.unanswered -= 1;
+                self.replies.push_back(Reply { ticket, answer, receipt });
+            }
+            (Effect::Persist { .. }, InFlight::Delayed(delayed)) => {
+                delayed.persist(self.now, place);
+            }
+            (Effect::WakeAt(at), InFlight::Delayed(delayed)) => {
+                delayed.insert(at.max(self.now), place, Input::Tick);
+            }
+            (Effect::Persist { .. } | Effect::WakeAt(_), InFlight::Instant(_))
+            | (Effect::Note(_), _) => {}
+            (Effect::Refuse { peer, why }, _) => {
+                panic!("branch {from} refuses: branch {peer} {why}")
+            }
+            (Effect::Stop(stop), _) => panic!("branch {from} stopped: {stop}"),
+        }
+    }
+}
+
+/// Whether customers wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The next customer begins when the one before has been answered everything and branches are at rest.
+    OneAfterAnother,
+    /// All begin at once; each waits for its own answers only.
+    Concurrent,
+}
+
+/// What customers do, and where.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// The operations of each customer, in order.
+    pub customers: Vec<Vec<(BranchId, Operation)>>,
+    pub order: Order,
+    pub ack: Ack,
+}
+
+impl Workload {
+    /// Carries it out until all is at rest. Returns what each customer was answered, in order.
+    pub fn run<R: Replication>(&self, net: &mut Net<R>) -> Vec<Vec<Answer>> {
+        let mut running =
+            Running { answers: vec![Vec::new(); self.customers.len()], asked_by: HashMap::new() };
+        for customer in 0..self.customers.len() {
+            running.ask_next(self, net, customer);
+            if self.order == Order::OneAfterAnother {
+                running.finish(self, net);
+            }
+        }
+        running.finish(self, net);
+        running.answers
+    }
+}
+
+struct Running {
+    answers: Vec<Vec<Answer>>,
+    asked_by: HashMap<Ticket, usize>,
+}
+
+impl Running {
+    fn ask_next<R: Replication>(&mut self, load: &Workload, net: &mut Net<R>, customer: usize) {
+        let done = self.answers[customer].len();
+        if let Some(&(branch, operation)) = load.customers[customer].get(done) {
+            let deadline = net.later(PATIENCE);
+            let ticket = net.ask(branch, Request::anonymous(operation, load.ack, deadline));
+            self.asked_by.insert(ticket, customer);
+        }
+    }
+
+    fn finish<R: Replication>(&mut self, load: &Workload, net: &mut Net<R>) {
+        while let Some(Reply { ticket, answer, .. }) = net.next_reply() {
+            let customer = self.asked_by.remove(&ticket).expect("asked here, and answered once");
+            self.answers[customer].push(answer);
+            self.ask_next(load, net, customer);
+        }
+        net.rest();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bank::{Money, Outcome};
+    use replication::passbook::{Record, Stop};
+
+    const TICK: Duration = Duration::from_millis(10);
+
+    /// Answers on the first tick after all requests are on disk, and ticks forever.
+    #[derive(Default)]
+    struct Ticking {
+        peers: usize,
+        asked: Vec<Ticket>,
+        written: u64,
+        durable: u64,
+    }
+
+    impl Replication for Ticking {
+        fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+            match input {
+                Input::PeerUp { .. } => self.peers += 1,
+                Input::Submit { ticket, .. } => {
+                    assert_eq!(self.peers, 2, "connected before anything is asked");
+                    self.asked.push(ticket);
+                    self.written += 1;
+                    let record = Record::Received { rows: Vec::new() };
+                    effects.push(Effect::Persist { record, ticket: None });
+                }
+                Input::Persisted { upto } => {
+                    assert!((self.durable + 1..=self.written).contains(&upto));
+                    self.durable = upto;
+                }
+                Input::Tick => {
+                    assert_eq!(now.0.as_nanos() % TICK.as_nanos(), 0);
+                    effects.push(Effect::WakeAt(now.after(TICK)));
+                    if self.durable == self.written {
+                        let answer = Answer { outcome: Outcome::Ok, balance: None };
+                        let reply = |ticket| Effect::Reply { ticket, answer, receipt: None };
+                        effects.extend(self.asked.drain(..).map(reply));
+                    }
+                }
+                other => panic!("nobody gives it {other:?}"),
+            }
+        }
+
+        fn settle(&mut self, _now: Instant, effects: &mut Vec<Effect>) {
+            if self.written > 5 {
+                effects.push(Effect::Stop(Stop::OtherLog { peer: BranchId(1) }));
+            }
+        }
+
+        fn stats(&self) -> ReplicaStats {
+            ReplicaStats {
+                balance: Money::ZERO,
+                lowest_balance: Money::ZERO,
+                accepted: self.durable,
+                applied: 0,
+                outstanding: 0,
+                undelivered: 0,
+            }
+        }
+
+        fn name(&self) -> &'static str {
+            "ticking"
+        }
+    }
+
+    /// Three ticking branches, each asked by two customers, `operations` times by each.
+    fn run_ticking(operations: usize, order: Order) -> (Vec<Vec<Answer>>, Vec<ReplicaStats>) {
+        let ids = [1, 2, 3].map(BranchId);
+        let started = ids.map(|id| {
+            let first = vec![Effect::WakeAt(Instant(TICK))];
+            Started { id, replica: Ticking::default(), first }
+        });
+        let customers =
+            ids.into_iter().chain(ids).map(|id| vec![(id, Operation::Query); operations]);
+        let load = Workload { customers: customers.collect(), order, ack: Ack::All };
+        let delivery = Delivery::Delayed { seed: 1, max: Duration::from_millis(20) };
+        let mut net = Net::start(delivery, started.into());
+        (load.run(&mut net), net.stats())
+    }
+
+    #[test]
+    fn scheme_with_journal_and_timer_comes_to_rest() {
+        for order in [Order::OneAfterAnother, Order::Concurrent] {
+            let (answers, stats) = run_ticking(2, order);
+            assert!(answers.iter().all(|answers| answers.len() == 2), "{answers:?}");
+            assert!(stats.iter().all(|stats| stats.accepted == 4), "{stats:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "stopped: amnesia")]
+    fn branch_that_stops_panics() {
+        run_ticking(3, Order::Concurrent);
+    }
+}
