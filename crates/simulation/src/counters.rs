@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::plan::{Plan, TimingProfile};
+
 /// Something that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Seen {
+    /// Runs with the timing of the branches that serve.
+    ProductionTiming,
     /// Inputs that replicas took in.
     Steps,
     /// Operations that were answered "ok".
@@ -80,7 +84,8 @@ pub enum Seen {
 
 impl Seen {
     /// All of it.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
+        Self::ProductionTiming,
         Self::Steps,
         Self::Done,
         Self::Withdrawals,
@@ -121,6 +126,7 @@ impl Seen {
     /// The name used in reports.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::ProductionTiming => "runs with the production timing",
             Self::Steps => "steps",
             Self::Done => "done operations",
             Self::Withdrawals => "withdrawals",
@@ -165,6 +171,13 @@ impl Seen {
 pub struct Counters(BTreeMap<Seen, u64>);
 
 impl Counters {
+    pub(super) fn of_plan(plan: &Plan) -> Self {
+        let mut counters = Self::default();
+        let production = plan.timing == TimingProfile::Production;
+        counters.add_many(Seen::ProductionTiming, u64::from(production));
+        counters
+    }
+
     /// Once more.
     pub(super) fn add(&mut self, seen: Seen) {
         self.add_many(seen, 1);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::judge::Violation;
-use super::plan::{Fault, Moment, Plan, Step, Timed};
+use super::plan::{Fault, Moment, Plan, Step, Timed, TimingProfile};
 use super::words;
 use super::world::{Ran, tell};
 use replication::Instant;
@@ -86,11 +86,15 @@ fn told(plan: &Plan) -> Vec<String> {
     };
     let proofs =
         if plan.prover { "the first collects for all" } else { "each collects for itself" };
+    let timing = match plan.timing {
+        TimingProfile::Short => "short",
+        TimingProfile::Production => "production",
+    };
     let network = &plan.network;
     let order = if network.ordered { "in order" } else { "in any order" };
     let mut lines = vec![
         format!(
-            "seed {}, {}: {} {storage}, {proofs}, opening balance {}, heals at {}",
+            "seed {}, {}: {} {storage}, {proofs}, {timing} timing, opening balance {}, heals at {}",
             plan.seed,
             plan.mix.name(),
             words::counted(plan.branches.into(), "branch", "branches"),

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
 use super::super::chance::{Luck, PerMille, Span, choose};
-use super::{Disk, Mix, Network, Plan, faults, scripts};
+use super::{Disk, Mix, Network, Plan, TimingProfile, faults, scripts};
 use bank::Money;
 use replication::Instant;
 use replication::passbook::Storage;
@@ -29,7 +29,30 @@ pub(super) fn plan(seed: u64, forced: Option<Mix>) -> Plan {
     let last = faults.iter().map(|timed| timed.at).max().unwrap_or_default();
     let heals = last.max(Instant(window)).after(Span::millis(50, 2500).draw(random));
     let prover = random.random_bool(0.5);
-    Plan { seed, mix, branches, opening, storage, prover, network, disk, customers, faults, heals }
+    let timing =
+        if random.random_ratio(1, 3) { TimingProfile::Production } else { TimingProfile::Short };
+    // Where a repetition is to happen during a fault, that has to last longer.
+    let factor = match timing {
+        TimingProfile::Production if !faults.is_empty() => {
+            choose(random, &[(1, 1), (2, 5), (1, 20)])
+        }
+        TimingProfile::Production | TimingProfile::Short => None,
+    };
+    let plan = Plan {
+        seed,
+        mix,
+        branches,
+        opening,
+        storage,
+        timing,
+        prover,
+        network,
+        disk,
+        customers,
+        faults,
+        heals,
+    };
+    plan.stretched(factor.unwrap_or(1))
 }
 
 fn branches(random: &mut Pcg64Mcg, mix: Mix) -> u16 {

@@ -11,7 +11,7 @@ use super::chance::{PerMille, Span};
 use bank::{Ack, Read};
 use bank::{Member, Money, Operation, SessionId};
 use replication::Instant;
-use replication::passbook::Storage;
+use replication::passbook::{Storage, Timing};
 
 pub use mix::Mix;
 
@@ -28,6 +28,8 @@ pub struct Plan {
     pub opening: Money,
     /// Where they keep what they know.
     pub storage: Storage,
+    /// How long they wait before they repeat something.
+    pub timing: TimingProfile,
     /// Whether the first collects for the others.
     pub prover: bool,
     /// What lies between them.
@@ -40,6 +42,24 @@ pub struct Plan {
     pub faults: Vec<Timed>,
     /// From here on nothing is lost, nothing is cut, disks are free and all who can be are awake.
     pub heals: Instant,
+}
+
+/// How long branches wait before they repeat something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimingProfile {
+    /// [`Timing::default`]: short, so that a run of a second sees many repetitions.
+    Short,
+    /// [`Timing::on_streams`]: that of the branches that serve.
+    Production,
+}
+
+impl TimingProfile {
+    pub(super) fn timing(self) -> Timing {
+        match self {
+            Self::Short => Timing::default(),
+            Self::Production => Timing::on_streams(),
+        }
+    }
 }
 
 /// How messages travel.
@@ -258,6 +278,21 @@ impl Plan {
     /// How many operations customers will ask for, leaving aside what they do anew.
     pub fn operations(&self) -> usize {
         self.customers.iter().map(|customer| customer.steps.len()).sum()
+    }
+
+    /// The same plan with everything that customers wait for and that goes wrong `factor` times as long.
+    fn stretched(mut self, factor: u32) -> Self {
+        let stretch = |instant: &mut Instant| instant.0 *= factor;
+        for timed in &mut self.faults {
+            stretch(&mut timed.at);
+            timed.lasts *= factor;
+        }
+        stretch(&mut self.heals);
+        for step in self.customers.iter_mut().flat_map(|customer| &mut customer.steps) {
+            step.think *= factor;
+            step.timeout *= factor;
+        }
+        self
     }
 
     /// All branches.

@@ -11,7 +11,7 @@ use super::super::words;
 use super::World;
 use super::branch::Next;
 use bank::Member;
-use replication::passbook::{Incarnation, Limits, Passbook, Settings, Stop, Storage, Timing};
+use replication::passbook::{Incarnation, Limits, Passbook, Settings, Stop, Storage};
 
 /// How a process ends, and what is done to its disk then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl World<'_> {
             storage: self.plan.storage,
             incarnation: Incarnation(random.random_range(0..=u64::MAX)),
             seed: random.random_range(0..=u64::MAX),
-            timing: Timing::default(),
+            timing: self.plan.timing.timing(),
             hub_from: if self.plan.prover { 0 } else { usize::MAX },
             limits: Limits::default(),
             mutant: self.mutant,

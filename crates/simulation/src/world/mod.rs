@@ -7,7 +7,6 @@ mod perform;
 mod step;
 
 use std::hash::{Hash as _, Hasher as _};
-use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
@@ -26,10 +25,10 @@ use replication::passbook::Mutant;
 use replication::{Effect, Instant, Ticket};
 
 /// After the healing, and when customers are done, everything is at rest if nothing but timers was seen
-/// for so long. Longer than anything waits before it repeats itself.
-const QUIET: Duration = Duration::from_secs(6);
-/// Nothing may go on for longer than this after the healing, besides customers who wait.
-const RESTLESS_MAX: Duration = Duration::from_mins(2);
+/// for so many times the longest wait before a repetition.
+const QUIET_REPETITIONS: u32 = 3;
+/// Nothing may go on for so many such times after the healing, besides customers who wait.
+const RESTLESS_REPETITIONS: u32 = 60;
 /// A run has no more steps than these, and than so many an operation.
 const STEPS_MIN: u64 = 300_000;
 const STEPS_PER_OPERATION: u64 = 3_000;
@@ -101,7 +100,7 @@ impl<'a> World<'a> {
             branches,
             customers,
             judge: Judge::new(usize::from(plan.branches), plan.opening, plan.storage),
-            counters: Counters::default(),
+            counters: Counters::of_plan(plan),
             hasher: SipHasher13::new(),
             teller,
             effects: Vec::new(),
@@ -134,14 +133,17 @@ impl<'a> World<'a> {
         let operations = u64::try_from(self.plan.operations()).unwrap_or(u64::MAX);
         let steps_max = STEPS_MIN.max(operations.saturating_mul(STEPS_PER_OPERATION));
         let mut waited_until = self.plan.heals;
+        let repetition = self.plan.timing.timing().push_repeat_max;
+        let (quiet, restless_max) =
+            (repetition * QUIET_REPETITIONS, repetition * RESTLESS_REPETITIONS);
         while let Some(next) = self.agenda.next_at() {
-            if self.healed && self.customers.are_done() && next > self.lively.after(QUIET) {
+            if self.healed && self.customers.are_done() && next > self.lively.after(quiet) {
                 break;
             }
             if !self.customers.are_done() {
                 waited_until = waited_until.max(self.agenda.now());
             }
-            if self.steps > steps_max || next > waited_until.after(RESTLESS_MAX) {
+            if self.steps > steps_max || next > waited_until.after(restless_max) {
                 return Err(self.restless());
             }
             let Some(event) = self.agenda.next() else {
