@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
 use exercise::Event;
-use history::FinalState;
 use loadgen::Interrupt;
 use loadgen::client::{Bank, Terms};
 use loadgen::load::{Crowd, KindRecord, Plan, Recorder};
@@ -119,7 +118,7 @@ impl Deposits {
         let Self { runtime, mut branches, scenario: _, deposited } = self;
         let interrupt = Interrupt::default();
         let settled = runtime.block_on(branches.settle(interrupt.report()));
-        for FinalState { state, .. } in &settled.finals {
+        for state in &settled.finals {
             let held = state.balance.minor_units() - branches.opening.minor_units();
             assert_eq!((held, state.settled), (deposited, true), "{state:?}");
         }

@@ -303,7 +303,7 @@ fn header(
     logged: &Logged,
     error_limit: ErrorLimit,
 ) -> Header {
-    let (customers, edition) = match &scenario.workload {
+    let (customers, reference_model) = match &scenario.workload {
         Workload::Synthetic(Synthetic { customers: 2.., .. }) => (Customers::Many, None),
         Workload::Replay(Replay { order: ReplayOrder::Concurrent, .. }) => {
             (Customers::Many, Some(ReferenceModel::FinalBalance))
@@ -320,7 +320,7 @@ fn header(
         branches,
         settings: scenario.wire.settings(replication, ids.len(), terms, customers),
         rights: logged.rights().map(<[i64]>::to_vec),
-        edition,
+        reference_model,
         error_limit: Some(error_limit),
     }
 }

@@ -12,7 +12,7 @@ use bank::{Money, Operation, Outcome};
 use check::{Property, Verdict};
 use exercise::{Element, Entry, Notation, ResultName, write_output};
 use history::OperationRecord;
-use history::{Header, HistoryWriter, LedgerWriter};
+use history::{HistoryWriter, LedgerWriter, Run};
 use loadgen::record::artifacts::{HISTORY, LEDGER};
 use loadgen::record::judge::{JudgedRun, judge_folder};
 use support::{code, folder, run, stderr, stdout};
@@ -52,28 +52,20 @@ fn entry(call: &OperationRecord<'_>) -> Entry {
 
 /// Writes a run folder as a run does.
 fn write(run: &Recording, folder: &Path, notation: Notation) {
-    let header = Header {
-        opening: Money::new(run.opening),
-        branches: run.branches(),
-        settings: run.settings,
-        rights: None,
-        edition: None,
-        error_limit: None,
-    };
+    let Run { header, history: kept, ledgers, finals } = run.run();
     let file = |name: &str| fs::File::create(folder.join(name)).expect("a file");
-    let kept = run.history();
     let mut history = HistoryWriter::new(file(HISTORY), &header).expect("written");
     for call in kept.calls() {
         history.write(&call).expect("written");
     }
     history.finish(0).expect("written");
     let mut ledger = LedgerWriter::new(file(LEDGER), &header).expect("written");
-    for (branch, log) in header.branches.iter().zip(run.ledgers().logs()) {
+    for (branch, log) in header.branches.iter().zip(ledgers.logs()) {
         for logged in log.entries() {
             ledger.write(*branch, &logged).expect("written");
         }
     }
-    for last in run.finals() {
+    for last in finals {
         ledger.state(&last).expect("written");
     }
     ledger.finish(&header.branches).expect("written");

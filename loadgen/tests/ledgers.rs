@@ -13,7 +13,7 @@ use bank::{
 };
 use check::{Property, Verdict, judge};
 use history::Header;
-use history::{Case, Extent, FinalState, History, Ledgers as Logs, Log, Logged, OperationRecord};
+use history::{Extent, FinalState, History, Ledgers as Logs, Log, Logged, OperationRecord, Run};
 use loadgen::Interrupt;
 use loadgen::record::{Ledgers, LedgersError};
 use passbook::cluster::ClusterSpec;
@@ -87,7 +87,7 @@ async fn customer(id: u64, events: u64, channels: Channels, begun: Instant) -> V
             session,
             customer: CustomerId(id),
             number: attempt.request.number,
-            event,
+            position: event,
             attempt: 1,
             operation,
             branch: *branch,
@@ -123,7 +123,7 @@ struct Recorded {
 /// Customers at work while logs are recorded.
 async fn record(channels: &Channels, customers: u64) -> Recorded {
     let home = folder();
-    let opening = settled(channels).await[0].state.balance;
+    let opening = settled(channels).await[0].balance;
     let ledgers =
         Ledgers::begin(channels, home.path(), &Interrupt::default()).await.expect("begun");
     let begun = Instant::now();
@@ -164,18 +164,13 @@ impl Recorded {
 
     /// The verdict on each property.
     fn judged(&self, logs: &Logs) -> Vec<(Property, Verdict, String)> {
-        let history = self.history();
-        let case = Case {
-            settings: self.header.settings,
-            edition: self.header.edition,
-            opening: self.header.opening,
-            rights: self.header.rights.as_deref(),
-            error_limit: self.header.error_limit,
-            history: &history,
-            ledgers: logs,
-            finals: &self.finals,
+        let run = Run {
+            header: self.header.clone(),
+            history: self.history(),
+            ledgers: logs.clone(),
+            finals: self.finals.clone(),
         };
-        let judged = judge(&case).into_iter().map(|judged| judged.finding);
+        let judged = judge(&run).into_iter().map(|judged| judged.finding);
         judged.map(|found| (found.property, found.verdict, format!("{found:?}"))).collect()
     }
 
@@ -199,7 +194,7 @@ impl Recorded {
                 Entry::Grant { .. } => 0,
             })
             .sum();
-        let held = self.finals[0].state.balance.minor_units();
+        let held = self.finals[0].balance.minor_units();
         assert_eq!(held, self.header.opening.minor_units() + net);
         for (property, verdict, finding) in self.judged(&self.logs) {
             let holds = match property {

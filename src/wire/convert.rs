@@ -7,7 +7,7 @@ use bank::{
     Answer, BranchId, Money, Operation, Outcome, Rejection, RequestId, Seq, SessionId, Version,
     Write, WriteKind,
 };
-use history::{BranchState, FinalState};
+use history::FinalState;
 use replication::{Attempt, ClusterId, Instant, Receipt, ReplicaStats, Request, Token};
 
 /// The write that a message asks for; negative amounts are refused.
@@ -212,14 +212,13 @@ pub fn from_state(
 
 /// A branch's state as the gate wants it.
 pub fn to_state(reply: &v1::StateReply) -> FinalState {
-    let state = BranchState {
+    FinalState {
         branch: BranchId(reply.branch),
         balance: Money::new(reply.balance),
         lowest_balance: Some(Money::new(reply.lowest_balance)),
         settled: reply.outstanding == 0,
-    };
-    let version = (!reply.version.is_empty()).then(|| to_version(&reply.version));
-    FinalState { state, version }
+        version: (!reply.version.is_empty()).then(|| to_version(&reply.version)),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! What a customer can ask for with an operation.
 
+use serde::{Deserialize, Serialize};
+
 /// How many branches must hold a write before the customer is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Ack {
     /// The branch that was asked.
     Local,
@@ -35,7 +38,8 @@ impl Ack {
 }
 
 /// What a query is answered from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Read {
     /// What the branch knows, once that is no less than what the customer knows.
     #[default]

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::{Account, Money, Overflow};
 
 /// The number of a branch in its cluster, as input files give it (any number, not an index).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BranchId(pub u32);
 
 impl fmt::Display for BranchId {
@@ -17,7 +18,7 @@ impl fmt::Display for BranchId {
 }
 
 /// The number of a customer, as input files give it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CustomerId(pub u64);
 
 impl fmt::Display for CustomerId {
@@ -27,7 +28,7 @@ impl fmt::Display for CustomerId {
 }
 
 /// Which way money moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WriteKind {
     /// Into the account.
     Deposit,
@@ -46,7 +47,7 @@ impl WriteKind {
 }
 
 /// A deposit or a withdrawal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Write {
     /// Which way.
     pub kind: WriteKind,
@@ -86,7 +87,10 @@ impl Write {
     EnumString,
     IntoStaticStr,
     VariantArray,
+    Serialize,
+    Deserialize,
 )]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum OperationKind {
     /// Reads the balance.
@@ -114,7 +118,7 @@ impl OperationKind {
 }
 
 /// One thing a customer asks of a branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Operation {
     /// What is the balance?
     Query,
@@ -175,7 +179,8 @@ impl fmt::Display for Operation {
 }
 
 /// Why a branch definitely did not do what it was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rejection {
     /// A withdrawal exceeded the balance.
     InsufficientFunds,
@@ -275,7 +280,7 @@ impl Rejection {
 }
 
 /// What became of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     /// It happened.
     Ok,

@@ -1,7 +1,12 @@
 //! gRPC's status codes by the names of its specification.
 
+use serde::{Deserialize, Serialize};
+
 /// A gRPC status code.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(missing_docs, reason = "the gRPC specification defines each")]
 pub enum StatusCode {
     #[default]

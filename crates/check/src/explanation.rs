@@ -2,10 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::Named;
-use super::possible::change;
-use bank::{BranchId, Operation, Outcome, Write};
-use history::Observation;
+use super::{Named, RunIndex};
+use bank::{BranchId, Outcome, Write};
+
+/// A write of the history whose fate is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DecidedWrite {
+    /// The index of its operation in the history.
+    pub(super) place: usize,
+    /// The branch that was asked.
+    pub(super) branch: BranchId,
+    pub(super) write: Write,
+    pub(super) outcome: Outcome,
+}
 
 /// Branches that hold the same wrong balance.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +49,9 @@ impl Fault {
     /// By how much it changes a balance, if it can happen to a write with that outcome.
     fn effect(self, write: Write, outcome: Outcome) -> Option<i128> {
         match (self, outcome) {
-            (Self::Missing, Outcome::Ok) => Some(-change(write)),
+            (Self::Missing, Outcome::Ok) => Some(-write.delta()),
             (Self::Doubled, Outcome::Ok) | (Self::Refused, Outcome::Rejected(_)) => {
-                Some(change(write))
+                Some(write.delta())
             }
             _ => None,
         }
@@ -77,7 +86,11 @@ impl Difference<'_> {
     /// Which of `writes` explain it: one that is missing, doubled, or applied although it was refused. If there is none,
     /// two that are both missing or both doubled. Names an example of each, and how many others fit. A bank that paid out
     /// what it did not have is reported as such. n log n in the number of writes.
-    pub(super) fn explain(&self, writes: &[Observation]) -> (Vec<Named>, String) {
+    pub(super) fn explain(
+        &self,
+        run: &RunIndex<'_>,
+        writes: &[DecidedWrite],
+    ) -> (Vec<Named>, String) {
         if self.expected < 0 && self.held >= 0 {
             let text = "more was paid out than there was, and the balance stopped short of that";
             return (Vec::new(), text.to_owned());
@@ -85,18 +98,18 @@ impl Difference<'_> {
         let mut operations = Vec::new();
         let mut reasons = Vec::new();
         for fault in Fault::ALL {
-            let fits = |seen: &&Observation| effect(fault, seen) == Some(self.amount());
+            let fits = |seen: &&DecidedWrite| effect(fault, seen) == Some(self.amount());
             let Some(first) = writes.iter().find(fits) else { continue };
             // The branch that was asked is the last that would lack it.
-            let is_elsewhere = |seen: &&Observation| !self.branches.contains(&seen.branch);
+            let is_elsewhere = |seen: &&DecidedWrite| !self.branches.contains(&seen.branch);
             let example = writes.iter().filter(fits).find(is_elsewhere).unwrap_or(first);
             let others = match writes.iter().filter(fits).count() - 1 {
                 0 => String::new(),
                 1 => " (1 other write fits as well)".to_owned(),
                 n => format!(" (for example; {n} other writes fit as well)"),
             };
-            operations.push(name(example));
-            reasons.push(format!("{example} {}{others}", fault.describe(self)));
+            operations.push(run.name(example.place));
+            reasons.push(format!("{} {}{others}", run.words(example.place), fault.describe(self)));
         }
         if !reasons.is_empty() {
             return (operations, format!("as if {}", reasons.join(", or ")));
@@ -104,8 +117,9 @@ impl Difference<'_> {
         for fault in [Fault::Missing, Fault::Doubled] {
             if let Some((one, other)) = pair(writes, fault, self.amount()) {
                 let how = fault.describe(self).replacen("was", "were", 1);
-                let text = format!("as if, for example, {one} and {other} {how}");
-                return (vec![name(one), name(other)], text);
+                let [first, second] = [one, other].map(|write| run.words(write.place));
+                let text = format!("as if, for example, {first} and {second} {how}");
+                return (vec![run.name(one.place), run.name(other.place)], text);
             }
         }
         let text = if self.others_may_write {
@@ -118,19 +132,18 @@ impl Difference<'_> {
     }
 }
 
-fn effect(fault: Fault, seen: &Observation) -> Option<i128> {
-    let Operation::Write(write) = seen.operation else { return None };
-    fault.effect(write, seen.outcome)
+fn effect(fault: Fault, seen: &DecidedWrite) -> Option<i128> {
+    fault.effect(seen.write, seen.outcome)
 }
 
 /// Two writes of the same kind that make the difference together.
 fn pair(
-    writes: &[Observation],
+    writes: &[DecidedWrite],
     fault: Fault,
     amount: i128,
-) -> Option<(&Observation, &Observation)> {
+) -> Option<(&DecidedWrite, &DecidedWrite)> {
     // By effect the first two writes that have it.
-    let mut by_effect: BTreeMap<i128, (&Observation, Option<&Observation>)> = BTreeMap::new();
+    let mut by_effect: BTreeMap<i128, (&DecidedWrite, Option<&DecidedWrite>)> = BTreeMap::new();
     for seen in writes {
         let Some(effect) = effect(fault, seen) else { continue };
         if effect.signum() == amount.signum() {
@@ -149,10 +162,6 @@ fn pair(
     })
 }
 
-fn name(seen: &Observation) -> Named {
-    Named { customer: seen.customer, event: seen.event, trace: None, place: None }
-}
-
 /// Branches in words: `branch 1`, or `branches 1, 2 and 3`.
 fn list(branches: &[BranchId]) -> String {
     let names: Vec<String> = branches.iter().map(ToString::to_string).collect();
@@ -165,12 +174,17 @@ fn list(branches: &[BranchId]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{ok, refused, unanswered};
     use super::*;
-    use bank::CustomerId;
+    use crate::recorded::fixture::{Fixture, ok, refused, unanswered};
+    use bank::Operation;
+    use history::OperationRecord;
 
     /// What explains that branch 2, or all branches, hold `amount` too much.
-    fn explain(amount: i128, is_everywhere: bool, writes: &[Observation]) -> (Vec<u64>, String) {
+    fn explain(
+        amount: i128,
+        is_everywhere: bool,
+        writes: &[OperationRecord<'static>],
+    ) -> (Vec<u64>, String) {
         let branches = [BranchId(2)];
         let difference = Difference {
             held: 100 + amount,
@@ -179,16 +193,36 @@ mod tests {
             is_everywhere,
             others_may_write: is_everywhere,
         };
-        let (named, text) = difference.explain(writes);
+        let (named, text) = explained(&difference, writes);
         (named.iter().map(|named| named.customer.0).collect(), text)
     }
 
-    fn three() -> [Observation; 4] {
+    fn explained(
+        difference: &Difference<'_>,
+        writes: &[OperationRecord<'static>],
+    ) -> (Vec<Named>, String) {
+        let run = Fixture { calls: writes.to_vec(), ..Fixture::new(0, 2) }.run();
+        let decided = writes.iter().enumerate().filter_map(|(place, call)| {
+            let OperationRecord { branch, outcome, .. } = *call;
+            Some(DecidedWrite { place, branch, write: call.write()?, outcome })
+        });
+        difference.explain(&RunIndex::of(&run), &decided.collect::<Vec<_>>())
+    }
+
+    fn withdrawal(customer: u64, amount: i64) -> OperationRecord<'static> {
+        ok(customer, Operation::withdraw(amount), 1, (0, 1))
+    }
+
+    fn deposit(customer: u64, amount: i64) -> OperationRecord<'static> {
+        ok(customer, Operation::deposit(amount), 1, (0, 1))
+    }
+
+    fn three() -> [OperationRecord<'static>; 4] {
         [
-            ok(1, Operation::withdraw(78), None),
-            ok(2, Operation::deposit(5), None),
-            refused(3, Operation::withdraw(500)),
-            unanswered(4, Operation::deposit(33)),
+            withdrawal(1, 78),
+            deposit(2, 5),
+            refused(3, Operation::withdraw(500), 1, (0, 1)),
+            unanswered(4, Operation::deposit(33), 1, 0),
         ]
     }
 
@@ -251,21 +285,20 @@ mod tests {
             is_everywhere: true,
             others_may_write: true,
         };
-        let (named, text) = clipped.explain(&three());
+        let (named, text) = explained(&clipped, &three());
         assert_eq!((named.len(), text.starts_with("more was paid out")), (0, true), "{text}");
         let below = Difference { held: -1, expected: -79, ..clipped };
-        assert!(below.explain(&three()).1.ends_with("was never applied"));
+        assert!(explained(&below, &three()).1.ends_with("was never applied"));
     }
 
     #[test]
     fn several_writes_that_fit_are_counted() {
-        let mut writes = vec![ok(1, Operation::withdraw(78), None); 2];
+        let mut writes = vec![withdrawal(1, 78), withdrawal(9, 78)];
         writes[0].branch = BranchId(2);
-        writes[1].customer = CustomerId(9);
         let (named, text) = explain(78, false, &writes);
         assert_eq!(named, [9], "branch 2 was asked for the other one itself");
         assert!(text.contains("(1 other write fits as well)"), "{text}");
-        writes.push(ok(5, Operation::deposit(78), None));
+        writes.push(deposit(5, 78));
         let (named, text) = explain(78, false, &writes);
         assert_eq!(named, [9, 5]);
         assert!(text.contains(", or operation 1 of customer 5"), "{text}");
@@ -273,14 +306,14 @@ mod tests {
 
     #[test]
     fn two_writes_explain_what_one_does_not() {
-        let writes = [ok(1, Operation::deposit(20), None), ok(2, Operation::deposit(7), None)];
+        let writes = [deposit(1, 20), deposit(2, 7)];
         let (named, text) = explain(-27, false, &writes);
         assert_eq!((named.len(), text.contains("and operation 1")), (2, true), "{text}");
         assert!(text.ends_with("never reached branch 2"), "{text}");
         assert!(explain(27, true, &writes).1.ends_with("were applied twice"));
         // The same write twice is not two writes.
         assert!(explain(-40, false, &writes).0.is_empty());
-        let twins = [ok(1, Operation::deposit(20), None), ok(2, Operation::deposit(20), None)];
+        let twins = [deposit(1, 20), deposit(2, 20)];
         assert_eq!(explain(-40, false, &twins).0, [1, 2]);
     }
 

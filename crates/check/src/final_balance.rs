@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::possible::{Possible, change};
-use super::{Evidence, Finding, Holes, Property};
-use bank::{CustomerId, Operation, Outcome, WriteKind};
+use super::{Finding, Holes, Property};
+use bank::{CustomerId, Money, Operation, Outcome, WriteKind};
+use history::OperationRecord;
 
 /// Every query must show the opening balance + the accepted deposits − the accepted withdrawals, and
 /// each refusal needs some order of the operations in which it is right: one in which everything that
@@ -12,13 +13,16 @@ use bank::{CustomerId, Operation, Outcome, WriteKind};
 ///
 /// That bound is sound: what it rejects no order explains. An unanswered write may or may not have
 /// happened; the verdict is then unknown at best, as it is after a rejection for a passing reason.
-pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
+pub fn final_balance<'a>(
+    opening: Money,
+    operations: impl Iterator<Item = (usize, OperationRecord<'a>)> + Clone,
+) -> Finding {
     let mut finding = Finding::new(Property::FinalBalance);
-    let opening = i128::from(evidence.opening.minor_units());
+    let opening = i128::from(opening.minor_units());
     let mut accepted = opening;
     let mut unanswered = Vec::new();
     let mut withdrawn: HashMap<CustomerId, i128> = HashMap::new();
-    for seen in evidence.observations {
+    for (_, seen) in operations.clone() {
         let Operation::Write(write) = seen.operation else { continue };
         match seen.outcome {
             Outcome::Ok => accepted += change(write),
@@ -41,7 +45,7 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
     let most = accepted + withdrawn_by_all;
     let mut own: HashMap<CustomerId, i128> = HashMap::new();
     let mut holes = Holes::default();
-    for seen in evidence.observations {
+    for (place, seen) in operations.clone() {
         let before = own.entry(seen.customer).or_default();
         match (seen.operation, seen.outcome) {
             (_, Outcome::Rejected(reason)) if reason.is_passing() => holes.rejected += 1,
@@ -60,7 +64,7 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
                     WriteKind::Deposit => most + amount > i128::from(i64::MAX),
                 };
                 if !legal {
-                    finding.violate(Some(seen), || {
+                    finding.violate(Some((place, &seen)), || {
                         format!(
                             "{seen}: expected success (there was {least} or more in any order), \
                              received fail"
@@ -73,7 +77,7 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
                 let shown = seen.balance.map(|money| i128::from(money.minor_units()));
                 let right = shown.is_some_and(|shown| possible.narrow(|balance| balance == shown));
                 if !right {
-                    finding.violate(Some(seen), || {
+                    finding.violate(Some((place, &seen)), || {
                         let shown = shown.map_or("fail".to_owned(), |shown| shown.to_string());
                         format!("{seen}: expected {}, received {shown}", possible.describe())
                     });
@@ -88,7 +92,7 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
     if let Some(note) = holes.describe() {
         finding.cannot_tell(note);
     }
-    if evidence.observations.is_empty() {
+    if operations.clone().next().is_none() {
         finding.not_judged("there is no operation");
     }
     finding
@@ -97,13 +101,12 @@ pub fn final_balance(evidence: &Evidence<'_>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::Verdict;
-    use super::super::testing::{evidence, ok, refused, unanswered};
+    use super::super::testing::{ok, refused, unanswered};
     use super::*;
     use bank::Rejection;
-    use history::Observation;
 
-    fn judge(opening: i64, seen: &[Observation]) -> Finding {
-        final_balance(&evidence(opening, seen, &[]))
+    fn judge(opening: i64, seen: &[OperationRecord<'_>]) -> Finding {
+        final_balance(Money::new(opening), seen.iter().copied().enumerate())
     }
 
     #[test]
@@ -149,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_rejection_for_a_passing_reason_needs_no_order_and_never_passes() {
-        let rejected = |reason| Observation {
+        let rejected = |reason| OperationRecord {
             outcome: Outcome::Rejected(reason),
             ..ok(1, Operation::deposit(5), None)
         };

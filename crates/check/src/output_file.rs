@@ -33,7 +33,7 @@ impl<'a> OutputFile<'a> {
         for pair in order.windows(2).filter(|p| history.asked_as(p[0]) == history.asked_as(p[1])) {
             finding.violate_with(|| {
                 let call = history.call(pair[1]);
-                let (event, customer) = (call.event, call.customer);
+                let (event, customer) = (call.position, call.customer);
                 let story =
                     format!("operation {event} of customer {customer} is in the history twice");
                 (pair.iter().map(|place| named(&history.call(*place), *place)).collect(), story)
@@ -71,7 +71,7 @@ impl<'a> OutputFile<'a> {
             self.finding.violate_with(|| {
                 let story = format!(
                     "operation {} of customer {customer}: output.json says {}, the history says {}",
-                    call.event,
+                    call.position,
                     describe(answer),
                     describe(&expected(&call))
                 );
@@ -111,7 +111,7 @@ impl<'a> OutputFile<'a> {
             self.finding.violate_with(|| {
                 let story = format!(
                     "operation {} of customer {}: output.json has no answer, the history says {}",
-                    call.event,
+                    call.position,
                     call.customer,
                     describe(&expected(&call))
                 );
@@ -122,7 +122,7 @@ impl<'a> OutputFile<'a> {
 }
 
 fn named(call: &OperationRecord<'_>, place: usize) -> Named {
-    Named { customer: call.customer, event: call.event, trace: call.trace, place: Some(place) }
+    Named::of(call, place)
 }
 
 /// The answer that the file must have. A query that was answered shows its balance in place of a result.
@@ -181,14 +181,15 @@ mod tests {
     ];
 
     fn judge(scene: &Fixture, file: &[Line], is_whole: bool) -> Finding {
-        scene.with(|case| {
-            let mut output = OutputFile::of(case.history);
+        let run = scene.run();
+        {
+            let mut output = OutputFile::of(&run.history);
             for (customer, interface, branch, result, balance) in file.iter().copied() {
                 let answer = WrittenAnswer { interface, branch, result, balance };
                 output.says(CustomerId(customer), &answer);
             }
             output.finish(is_whole)
-        })
+        }
     }
 
     fn with(place: usize, line: Line) -> Vec<Line> {
@@ -221,7 +222,7 @@ mod tests {
             let violation = &finding.violations[0];
             assert!(violation.story.contains(words), "{}", violation.story);
             assert_eq!(violation.operation().map(|(customer, _)| customer.0), Some(line.0));
-            assert!(violation.operations[0].place.is_some());
+            assert!(violation.operations[0].place < 6);
         }
     }
 

@@ -1,25 +1,31 @@
 //! Customers came one after another, so one account, asked in the same order, predicts every answer.
 
 use super::possible::{Possible, change};
-use super::{Evidence, Finding, Holes, Property};
-use bank::{Operation, Outcome, Write};
+use super::{Finding, Holes, Property};
+use bank::{Money, Operation, Outcome, Write};
+use history::OperationRecord;
 
-/// Compares every answer with that of one account that is asked in the order of the observations:
+/// Compares every answer with that of one account that is asked in the order of `operations`:
 /// a withdrawal succeeds if and only if it does not exceed the balance, a query shows the balance.
 ///
 /// An unanswered write may or may not have happened; both possibilities are followed, and the
 /// verdict is then unknown at best. So it is if an operation was rejected for a passing reason, such as a
 /// branch that could not be reached: one account knows no such thing.
-pub fn sequential(evidence: &Evidence<'_>) -> Finding {
+pub fn sequential<'a>(
+    opening: Money,
+    operations: impl Iterator<Item = (usize, OperationRecord<'a>)>,
+) -> Finding {
     let mut finding = Finding::new(Property::Sequential);
-    let mut possible = Possible::exactly(evidence.opening.minor_units().into());
+    let mut possible = Possible::exactly(opening.minor_units().into());
     let mut holes = Holes::default();
-    for seen in evidence.observations {
+    let mut count = 0_u64;
+    for (place, seen) in operations {
+        count += 1;
         match (seen.operation, seen.outcome) {
             (_, Outcome::Rejected(reason)) if reason.is_passing() => holes.rejected += 1,
             (Operation::Write(write), Outcome::Ok) => {
                 if !possible.narrow(|balance| covers(balance, write)) {
-                    finding.violate(Some(seen), || {
+                    finding.violate(Some((place, &seen)), || {
                         let held = possible.describe();
                         format!("{seen}: expected fail (the balance is {held}), received success")
                     });
@@ -28,7 +34,7 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
             }
             (Operation::Write(write), Outcome::Rejected(_)) => {
                 if !possible.narrow(|balance| !covers(balance, write)) {
-                    finding.violate(Some(seen), || {
+                    finding.violate(Some((place, &seen)), || {
                         let held = possible.describe();
                         format!("{seen}: expected success (the balance is {held}), received fail")
                     });
@@ -40,7 +46,7 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
             }
             (Operation::Query, Outcome::Ok) => {}
             (Operation::Query, Outcome::Rejected(_)) => {
-                finding.violate(Some(seen), || {
+                finding.violate(Some((place, &seen)), || {
                     format!("{seen}: expected {}, received fail", possible.describe())
                 });
             }
@@ -49,20 +55,20 @@ pub fn sequential(evidence: &Evidence<'_>) -> Finding {
         if let Some(balance) = seen.balance {
             let shown = i128::from(balance.minor_units());
             if !possible.narrow(|balance| balance == shown) {
-                finding.violate(Some(seen), || {
+                finding.violate(Some((place, &seen)), || {
                     format!("{seen}: expected {}, received {shown}", possible.describe())
                 });
             }
         }
     }
     finding.note = match finding.violations_total {
-        0 => format!("{} answers, all predicted", evidence.observations.len()),
+        0 => format!("{count} answers, all predicted"),
         _ => "the answers differ from the model's".to_owned(),
     };
     if let Some(note) = holes.describe() {
         finding.cannot_tell(note);
     }
-    if evidence.observations.is_empty() {
+    if count == 0 {
         finding.not_judged("there is no operation");
     }
     finding
@@ -76,13 +82,12 @@ fn covers(balance: i128, write: Write) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::Verdict;
-    use super::super::testing::{evidence, ok, refused, unanswered};
+    use super::super::testing::{ok, refused, unanswered};
     use super::*;
     use bank::Rejection;
-    use history::Observation;
 
-    fn judge(opening: i64, seen: &[Observation]) -> Finding {
-        sequential(&evidence(opening, seen, &[]))
+    fn judge(opening: i64, seen: &[OperationRecord<'_>]) -> Finding {
+        sequential(Money::new(opening), seen.iter().copied().enumerate())
     }
 
     #[test]
@@ -134,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_was_rejected_for_a_passing_reason_did_not_happen_and_never_passes() {
-        let rejected = |reason| Observation {
+        let rejected = |reason| OperationRecord {
             outcome: Outcome::Rejected(reason),
             ..ok(1, Operation::deposit(5), None)
         };

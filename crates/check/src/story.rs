@@ -2,28 +2,28 @@
 
 use super::{Finding, Property, Violation};
 use bank::{Outcome, StatusCode};
-use history::{Case, OperationRecord};
+use history::{OperationRecord, Run};
 
 /// More operations than this are not told.
 const TOLD_MAX: usize = 5;
 
 /// Tells a violation of what `finding` is about, in three to eight lines. Times are milliseconds from the start.
-pub fn story(case: &Case<'_>, finding: &Finding, violation: &Violation) -> Vec<String> {
+pub fn story(run: &Run, finding: &Finding, violation: &Violation) -> Vec<String> {
     let mut lines = vec![format!("{} does not hold:", finding.property.name())];
     let mut calls: Vec<OperationRecord<'_>> = violation
         .operations
         .iter()
-        .filter_map(|named| named.place)
-        .filter(|place| *place < case.history.len())
-        .map(|place| case.history.call(place))
+        .map(|named| named.place)
+        .filter(|place| *place < run.history.len())
+        .map(|place| run.history.call(place))
         .collect();
     calls.sort_by_key(|call| call.invoked);
     for call in calls.iter().take(TOLD_MAX) {
         lines.push(asked(call));
     }
     if calls.is_empty() {
-        let opening = case.opening;
-        let branches = case.history.branches().len();
+        let opening = run.header.opening;
+        let branches = run.history.branches().len();
         lines.push(format!("the account was opened with {opening} at {branches} branches"));
     }
     lines.push(match finding.property {
@@ -35,13 +35,13 @@ pub fn story(case: &Case<'_>, finding: &Finding, violation: &Violation) -> Vec<S
 }
 
 fn asked(call: &OperationRecord<'_>) -> String {
-    let OperationRecord { customer, event, operation, branch, .. } = call;
+    let OperationRecord { customer, position, operation, branch, .. } = call;
     let again = match call.attempt {
         0 | 1 => String::new(),
         attempt => format!(", at attempt {attempt}"),
     };
     let asks = format!(
-        "at {} customer {customer} asks branch {branch} to {operation} (operation {event})",
+        "at {} customer {customer} asks branch {branch} to {operation} (operation {position})",
         millis(call.invoked)
     );
     let asks = asks.replace(" to query ", " for the balance ");
@@ -92,7 +92,7 @@ mod tests {
         scene.calls[1] = scene.calls[1].shows(&[0, 0], 100);
         scene.calls[1].trace = Some(0xabc);
         let finding = scene.judge(Property::ReadYourWrites);
-        let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
+        let told = story(&scene.run(), &finding, &finding.violations[0]);
         assert_eq!(
             told,
             [
@@ -109,23 +109,23 @@ mod tests {
         let mut scene = Fixture::new(100, 1);
         scene.calls = vec![unanswered(1, Operation::Query, 1, 0)];
         let finding = scene.judge(Property::Availability);
-        let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
+        let told = story(&scene.run(), &finding, &finding.violations[0]);
         assert_eq!(told[0], "availability does not hold:");
         assert!(told[1].ends_with("(operation 1), and its outcome is unknown"), "{told:?}");
         assert!(told[2].starts_with("1 of 1 queries failed or were not answered"), "{told:?}");
         scene.calls[0].code = StatusCode::Unavailable;
-        let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
+        let told = story(&scene.run(), &finding, &finding.violations[0]);
         assert!(told[1].ends_with("and its outcome is unknown (UNAVAILABLE)"), "{told:?}");
     }
 
     #[test]
     fn what_no_operation_shows_is_told_as_well() {
         let mut scene = Fixture::healthy();
-        let mut finals = scene.with(|case| case.finals.to_vec());
-        finals[1].state.balance = bank::Money::new(1);
+        let mut finals = scene.run().finals;
+        finals[1].balance = bank::Money::new(1);
         scene.finals = Some(finals);
         let finding = scene.judge(Property::Convergence);
-        let told = scene.with(|case| story(case, &finding, &finding.violations[0]));
+        let told = story(&scene.run(), &finding, &finding.violations[0]);
         assert_eq!(told.len(), 3, "{told:?}");
     }
 }

@@ -22,7 +22,7 @@ impl<'a> Answers<'a> {
     pub fn of(history: &'a History) -> Self {
         let named = history.calls().enumerate();
         let mut order: Vec<_> =
-            named.map(|(place, call)| (call.customer, call.event, place)).collect();
+            named.map(|(place, call)| (call.customer, call.position, place)).collect();
         order.sort_unstable();
         Self { history, order }
     }
@@ -92,7 +92,7 @@ mod tests {
             session: SessionId(10 * customer),
             customer: CustomerId(customer),
             number: event,
-            event,
+            position: event,
             attempt: 1,
             operation,
             branch: BranchId(1),

@@ -319,7 +319,7 @@ impl CallRecord {
             session: SessionId(self.session),
             customer: CustomerId(self.customer),
             number: self.number,
-            event: self.event,
+            position: self.event,
             attempt: self.attempt,
             operation,
             branch: BranchId(self.branch),

@@ -146,11 +146,11 @@ impl Logged {
                 }
             }
         }
-        for FinalState { state, version } in finals {
+        for last in finals {
             let since =
                 |version: &Version| version.iter().map(|(of, seq)| since(&base, of, seq)).collect();
-            let version = version.as_ref().map(since);
-            to.state(&FinalState { state: *state, version })?;
+            let version = last.version.as_ref().map(since);
+            to.state(&FinalState { version, ..last.clone() })?;
         }
         let whole = logs.iter().filter(|log| log.is_whole());
         let whole: Vec<BranchId> = whole.map(|log| log.source.branch).collect();

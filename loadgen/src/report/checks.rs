@@ -203,9 +203,9 @@ struct OperationRecord {
 
 impl CheckRecord {
     pub(super) fn of(Judged { finding, promised }: &Judged) -> Self {
-        let operation = |Named { customer: CustomerId(customer), event, trace, .. }: &Named| {
+        let operation = |Named { customer: CustomerId(customer), position, trace, .. }: &Named| {
             let trace_id = trace.map(|trace| format!("{trace:032x}"));
-            OperationRecord { customer: *customer, event: *event, trace_id }
+            OperationRecord { customer: *customer, event: *position, trace_id }
         };
         let violation = |violation: &Violation| ViolationRecord {
             story: violation.story.clone(),
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     fn judged(promised: bool) -> Judged {
-        let named = Named { customer: CustomerId(7), event: 9, trace: Some(0xabc), place: None };
+        let named = Named { customer: CustomerId(7), position: 9, trace: Some(0xabc), place: 0 };
         let violation = Violation {
             operations: vec![named],
             story: "held at their lowest: branch 1 at -3".to_owned(),

@@ -67,7 +67,7 @@ impl Wire {
         customers: Customers,
     ) -> Settings {
         let server = match self {
-            Self::Passbook => Server::ALL.into_iter().find(|server| server.name() == replication),
+            Self::Passbook => replication.parse().ok(),
             Self::Bank | Self::BankService => None,
         };
         let server = server.unwrap_or(Server::Foreign);

@@ -245,7 +245,7 @@ impl Branches {
         } else {
             let dead = self.processes.as_mut().map_or_else(Vec::new, ProcessCluster::ended);
             let pace = Pace { pause: POLL, limit: SETTLE_LIMIT };
-            let is_settled = |reply: &StateReply| state(reply).state.settled;
+            let is_settled = |reply: &StateReply| state(reply).settled;
             let replies = self.replies(&dead, is_settled, pace, hurry).await;
             let frames_sent = self.sum_of_frames(&replies);
             (replies.iter().map(state).collect(), frames_sent)
@@ -307,7 +307,7 @@ impl Branches {
             ended => ended?,
         }
         for (branch, address) in addresses {
-            let known = settled.finals.iter().any(|last| last.state.branch == branch)
+            let known = settled.finals.iter().any(|last| last.branch == branch)
                 || lost.iter().any(|lost| lost.branch == branch);
             if !known {
                 let why = if settled.is_cut {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bank::{BranchId, Money};
 use futures_util::future::try_join_all;
-use history::{BranchState, FinalState};
+use history::FinalState;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -219,8 +219,7 @@ impl Queried {
             // What does not move any more is settled, also where others hold something else.
             let settled = polled.before == polled.last;
             let (branch, balance) = (*branch, polled.last?);
-            let state = BranchState { branch, balance, lowest_balance: None, settled };
-            Some(FinalState { state, version: None })
+            Some(FinalState { branch, balance, lowest_balance: None, settled, version: None })
         });
         states.collect()
     }

@@ -21,7 +21,7 @@ const NAMED: usize = 3;
 /// sums of what was moved, the instants of writes in order, and then a count; n log n.
 pub(super) fn availability(run: &RunIndex<'_>) -> Finding {
     let mut finding = Finding::new(Property::Availability);
-    let Some(limit) = run.case.error_limit else {
+    let Some(limit) = run.header().error_limit else {
         finding.not_judged("the history does not say how many operations may fail");
         return finding;
     };
@@ -31,7 +31,7 @@ pub(super) fn availability(run: &RunIndex<'_>) -> Finding {
     }
     // What is missing may be what was done, or what failed.
     run.close(&mut finding);
-    if !run.case.history.is_complete() {
+    if !run.history().is_complete() {
         return finding;
     }
     let money = Money::of(run);
@@ -93,7 +93,7 @@ struct Money {
 impl Money {
     fn of(run: &RunIndex<'_>) -> Self {
         // Contracts of other programs have balances of 32 bits.
-        let most = match run.case.settings.server {
+        let most = match run.settings().server {
             Server::Foreign => i32::MAX.into(),
             Server::Passbook | Server::Broadcast => i64::MAX.into(),
         };

@@ -32,7 +32,7 @@ pub(super) fn balance_bounds(run: &RunIndex<'_>) -> Finding {
             judgement.judge(run, &mut finding, place, balance.minor_units().into(), range());
         }
         let Some(amount) = refused_amount(&call) else { continue };
-        let (least, _) = match run.case.settings.server {
+        let (least, _) = match run.settings().server {
             Server::Passbook => bounds.of_acknowledged(run, &call),
             Server::Broadcast | Server::Foreign => range(),
         };
@@ -66,7 +66,7 @@ fn range(
     place: usize,
     call: &OperationRecord<'_>,
 ) -> (i128, i128) {
-    match (run.case.settings.ack, run.case.settings.server) {
+    match (run.settings().ack, run.settings().server) {
         (Ack::All, Server::Foreign) => own.bounds(run, bounds, place, call),
         (Ack::All, Server::Passbook | Server::Broadcast) => {
             own.bounds_of_all(run, bounds, place, call)

@@ -121,12 +121,12 @@ struct Written {
 
 impl Own {
     pub(super) fn of(run: &RunIndex<'_>) -> Self {
-        Self(vec![Written::default(); run.case.history.sessions()])
+        Self(vec![Written::default(); run.history().sessions()])
     }
 
     /// Takes a call's own write in.
     pub(super) fn pass(&mut self, run: &RunIndex<'_>, place: usize, call: &OperationRecord<'_>) {
-        let own = &mut self.0[run.case.history.session_of(place)];
+        let own = &mut self.0[run.history().session_of(place)];
         let last = std::mem::take(&mut own.last);
         own.acknowledged.into += last.into;
         own.acknowledged.out += last.out;
@@ -146,7 +146,7 @@ impl Own {
 
     /// Whether the session of a call has a write that was taken in and not rejected.
     pub(super) fn has_written(&self, run: &RunIndex<'_>, place: usize) -> bool {
-        self.0[run.case.history.session_of(place)].begun != Moved::default()
+        self.0[run.history().session_of(place)].begun != Moved::default()
     }
 
     /// What an answer may show if its customer's own writes are demanded, those that were taken in.
@@ -157,7 +157,7 @@ impl Own {
         place: usize,
         call: &OperationRecord<'_>,
     ) -> (i128, i128) {
-        let own = self.0[run.case.history.session_of(place)];
+        let own = self.0[run.history().session_of(place)];
         let others = bounds.begun(call.completed.unwrap_or(u64::MAX)).without(own.begun);
         let settled = run.opening() + own.settled;
         (settled - own.open.out - others.out, settled + own.open.into + others.into)
@@ -171,7 +171,7 @@ impl Own {
         place: usize,
         call: &OperationRecord<'_>,
     ) -> (i128, i128) {
-        let own = self.0[run.case.history.session_of(place)];
+        let own = self.0[run.history().session_of(place)];
         let before = bounds.acknowledged(call.invoked).without(own.acknowledged);
         let (least, most) = self.bounds(run, bounds, place, call);
         (least + before.into.max(0), most - before.out.max(0))
@@ -207,7 +207,7 @@ impl Deposits {
             });
             std::iter::once(0).chain(sums).collect()
         };
-        Self(run.case.ledgers.logs().iter().map(summed).collect())
+        Self(run.logs().iter().map(summed).collect())
     }
 
     fn upto(&self, member: usize, seq: u64) -> Option<i128> {
@@ -254,7 +254,7 @@ impl Judgement {
         self.narrowest = Some(self.narrowest.map_or(wide, |narrowest| narrowest.min(wide)));
         self.widest = self.widest.max(wide);
         // What is missing of the history may have moved any amount.
-        if run.case.history.is_complete() && !(least..=most).contains(&shown) {
+        if run.history().is_complete() && !(least..=most).contains(&shown) {
             finding.violate_with(|| {
                 let story = format!(
                     "{} was shown {shown}; it must be {least} to {most}, whatever was on its way",
@@ -275,7 +275,7 @@ impl Judgement {
         least: i128,
     ) {
         self.refused += 1;
-        if run.case.history.is_complete() && least >= amount {
+        if run.history().is_complete() && least >= amount {
             finding.violate_with(|| wrong_refusal(run, place, least));
         }
     }

@@ -88,7 +88,7 @@ impl Dependencies {
         let mut last: Option<*const u64> = None;
         let mut known = 0;
         let there = run.is_numbered(member);
-        for (place, logged) in (0_u64..).zip(run.case.ledgers.logs()[member].entries()) {
+        for (place, logged) in (0_u64..).zip(run.logs()[member].entries()) {
             let Some(upon) = logged.version.filter(|_| there) else { break };
             if last != Some(upon.as_ptr()) {
                 last = Some(upon.as_ptr());
@@ -142,7 +142,7 @@ impl Lack {
         let Self { origin, upto, of, has, needs } = self;
         let (branch, other) = (run.branch(origin), run.branch(of));
         // The first entry of that log that needs more than is shown.
-        let log = &run.case.ledgers.logs()[origin];
+        let log = &run.logs()[origin];
         let needy = |entry: &usize| log.entry(*entry).version.is_some_and(|upon| upon[of] > has);
         let entry = (0..usize::try_from(upto).unwrap_or(0).min(log.len())).find(needy);
         let call = entry.and_then(|entry| run.call_of(Place { member: origin, entry }));

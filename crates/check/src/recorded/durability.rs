@@ -18,7 +18,7 @@ pub(super) fn durability(run: &RunIndex<'_>) -> Finding {
         if call.write().is_none() || call.outcome != Outcome::Ok {
             continue;
         }
-        let member = run.case.history.member_of(place);
+        let member = run.history().member_of(place);
         let gone = |why: String| {
             let story = format!("{} was acknowledged and is gone: {why}", run.words(place));
             (vec![run.name(place)], story)
@@ -67,18 +67,17 @@ struct Survivors {
 
 impl Survivors {
     fn of(run: &RunIndex<'_>, member: usize) -> Self {
-        let me = run.case.history.branches().get(member).copied();
+        let me = run.history().branches().get(member).copied();
         let mut held: Vec<Seq> = run
-            .case
-            .finals
+            .finals()
             .iter()
-            .filter(|last| Some(last.state.branch) != me)
+            .filter(|last| Some(last.branch) != me)
             .filter_map(|last| Some(last.version.as_ref()?.of(Member(u16::try_from(member).ok()?))))
             .collect();
         held.sort_unstable();
         // Each branch that cannot be asked may have been one of those that held it.
         let lost = run.width - held.len();
-        let needed = match run.case.settings.ack {
+        let needed = match run.settings().ack {
             Ack::All => held.len(),
             ack @ (Ack::Majority | Ack::Local) => ack.needed(run.width).saturating_sub(lost),
         };
@@ -112,7 +111,7 @@ mod tests {
     #[test]
     fn of_a_lost_branch_the_others_must_have_what_was_acknowledged() {
         let mut scene = Fixture { lost: vec![1], ..Fixture::healthy() };
-        let mut finals = scene.with(|case| case.finals.to_vec());
+        let mut finals = scene.run().finals;
         finals.pop();
         scene.finals = Some(finals.clone());
         assert_eq!(scene.verdict(DURABILITY), Verdict::Pass);

@@ -5,18 +5,18 @@ use crate::{Finding, Property, Verdict};
 use bank::{Ack, Read};
 use bank::{
     BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Seq,
-    SessionId, StatusCode, Version,
+    SessionId, Version,
 };
 use history::{
-    BranchOrigin, Case, ErrorLimit, FinalState, History, Ledgers, Logged, OperationRecord,
+    BranchOrigin, ErrorLimit, FinalState, Header, Ledgers, Logged, OperationRecord, Run,
 };
-use history::{BranchState, Customers, ReferenceModel, Server, Settings};
+use history::{Customers, ReferenceModel, Server, Settings};
 
 /// A run that is written down by hand. Branches are 1, 2, …; a customer has one session.
 #[derive(Clone)]
 pub(crate) struct Fixture {
     pub(crate) settings: Settings,
-    pub(crate) edition: Option<ReferenceModel>,
+    pub(crate) reference_model: Option<ReferenceModel>,
     pub(crate) opening: i64,
     pub(crate) calls: Vec<OperationRecord<'static>>,
     pub(crate) logs: Vec<Vec<Logged<'static>>>,
@@ -36,24 +36,13 @@ pub(crate) fn ok(
     branch: u32,
     at: (u64, u64),
 ) -> OperationRecord<'static> {
+    let asked =
+        OperationRecord::new(CustomerId(customer), 0, BranchId(branch), operation, Outcome::Ok);
     OperationRecord {
         session: SessionId(customer * 100),
-        customer: CustomerId(customer),
-        number: 0,
-        event: 0,
-        attempt: 1,
-        operation,
-        branch: BranchId(branch),
         invoked: at.0 * 1_000_000,
         completed: Some(at.1 * 1_000_000),
-        outcome: Outcome::Ok,
-        code: StatusCode::Ok,
-        status: None,
-        seq: None,
-        version: None,
-        at_most: None,
-        balance: None,
-        trace: None,
+        ..asked
     }
 }
 
@@ -139,7 +128,7 @@ impl Fixture {
                 read: Read::Session,
                 customers: Customers::Many,
             },
-            edition: None,
+            reference_model: None,
             opening,
             calls: Vec::new(),
             logs: vec![Vec::new(); branches],
@@ -168,35 +157,28 @@ impl Fixture {
         scene
     }
 
-    /// Numbers the calls of each session, and hands the run to `then`.
-    pub(crate) fn with<T>(&self, then: impl FnOnce(&Case<'_>) -> T) -> T {
+    /// The run, with the operations of each session numbered from 1.
+    pub(crate) fn run(&self) -> Run {
         let branches: Vec<BranchId> = (1..).take(self.logs.len()).map(BranchId).collect();
-        let mut history = History::new(branches.iter().copied());
+        let finals = self.finals.clone().unwrap_or_else(|| self.settled(&branches));
+        let header = Header {
+            rights: self.rights.clone(),
+            reference_model: self.reference_model,
+            error_limit: self.error_limit,
+            ..Header::new(self.settings, Money::new(self.opening), branches)
+        };
+        let mut run = Run { ledgers: self.ledgers(), finals, ..Run::new(header) };
         for (place, call) in self.calls.iter().enumerate() {
             let before = self.calls[..place].iter();
-            let event = 1 + before.filter(|other| other.session == call.session).count();
-            let event = u64::try_from(event).expect("few");
-            history
-                .push(&OperationRecord { number: event, event, ..*call })
-                .expect("a call that fits");
+            let number = 1 + before.filter(|other| other.session == call.session).count();
+            let number = u64::try_from(number).expect("few");
+            let call = OperationRecord { number, position: number, ..*call };
+            run.history.push(&call).expect("a call that fits");
         }
         if !self.complete {
-            history.cut();
+            run.history.cut();
         }
-        let ledgers = self.ledgers();
-        let finals = self.finals.clone().unwrap_or_else(|| self.settled(&branches));
-        let opening = Money::new(self.opening);
-        let settings = self.settings;
-        then(&Case {
-            settings,
-            edition: self.edition,
-            opening,
-            rights: self.rights.as_deref(),
-            error_limit: self.error_limit,
-            history: &history,
-            ledgers: &ledgers,
-            finals: &finals,
-        })
+        run
     }
 
     fn ledgers(&self) -> Ledgers {
@@ -223,24 +205,20 @@ impl Fixture {
         let balance = i64::try_from(net).expect("small") + self.opening;
         let seqs = self.logs.iter().map(|log| Seq(u64::try_from(log.len()).expect("few")));
         let version: Version = seqs.collect();
-        let state = |branch: &BranchId| BranchState {
+        let last = |branch: &BranchId| FinalState {
             branch: *branch,
             balance: Money::new(balance),
             lowest_balance: Some(Money::new(balance.min(self.opening))),
             settled: true,
+            version: Some(version.clone()),
         };
-        let last = |branch| FinalState { state: state(branch), version: Some(version.clone()) };
         branches.iter().map(last).collect()
     }
 
     pub(crate) fn judge(&self, property: Property) -> Finding {
         let check = CHECKS.into_iter().find(|(name, _)| *name == property).expect("a check");
-        self.with(|case| {
-            let run = RunIndex::of(*case);
-            let mut finding = examine(&run, check);
-            run.name_operations(&mut finding);
-            finding
-        })
+        let run = self.run();
+        examine(&RunIndex::of(&run), check)
     }
 
     pub(crate) fn verdict(&self, property: Property) -> Verdict {

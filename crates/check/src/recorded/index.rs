@@ -1,15 +1,15 @@
 //! What several properties need to know of a run, found out once.
 
 use crate::{Finding, Named};
-use bank::{CustomerId, Entry, Outcome, Seq, WriteKind};
-use history::{Case, Extent, Logged, OperationRecord};
+use bank::{Entry, Outcome, Seq, WriteKind};
+use history::{Extent, FinalState, Header, History, Ledgers, Log, Logged, OperationRecord, Run};
 use history::{NONE, at, index};
-use history::{Observation, Server};
+use history::{Server, Settings};
 
 /// A run, with its calls and log entries joined by the names of requests.
 #[derive(Debug)]
 pub struct RunIndex<'a> {
-    pub(super) case: Case<'a>,
+    run: &'a Run,
     /// How many branches there are.
     pub(super) width: usize,
     /// See [`RunIndex::lacks_versions`].
@@ -49,19 +49,20 @@ pub(super) fn change(entry: Entry) -> i128 {
 
 impl<'a> RunIndex<'a> {
     /// Joins calls and entries. Linear.
-    pub fn of(case: Case<'a>) -> Self {
-        let logs = case.ledgers.logs();
+    pub fn of(run: &'a Run) -> Self {
+        let logs = run.ledgers.logs();
         let mut offsets = vec![0];
         for log in logs {
             offsets.push(offsets.last().copied().unwrap_or_default() + log.len());
         }
         let entries = offsets.last().copied().unwrap_or_default();
-        let (starts, order) = by_session(&case);
-        let mut run = Self {
-            case,
-            width: case.history.branches().len(),
-            lacks_versions: case.settings.server != Server::Passbook && case.ledgers.is_missing(),
-            entry_of: vec![NONE; case.history.len()],
+        let (starts, order) = by_session(&run.history);
+        let mut index = Self {
+            run,
+            width: run.history.branches().len(),
+            lacks_versions: run.header.settings.server != Server::Passbook
+                && run.ledgers.is_missing(),
+            entry_of: vec![NONE; run.history.len()],
             call_of: vec![NONE; entries],
             offsets,
             twice: Vec::new(),
@@ -73,16 +74,40 @@ impl<'a> RunIndex<'a> {
             starts,
             order,
         };
-        run.join_named();
-        run.join_unnamed();
-        run
+        index.join_named();
+        index.join_unnamed();
+        index
+    }
+
+    pub(super) const fn header(&self) -> &'a Header {
+        &self.run.header
+    }
+
+    pub(super) const fn settings(&self) -> Settings {
+        self.run.header.settings
+    }
+
+    pub(super) const fn history(&self) -> &'a History {
+        &self.run.history
+    }
+
+    pub(super) const fn ledgers(&self) -> &'a Ledgers {
+        &self.run.ledgers
+    }
+
+    pub(super) fn logs(&self) -> &'a [Log] {
+        self.run.ledgers.logs()
+    }
+
+    pub(super) fn finals(&self) -> &'a [FinalState] {
+        &self.run.finals
     }
 
     fn join_named(&mut self) {
-        for (member, log) in self.case.ledgers.logs().iter().enumerate() {
+        for (member, log) in self.run.ledgers.logs().iter().enumerate() {
             for (entry, logged) in log.entries().enumerate() {
                 let Some(request) = logged.request else { continue };
-                let Some(session) = self.case.history.session_named(request.session) else {
+                let Some(session) = self.run.history.session_named(request.session) else {
                     continue;
                 };
                 let call = self.in_session(session, request.number);
@@ -103,13 +128,13 @@ impl<'a> RunIndex<'a> {
 
     /// What carries no name is known by the place that the answer told.
     fn join_unnamed(&mut self) {
-        let case = self.case;
-        for (call, seen) in case.history.calls().enumerate() {
+        let history = &self.run.history;
+        for (call, seen) in history.calls().enumerate() {
             let (Some(write), Some(seq)) = (seen.write(), seen.seq) else { continue };
             if self.entry_of[call] != NONE || seen.outcome != Outcome::Ok {
                 continue;
             }
-            let member = case.history.member_of(call);
+            let member = history.member_of(call);
             let Some(place) = self.entry_at(member, seq.0) else { continue };
             let logged = self.logged(place);
             let same = match (logged.entry, write.kind) {
@@ -151,18 +176,18 @@ impl<'a> RunIndex<'a> {
     }
 
     pub(super) fn call(&self, place: usize) -> OperationRecord<'a> {
-        without_unresolvable(self.case.history.call(place), self.lacks_versions)
+        without_unresolvable(self.run.history.call(place), self.lacks_versions)
     }
 
     /// All calls with their places.
     pub(super) fn calls(&self) -> impl Iterator<Item = (usize, OperationRecord<'a>)> + use<'a> {
         let lacks_versions = self.lacks_versions;
-        let calls = self.case.history.calls();
+        let calls = self.run.history.calls();
         calls.map(move |call| without_unresolvable(call, lacks_versions)).enumerate()
     }
 
     pub(super) fn logged(&self, place: Place) -> Logged<'a> {
-        self.case.ledgers.logs()[place.member].entry(place.entry)
+        self.run.ledgers.logs()[place.member].entry(place.entry)
     }
 
     /// The calls of a session in their order.
@@ -172,7 +197,7 @@ impl<'a> RunIndex<'a> {
 
     fn in_session(&self, session: usize, number: u64) -> Option<usize> {
         let calls = &self.order[self.starts[session]..self.starts[session + 1]];
-        let number_of = |call: &u32| self.case.history.number_of(at(*call));
+        let number_of = |call: &u32| self.run.history.number_of(at(*call));
         // Mostly the k-th call has number k.
         let guess = usize::try_from(number.saturating_sub(1)).ok().and_then(|k| calls.get(k));
         if let Some(call) = guess.filter(|call| number_of(call) == number) {
@@ -184,7 +209,7 @@ impl<'a> RunIndex<'a> {
     /// The entry with this number, where entries are numbered as they should be.
     pub(super) fn entry_at(&self, member: usize, seq: u64) -> Option<Place> {
         let entry = usize::try_from(seq.checked_sub(1)?).ok()?;
-        let there = self.numbered[member] && entry < self.case.ledgers.logs()[member].len();
+        let there = self.numbered[member] && entry < self.run.ledgers.logs()[member].len();
         there.then_some(Place { member, entry })
     }
 
@@ -210,21 +235,21 @@ impl<'a> RunIndex<'a> {
     }
 
     pub(super) fn extent(&self, member: usize) -> Extent {
-        self.case.ledgers.logs()[member].extent()
+        self.run.ledgers.logs()[member].extent()
     }
 
     /// The number of a branch in words.
     pub(super) fn branch(&self, member: usize) -> String {
-        self.case.history.branches().get(member).map_or_else(String::new, ToString::to_string)
+        self.run.history.branches().get(member).map_or_else(String::new, ToString::to_string)
     }
 
     pub(super) fn opening(&self) -> i128 {
-        self.case.opening.minor_units().into()
+        self.run.header.opening.minor_units().into()
     }
 
     /// A history with gaps proves nothing, whatever is right in the rest of it.
     pub(super) fn close(&self, finding: &mut Finding) {
-        if !self.case.history.is_complete() {
+        if !self.run.history.is_complete() {
             finding.cannot_tell("the history is not whole: what is missing may say otherwise");
         }
     }
@@ -240,12 +265,12 @@ impl<'a> RunIndex<'a> {
         let may_apply = |call: &OperationRecord<'_>| {
             call.write().is_some() && !matches!(call.outcome, Outcome::Rejected(_))
         };
-        self.case.history.is_complete() && !self.calls().any(|(_, call)| may_apply(&call))
+        self.run.history.is_complete() && !self.calls().any(|(_, call)| may_apply(&call))
     }
 
     /// What is missing of the logs, if anything.
     pub(super) fn missing_entries(&self) -> Option<String> {
-        if self.case.ledgers.is_missing() {
+        if self.run.ledgers.is_missing() {
             return Some("there is no ledger".to_owned());
         }
         let lacks = |member: &usize| !self.is_whole(*member);
@@ -258,36 +283,23 @@ impl<'a> RunIndex<'a> {
         Some(format!("the ledger of branch {} {how}", self.branch(member)))
     }
 
+    /// The branches whose final states are missing, if any.
+    pub(super) fn missing_finals(&self) -> Option<String> {
+        let missing = self.width.saturating_sub(self.run.finals.len());
+        let is_missing = missing > 0 || self.run.finals.is_empty();
+        is_missing.then(|| {
+            format!("{missing} of {} branches could not be asked what they hold", self.width)
+        })
+    }
+
     /// How a violation names a call.
-    pub(super) fn name(&self, place: usize) -> Named {
-        let OperationRecord { customer, event, trace, .. } = self.call(place);
-        Named { customer, event, trace, place: Some(place) }
+    pub(crate) fn name(&self, place: usize) -> Named {
+        Named::of(&self.call(place), place)
     }
 
     /// A call in a few words.
-    pub(super) fn words(&self, place: usize) -> String {
-        self.observation(place).to_string()
-    }
-
-    /// A call as the checks of `output.json` know it.
-    pub(super) fn observation(&self, place: usize) -> Observation {
-        let OperationRecord { customer, event, branch, operation, outcome, balance, .. } =
-            self.call(place);
-        Observation { customer, event, branch, operation, outcome, balance }
-    }
-
-    /// Finds the calls that are named by customer and event only, so that their traces can be named too.
-    pub(super) fn name_operations(&self, finding: &mut Finding) {
-        let named = finding.violations.iter_mut().flat_map(|violation| &mut violation.operations);
-        for operation in named.filter(|operation| operation.place.is_none()) {
-            let (CustomerId(customer), event) = (operation.customer, operation.event);
-            let is_it = |(_, call): &(usize, OperationRecord<'_>)| {
-                call.customer.0 == customer && call.event == event
-            };
-            if let Some((place, _)) = self.calls().find(is_it) {
-                *operation = self.name(place);
-            }
-        }
+    pub(crate) fn words(&self, place: usize) -> String {
+        self.call(place).to_string()
     }
 }
 
@@ -318,8 +330,7 @@ fn sums<'a>(entries: impl Iterator<Item = Logged<'a>>) -> Vec<i128> {
 }
 
 /// Sorts calls by session, each session's in order, by counting.
-fn by_session(case: &Case<'_>) -> (Vec<usize>, Vec<u32>) {
-    let history = case.history;
+fn by_session(history: &History) -> (Vec<usize>, Vec<u32>) {
     let mut starts = vec![0; history.sessions() + 1];
     for call in 0..history.len() {
         starts[history.session_of(call) + 1] += 1;

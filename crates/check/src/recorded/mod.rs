@@ -23,7 +23,7 @@ mod session;
 mod value;
 mod writes_follow_reads;
 
-use history::Case;
+use history::Run;
 
 use super::promises::promises;
 use super::{Finding, Property};
@@ -85,19 +85,19 @@ fn examine(run: &RunIndex<'_>, (property, check): (Property, Check)) -> Finding 
     check(run)
 }
 
-/// Judges all properties of a run, that of its edition first. Time grows with the number of operations times that of branches, and with
+/// Judges all properties of a run, that of its reference model first. Time grows with the number of operations times that of branches, and with
 /// the logarithm of the former where operations have to be put in order.
-pub fn judge(case: &Case<'_>) -> Vec<Judged> {
-    let run = RunIndex::of(*case);
-    let edition = case.edition.map(|edition| reference_model::reference_model(&run, edition));
-    let findings = edition.into_iter().chain(CHECKS.into_iter().map(|check| examine(&run, check)));
-    let is_empty = case.history.is_complete() && case.history.is_empty();
+pub fn judge(recorded: &Run) -> Vec<Judged> {
+    let run = RunIndex::of(recorded);
+    let model = recorded.header.reference_model;
+    let model = model.map(|model| reference_model::reference_model(&run, model));
+    let findings = model.into_iter().chain(CHECKS.into_iter().map(|check| examine(&run, check)));
+    let is_empty = recorded.history.is_complete() && recorded.history.is_empty();
     let judged = |mut finding: Finding| {
         if is_empty {
             finding.not_judged("no operation was sent");
         }
-        run.name_operations(&mut finding);
-        let promised = promises(case.settings, finding.property);
+        let promised = promises(recorded.header.settings, finding.property);
         Judged { finding, promised }
     };
     findings.map(judged).collect()
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_healthy_run_holds_in_every_property() {
-        let judged = Fixture::healthy().with(judge);
+        let judged = judge(&Fixture::healthy().run());
         assert_eq!(judged.len(), CHECKS.len());
         for Judged { finding, promised } in judged {
             let expected = match finding.property {
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_history_with_gaps_proves_nothing() {
         let gaps = Fixture { complete: false, ..Fixture::healthy() };
-        for Judged { finding, .. } in gaps.with(judge) {
+        for Judged { finding, .. } in judge(&gaps.run()) {
             // What branches hold at the end does not depend on it.
             let expected = match finding.property {
                 Property::Convergence => Verdict::Pass,
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_lost_ledger_hides_what_it_could_tell() {
         let lost = Fixture { lost: vec![1], ..Fixture::healthy() };
-        for Judged { finding, .. } in lost.with(judge) {
+        for Judged { finding, .. } in judge(&lost.run()) {
             let expected = match finding.property {
                 // Nobody writes twice.
                 Property::MonotonicWrites => Verdict::NotJudged,
@@ -162,12 +162,14 @@ mod tests {
 
     #[test]
     fn a_run_without_operations_is_not_judged_at_all() {
-        for Judged { finding, .. } in Fixture::new(100, 2).with(judge) {
+        for Judged { finding, .. } in judge(&Fixture::new(100, 2).run()) {
             assert_eq!(finding.verdict, Verdict::NotJudged, "{finding:?}");
         }
         // What was not recorded may have been anything.
         let gaps = Fixture { complete: false, ..Fixture::new(100, 2) };
-        assert!(gaps.with(judge).iter().all(|judged| judged.finding.verdict != Verdict::NotJudged));
+        assert!(
+            judge(&gaps.run()).iter().all(|judged| judged.finding.verdict != Verdict::NotJudged)
+        );
     }
 
     #[test]
@@ -175,7 +177,7 @@ mod tests {
         let mut scene = Fixture { lost: vec![0, 1], ..Fixture::healthy() };
         scene.calls.iter_mut().for_each(|call| call.version = None);
         let not_judged = |scene: &Fixture| {
-            let judged = scene.with(judge).into_iter().map(|judged| judged.finding);
+            let judged = judge(&scene.run()).into_iter().map(|judged| judged.finding);
             let missing = judged.filter(|finding| finding.note == NO_VERSIONS);
             missing.map(|finding| (finding.property, finding.verdict)).collect::<Vec<_>>()
         };

@@ -1,12 +1,11 @@
 //! No balance is ever below zero, no more is paid out than there was, and no branch spends rights that it has not.
 
 use super::RunIndex;
-use super::conservation::evidence;
 use super::index::Place;
 use crate::{Finding, Named, Property};
 use bank::{Entry, Ledger, Member, Money, Outcome, WriteKind};
 use history::OperationRecord;
-use history::{BranchState, Server};
+use history::{FinalState, Server};
 
 /// Withdrawals that are named beside the one that should not have been accepted.
 const NAMED_MAX: usize = 3;
@@ -32,7 +31,7 @@ pub(super) fn overdraft(run: &RunIndex<'_>) -> Finding {
         finding.violate_with(|| (operations, story));
     }
     held_below_zero(run, &mut finding);
-    let first = first.and_then(|(operations, _)| operations.first()?.place);
+    let first = first.and_then(|(operations, _)| Some(operations.first()?.place));
     for (place, balance) in shown(run).filter(|(_, balance)| balance.is_negative()) {
         if Some(place) != first {
             finding.violate_with(|| {
@@ -45,11 +44,10 @@ pub(super) fn overdraft(run: &RunIndex<'_>) -> Finding {
     if is_overspent {
         finding.note = format!("more was paid out than there was; {}", finding.note);
     }
-    let branches: Vec<BranchState> = run.case.finals.iter().map(|held| held.state).collect();
-    if let Some(missing) = evidence(run, &[], &branches).missing_branches() {
+    if let Some(missing) = run.missing_finals() {
         finding.cannot_tell(missing);
     }
-    if run.case.settings.server == Server::Passbook {
+    if run.settings().server == Server::Passbook {
         let grants = Grants::of(run);
         let mut vague = 0_u64;
         for member in 0..run.width {
@@ -65,7 +63,7 @@ pub(super) fn overdraft(run: &RunIndex<'_>) -> Finding {
         }
     }
     run.close(&mut finding);
-    let has_logged = run.case.ledgers.logs().iter().any(|log| !log.is_empty());
+    let has_logged = run.logs().iter().any(|log| !log.is_empty());
     if !has_logged && shown(run).next().is_none() && !run.calls().any(|(_, call)| paid_out(&call)) {
         finding.not_judged("no balance was shown, and no withdrawal was accepted");
     }
@@ -85,7 +83,7 @@ fn paid_out(call: &OperationRecord<'_>) -> bool {
 
 /// Branches that held less than nothing, at the end or before.
 fn held_below_zero(run: &RunIndex<'_>, finding: &mut Finding) {
-    let held = run.case.finals.iter().map(|held| (held.state.branch, least_held(&held.state)));
+    let held = run.finals().iter().map(|held| (held.branch, least_held(held)));
     let below = held.filter(|(_, least)| least.is_negative());
     let below: Vec<String> =
         below.map(|(branch, least)| format!("branch {branch} at {least}")).collect();
@@ -96,14 +94,14 @@ fn held_below_zero(run: &RunIndex<'_>, finding: &mut Finding) {
 
 /// The least that a branch certainly held in this run. Its own record of that may be of earlier runs, unless it is
 /// below zero: no run begins on such a branch.
-fn least_held(state: &BranchState) -> Money {
+fn least_held(state: &FinalState) -> Money {
     let ever = state.lowest_balance.filter(|lowest| lowest.is_negative());
     ever.map_or(state.balance, |ever| ever.min(state.balance))
 }
 
 /// The lowest balance of this run, in words.
 fn lowest(run: &RunIndex<'_>) -> String {
-    let held = run.case.finals.iter().map(|held| least_held(&held.state));
+    let held = run.finals().iter().map(|held| least_held(held));
     let answers = shown(run).map(|(_, balance)| balance);
     answers.chain(held).min().map_or_else(
         || "no balance was shown".to_owned(),
@@ -139,7 +137,7 @@ fn first_below_zero(run: &RunIndex<'_>) -> Option<(Vec<Named>, String)> {
 /// that had begun by then and was not rejected. With the last withdrawals before it. `None` if there is no such
 /// withdrawal, or if the history has gaps, in which there may be deposits.
 pub(super) fn overspending(run: &RunIndex<'_>) -> Option<(Vec<Named>, String)> {
-    if !run.case.history.is_complete() {
+    if !run.history().is_complete() {
         return None;
     }
     let (mut deposits, mut withdrawals) = (Vec::new(), Vec::new());
@@ -191,7 +189,7 @@ impl Grants {
     fn of(run: &RunIndex<'_>) -> Self {
         let width = run.width;
         let mut given = vec![Vec::new(); width * width];
-        for (giver, log) in run.case.ledgers.logs().iter().enumerate() {
+        for (giver, log) in run.logs().iter().enumerate() {
             for (seq, logged) in (1..).zip(log.entries()) {
                 if let Entry::Grant { to, amount } = logged.entry {
                     let list: &mut Vec<(u64, i128)> = &mut given[giver * width + to.index()];
@@ -218,10 +216,10 @@ impl Grants {
 
 /// What a branch has the rights to before its first entry.
 fn rights_at_start(run: &RunIndex<'_>, member: usize) -> i128 {
-    if let Some(rights) = run.case.rights {
+    if let Some(rights) = run.header().rights.as_deref() {
         return rights.get(member).copied().map_or(0, i128::from);
     }
-    let opening = Ledger::new(run.case.opening, run.width);
+    let opening = Ledger::new(run.header().opening, run.width);
     u16::try_from(member).map_or(0, |member| opening.share(Member(member)))
 }
 
@@ -235,7 +233,7 @@ fn replay(run: &RunIndex<'_>, finding: &mut Finding, grants: &Grants, member: us
     }
     let (mut own, mut vague) = (share, 0);
     let mut cached: Option<(Option<&[u64]>, i128)> = None;
-    for (entry, logged) in run.case.ledgers.logs()[member].entries().enumerate() {
+    for (entry, logged) in run.logs()[member].entries().enumerate() {
         let spent = match logged.entry {
             Entry::Deposit(amount) => {
                 own += i128::from(amount.minor_units());
@@ -364,7 +362,6 @@ mod tests {
         assert_eq!(scene.verdict(OVERDRAFT), Verdict::Pass);
         scene.calls[4].balance = Some(Money::new(-1));
         scene.fails(OVERDRAFT, (2, 3), "was shown a balance of -1, the first below zero");
-        assert!(scene.judge(OVERDRAFT).violations[0].operations[0].place.is_some());
     }
 
     /// Three withdrawals of 60 from 100 by other customers; the bank pays out what is left and shows 0.
@@ -377,7 +374,7 @@ mod tests {
         scene.calls[3].balance = Some(Money::new(0));
         let mut finals = scene.settled(&[1, 2, 3].map(BranchId));
         for held in &mut finals {
-            (held.state.balance, held.state.lowest_balance) = (Money::ZERO, None);
+            (held.balance, held.lowest_balance) = (Money::ZERO, None);
         }
         scene.finals = Some(finals);
         scene
@@ -424,11 +421,11 @@ mod tests {
     fn the_lowest_balance_is_one_of_this_run() {
         let mut scene = Fixture::healthy();
         let mut finals = scene.settled(&[1, 2].map(BranchId));
-        finals[0].state.lowest_balance = Some(Money::new(3));
+        finals[0].lowest_balance = Some(Money::new(3));
         scene.finals = Some(finals.clone());
         let finding = scene.judge(OVERDRAFT);
         assert_eq!(finding.note, "lowest balance 130 in answers, and at the end in branches");
-        finals[0].state.lowest_balance = Some(Money::new(-3));
+        finals[0].lowest_balance = Some(Money::new(-3));
         scene.finals = Some(finals);
         assert_eq!(
             scene.judge(OVERDRAFT).violations[0].story,

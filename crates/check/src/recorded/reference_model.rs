@@ -1,36 +1,31 @@
 //! What the answers must be right as, beside what their versions show.
 
 use super::RunIndex;
-use crate::{Evidence, Finding, Property, final_balance, sequential};
-use history::{Observation, ReferenceModel};
+use crate::{Finding, Property, final_balance, sequential};
+use history::ReferenceModel;
 
-/// Judges all answers as those of `edition`: in the order in which they were asked where customers came one after
-/// another, customer by customer where all came at once. A history with gaps is no account's.
-pub(super) fn reference_model(run: &RunIndex<'_>, edition: ReferenceModel) -> Finding {
-    let (property, judge): (_, fn(&Evidence<'_>) -> Finding) = match edition {
-        ReferenceModel::Sequential => (Property::Sequential, sequential),
-        ReferenceModel::FinalBalance => (Property::FinalBalance, final_balance),
-    };
-    if !run.case.history.is_complete() {
-        let mut finding = Finding::new(property);
+/// Judges all answers by `model`: in the order in which they were asked where customers came one after another,
+/// customer by customer where all came at once. A history with gaps is no account's.
+pub(super) fn reference_model(run: &RunIndex<'_>, model: ReferenceModel) -> Finding {
+    let history = run.history();
+    if !history.is_complete() {
+        let mut finding = Finding::new(match model {
+            ReferenceModel::Sequential => Property::Sequential,
+            ReferenceModel::FinalBalance => Property::FinalBalance,
+        });
         run.close(&mut finding);
         return finding;
     }
-    let mut places: Vec<usize> = (0..run.case.history.len()).collect();
-    match edition {
-        ReferenceModel::Sequential => places.sort_by_key(|place| run.call(*place).invoked),
-        ReferenceModel::FinalBalance => {
-            places.sort_by_key(|place| run.case.history.asked_as(*place));
-        }
+    let mut places: Vec<usize> = (0..history.len()).collect();
+    match model {
+        ReferenceModel::Sequential => places.sort_by_key(|place| history.call(*place).invoked),
+        ReferenceModel::FinalBalance => places.sort_by_key(|place| history.asked_as(*place)),
     }
-    let observations: Vec<Observation> =
-        places.into_iter().map(|place| run.observation(place)).collect();
-    judge(&Evidence {
-        opening: run.case.opening,
-        observations: &observations,
-        branches: &[],
-        branches_total: 0,
-    })
+    let operations = places.iter().map(|place| (*place, run.call(*place)));
+    match model {
+        ReferenceModel::Sequential => sequential(run.header().opening, operations),
+        ReferenceModel::FinalBalance => final_balance(run.header().opening, operations),
+    }
 }
 
 #[cfg(test)]
@@ -41,12 +36,12 @@ mod tests {
     use history::ReferenceModel;
 
     fn first(scene: &Fixture) -> Judged {
-        scene.with(judge).swap_remove(0)
+        judge(&scene.run()).swap_remove(0)
     }
 
     /// The second customer's query stands first in the file and was asked last.
     fn scene(edition: ReferenceModel, shown: i64) -> Fixture {
-        let mut scene = Fixture { edition: Some(edition), ..Fixture::new(100, 1) };
+        let mut scene = Fixture { reference_model: Some(edition), ..Fixture::new(100, 1) };
         scene.calls =
             vec![ok(2, Operation::Query, 1, (4, 5)), ok(1, Operation::deposit(10), 1, (0, 1))];
         scene.calls[0].balance = Some(Money::new(shown));
@@ -60,7 +55,7 @@ mod tests {
         assert_eq!(right.finding.verdict, Verdict::Pass, "{right:?}");
         let wrong = first(&scene(ReferenceModel::Sequential, 100)).finding;
         assert_eq!(wrong.verdict, Verdict::Fail);
-        assert!(wrong.violations[0].operations[0].place.is_some(), "{wrong:?}");
+        assert!(wrong.violations[0].operations[0].place == 0, "{wrong:?}");
     }
 
     #[test]

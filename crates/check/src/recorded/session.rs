@@ -26,7 +26,7 @@ pub(super) fn walk<'a>(
     mut each: impl FnMut(usize, &OperationRecord<'a>, Known<'_>),
 ) {
     let width = run.width;
-    let history = run.case.history;
+    let history = run.history();
     let mut written = vec![0_u64; history.sessions() * width];
     let mut read = written.clone();
     for (place, call) in run.calls() {
@@ -52,7 +52,7 @@ pub(super) fn written_as(
         return None;
     }
     match call.seq {
-        Some(seq) => Some((run.case.history.member_of(place), seq.0)),
+        Some(seq) => Some((run.history().member_of(place), seq.0)),
         None => run.entry_of(place).map(|at| (at.member, run.logged(at).seq.0)),
     }
 }
@@ -68,7 +68,7 @@ pub(super) fn earlier<'a>(
     place: usize,
     shows: impl Fn(usize, &OperationRecord<'a>) -> bool,
 ) -> Option<usize> {
-    let session = run.case.history.session_of(place);
+    let session = run.history().session_of(place);
     run.session(session).take_while(|call| *call < place).find(|c| shows(*c, &run.call(*c)))
 }
 
@@ -143,7 +143,7 @@ pub(super) fn writes_upon(
             Outcome::Ok => true,
             Outcome::Rejected(_) => false,
             Outcome::Unknown => {
-                run.entry_of(place).is_some() || !run.is_whole(run.case.history.member_of(place))
+                run.entry_of(place).is_some() || !run.is_whole(run.history().member_of(place))
             }
         };
         if call.write().is_none() || !may_be {

@@ -71,7 +71,7 @@ fn beyond(run: &RunIndex<'_>, place: usize, member: usize, seq: u64) -> String {
         "{} was shown entry {seq} of branch {}, whose log has {}",
         run.words(place),
         run.branch(member),
-        run.case.ledgers.logs()[member].len()
+        run.logs()[member].len()
     )
 }
 

@@ -6,10 +6,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::fields::Hex;
-use super::header::{Header, HeaderLine};
+use super::header::HeaderLine;
 use super::lines::{Lines, RecordedError};
-use crate::{BranchState, FinalState, Ledgers, Logged};
-use bank::{BranchId, Entry, Member, Money, RequestId, Seq, SessionId};
+use crate::{FinalState, Header, Ledgers, Logged};
+use bank::{BranchId, Entry, Member, Money, RequestId, Seq, SessionId, Version};
 
 const FILE: &str = "ledger";
 /// How the lines begin that are no entries.
@@ -27,13 +27,13 @@ enum Kind {
 /// An entry as the file has it.
 #[derive(Debug, Serialize, Deserialize)]
 struct EntryLine<V> {
-    branch: u32,
-    seq: u64,
+    branch: BranchId,
+    seq: Seq,
     kind: Kind,
-    amount: i64,
+    amount: Money,
     /// To whom a grant is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    to: Option<u32>,
+    to: Option<BranchId>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     session: Option<Hex<u64>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -46,13 +46,13 @@ struct EntryLine<V> {
 #[derive(Debug, Serialize, Deserialize)]
 struct StateLine {
     /// The branch.
-    state: u32,
-    balance: i64,
+    state: BranchId,
+    balance: Money,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    lowest_balance: Option<i64>,
+    lowest_balance: Option<Money>,
     settled: bool,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    version: Option<Vec<u64>>,
+    version: Option<Version>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ struct EndLine {
     end: bool,
     count: u64,
     /// The branches whose logs are all there.
-    whole: Vec<u32>,
+    whole: Vec<BranchId>,
 }
 
 /// Writes `ledger.jsonl`, in constant memory. Wrap what it writes to in a buffer.
@@ -89,14 +89,14 @@ impl<W: Write> LedgerWriter<W> {
             Entry::Grant { to, amount } => {
                 let whom = self.branches.get(to.index()).copied();
                 let nobody = || io::Error::new(io::ErrorKind::InvalidInput, "a grant to no branch");
-                (Kind::Grant, amount, Some(whom.ok_or_else(nobody)?.0))
+                (Kind::Grant, amount, Some(whom.ok_or_else(nobody)?))
             }
         };
         self.line(&EntryLine {
-            branch: branch.0,
-            seq: logged.seq.0,
+            branch,
+            seq: logged.seq,
             kind,
-            amount: amount.minor_units(),
+            amount,
             to,
             session: logged.request.map(|request| Hex(request.session.0)),
             number: logged.request.map(|request| request.number),
@@ -106,20 +106,13 @@ impl<W: Write> LedgerWriter<W> {
 
     /// Adds what a branch held at the end.
     pub fn state(&mut self, last: &FinalState) -> io::Result<()> {
-        let FinalState { state, version } = last;
-        self.line(&StateLine {
-            state: state.branch.0,
-            balance: state.balance.minor_units(),
-            lowest_balance: state.lowest_balance.map(Money::minor_units),
-            settled: state.settled,
-            version: version.as_ref().map(|version| version.iter().map(|(_, seq)| seq.0).collect()),
-        })
+        let FinalState { branch, balance, lowest_balance, settled, version } = last.clone();
+        self.line(&StateLine { state: branch, balance, lowest_balance, settled, version })
     }
 
     /// Ends the file. `whole` are the branches all of whose logs were written.
     pub fn finish(mut self, whole: &[BranchId]) -> io::Result<W> {
-        let whole = whole.iter().map(|branch| branch.0).collect();
-        let end = EndLine { end: true, count: self.count, whole };
+        let end = EndLine { end: true, count: self.count, whole: whole.to_vec() };
         self.line(&end)?;
         self.to.flush()?;
         Ok(self.to)
@@ -146,8 +139,8 @@ pub fn read_ledger(
     }
     let header = lines.parse::<HeaderLine>("the header of a ledger")?;
     let header = header.header(FILE).map_err(|message| lines.wrong(message))?;
-    let member = |branch: u32| {
-        let place = header.branches.binary_search(&BranchId(branch)).ok();
+    let member = |branch: BranchId| {
+        let place = header.branches.binary_search(&branch).ok();
         let member = place.and_then(|place| u16::try_from(place).ok()).map(Member);
         member.ok_or_else(|| format!("branch {branch} is not one of the run's branches"))
     };
@@ -189,7 +182,7 @@ pub fn read_ledger(
 
 impl EntryLine<Vec<u64>> {
     fn logged(&self, to: Option<Member>) -> Result<Logged<'_>, &'static str> {
-        let amount = Money::new(self.amount);
+        let amount = self.amount;
         let entry = match (&self.kind, to) {
             (Kind::Deposit, None) => Entry::Deposit(amount),
             (Kind::Withdraw, None) => Entry::Withdraw(amount),
@@ -206,19 +199,13 @@ impl EntryLine<Vec<u64>> {
             (None, None) => None,
             _ => return Err("expected \"session\" and \"number\" together or neither"),
         };
-        Ok(Logged { seq: Seq(self.seq), entry, request, version: self.version.as_deref() })
+        Ok(Logged { seq: self.seq, entry, request, version: self.version.as_deref() })
     }
 }
 
 impl StateLine {
     fn last(self) -> FinalState {
-        let state = BranchState {
-            branch: BranchId(self.state),
-            balance: Money::new(self.balance),
-            lowest_balance: self.lowest_balance.map(Money::new),
-            settled: self.settled,
-        };
-        let version = self.version.map(|seqs| seqs.into_iter().map(Seq).collect());
-        FinalState { state, version }
+        let Self { state: branch, balance, lowest_balance, settled, version } = self;
+        FinalState { branch, balance, lowest_balance, settled, version }
     }
 }

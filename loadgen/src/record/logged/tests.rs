@@ -3,7 +3,7 @@ use std::io::BufReader;
 use bank::Money;
 use bank::{Ack, Read};
 use history::read_ledger;
-use history::{BranchState, Customers, Extent, Ledgers, Server, Settings};
+use history::{Customers, Extent, Ledgers, Server, Settings};
 use passbook::wire::LogEncoder;
 use tempfile::TempDir;
 
@@ -58,26 +58,21 @@ impl Taken {
         }
         let logged = Logged::new(self.sources, self.spool);
         let told = (logged.base().cloned(), logged.rights().map(<[i64]>::to_vec));
-        let header = Header {
-            opening: Money::new(60),
-            branches: BRANCHES.to_vec(),
-            settings: Settings {
-                server: Server::Passbook,
-                ack: Ack::All,
-                read: Read::Session,
-                customers: Customers::Many,
-            },
-            rights: told.1.clone(),
-            edition: None,
-            error_limit: None,
+        let settings = Settings {
+            server: Server::Passbook,
+            ack: Ack::All,
+            read: Read::Session,
+            customers: Customers::Many,
         };
-        let state = BranchState {
+        let header =
+            Header { rights: told.1.clone(), ..Header::new(settings, Money::new(60), BRANCHES) };
+        let finals = [FinalState {
             branch: BRANCHES[0],
             balance: Money::new(62),
             lowest_balance: None,
             settled: true,
-        };
-        let finals = [FinalState { state, version: Some(version([5, 5])) }];
+            version: Some(version([5, 5])),
+        }];
         let path = self.folder.path().join("ledger.jsonl");
         logged.write(&header, &finals, &path).expect("written");
         let file = BufReader::new(File::open(&path).expect("a file"));

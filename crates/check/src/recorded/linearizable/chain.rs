@@ -28,7 +28,7 @@ impl Moving {
             });
             std::iter::once(0).chain(counts).collect()
         };
-        Self(run.case.ledgers.logs().iter().map(counted).collect())
+        Self(run.logs().iter().map(counted).collect())
     }
 
     /// How many of the first `seq` entries. Those that the log does not have all count.

@@ -77,7 +77,7 @@ pub(super) fn linearizable(run: &RunIndex<'_>) -> Finding {
     bare.close(&mut finding);
     run.close(&mut finding);
     // Entries of logs must be in an order in which no money is missing, also where nobody reads.
-    let has_entries = run.case.ledgers.logs().iter().any(|log| !log.is_empty());
+    let has_entries = run.logs().iter().any(|log| !log.is_empty());
     if reads == 0 && bare.told().is_empty() && !is_refusal_seen && !has_entries {
         finding
             .not_judged("no query was answered, and no withdrawal was refused for lack of money");

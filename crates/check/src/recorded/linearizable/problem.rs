@@ -42,7 +42,7 @@ pub(super) struct Problem<'a> {
 impl<'a> Problem<'a> {
     /// All logs are there. Levels that show what no log has are left out and counted.
     pub(super) fn of(run: &'a RunIndex<'_>, mut levels: Vec<Level>) -> Self {
-        let logs = run.case.ledgers.logs();
+        let logs = run.logs();
         let mut offsets = vec![0];
         let mut items = Vec::new();
         for (member, log) in logs.iter().enumerate() {

@@ -267,11 +267,10 @@ mod tests {
     use bank::Operation;
 
     fn is_explained(scene: &Fixture) -> bool {
-        scene.with(|case| {
-            let run = RunIndex::of(*case);
-            let levels = levels(&run).expect("reads in a chain");
-            explains(&Problem::of(&run, levels))
-        })
+        let run = scene.run();
+        let run = RunIndex::of(&run);
+        let levels = levels(&run).expect("reads in a chain");
+        explains(&Problem::of(&run, levels))
     }
 
     /// A deposit at each branch, and two refusals meanwhile, each of which has seen only one of them.

@@ -148,7 +148,7 @@ struct Times {
 fn forward(problem: &Problem<'_>, order: &Order, wanted: impl Fn(usize) -> u64) -> Times {
     let mut instants = vec![0; problem.items.len()];
     // The call whose question is the reason for an instant; NONE is one past the last call.
-    let none = problem.run.case.history.len();
+    let none = problem.run.history().len();
     let mut reasons = vec![none; problem.items.len()];
     let (mut base, mut late, mut next) = ((0, none), None, 0);
     let mut see = |call: Option<usize>, completed: u64, (instant, by): (u64, usize)| {
