@@ -13,13 +13,15 @@ mod disk;
 pub mod judge;
 mod network;
 mod plan;
+mod recorder;
 mod shrink;
 mod story;
 mod words;
 mod world;
 
+pub use check::Property;
 pub use counters::{Counters, Seen};
-pub use judge::{Property, Violation};
+pub use judge::Violation;
 pub use plan::{Mix, Plan};
 pub use shrink::{Shrunk, shrink};
 pub use story::{Story, story};

@@ -1,10 +1,10 @@
 //! Makes a failing plan smaller: what can be left out without the failure going away is left out.
 
 use super::chance::{PerMille, Span};
-use super::judge::Property;
 use super::plan::Plan;
 use super::world::run;
 use bank::Member;
+use check::Property;
 use replication::passbook::Mutant;
 
 /// A plan that was made smaller.

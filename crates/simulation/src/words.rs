@@ -1,6 +1,6 @@
 //! What happens in the simulated world, in words.
 
-use super::customers::Said;
+use super::customers::CustomerEvent;
 use super::disk::Left;
 use super::judge::Violation;
 use super::network::member;
@@ -72,10 +72,10 @@ pub(super) fn entry(entry: &Entry) -> String {
 }
 
 /// What a customer does.
-pub(super) fn said(who: usize, said: &Said) -> String {
+pub(super) fn said(who: usize, said: &CustomerEvent) -> String {
     let who = customer(who);
     match said {
-        Said::Asks(asked) => format!(
+        CustomerEvent::Begins(asked) => format!(
             "{who} {} at {}: {} (ack {}, read {}), knowing {}",
             attempt(asked.attempt),
             branch(asked.branch),
@@ -84,13 +84,13 @@ pub(super) fn said(who: usize, said: &Said) -> String {
             asked.read.name(),
             token(asked.token.as_ref())
         ),
-        Said::Retries { next, told: false } => {
+        CustomerEvent::Retries { next, told: false } => {
             format!("{who} waits no longer and asks again: {}", attempt(*next))
         }
-        Said::Retries { next, told: true } => {
+        CustomerEvent::Retries { next, told: true } => {
             format!("{who} was told \"unknown\" and asks again: {}", attempt(*next))
         }
-        Said::Takes { attempt: taken, answer: given, receipt, .. } => {
+        CustomerEvent::Takes { attempt: taken, answer: given, receipt, .. } => {
             format!("{who} {} takes {}", attempt(*taken), answer(given, receipt.as_ref()))
         }
     }

@@ -9,9 +9,8 @@ use rand_pcg::Pcg64Mcg;
 
 use super::agenda::{Agenda, Coming, Event};
 use super::chance::{Luck, PerMille};
-use super::judge::Asked;
 use super::plan::{self, Plan, Script, Step};
-use bank::{Answer, Operation, Outcome};
+use bank::{Ack, Answer, Member, Operation, Outcome, Read};
 use replication::passbook::Session;
 use replication::{Attempt, Receipt, Token};
 
@@ -41,11 +40,26 @@ pub(super) struct Sending {
     pub(super) copy: bool,
 }
 
+/// One operation of a customer, from its first attempt to the answer that is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NewOperation {
+    /// The first attempt: its session and number name the operation.
+    pub(super) attempt: Attempt,
+    pub(super) branch: Member,
+    pub(super) operation: Operation,
+    /// When a write is to be answered.
+    pub(super) ack: Ack,
+    /// What a query is to be answered from.
+    pub(super) read: Read,
+    /// What the customer carries.
+    pub(super) token: Option<Token>,
+}
+
 /// Something a customer has done that others need to know of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum CustomerEvent {
     /// An operation begins.
-    Asks(Asked),
+    Begins(NewOperation),
     /// An attempt is not waited for any more; there is another.
     Retries {
         /// Which.
@@ -132,7 +146,12 @@ impl Customers {
     }
 
     /// A customer is woken.
-    pub(super) fn wake(&mut self, who: usize, wake: Wake, agenda: &mut Agenda) -> Option<Said> {
+    pub(super) fn wake(
+        &mut self,
+        who: usize,
+        wake: Wake,
+        agenda: &mut Agenda,
+    ) -> Option<CustomerEvent> {
         match wake {
             Wake::Begin => self.begin(who, agenda),
             Wake::Timeout(attempt) => {
@@ -161,7 +180,7 @@ impl Customers {
         answer: Answer,
         receipt: Option<Receipt>,
         agenda: &mut Agenda,
-    ) -> Option<Said> {
+    ) -> Option<CustomerEvent> {
         let customer = &mut self.all[who];
         let current = customer.current.as_ref()?;
         if current.attempt != attempt || current.resting {
@@ -190,12 +209,12 @@ impl Customers {
         heard.then_some(delay)
     }
 
-    fn begin(&mut self, who: usize, agenda: &mut Agenda) -> Option<Said> {
+    fn begin(&mut self, who: usize, agenda: &mut Agenda) -> Option<CustomerEvent> {
         let customer = &mut self.all[who];
         let step = *customer.script.steps.get(customer.done)?;
         let attempt = customer.session.begin();
         let token = customer.session.token().cloned();
-        let asked = Asked {
+        let new = NewOperation {
             attempt,
             branch: step.branch,
             operation: step.operation,
@@ -205,7 +224,7 @@ impl Customers {
         };
         customer.current = Some(Current { attempt, step, token, resting: false });
         self.send(who, agenda);
-        Some(Said::Asks(asked))
+        Some(CustomerEvent::Begins(new))
     }
 
     fn send(&mut self, who: usize, agenda: &mut Agenda) {
@@ -243,7 +262,7 @@ impl Customers {
         answer: Answer,
         receipt: Option<Receipt>,
         agenda: &mut Agenda,
-    ) -> Option<Said> {
+    ) -> Option<CustomerEvent> {
         let customer = &mut self.all[who];
         let current = customer.current.as_mut()?;
         if current.attempt.attempt >= current.step.attempts {
@@ -256,7 +275,7 @@ impl Customers {
         None
     }
 
-    fn retry(&mut self, who: usize, told: bool, agenda: &mut Agenda) -> Said {
+    fn retry(&mut self, who: usize, told: bool, agenda: &mut Agenda) -> CustomerEvent {
         let customer = &mut self.all[who];
         let attempt = customer.session.retry();
         if let Some(current) = &mut customer.current {
@@ -264,7 +283,7 @@ impl Customers {
             current.resting = false;
         }
         self.send(who, agenda);
-        Said::Retries { next: attempt, told }
+        CustomerEvent::Retries { next: attempt, told }
     }
 
     fn take(
@@ -274,7 +293,7 @@ impl Customers {
         answer: Answer,
         receipt: Option<Receipt>,
         agenda: &mut Agenda,
-    ) -> Option<Said> {
+    ) -> Option<CustomerEvent> {
         let customer = &mut self.all[who];
         let Step { operation, anew, .. } = customer.current.take()?.step;
         let passing = matches!(answer.outcome, Outcome::Rejected(why) if why.is_passing());
@@ -287,6 +306,6 @@ impl Customers {
         if let Some(step) = customer.script.steps.get(customer.done) {
             agenda.after(step.think, Event::Customer(who, Wake::Begin));
         }
-        Some(Said::Takes { attempt, operation, answer, receipt })
+        Some(CustomerEvent::Takes { attempt, operation, answer, receipt })
     }
 }

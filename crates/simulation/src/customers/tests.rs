@@ -1,6 +1,5 @@
 use super::*;
-use bank::{Ack, Read};
-use bank::{Member, Money, Operation, Rejection, SessionId};
+use bank::{Money, Rejection, SessionId};
 
 fn step(attempts: u32, anew: u32) -> Step {
     Step {
@@ -23,7 +22,10 @@ fn world(steps: Vec<Step>) -> (Customers, Agenda) {
 }
 
 /// Lets time go on until a customer says something; requests that arrive meanwhile.
-fn until_said(customers: &mut Customers, agenda: &mut Agenda) -> (Option<Said>, Vec<Sending>) {
+fn until_said(
+    customers: &mut Customers,
+    agenda: &mut Agenda,
+) -> (Option<CustomerEvent>, Vec<Sending>) {
     let mut arrived = Vec::new();
     while let Some(event) = agenda.next() {
         match event {
@@ -52,9 +54,9 @@ fn who_is_not_answered_retries_and_at_last_does_not_know() {
         let (said, arrived) = until_said(&mut customers, &mut agenda);
         attempts.extend(arrived.iter().map(|sending| sending.attempt.attempt));
         match said.expect("not done") {
-            Said::Asks(asked) => assert_eq!(asked.attempt.attempt, 1),
-            Said::Retries { .. } => {}
-            Said::Takes { attempt, answer, .. } => {
+            CustomerEvent::Begins(asked) => assert_eq!(asked.attempt.attempt, 1),
+            CustomerEvent::Retries { .. } => {}
+            CustomerEvent::Takes { attempt, answer, .. } => {
                 assert_eq!((attempt.attempt, answer.outcome), (3, Outcome::Unknown));
                 break;
             }
@@ -69,18 +71,21 @@ fn who_is_not_answered_retries_and_at_last_does_not_know() {
 fn an_answer_to_an_earlier_attempt_is_not_taken() {
     let (mut customers, mut agenda) = world(vec![step(3, 0)]);
     let first = match until_said(&mut customers, &mut agenda).0 {
-        Some(Said::Asks(asked)) => asked.attempt,
+        Some(CustomerEvent::Begins(asked)) => asked.attempt,
         other => panic!("{other:?}"),
     };
     let second = match until_said(&mut customers, &mut agenda).0 {
-        Some(Said::Retries { next, told: false }) => next,
+        Some(CustomerEvent::Retries { next, told: false }) => next,
         other => panic!("{other:?}"),
     };
     let ok = answer(Outcome::Ok);
     assert_eq!(customers.hear(0, first, ok, None, &mut agenda), None);
     let taken = customers.hear(0, second, ok, None, &mut agenda);
     let operation = Operation::deposit(5);
-    assert_eq!(taken, Some(Said::Takes { attempt: second, operation, answer: ok, receipt: None }));
+    assert_eq!(
+        taken,
+        Some(CustomerEvent::Takes { attempt: second, operation, answer: ok, receipt: None })
+    );
     assert_eq!(customers.hear(0, second, ok, None, &mut agenda), None, "taken already");
 }
 
@@ -88,18 +93,18 @@ fn an_answer_to_an_earlier_attempt_is_not_taken() {
 fn unknown_is_asked_again_and_only_a_passing_rejection_is_done_anew() {
     let (mut customers, mut agenda) = world(vec![step(2, 1)]);
     let attempt = match until_said(&mut customers, &mut agenda).0 {
-        Some(Said::Asks(asked)) => asked.attempt,
+        Some(CustomerEvent::Begins(asked)) => asked.attempt,
         other => panic!("{other:?}"),
     };
     assert_eq!(customers.hear(0, attempt, answer(Outcome::Unknown), None, &mut agenda), None);
     let second = match until_said(&mut customers, &mut agenda).0 {
-        Some(Said::Retries { next, told: true }) => next,
+        Some(CustomerEvent::Retries { next, told: true }) => next,
         other => panic!("{other:?}"),
     };
     let passing = answer(Outcome::Rejected(Rejection::Contended));
     assert!(customers.hear(0, second, passing, None, &mut agenda).is_some());
     let again = match until_said(&mut customers, &mut agenda).0 {
-        Some(Said::Asks(asked)) => asked.attempt,
+        Some(CustomerEvent::Begins(asked)) => asked.attempt,
         other => panic!("{other:?}"),
     };
     assert_eq!((again.request.number, again.attempt), (2, 1));

@@ -5,12 +5,13 @@ use rand::RngExt as _;
 use super::super::chance::{Luck, PerMille};
 use super::super::counters::Seen;
 use super::super::disk::Left;
-use super::super::judge::{Property, Violation};
+use super::super::judge::Violation;
 use super::super::network::{Ending, branch_id};
 use super::super::words;
 use super::World;
 use super::branch::Next;
 use bank::Member;
+use check::Property;
 use replication::passbook::{Incarnation, Limits, Passbook, Settings, Stop, Storage};
 
 /// How a process ends, and what is done to its disk then.
@@ -91,7 +92,7 @@ impl World<'_> {
                 Ok(())
             }
             Err(why) => Err(Violation {
-                property: Property::Durable,
+                property: Property::DurableBeforeVisible,
                 detail: format!("{} could not read its journal: {why}", words::branch(member)),
             }),
         }

@@ -12,14 +12,16 @@ use siphasher::sip::SipHasher13;
 
 use super::agenda::{Agenda, Coming, Event};
 use super::counters::{Counters, Seen};
-use super::customers::{Customers, Said, Wake};
-use super::judge::{Judge, Property, Violation};
+use super::customers::{CustomerEvent, Customers, Wake};
+use super::judge::{Judge, Violation};
 use super::network::{Network, member};
 use super::plan::Plan;
+use super::recorder::Recorder;
 use super::story::Teller;
 use super::words;
 use bank::{BranchId, Member};
 use branch::Branch;
+use check::Property;
 use perform::GrantsInFlight;
 use replication::passbook::Mutant;
 use replication::{Effect, Instant, Ticket};
@@ -64,6 +66,7 @@ struct World<'a> {
     branches: Vec<Branch>,
     customers: Customers,
     judge: Judge,
+    recorder: Recorder,
     counters: Counters,
     hasher: SipHasher13,
     teller: Teller,
@@ -100,6 +103,7 @@ impl<'a> World<'a> {
             branches,
             customers,
             judge: Judge::new(usize::from(plan.branches), plan.opening, plan.storage),
+            recorder: Recorder::new(plan),
             counters: Counters::of_plan(plan),
             hasher: SipHasher13::new(),
             teller,
@@ -217,17 +221,21 @@ impl<'a> World<'a> {
     }
 
     /// Tells the judge what a customer has done.
-    fn said(&mut self, who: usize, said: Option<Said>) -> Result<(), Violation> {
+    fn said(&mut self, who: usize, said: Option<CustomerEvent>) -> Result<(), Violation> {
         let Some(said) = said else {
             return Ok(());
         };
         self.teller.tell(self.agenda.now(), || words::said(who, &said));
         match said {
-            Said::Asks(asked) => self.judge.asked(asked),
-            Said::Retries { .. } => self.counters.add(Seen::Retries),
-            Said::Takes { attempt, operation, answer, receipt } => {
+            CustomerEvent::Begins(new) => {
+                self.recorder.begins(who, self.agenda.now(), &new);
+                self.judge.begins(&new);
+            }
+            CustomerEvent::Retries { .. } => self.counters.add(Seen::Retries),
+            CustomerEvent::Takes { attempt, operation, answer, receipt } => {
                 self.count_taken(operation, answer.outcome);
-                self.judge.took(attempt, &answer, receipt.as_ref())?;
+                let now = self.agenda.now();
+                self.recorder.takes(who, now, attempt.attempt, &answer, receipt.as_ref());
             }
         }
         Ok(())
@@ -240,7 +248,8 @@ impl<'a> World<'a> {
             .iter()
             .filter_map(|branch| Some((branch.member, branch.replica()?)))
             .collect();
-        self.judge.ended(&alive)
+        self.judge.ended(&alive)?;
+        self.recorder.judge(self.plan, &self.judge, &alive)
     }
 
     fn next_ticket(&mut self) -> Ticket {

@@ -3,7 +3,7 @@
 use super::super::agenda::{Answered, Coming, Event};
 use super::super::chance::Span;
 use super::super::counters::Seen;
-use super::super::judge::{Property, Violation};
+use super::super::judge::Violation;
 use super::super::plan::Moment;
 use super::super::words;
 use super::World;
@@ -11,6 +11,7 @@ use super::branch::Next;
 use super::lives::Crash;
 use bank::Read;
 use bank::{Answer, Entry, Member, Operation, Outcome, Rejection, Seq, Write, WriteKind};
+use check::Property;
 use replication::passbook::{self, Passbook, Record, Storage};
 use replication::{Effect, Instant, Message, Receipt, Ticket};
 
@@ -59,7 +60,7 @@ impl World<'_> {
                 Ok(())
             }
             Effect::Note(_) => Ok(()),
-            Effect::Refuse { peer, why } => self.judge.refused(branch, peer, &why),
+            Effect::Refuse { peer, why } => Err(self.judge.refused(branch, peer, &why)),
             Effect::Stop(why) => {
                 self.teller.tell(self.agenda.now(), || words::stopped(branch, &why));
                 self.branches[branch.index()].next = Next::Nothing;

@@ -1,7 +1,7 @@
 //! What customers are told.
 
 use super::{paid_in, query};
-use crate::judge::scene::{Scene, broken, question, request};
+use crate::judge::fixture::{Fixture, broken, question, request};
 use crate::judge::{Asked, Property};
 use bank::{Ack, Read};
 use bank::{Answer, Entry, Member, Money, Operation, Outcome, Rejection};
@@ -14,7 +14,7 @@ const REFUSED: Answer =
 #[test]
 fn an_answer_too_soon_to_another_or_without_a_receipt_is_found() {
     let write = |ack| {
-        let mut scene = Scene::new(Storage::Journal);
+        let mut scene = Fixture::new(Storage::Journal);
         let ticket = scene.ask(Asked { ack, ..question(request(1, 1), 0, Operation::deposit(5)) });
         let entry = Entry::Deposit(Money::new(5));
         scene.try_write(0, entry, Some(request(1, 1))).expect("as asked");
@@ -23,7 +23,11 @@ fn an_answer_too_soon_to_another_or_without_a_receipt_is_found() {
     let (mut scene, ticket) = write(Ack::All);
     scene.branches[0].publish();
     let answer = scene.answer(0, Some(1), 2);
-    assert_eq!(broken(scene.reply(0, ticket, &answer)), Some(Property::Durable), "staged");
+    assert_eq!(
+        broken(scene.reply(0, ticket, &answer)),
+        Some(Property::DurableBeforeVisible),
+        "staged"
+    );
     let (mut scene, ticket) = write(Ack::All);
     scene.sync(0);
     let answer = scene.answer(0, Some(1), 2);
@@ -65,7 +69,7 @@ fn an_answer_with_another_balance_or_to_no_question_is_found() {
 
 #[test]
 fn a_customer_who_is_shown_less_is_found() {
-    let mut scene = Scene::new(Storage::Memory);
+    let mut scene = Fixture::new(Storage::Memory);
     let ticket = scene.write(0, request(1, 1), Operation::deposit(5));
     let answer = scene.answer(0, Some(1), 1);
     scene.reply(0, ticket, &answer).expect("true");
@@ -86,7 +90,7 @@ fn a_customer_who_is_shown_less_is_found() {
 #[test]
 fn a_write_made_before_what_its_customer_did_or_saw_is_found() {
     for (number, property) in [(1, Property::MonotonicWrites), (2, Property::WritesFollowReads)] {
-        let mut scene = Scene::new(Storage::Memory);
+        let mut scene = Fixture::new(Storage::Memory);
         scene.write(0, request(1, 1), Operation::deposit(5));
         scene.take(request(1, 1), &scene.answer(0, Some(1), 1)).expect("the first");
         scene.ask(question(request(2, 1), 0, Operation::Query));
@@ -100,7 +104,7 @@ fn a_write_made_before_what_its_customer_did_or_saw_is_found() {
 
 #[test]
 fn a_refusal_is_decided_when_the_step_is_over() {
-    let mut scene = Scene::new(Storage::Journal);
+    let mut scene = Fixture::new(Storage::Journal);
     let refused = scene.ask(question(request(2, 1), 0, Operation::withdraw(15)));
     scene.write(0, request(1, 1), Operation::withdraw(10));
     scene.sync(0);
@@ -113,7 +117,7 @@ fn a_refusal_is_decided_when_the_step_is_over() {
 
 #[test]
 fn a_crash_in_the_step_of_a_refusal_decides_it() {
-    let mut scene = Scene::new(Storage::Journal);
+    let mut scene = Fixture::new(Storage::Journal);
     let refused = scene.ask(question(request(2, 1), 0, Operation::withdraw(15)));
     scene.write(0, request(1, 1), Operation::withdraw(10));
     scene.sync(0);
@@ -126,7 +130,7 @@ fn a_crash_in_the_step_of_a_refusal_decides_it() {
 
 #[test]
 fn a_snapshot_that_was_never_true_is_found() {
-    let mut scene = Scene::new(Storage::Memory);
+    let mut scene = Fixture::new(Storage::Memory);
     let ticket = query(&mut scene, 1, 1, Read::Snapshot);
     scene.write(0, request(2, 1), Operation::deposit(1));
     scene.look(0).expect("first");
@@ -144,7 +148,7 @@ fn a_snapshot_that_was_never_true_is_found() {
 
 #[test]
 fn a_request_that_was_refused_is_never_written_down() {
-    let mut scene = Scene::new(Storage::Memory);
+    let mut scene = Fixture::new(Storage::Memory);
     let asked = request(1, 1);
     scene.ask(question(asked, 0, Operation::withdraw(5)));
     let rejected = Outcome::Rejected(Rejection::Contended);

@@ -2,7 +2,7 @@
 
 use super::{paid_in, query};
 use crate::judge::Property;
-use crate::judge::scene::{Double, broken, request};
+use crate::judge::fixture::{Double, broken, request};
 use bank::Read;
 use bank::{BranchId, Entry, Member, Money, Operation, Seq};
 use replication::passbook::{Stop, Storage};

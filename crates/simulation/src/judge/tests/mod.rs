@@ -5,15 +5,15 @@ mod customers;
 mod endings;
 
 use super::Asked;
-use super::scene::{Scene, question, request};
+use super::fixture::{Fixture, question, request};
 use bank::Operation;
 use bank::Read;
 use replication::Ticket;
 use replication::passbook::Storage;
 
 /// One customer pays in 5 at branch 0, and everybody knows it.
-fn paid_in(storage: Storage) -> Scene {
-    let mut scene = Scene::new(storage);
+fn paid_in(storage: Storage) -> Fixture {
+    let mut scene = Fixture::new(storage);
     let ticket = scene.write(0, request(1, 1), Operation::deposit(5));
     scene.sync(0);
     scene.look(0).expect("durable");
@@ -26,7 +26,7 @@ fn paid_in(storage: Storage) -> Scene {
 }
 
 /// Asks for the balance at a branch.
-fn query(scene: &mut Scene, number: u64, branch: u16, read: Read) -> Ticket {
+fn query(scene: &mut Fixture, number: u64, branch: u16, read: Read) -> Ticket {
     scene.ask(Asked { read, ..question(request(1, number), branch, Operation::Query) })
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Mark {
 
 /// The journal of one branch.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct Journal {
     me: Member,
     journal: Vec<Mark>,
     /// How many of the journal's records are on disk.
@@ -26,7 +26,7 @@ pub(super) struct Disk {
     lost: bool,
 }
 
-impl Disk {
+impl Journal {
     pub(super) fn new(me: Member, members: usize) -> Self {
         Self {
             me,
@@ -77,7 +77,9 @@ impl Disk {
             apply(&mut self.durable, self.me, mark);
         }
         self.synced = self.synced.max(upto);
-        self.ever_durable.join(&self.durable);
+        for (member, seq) in self.durable.iter() {
+            self.ever_durable.raise(member, seq);
+        }
     }
 
     /// All that was written is on disk.
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn only_what_was_synced_is_durable_and_a_cut_takes_the_rest() {
-        let mut disk = Disk::new(Member(0), 2);
+        let mut disk = Journal::new(Member(0), 2);
         let rows = Mark::Rows(vec![(Member(1), Seq(4))]);
         for mark in [Mark::Other, Mark::Own, rows, Mark::Own] {
             disk.append(mark);

@@ -78,7 +78,7 @@ impl Double {
 
 /// A cluster made by hand, and the judge that watches it.
 #[derive(Debug)]
-pub(super) struct Scene {
+pub(super) struct Fixture {
     pub(super) judge: Judge,
     pub(super) branches: Vec<Double>,
     storage: Storage,
@@ -88,7 +88,7 @@ pub(super) struct Scene {
 pub(super) const NOW: Instant = Instant(Duration::from_secs(1));
 pub(super) const DEADLINE: Instant = Instant(Duration::from_secs(2));
 
-impl Scene {
+impl Fixture {
     /// Two branches that begin with 20.
     pub(super) fn new(storage: Storage) -> Self {
         Self {

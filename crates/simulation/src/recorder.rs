@@ -1,0 +1,205 @@
+//! Records what customers see as a `history::Run`, and has it judged by `check`.
+//!
+//! Simulated customers mix read modes, and what a run promises follows from the weakest of them. So a run is judged once
+//! for each mode: all writes, and the queries that are at least as strong. Leaving out queries changes no write, so each
+//! of these is a run of its own. That with snapshots only is made in any case: refusals have to be linearizable too.
+
+use bank::{Ack, Answer, BranchId, CustomerId, Member, Operation, Outcome, Read, Seq, StatusCode};
+use check::{Property, Verdict};
+use history::{
+    Customers, FinalState, Header, InvalidRecord, Logged, OwnedRecord, Run, Server, Settings,
+};
+use replication::{Instant, Receipt, Replication as _};
+
+use super::customers::NewOperation;
+use super::judge::{Judge, Violation};
+use super::network::branch_id;
+use super::plan::Plan;
+use bank::Version;
+use replication::Passbook;
+
+/// From the weakest to the strongest.
+const READS: [Read; 3] = [Read::Local, Read::Session, Read::Snapshot];
+
+#[derive(Debug)]
+struct Seen {
+    record: OwnedRecord,
+    /// The place in [`READS`] of the mode of a query. `None` for a write.
+    strength: Option<usize>,
+}
+
+/// What customers have seen so far.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    branches: Vec<BranchId>,
+    /// By customer.
+    seen: Vec<Vec<Seen>>,
+    /// The weakest acknowledgement level of all writes.
+    ack: Ack,
+}
+
+/// How a log is handed to `check`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Logs {
+    /// As the judge knows it, also where no branch has it any more.
+    True,
+    /// As an auditor finds it: that of a branch that is gone is lost.
+    Found,
+}
+
+impl Recorder {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            branches: plan.members().map(branch_id).collect(),
+            seen: plan.customers.iter().map(|_| Vec::new()).collect(),
+            ack: Ack::All,
+        }
+    }
+
+    /// A customer begins an operation.
+    pub(super) fn begins(&mut self, who: usize, now: Instant, new: &NewOperation) {
+        let seen = &mut self.seen[who];
+        let customer = CustomerId(number(who + 1));
+        let (position, branch) = (number(seen.len() + 1), branch_id(new.branch));
+        let request = new.attempt.request;
+        let record = OwnedRecord::new(customer, position, branch, new.operation, Outcome::Unknown);
+        let record = OwnedRecord {
+            session: request.session,
+            number: request.number,
+            invoked: nanos(now),
+            completed: None,
+            code: StatusCode::DeadlineExceeded,
+            ..record
+        };
+        let is_query = new.operation == Operation::Query;
+        let strength = READS.iter().position(|read| is_query && *read == new.read);
+        if !is_query {
+            self.ack = [Ack::Local, Ack::Majority]
+                .into_iter()
+                .find(|ack| [new.ack, self.ack].contains(ack))
+                .unwrap_or(Ack::All);
+        }
+        seen.push(Seen { record, strength });
+    }
+
+    /// A customer takes an answer as final. One that says "unknown" is none.
+    pub(super) fn takes(
+        &mut self,
+        who: usize,
+        now: Instant,
+        attempt: u32,
+        answer: &Answer,
+        receipt: Option<&Receipt>,
+    ) {
+        let Some(Seen { record, .. }) = self.seen[who].last_mut() else { return };
+        record.attempt = attempt;
+        if answer.outcome == Outcome::Unknown {
+            return;
+        }
+        record.completed = Some(nanos(now));
+        (record.outcome, record.code) = (answer.outcome, StatusCode::Ok);
+        record.balance = answer.balance;
+        record.seq = receipt.and_then(|receipt| receipt.seq);
+        record.version = receipt.map(|receipt| seqs(&receipt.version));
+        record.at_most = receipt.and_then(|receipt| receipt.at_most.as_deref()).map(seqs);
+    }
+
+    /// Everything has ended: the first promise to customers that was broken, if any was.
+    pub(super) fn judge(
+        &self,
+        plan: &Plan,
+        judge: &Judge,
+        alive: &[(Member, &Passbook)],
+    ) -> Result<(), Violation> {
+        let all = alive.len() == self.branches.len();
+        let occurs = |strength: usize| {
+            self.seen.iter().flatten().any(|seen| seen.strength == Some(strength))
+        };
+        let found = (!all).then_some((0, Logs::Found));
+        let strengths = (0..READS.len()).filter(|at| *at + 1 == READS.len() || occurs(*at));
+        for (strength, logs) in strengths.map(|strength| (strength, Logs::True)).chain(found) {
+            // What a branch that is gone took along is in its log, and not in what the others hold.
+            let finals = if all || logs == Logs::Found { alive } else { &[] };
+            let run = self.run(plan, judge, (strength, logs), finals);
+            broken_promise(&run.map_err(invalid)?)?;
+        }
+        Ok(())
+    }
+
+    fn run(
+        &self,
+        plan: &Plan,
+        judge: &Judge,
+        (strength, logs): (usize, Logs),
+        alive: &[(Member, &Passbook)],
+    ) -> Result<Run, InvalidRecord> {
+        let settings = Settings {
+            server: Server::Passbook,
+            ack: self.ack,
+            read: READS[strength],
+            customers: Customers::Many,
+        };
+        let header = Header::new(settings, plan.opening, self.branches.iter().copied());
+        let mut run = Run::new(header);
+        let strong = |seen: &&Seen| seen.strength.is_none_or(|found| found >= strength);
+        for Seen { record, .. } in self.seen.iter().flatten().filter(strong) {
+            run.history.push(&record.as_record())?;
+        }
+        for (member, log) in plan.members().zip(judge.logs()) {
+            let gone = !alive.iter().any(|(branch, _)| *branch == member);
+            if logs == Logs::Found && gone {
+                continue;
+            }
+            for (seq, written) in (1..).map(Seq).zip(log) {
+                let version = seqs(&written.dependencies);
+                let (entry, request) = (written.entry, written.request);
+                let logged = Logged { seq, entry, request, version: Some(&version) };
+                run.ledgers.push(member, &logged).transpose()?;
+            }
+            run.ledgers.whole(member);
+        }
+        run.finals = alive.iter().map(|(branch, replica)| final_state(*branch, replica)).collect();
+        Ok(run)
+    }
+}
+
+fn final_state(member: Member, replica: &Passbook) -> FinalState {
+    let stats = replica.stats();
+    FinalState {
+        branch: branch_id(member),
+        balance: stats.balance,
+        lowest_balance: Some(stats.lowest_balance),
+        settled: true,
+        version: Some(Version::clone(replica.visible().version())),
+    }
+}
+
+/// The first violation of what the settings of the run promise.
+fn broken_promise(run: &Run) -> Result<(), Violation> {
+    let judged = check::judge(run).into_iter();
+    let mut broken =
+        judged.filter(|judged| judged.promised && judged.finding.verdict == Verdict::Fail);
+    broken.next().map_or(Ok(()), |judged| {
+        let property = judged.finding.property;
+        let first = judged.finding.violations.into_iter().next();
+        let detail = first.map_or(judged.finding.note, |violation| violation.story);
+        Err(Violation { property, detail })
+    })
+}
+
+/// An answer that does not fit into the run, such as one with a version of another cluster.
+fn invalid(why: InvalidRecord) -> Violation {
+    Violation { property: Property::Causal, detail: format!("an answer is invalid: {why}") }
+}
+
+fn seqs(version: &Version) -> Vec<u64> {
+    version.iter().map(|(_, seq)| seq.0).collect()
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn nanos(instant: Instant) -> u64 {
+    u64::try_from(instant.0.as_nanos()).unwrap_or(u64::MAX)
+}
