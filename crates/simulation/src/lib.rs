@@ -22,7 +22,7 @@ mod world;
 pub use check::Property;
 pub use counters::{Counters, Seen};
 pub use judge::Violation;
-pub use plan::{Mix, Plan};
+pub use plan::{FaultProfile, Plan};
 pub use shrink::{Shrunk, shrink};
 pub use story::{Story, story};
 pub use world::{Ran, run};

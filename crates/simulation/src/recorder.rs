@@ -203,3 +203,131 @@ fn number(count: usize) -> u64 {
 fn nanos(instant: Instant) -> u64 {
     u64::try_from(instant.0.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::fixture::{Fixture, operation, request};
+    use super::super::plan::FaultProfile;
+    use super::*;
+    use bank::Rejection;
+    use replication::passbook::Storage;
+
+    /// Customers of two branches that began with 20, and what the branches wrote.
+    struct Recording {
+        plan: Plan,
+        scene: Fixture,
+        recorder: Recorder,
+        now: u64,
+    }
+
+    impl Recording {
+        fn new() -> Self {
+            let mut plan = Plan::from_seed(1, Some(FaultProfile::Healthy));
+            plan.branches = 2;
+            plan.opening = bank::Money::new(20);
+            let scene = Fixture::new(Storage::Memory);
+            Self { recorder: Recorder::new(&plan), plan, scene, now: 0 }
+        }
+
+        fn instant(&mut self) -> Instant {
+            self.now += 1;
+            Instant(std::time::Duration::from_micros(self.now))
+        }
+
+        /// An operation that is answered from what the branch shows, after `meanwhile`.
+        fn ask(
+            &mut self,
+            new: &NewOperation,
+            outcome: Outcome,
+            meanwhile: impl FnOnce(&mut Fixture) -> Option<u64>,
+        ) {
+            let now = self.instant();
+            let who = usize::try_from(new.attempt.request.session.0 - 1).expect("few");
+            self.recorder.begins(who, now, new);
+            self.scene.ask(new);
+            let seq = meanwhile(&mut self.scene);
+            let (mut answer, receipt) = self.scene.answer(new.branch.0, seq, 2);
+            answer.outcome = outcome;
+            let now = self.instant();
+            self.recorder.takes(who, now, 1, &answer, Some(&receipt));
+        }
+
+        /// Customer `who` pays in 5 at a branch, which alone knows it.
+        fn deposit(&mut self, who: u64, number: u64, branch: u16) {
+            let deposit = operation(request(who, number), branch, Operation::deposit(5));
+            self.ask(&deposit, Outcome::Ok, |scene| {
+                let entry = bank::Entry::Deposit(bank::Money::new(5));
+                let request = Some(deposit.attempt.request);
+                scene.try_write(branch, entry, request).expect("the next entry");
+                Some(scene.branches[usize::from(branch)].own().seq.0)
+            });
+        }
+
+        fn query(&mut self, who: u64, number: u64, branch: u16, read: Read) {
+            let query = operation(request(who, number), branch, Operation::Query);
+            self.ask(&NewOperation { read, ..query }, Outcome::Ok, |_| None);
+        }
+
+        fn broken(&self) -> Option<Property> {
+            let found = self.recorder.judge(&self.plan, &self.scene.judge, &[]);
+            found.err().map(|violation| violation.property)
+        }
+    }
+
+    #[test]
+    fn each_query_is_held_to_its_own_read_mode() {
+        for (read, expected) in [
+            (Read::Local, None),
+            (Read::Session, Some(Property::ReadYourWrites)),
+            (Read::Snapshot, Some(Property::ReadYourWrites)),
+        ] {
+            let mut recording = Recording::new();
+            recording.deposit(1, 1, 0);
+            recording.query(1, 2, 1, read);
+            assert_eq!(recording.broken(), expected, "{read:?}");
+        }
+    }
+
+    #[test]
+    fn only_snapshots_have_to_show_what_others_did() {
+        for (read, expected) in
+            [(Read::Session, None), (Read::Snapshot, Some(Property::Linearizable))]
+        {
+            let mut recording = Recording::new();
+            recording.deposit(1, 1, 0);
+            recording.query(2, 1, 1, read);
+            recording.query(2, 2, 1, Read::Local);
+            assert_eq!(recording.broken(), expected, "{read:?}");
+        }
+    }
+
+    #[test]
+    fn refusal_is_judged_whatever_queries_there_are() {
+        let refused = |amount| {
+            let mut recording = Recording::new();
+            recording.query(1, 1, 0, Read::Local);
+            let withdraw = operation(request(2, 1), 0, Operation::withdraw(amount));
+            let insufficient = Outcome::Rejected(Rejection::InsufficientFunds);
+            recording.ask(&withdraw, insufficient, |_| None);
+            recording.broken()
+        };
+        assert_eq!(refused(21), None);
+        assert_eq!(refused(20), Some(Property::BalanceBounds));
+    }
+
+    #[test]
+    fn unanswered_write_may_be_in_the_log_or_not() {
+        for is_written in [false, true] {
+            let mut recording = Recording::new();
+            recording.query(2, 1, 1, Read::Session);
+            let deposit = operation(request(1, 1), 0, Operation::deposit(5));
+            recording.ask(&deposit, Outcome::Unknown, |scene| {
+                let entry = bank::Entry::Deposit(bank::Money::new(5));
+                let request = is_written.then_some(deposit.attempt.request)?;
+                scene.try_write(0, entry, Some(request)).expect("the next entry");
+                None
+            });
+            assert_eq!(recording.broken(), None);
+        }
+    }
+}

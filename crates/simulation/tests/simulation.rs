@@ -1,6 +1,6 @@
 //! The passbook scheme under seeds: the same machines that serve, on a simulated network and disks.
 
-use simulation::{Counters, Mix, Plan, Seen, run, story};
+use simulation::{Counters, FaultProfile, Plan, Seen, run, story};
 
 #[test]
 fn no_seed_violates_anything_and_what_can_go_wrong_does() {
@@ -18,7 +18,7 @@ fn no_seed_violates_anything_and_what_can_go_wrong_does() {
 
 #[test]
 fn the_same_seed_is_the_same_run_and_telling_it_changes_nothing() {
-    for mix in Mix::ALL {
+    for mix in FaultProfile::ALL {
         let plan = Plan::from_seed(7, Some(mix));
         let ran = run(&plan, None);
         assert_eq!(ran, run(&plan, None));
@@ -38,7 +38,7 @@ fn nobody_starves_where_nothing_fails_and_customers_have_time() {
     let mut counters = Counters::default();
     let mut operations = 0;
     for seed in 0..seeds(300, 5_000) {
-        let plan = Plan::from_seed(seed, Some(Mix::NearZero));
+        let plan = Plan::from_seed(seed, Some(FaultProfile::NearZero));
         let ran = run(&plan, None);
         let again = format!("simulate --seeds 1 --first {seed} --mix near-zero --story");
         assert_eq!(ran.violation, None, "{again}");

@@ -37,6 +37,14 @@ pub(super) fn balance_bounds(run: &RunIndex<'_>) -> Finding {
             Server::Broadcast | Server::Foreign => range(),
         };
         judgement.judge_refusal(run, &mut finding, place, amount, least);
+        let proof = call.version.zip(call.at_most);
+        if proof.is_some_and(|(first, last)| first.iter().zip(last).any(|(a, b)| a > b)) {
+            finding.violate_with(|| {
+                let words = run.words(place);
+                let story = format!("{words} was refused with a proof that ends before it begins");
+                (vec![run.name(place)], story)
+            });
+        }
         if let Some(most) = deposits.most_of_proof(run, &call).filter(|most| *most >= amount) {
             finding.violate_with(|| {
                 let story = format!(
@@ -213,6 +221,9 @@ mod tests {
         assert_eq!(proof(&[1, 1], 106).verdict(BOUNDS), Verdict::Pass);
         proof(&[0, 1], 100).fails(BOUNDS, (3, 1), "with a proof that allows a balance of 100");
         proof(&[1, 1], 105).fails(BOUNDS, (3, 1), "with a proof that allows a balance of 105");
+        let mut crossed = proof(&[0, 1], 101);
+        crossed.calls[2] = crossed.calls[2].shows(&[1, 0], 105);
+        crossed.fails(BOUNDS, (3, 1), "with a proof that ends before it begins");
     }
 
     #[test]

@@ -15,7 +15,7 @@ fn step(attempts: u32, anew: u32) -> Step {
 }
 
 fn world(steps: Vec<Step>) -> (Customers, Agenda) {
-    let mut plan = Plan::from_seed(3, Some(plan::Mix::Healthy));
+    let mut plan = Plan::from_seed(3, Some(plan::FaultProfile::Healthy));
     plan.customers = vec![Script { session: SessionId(5), steps }];
     let mut agenda = Agenda::default();
     (Customers::new(&plan, &mut agenda), agenda)

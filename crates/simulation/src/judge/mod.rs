@@ -24,7 +24,7 @@ mod answers;
 mod causal;
 mod durable;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod journal;
 mod messages;
 mod records;

@@ -7,7 +7,7 @@ use super::requests::{Request, Tickets, is_in_time};
 use super::truth::{Truth, Written};
 use super::views::{Seen, View};
 use super::{Action, Violation, amnesia, causal, name, require};
-use bank::{Member, Money, RequestId, Row, Seq, Version};
+use bank::{Entry, Member, Money, RequestId, Row, Seq, Version};
 use check::Property;
 use replication::Instant;
 use replication::passbook::{Passbook, Record, Round, Stop, Storage};
@@ -74,6 +74,12 @@ impl Judge {
                     let deadline = self.requests.get(&request).and_then(|known| known.deadline);
                     is_in_time(now, request, deadline)?;
                 }
+                let (Entry::Deposit(amount)
+                | Entry::Withdraw(amount)
+                | Entry::Grant { amount, .. }) = *entry;
+                require(Property::Rights, !amount.is_negative(), || {
+                    format!("{} writes entry {seq} of a negative amount, {amount}", name(branch))
+                })?;
                 let written = Written { seq: *seq, chain: *chain, entry, request: *request };
                 self.truth.append(branch, &written, journal.staged().clone())?;
                 Mark::Own

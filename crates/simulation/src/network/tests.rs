@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::super::plan::Mix;
+use super::super::plan::FaultProfile;
 use super::*;
 use replication::passbook;
 
@@ -17,7 +17,7 @@ struct World {
 }
 
 fn world(change: impl FnOnce(&mut Plan)) -> World {
-    let mut plan = Plan::from_seed(11, Some(Mix::Healthy));
+    let mut plan = Plan::from_seed(11, Some(FaultProfile::Healthy));
     plan.branches = 3;
     change(&mut plan);
     let mut world = World {

@@ -6,16 +6,16 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
 use super::super::chance::{Luck, PerMille, Span, choose};
-use super::{Disk, Mix, Network, Plan, TimingProfile, faults, scripts};
+use super::{Disk, FaultProfile, Network, Plan, TimingProfile, faults, scripts};
 use bank::Money;
 use replication::Instant;
 use replication::passbook::Storage;
 
-pub(super) fn plan(seed: u64, forced: Option<Mix>) -> Plan {
+pub(super) fn plan(seed: u64, forced: Option<FaultProfile>) -> Plan {
     let random = &mut Luck::Plan.of(seed, 0);
-    let weights = Mix::ALL.map(|mix| (mix.weight(), mix));
+    let weights = FaultProfile::ALL.map(|mix| (mix.weight(), mix));
     // Drawn also when it is forced: a seed then keeps the rest of its plan.
-    let chosen = choose(random, &weights).unwrap_or(Mix::Everything);
+    let chosen = choose(random, &weights).unwrap_or(FaultProfile::Everything);
     let mix = forced.unwrap_or(chosen);
     let branches = branches(random, mix);
     let opening = opening(random, mix, branches);
@@ -55,27 +55,27 @@ pub(super) fn plan(seed: u64, forced: Option<Mix>) -> Plan {
     plan.stretched(factor.unwrap_or(1))
 }
 
-fn branches(random: &mut Pcg64Mcg, mix: Mix) -> u16 {
+fn branches(random: &mut Pcg64Mcg, mix: FaultProfile) -> u16 {
     let choices: &[(u32, u16)] = match mix {
-        Mix::Contended => &[(1, 2), (2, 3)],
+        FaultProfile::Contended => &[(1, 2), (2, 3)],
         // Somebody must be left who remembers.
-        Mix::Deaths | Mix::OldCopies => &[(2, 2), (6, 3), (2, 4), (1, 5)],
-        Mix::Partitions => &[(2, 2), (8, 3), (3, 4), (3, 5)],
+        FaultProfile::Deaths | FaultProfile::OldCopies => &[(2, 2), (6, 3), (2, 4), (1, 5)],
+        FaultProfile::Partitions => &[(2, 2), (8, 3), (3, 4), (3, 5)],
         _ => &[(2, 1), (8, 2), (30, 3), (6, 4), (7, 5), (1, 10)],
     };
     choose(random, choices).unwrap_or(3)
 }
 
-fn opening(random: &mut Pcg64Mcg, mix: Mix, branches: u16) -> Money {
+fn opening(random: &mut Pcg64Mcg, mix: FaultProfile, branches: u16) -> Money {
     let near_zero = match mix {
-        Mix::NearZero => true,
+        FaultProfile::NearZero => true,
         // What is late or comes twice matters most where much is asked.
-        Mix::Lossy => random.random_bool(0.5),
+        FaultProfile::Lossy => random.random_bool(0.5),
         _ => false,
     };
     let each = match mix {
         _ if near_zero => random.random_range(0..=25),
-        Mix::Contended => random.random_range(60..=150),
+        FaultProfile::Contended => random.random_range(60..=150),
         _ => {
             let most = choose(random, &[(4, 30), (4, 150), (1, 1_000_000)]).unwrap_or(150);
             random.random_range(0..=most)
@@ -85,26 +85,26 @@ fn opening(random: &mut Pcg64Mcg, mix: Mix, branches: u16) -> Money {
     Money::new(each * i64::from(branches) + random.random_range(0..=2))
 }
 
-fn storage(random: &mut Pcg64Mcg, mix: Mix) -> Storage {
+fn storage(random: &mut Pcg64Mcg, mix: FaultProfile) -> Storage {
     match mix {
-        Mix::Crashes | Mix::Disks | Mix::OldCopies => Storage::Journal,
-        Mix::Deaths => Storage::Memory,
+        FaultProfile::Crashes | FaultProfile::Disks | FaultProfile::OldCopies => Storage::Journal,
+        FaultProfile::Deaths => Storage::Memory,
         _ if random.random_bool(0.5) => Storage::Journal,
         _ => Storage::Memory,
     }
 }
 
-fn network(random: &mut Pcg64Mcg, mix: Mix) -> Network {
+fn network(random: &mut Pcg64Mcg, mix: FaultProfile) -> Network {
     let near = (4, Span::micros(50, 1_000));
     let town = (4, Span::micros(500, 8_000));
     let far = (2, Span::micros(10_000, 80_000));
     let delay = match mix {
-        Mix::Contended => Span::micros(50, 2_000),
+        FaultProfile::Contended => Span::micros(50, 2_000),
         _ => choose(random, &[near, town, far]).unwrap_or(near.1),
     };
     let lossy = match mix {
-        Mix::Lossy => true,
-        Mix::Everything => random.random_bool(0.4),
+        FaultProfile::Lossy => true,
+        FaultProfile::Everything => random.random_bool(0.4),
         _ => false,
     };
     let most = |random: &mut Pcg64Mcg, loses: bool, most: u32| {
@@ -131,9 +131,9 @@ fn network(random: &mut Pcg64Mcg, mix: Mix) -> Network {
     }
 }
 
-fn disk(random: &mut Pcg64Mcg, mix: Mix) -> Disk {
+fn disk(random: &mut Pcg64Mcg, mix: FaultProfile) -> Disk {
     let slowest = match mix {
-        Mix::Contended => Duration::from_millis(1),
+        FaultProfile::Contended => Duration::from_millis(1),
         _ => choose(random, &[(3, 2), (3, 10), (1, 60)])
             .map_or(Duration::ZERO, Duration::from_millis),
     };

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
 use super::super::chance::{PerMille, Span, choose, number};
-use super::{Fault, Mix, Moment, Timed};
+use super::{Fault, FaultProfile, Moment, Timed};
 use bank::Member;
 use replication::Instant;
 use replication::passbook::Storage;
@@ -14,34 +14,37 @@ use replication::passbook::Storage;
 /// Draws what goes wrong within `window`.
 pub(super) fn draw(
     random: &mut Pcg64Mcg,
-    mix: Mix,
+    mix: FaultProfile,
     branches: u16,
     storage: Storage,
     window: Duration,
 ) -> Vec<Timed> {
     let mut draw = Draw { random, branches, window, faults: Vec::new() };
     match mix {
-        Mix::Healthy | Mix::NearZero | Mix::Contended | Mix::Roaming => {}
-        Mix::Lossy => draw.several(0..=2, Draw::reset),
-        Mix::Partitions => draw.several(1..=4, Draw::partition),
-        Mix::Crashes => {
+        FaultProfile::Healthy
+        | FaultProfile::NearZero
+        | FaultProfile::Contended
+        | FaultProfile::Roaming => {}
+        FaultProfile::Lossy => draw.several(0..=2, Draw::reset),
+        FaultProfile::Partitions => draw.several(1..=4, Draw::partition),
+        FaultProfile::Crashes => {
             draw.several(1..=4, Draw::crash);
             if draw.random.random_ratio(1, 8) {
                 draw.power_loss_everywhere();
             }
         }
-        Mix::Disks => {
+        FaultProfile::Disks => {
             draw.several(1..=3, Draw::disk_trouble);
             draw.several(0..=1, Draw::crash);
         }
-        Mix::Deaths => draw.several(1..=usize::from(branches), Draw::death),
-        Mix::Pauses => draw.several(1..=3, Draw::pause),
-        Mix::OldCopies => {
+        FaultProfile::Deaths => draw.several(1..=usize::from(branches), Draw::death),
+        FaultProfile::Pauses => draw.several(1..=3, Draw::pause),
+        FaultProfile::OldCopies => {
             draw.several(0..=2, Draw::crash);
             draw.several(0..=1, Draw::partition);
             draw.old_copy();
         }
-        Mix::Everything => draw.anything(storage),
+        FaultProfile::Everything => draw.anything(storage),
     }
     draw.faults.sort_by_key(|timed| timed.at);
     draw.faults

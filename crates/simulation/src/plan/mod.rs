@@ -1,8 +1,8 @@
 //! Everything of a run, drawn from one seed, as a list of pieces that can be left out one by one.
 
 mod draw;
+mod fault_profile;
 mod faults;
-mod mix;
 mod scripts;
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use bank::{Member, Money, Operation, SessionId};
 use replication::Instant;
 use replication::passbook::{Storage, Timing};
 
-pub use mix::Mix;
+pub use fault_profile::FaultProfile;
 
 /// One simulated run: the same plan is the same run, to the last message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Plan {
     /// Decides every delay and every loss.
     pub seed: u64,
     /// What kind of run it is.
-    pub mix: Mix,
+    pub mix: FaultProfile,
     /// How many branches.
     pub branches: u16,
     /// What they hold together at the start.
@@ -271,7 +271,7 @@ impl Moment {
 
 impl Plan {
     /// The plan of `seed`; of one kind, or of the kind that the seed chooses.
-    pub fn from_seed(seed: u64, mix: Option<Mix>) -> Self {
+    pub fn from_seed(seed: u64, mix: Option<FaultProfile>) -> Self {
         draw::plan(seed, mix)
     }
 
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn plans_speak_of_branches_that_exist_and_end() {
-        for mix in Mix::ALL {
+        for mix in FaultProfile::ALL {
             for seed in 0..300 {
                 let plan = Plan::from_seed(seed, Some(mix));
                 assert!((1..=10).contains(&plan.branches));
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn every_mix_is_chosen_by_some_seed() {
-        for mix in Mix::ALL {
+        for mix in FaultProfile::ALL {
             let chosen = (0..1000).filter(|seed| Plan::from_seed(*seed, None).mix == mix).count();
             assert!(chosen > 5, "{mix:?}: {chosen} of 1000");
         }

@@ -14,7 +14,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
 use replication::passbook::Mutant;
 use seeds::{Failed, Found, Wanted};
-use simulation::{Mix, Plan, Seen, shrink, story};
+use simulation::{FaultProfile, Plan, Seen, shrink, story};
 
 /// With as many seeds of all kinds, everything that is counted must have been seen.
 const SEEDS_THAT_SEE_EVERYTHING: u64 = 10_000;
@@ -44,7 +44,7 @@ struct Arguments {
     first: u64,
     /// Only runs of this kind; otherwise each seed chooses
     #[arg(long, value_parser = mix_parser())]
-    mix: Option<Mix>,
+    mix: Option<FaultProfile>,
     /// Put this fault into every branch
     #[cfg(feature = "mutants")]
     #[arg(long, value_parser = mutant_parser())]
@@ -98,9 +98,10 @@ impl Arguments {
     }
 }
 
-fn mix_parser() -> impl TypedValueParser<Value = Mix> {
-    PossibleValuesParser::new(Mix::ALL.map(Mix::name))
-        .map(|name| Mix::ALL.into_iter().find(|m| m.name() == name).unwrap_or(Mix::Everything))
+fn mix_parser() -> impl TypedValueParser<Value = FaultProfile> {
+    PossibleValuesParser::new(FaultProfile::ALL.map(FaultProfile::name)).map(|name| {
+        FaultProfile::ALL.into_iter().find(|m| m.name() == name).unwrap_or(FaultProfile::Everything)
+    })
 }
 
 #[cfg(feature = "mutants")]

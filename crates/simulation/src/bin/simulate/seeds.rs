@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use replication::passbook::Mutant;
-use simulation::{self, Counters, Mix, Plan, Property, Violation};
+use simulation::{self, Counters, FaultProfile, Plan, Property, Violation};
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
     pub(crate) first: u64,
     pub(crate) seeds: u64,
-    pub(crate) mix: Option<Mix>,
+    pub(crate) mix: Option<FaultProfile>,
     pub(crate) mutant: Option<Mutant>,
     pub(crate) threads: usize,
 }

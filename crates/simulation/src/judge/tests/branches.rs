@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::paid_in;
-use crate::judge::Property;
-use crate::judge::fixture::{DEADLINE, Double, Fixture, NOW, broken, question, request};
+use crate::judge::fixture::{DEADLINE, Double, Fixture, NOW, broken, operation, request};
 use bank::{BranchId, Chain, Entry, Member, Money, Operation, Row, Seq, Version};
+use check::Property;
 use replication::passbook::{
     Configuration, Hello, Incarnation, Message as Said, Record, Round, Storage,
 };
@@ -16,7 +16,7 @@ use replication::{ClusterId, Instant, Message};
 fn a_record_that_comes_too_late_or_that_nobody_asked_for_is_found() {
     let mut scene = Fixture::new(Storage::Journal);
     let asked = request(1, 1);
-    scene.ask(question(asked, 0, Operation::deposit(5)));
+    scene.ask(&operation(asked, 0, Operation::deposit(5)));
     let entry = Entry::Deposit(Money::new(5));
     let chain = Chain::default().after(Seq(1), &entry, Some(asked));
     let record = Record::Own { seq: Seq(1), entry, request: Some(asked), chain };
@@ -25,7 +25,14 @@ fn a_record_that_comes_too_late_or_that_nobody_asked_for_is_found() {
     assert_eq!(broken(found), Some(Property::Deadline));
     let mut scene = Fixture::new(Storage::Journal);
     let found = scene.judge.recorded(NOW, Member(0), &record);
-    assert_eq!(broken(found), Some(Property::Accounted));
+    assert_eq!(broken(found), Some(Property::Deadline));
+}
+
+#[test]
+fn grant_of_negative_amount_is_found() {
+    let mut scene = Fixture::new(Storage::Journal);
+    let grant = Entry::Grant { to: Member(1), amount: Money::new(-5) };
+    assert_eq!(broken(scene.try_write(0, grant, None)), Some(Property::Rights));
 }
 
 #[test]

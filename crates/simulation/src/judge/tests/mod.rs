@@ -4,8 +4,8 @@ mod branches;
 mod customers;
 mod endings;
 
-use super::Asked;
-use super::fixture::{Fixture, question, request};
+use super::fixture::{Fixture, operation, request};
+use crate::customers::NewOperation;
 use bank::Operation;
 use bank::Read;
 use replication::Ticket;
@@ -21,13 +21,12 @@ fn paid_in(storage: Storage) -> Fixture {
     scene.look(1).expect("closed");
     let answer = scene.answer(0, Some(1), 2);
     scene.reply(0, ticket, &answer).expect("both hold it");
-    scene.take(request(1, 1), &answer).expect("the first");
     scene
 }
 
 /// Asks for the balance at a branch.
 fn query(scene: &mut Fixture, number: u64, branch: u16, read: Read) -> Ticket {
-    scene.ask(Asked { read, ..question(request(1, number), branch, Operation::Query) })
+    scene.ask(&NewOperation { read, ..operation(request(1, number), branch, Operation::Query) })
 }
 
 #[test]
@@ -38,7 +37,6 @@ fn a_right_history_passes() {
             let ticket = query(&mut scene, number, 1, read);
             let answer = scene.answer(1, None, 0);
             scene.reply(1, ticket, &answer).expect("true");
-            scene.take(request(1, number), &answer).expect("no less");
             scene.look(1).expect("no change");
         }
         scene.finish().expect("all the same");

@@ -2,7 +2,7 @@
 
 /// A kind of run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mix {
+pub enum FaultProfile {
     /// Nothing goes wrong.
     Healthy,
     /// Everybody withdraws, and there is little money; nothing goes wrong, and they have time.
@@ -29,7 +29,7 @@ pub enum Mix {
     Everything,
 }
 
-impl Mix {
+impl FaultProfile {
     /// All of them.
     pub const ALL: [Self; 12] = [
         Self::Healthy,
