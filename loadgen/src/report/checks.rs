@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use bank::CustomerId;
-use check::{Judged, NO_VERSIONS, Named, Verdict, Violation, grouped};
+use check::{Judged, NO_VERSIONS, Named, Verdict, Violation, grouped, has_evidence};
 use history::Server;
 use serde::Serialize;
 
 use super::ExitCode;
-use crate::record::judge::{Counterexample, JudgedRun, has_evidence};
+use crate::record::judge::{Counterexample, JudgedRun};
 
 /// Longer lines go on below.
 const WIDTH: usize = 100;

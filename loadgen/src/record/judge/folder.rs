@@ -3,13 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use check::{Finding, Judged, OutputFile, Verdict, Violation, judge, story};
+use check::{Finding, Judged, OutputFile, Verdict, Violation, judge, verdict};
 use exercise::{ReceivedError, read_answers};
 use history::{Header, RecordedError, Run};
 use replication::Scheme;
 use thiserror::Error;
 
-use super::verdict;
 use crate::record::artifacts::{COMPARISON, HISTORY, LEDGER, OUTPUT};
 
 /// A folder cannot be judged.
@@ -76,15 +75,13 @@ pub fn judge_folder(folder: &Path) -> Result<JudgedRun, JudgeError> {
     let mut output = OutputFile::of(&run.history);
     let is_whole =
         read_answers(&folder.join(OUTPUT), |customer, answer| output.says(customer, answer))?;
-    let finding = output.finish(is_whole);
-    let promised = check::promises(run.header.settings, finding.property);
-    let mut checks = vec![Judged { finding, promised }];
+    let mut checks = vec![Judged::under(run.header.settings, output.finish(is_whole))];
     checks.extend(judge(&run));
     let counterexample = checks.iter().enumerate().find_map(|(check, judged)| {
         let finding = &judged.finding;
         let broken = judged.promised && finding.verdict == Verdict::Fail;
         let violation = telling(finding).filter(|_| broken)?;
-        Some(Counterexample { check, lines: story(&run, finding, violation) })
+        Some(Counterexample { check, lines: check::counterexample(&run, finding, violation) })
     });
     let (operations, is_whole) = (run.history.len(), run.history.is_complete());
     Ok(JudgedRun { header: run.header, operations, is_whole, checks, counterexample })
