@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use strum::{IntoStaticStr, VariantArray};
+
 use super::plan::{Plan, TimingProfile};
 
 /// Something that is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Seen {
     /// Runs with the timing of the branches that serve.
     ProductionTiming,
@@ -83,86 +86,9 @@ pub enum Seen {
 }
 
 impl Seen {
-    /// All of it.
-    pub const ALL: [Self; 36] = [
-        Self::ProductionTiming,
-        Self::Steps,
-        Self::Done,
-        Self::Withdrawals,
-        Self::ContendedWithdrawals,
-        Self::UnknownOutcomes,
-        Self::Retries,
-        Self::GivenUp,
-        Self::DuplicateRequests,
-        Self::Borrows,
-        Self::Grants,
-        Self::GrantsInFlightAtCrash,
-        Self::Refusals,
-        Self::Contended,
-        Self::RightsUnavailable,
-        Self::TooFewBranches,
-        Self::Collects,
-        Self::Proofs,
-        Self::HoldersTold,
-        Self::Snapshots,
-        Self::Pushes,
-        Self::Streams,
-        Self::MessagesLost,
-        Self::MessagesTwice,
-        Self::OneWayPartitions,
-        Self::Pauses,
-        Self::Kills,
-        Self::PowerLosses,
-        Self::Restarts,
-        Self::TornTails,
-        Self::FailedSyncs,
-        Self::FullDisks,
-        Self::NoSpace,
-        Self::OldCopies,
-        Self::CorruptJournals,
-        Self::AmnesiaStops,
-    ];
-
     /// The name used in reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ProductionTiming => "runs with the production timing",
-            Self::Steps => "steps",
-            Self::Done => "done operations",
-            Self::Withdrawals => "withdrawals",
-            Self::ContendedWithdrawals => "contended withdrawals",
-            Self::UnknownOutcomes => "unknown outcomes",
-            Self::Retries => "retries",
-            Self::GivenUp => "given up",
-            Self::DuplicateRequests => "duplicate requests",
-            Self::Borrows => "borrows",
-            Self::Grants => "grants",
-            Self::GrantsInFlightAtCrash => "grants in flight at a crash",
-            Self::Refusals => "refusals",
-            Self::Contended => "contended",
-            Self::RightsUnavailable => "rights unavailable",
-            Self::TooFewBranches => "too few branches",
-            Self::Collects => "collect requests",
-            Self::Proofs => "proofs made for others",
-            Self::HoldersTold => "told who holds a log",
-            Self::Snapshots => "snapshots answered",
-            Self::Pushes => "pushes",
-            Self::Streams => "streams",
-            Self::MessagesLost => "messages lost",
-            Self::MessagesTwice => "messages twice",
-            Self::OneWayPartitions => "one-way partitions",
-            Self::Pauses => "pauses",
-            Self::Kills => "kills",
-            Self::PowerLosses => "power losses",
-            Self::Restarts => "restarts from a journal",
-            Self::TornTails => "torn tails",
-            Self::FailedSyncs => "failed syncs",
-            Self::FullDisks => "full disks",
-            Self::NoSpace => "ended without space",
-            Self::OldCopies => "old copies",
-            Self::CorruptJournals => "corrupt journals",
-            Self::AmnesiaStops => "amnesia stops",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -203,14 +129,14 @@ impl Counters {
 
     /// What was never seen.
     pub fn never(&self) -> Vec<Seen> {
-        Seen::ALL.into_iter().filter(|seen| self.of(*seen) == 0).collect()
+        Seen::VARIANTS.iter().copied().filter(|seen| self.of(*seen) == 0).collect()
     }
 }
 
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for seen in Seen::ALL {
-            writeln!(f, "{:>14}  {}", self.of(seen), seen.name())?;
+        for seen in Seen::VARIANTS {
+            writeln!(f, "{:>14}  {}", self.of(*seen), seen.name())?;
         }
         Ok(())
     }
@@ -229,7 +155,7 @@ mod tests {
         other.add(Seen::Kills);
         one.merge(&other);
         assert_eq!((one.of(Seen::Borrows), one.of(Seen::Kills)), (3, 1));
-        assert_eq!(one.never().len(), Seen::ALL.len() - 2);
+        assert_eq!(one.never().len(), Seen::VARIANTS.len() - 2);
         assert!(one.to_string().contains("             3  borrows\n"));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::judge::Violation;
-use super::plan::{Fault, Moment, Plan, Step, Timed, TimingProfile};
+use super::plan::{Fault, Moment, Plan, Step, Timed};
 use super::words;
 use super::world::{Ran, tell};
 use replication::Instant;
@@ -73,7 +73,7 @@ impl fmt::Display for Story {
         match &self.ran.violation {
             None => writeln!(f, "nothing was wrong; ended at {ended}, hash {:016x}", self.ran.hash),
             Some(Violation { property, .. }) => {
-                writeln!(f, "{property:?} does not hold; hash {:016x}", self.ran.hash)
+                writeln!(f, "{} does not hold; hash {:016x}", property.name(), self.ran.hash)
             }
         }
     }
@@ -86,17 +86,14 @@ fn told(plan: &Plan) -> Vec<String> {
     };
     let proofs =
         if plan.prover { "the first collects for all" } else { "each collects for itself" };
-    let timing = match plan.timing {
-        TimingProfile::Short => "short",
-        TimingProfile::Production => "production",
-    };
+    let timing: &str = plan.timing.into();
     let network = &plan.network;
     let order = if network.ordered { "in order" } else { "in any order" };
     let mut lines = vec![
         format!(
             "seed {}, {}: {} {storage}, {proofs}, {timing} timing, opening balance {}, heals at {}",
             plan.seed,
-            plan.mix.name(),
+            plan.profile.name(),
             words::counted(plan.branches.into(), "branch", "branches"),
             plan.opening,
             words::millis(plan.heals.0)

@@ -334,7 +334,7 @@ pub(super) fn reset(left: Member, right: Member) -> String {
 
 /// What must not be.
 pub(super) fn violation(violation: &Violation) -> String {
-    format!("VIOLATION of {:?}: {}", violation.property, violation.detail)
+    format!("VIOLATION of {}: {}", violation.property.name(), violation.detail)
 }
 
 /// A time, in milliseconds.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
+use strum::VariantArray as _;
 
 use super::super::chance::{Luck, PerMille, Span, choose};
 use super::{Disk, FaultProfile, Network, Plan, TimingProfile, faults, scripts};
@@ -13,19 +14,22 @@ use replication::passbook::Storage;
 
 pub(super) fn plan(seed: u64, forced: Option<FaultProfile>) -> Plan {
     let random = &mut Luck::Plan.of(seed, 0);
-    let weights = FaultProfile::ALL.map(|mix| (mix.weight(), mix));
+    let weights = FaultProfile::VARIANTS
+        .iter()
+        .map(|profile| (profile.weight(), *profile))
+        .collect::<Vec<_>>();
     // Drawn also when it is forced: a seed then keeps the rest of its plan.
     let chosen = choose(random, &weights).unwrap_or(FaultProfile::Everything);
-    let mix = forced.unwrap_or(chosen);
-    let branches = branches(random, mix);
-    let opening = opening(random, mix, branches);
-    let storage = storage(random, mix);
-    let network = network(random, mix);
-    let disk = disk(random, mix);
-    let customers = scripts::draw(random, mix, branches, opening);
+    let profile = forced.unwrap_or(chosen);
+    let branches = branches(random, profile);
+    let opening = opening(random, profile, branches);
+    let storage = storage(random, profile);
+    let network = network(random, profile);
+    let disk = disk(random, profile);
+    let customers = scripts::draw(random, profile, branches, opening);
     // Most of what customers do happens in the first second.
     let window = Span::millis(100, 1500).draw(random);
-    let faults = faults::draw(random, mix, branches, storage, window);
+    let faults = faults::draw(random, profile, branches, storage, window);
     let last = faults.iter().map(|timed| timed.at).max().unwrap_or_default();
     let heals = last.max(Instant(window)).after(Span::millis(50, 2500).draw(random));
     let prover = random.random_bool(0.5);
@@ -40,7 +44,7 @@ pub(super) fn plan(seed: u64, forced: Option<FaultProfile>) -> Plan {
     };
     let plan = Plan {
         seed,
-        mix,
+        profile,
         branches,
         opening,
         storage,
@@ -55,8 +59,8 @@ pub(super) fn plan(seed: u64, forced: Option<FaultProfile>) -> Plan {
     plan.stretched(factor.unwrap_or(1))
 }
 
-fn branches(random: &mut Pcg64Mcg, mix: FaultProfile) -> u16 {
-    let choices: &[(u32, u16)] = match mix {
+fn branches(random: &mut Pcg64Mcg, profile: FaultProfile) -> u16 {
+    let choices: &[(u32, u16)] = match profile {
         FaultProfile::Contended => &[(1, 2), (2, 3)],
         // Somebody must be left who remembers.
         FaultProfile::Deaths | FaultProfile::OldCopies => &[(2, 2), (6, 3), (2, 4), (1, 5)],
@@ -66,14 +70,14 @@ fn branches(random: &mut Pcg64Mcg, mix: FaultProfile) -> u16 {
     choose(random, choices).unwrap_or(3)
 }
 
-fn opening(random: &mut Pcg64Mcg, mix: FaultProfile, branches: u16) -> Money {
-    let near_zero = match mix {
+fn opening(random: &mut Pcg64Mcg, profile: FaultProfile, branches: u16) -> Money {
+    let near_zero = match profile {
         FaultProfile::NearZero => true,
         // What is late or comes twice matters most where much is asked.
         FaultProfile::Lossy => random.random_bool(0.5),
         _ => false,
     };
-    let each = match mix {
+    let each = match profile {
         _ if near_zero => random.random_range(0..=25),
         FaultProfile::Contended => random.random_range(60..=150),
         _ => {
@@ -85,8 +89,8 @@ fn opening(random: &mut Pcg64Mcg, mix: FaultProfile, branches: u16) -> Money {
     Money::new(each * i64::from(branches) + random.random_range(0..=2))
 }
 
-fn storage(random: &mut Pcg64Mcg, mix: FaultProfile) -> Storage {
-    match mix {
+fn storage(random: &mut Pcg64Mcg, profile: FaultProfile) -> Storage {
+    match profile {
         FaultProfile::Crashes | FaultProfile::Disks | FaultProfile::OldCopies => Storage::Journal,
         FaultProfile::Deaths => Storage::Memory,
         _ if random.random_bool(0.5) => Storage::Journal,
@@ -94,15 +98,15 @@ fn storage(random: &mut Pcg64Mcg, mix: FaultProfile) -> Storage {
     }
 }
 
-fn network(random: &mut Pcg64Mcg, mix: FaultProfile) -> Network {
+fn network(random: &mut Pcg64Mcg, profile: FaultProfile) -> Network {
     let near = (4, Span::micros(50, 1_000));
     let town = (4, Span::micros(500, 8_000));
     let far = (2, Span::micros(10_000, 80_000));
-    let delay = match mix {
+    let delay = match profile {
         FaultProfile::Contended => Span::micros(50, 2_000),
         _ => choose(random, &[near, town, far]).unwrap_or(near.1),
     };
-    let lossy = match mix {
+    let lossy = match profile {
         FaultProfile::Lossy => true,
         FaultProfile::Everything => random.random_bool(0.4),
         _ => false,
@@ -131,8 +135,8 @@ fn network(random: &mut Pcg64Mcg, mix: FaultProfile) -> Network {
     }
 }
 
-fn disk(random: &mut Pcg64Mcg, mix: FaultProfile) -> Disk {
-    let slowest = match mix {
+fn disk(random: &mut Pcg64Mcg, profile: FaultProfile) -> Disk {
+    let slowest = match profile {
         FaultProfile::Contended => Duration::from_millis(1),
         _ => choose(random, &[(3, 2), (3, 10), (1, 60)])
             .map_or(Duration::ZERO, Duration::from_millis),

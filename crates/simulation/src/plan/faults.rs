@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
+use strum::VariantArray as _;
 
 use super::super::chance::{PerMille, Span, choose, number};
 use super::{Fault, FaultProfile, Moment, Timed};
@@ -14,13 +15,13 @@ use replication::passbook::Storage;
 /// Draws what goes wrong within `window`.
 pub(super) fn draw(
     random: &mut Pcg64Mcg,
-    mix: FaultProfile,
+    profile: FaultProfile,
     branches: u16,
     storage: Storage,
     window: Duration,
 ) -> Vec<Timed> {
     let mut draw = Draw { random, branches, window, faults: Vec::new() };
-    match mix {
+    match profile {
         FaultProfile::Healthy
         | FaultProfile::NearZero
         | FaultProfile::Contended
@@ -108,7 +109,7 @@ impl<'a> Draw<'a> {
         if self.random.random_bool(0.5) {
             Moment::Now
         } else {
-            Moment::ALL[self.random.random_range(0..Moment::ALL.len())]
+            Moment::VARIANTS[self.random.random_range(0..Moment::VARIANTS.len())]
         }
     }
 

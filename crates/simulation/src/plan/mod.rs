@@ -7,6 +7,8 @@ mod scripts;
 
 use std::time::Duration;
 
+use strum::{IntoStaticStr, VariantArray};
+
 use super::chance::{PerMille, Span};
 use bank::{Ack, Read};
 use bank::{Member, Money, Operation, SessionId};
@@ -20,8 +22,8 @@ pub use fault_profile::FaultProfile;
 pub struct Plan {
     /// Decides every delay and every loss.
     pub seed: u64,
-    /// What kind of run it is.
-    pub mix: FaultProfile,
+    /// What goes wrong.
+    pub profile: FaultProfile,
     /// How many branches.
     pub branches: u16,
     /// What they hold together at the start.
@@ -45,7 +47,8 @@ pub struct Plan {
 }
 
 /// How long branches wait before they repeat something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum TimingProfile {
     /// [`Timing::default`]: short, so that a run of a second sees many repetitions.
     Short,
@@ -232,7 +235,7 @@ pub enum Fault {
 }
 
 /// Between which two things that a process does it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 pub enum Moment {
     /// Wherever it is.
     Now,
@@ -254,25 +257,10 @@ pub enum Moment {
     Answered,
 }
 
-impl Moment {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Now,
-        Self::Staged,
-        Self::Granted,
-        Self::Received,
-        Self::Synced,
-        Self::Pushed,
-        Self::Acknowledged,
-        Self::Asked,
-        Self::Answered,
-    ];
-}
-
 impl Plan {
     /// The plan of `seed`; of one kind, or of the kind that the seed chooses.
-    pub fn from_seed(seed: u64, mix: Option<FaultProfile>) -> Self {
-        draw::plan(seed, mix)
+    pub fn from_seed(seed: u64, profile: Option<FaultProfile>) -> Self {
+        draw::plan(seed, profile)
     }
 
     /// How many operations customers will ask for, leaving aside what they do anew.
@@ -315,9 +303,9 @@ mod tests {
 
     #[test]
     fn plans_speak_of_branches_that_exist_and_end() {
-        for mix in FaultProfile::ALL {
+        for profile in FaultProfile::VARIANTS.iter().copied() {
             for seed in 0..300 {
-                let plan = Plan::from_seed(seed, Some(mix));
+                let plan = Plan::from_seed(seed, Some(profile));
                 assert!((1..=10).contains(&plan.branches));
                 assert!(!plan.opening.is_negative());
                 let steps = plan.customers.iter().flat_map(|customer| &customer.steps);
@@ -340,9 +328,10 @@ mod tests {
 
     #[test]
     fn every_mix_is_chosen_by_some_seed() {
-        for mix in FaultProfile::ALL {
-            let chosen = (0..1000).filter(|seed| Plan::from_seed(*seed, None).mix == mix).count();
-            assert!(chosen > 5, "{mix:?}: {chosen} of 1000");
+        for profile in FaultProfile::VARIANTS.iter().copied() {
+            let chosen =
+                (0..1000).filter(|seed| Plan::from_seed(*seed, None).profile == profile).count();
+            assert!(chosen > 5, "{profile:?}: {chosen} of 1000");
         }
     }
 }

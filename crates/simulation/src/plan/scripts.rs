@@ -37,23 +37,23 @@ struct Habits {
 
 pub(super) fn draw(
     random: &mut Pcg64Mcg,
-    mix: FaultProfile,
+    profile: FaultProfile,
     branches: u16,
     opening: Money,
 ) -> Vec<Script> {
-    let mut habits = habits(random, mix);
+    let mut habits = habits(random, profile);
     if random.random_ratio(1, 60) {
         habits.customers = 10..=20;
     }
     let count = number(random, habits.customers.clone());
     let mut scripts: Vec<Script> = (0..count).map(|_| script(random, &habits, branches)).collect();
-    if mix == FaultProfile::Contended {
+    if profile == FaultProfile::Contended {
         scripts.extend((0..2).map(|_| whale(random, branches, opening)));
     }
     scripts
 }
 
-fn habits(random: &mut Pcg64Mcg, mix: FaultProfile) -> Habits {
+fn habits(random: &mut Pcg64Mcg, profile: FaultProfile) -> Habits {
     let any_acks =
         choose(random, &[(3, [1, 1, 1]), (1, [1, 0, 0]), (1, [0, 1, 0]), (2, [0, 0, 1])]);
     let usual = Habits {
@@ -74,7 +74,7 @@ fn habits(random: &mut Pcg64Mcg, mix: FaultProfile) -> Habits {
         acks: any_acks.unwrap_or([1, 1, 1]),
         reads: [5, 1, 3],
     };
-    match mix {
+    match profile {
         FaultProfile::NearZero => Habits {
             customers: 4..=9,
             kinds: [2, 8, 3],

@@ -15,6 +15,7 @@ use clap::{CommandFactory as _, Parser};
 use replication::passbook::Mutant;
 use seeds::{Failed, Found, Wanted};
 use simulation::{FaultProfile, Plan, Seen, shrink, story};
+use strum::VariantArray as _;
 
 /// With as many seeds of all kinds, everything that is counted must have been seen.
 const SEEDS_THAT_SEE_EVERYTHING: u64 = 10_000;
@@ -43,7 +44,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     first: u64,
     /// Only runs of this kind; otherwise each seed chooses
-    #[arg(long, value_parser = mix_parser())]
+    #[arg(long, value_parser = profile_parser())]
     mix: Option<FaultProfile>,
     /// Put this fault into every branch
     #[cfg(feature = "mutants")]
@@ -98,10 +99,9 @@ impl Arguments {
     }
 }
 
-fn mix_parser() -> impl TypedValueParser<Value = FaultProfile> {
-    PossibleValuesParser::new(FaultProfile::ALL.map(FaultProfile::name)).map(|name| {
-        FaultProfile::ALL.into_iter().find(|m| m.name() == name).unwrap_or(FaultProfile::Everything)
-    })
+fn profile_parser() -> impl TypedValueParser<Value = FaultProfile> {
+    PossibleValuesParser::new(FaultProfile::VARIANTS.iter().map(|profile| profile.name()))
+        .try_map(|name| name.parse())
 }
 
 #[cfg(feature = "mutants")]
@@ -147,7 +147,7 @@ fn simulate(arguments: &Arguments) -> io::Result<ExitCode> {
     let wanted = Wanted {
         first: arguments.first,
         seeds: arguments.seeds,
-        mix: arguments.mix,
+        profile: arguments.mix,
         mutant: arguments.mutant(),
         threads: arguments.threads(),
     };
@@ -162,7 +162,7 @@ fn simulate(arguments: &Arguments) -> io::Result<ExitCode> {
         return Ok(ExitCode::from(3));
     }
     let never = found.counters.never();
-    if wanted.mix.is_none() && wanted.seeds >= SEEDS_THAT_SEE_EVERYTHING && !never.is_empty() {
+    if wanted.profile.is_none() && wanted.seeds >= SEEDS_THAT_SEE_EVERYTHING && !never.is_empty() {
         let names: Vec<&str> = never.into_iter().map(Seen::name).collect();
         say(format!("\nnever seen, so nothing is known of it: {}\n", names.join(", ")))?;
         return Ok(ExitCode::from(3));
@@ -195,7 +195,7 @@ fn report(wanted: &Wanted, found: &Found, seconds: f64) -> io::Result<()> {
 }
 
 fn tell_smaller(wanted: &Wanted, seed: u64) -> io::Result<()> {
-    let plan = Plan::from_seed(seed, wanted.mix);
+    let plan = Plan::from_seed(seed, wanted.profile);
     let Some(shrunk) = shrink(&plan, wanted.mutant, TRIES_MAX) else {
         return say("it did not fail when it was run again\n");
     };

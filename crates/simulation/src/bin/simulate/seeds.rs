@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use replication::passbook::Mutant;
-use simulation::{self, Counters, FaultProfile, Plan, Property, Violation};
+use simulation::{self, Counters, FaultProfile, Plan, Violation};
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
     pub(crate) first: u64,
     pub(crate) seeds: u64,
-    pub(crate) mix: Option<FaultProfile>,
+    pub(crate) profile: Option<FaultProfile>,
     pub(crate) mutant: Option<Mutant>,
     pub(crate) threads: usize,
 }
@@ -31,7 +31,9 @@ pub(crate) enum Failed {
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Violated(Violation { property, detail }) => write!(f, "{property:?}: {detail}"),
+            Self::Violated(Violation { property, detail }) => {
+                write!(f, "{}: {detail}", property.name())
+            }
             Self::Panicked => f.write_str("panicked"),
         }
     }
@@ -51,7 +53,7 @@ impl Found {
         let mut seeds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for (seed, failed) in &self.failed {
             let name = match failed {
-                Failed::Violated(Violation { property, .. }) => name(*property),
+                Failed::Violated(Violation { property, .. }) => property.name().to_owned(),
                 Failed::Panicked => "a panic".to_owned(),
             };
             seeds.entry(name).or_default().push(*seed);
@@ -63,10 +65,6 @@ impl Found {
         self.counters.merge(&other.counters);
         self.failed.extend(other.failed);
     }
-}
-
-fn name(property: Property) -> String {
-    format!("{property:?}")
 }
 
 /// Runs all seeds; a thread that has finished one takes the next.
@@ -106,6 +104,6 @@ fn work(wanted: &Wanted, next: &AtomicU64) -> Found {
 }
 
 fn run_one(seed: u64, wanted: &Wanted) -> (Counters, Option<Violation>) {
-    let ran = simulation::run(&Plan::from_seed(seed, wanted.mix), wanted.mutant);
+    let ran = simulation::run(&Plan::from_seed(seed, wanted.profile), wanted.mutant);
     (ran.counters, ran.violation)
 }
