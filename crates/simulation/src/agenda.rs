@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::customers::{Sending, Wake};
-use bank::{Answer, Member};
-use replication::{Attempt, Instant, Message, Receipt, Room, Ticket};
+use super::customers::{Response, Sending, Wake};
+use bank::Member;
+use replication::{Instant, Message, Room, Ticket};
 
 /// Something that will happen in the simulated world.
 #[derive(Clone, Debug)]
@@ -61,18 +61,11 @@ pub(super) enum Event {
 /// An answer on its way to a customer.
 #[derive(Clone, Debug)]
 pub(super) struct Answered {
-    /// Whose.
     pub(super) customer: usize,
-    /// Who answers.
     pub(super) branch: Member,
-    /// In which life: with it, the connection ends.
+    /// The connection ends with this incarnation of the branch.
     pub(super) life: u32,
-    /// Which attempt.
-    pub(super) attempt: Attempt,
-    /// What.
-    pub(super) answer: Answer,
-    /// From what.
-    pub(super) receipt: Option<Receipt>,
+    pub(super) response: Response,
 }
 
 /// Something that comes to a process, and waits there if the process is busy.

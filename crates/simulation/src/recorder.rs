@@ -4,14 +4,14 @@
 //! for each mode: all writes, and the queries that are at least as strong. Leaving out queries changes no write, so each
 //! of these is a run of its own. That with snapshots only is made in any case: refusals have to be linearizable too.
 
-use bank::{Ack, Answer, BranchId, CustomerId, Member, Operation, Outcome, Read, Seq, StatusCode};
+use bank::{Ack, BranchId, CustomerId, Member, Operation, Outcome, Read, Seq, StatusCode};
 use check::{Property, Verdict};
 use history::{
     Customers, FinalState, Header, InvalidRecord, Logged, OwnedRecord, Run, Server, Settings,
 };
-use replication::{Instant, Receipt, Replication as _};
+use replication::{Instant, Replication as _};
 
-use super::customers::NewOperation;
+use super::customers::{CustomerRequest, Response};
 use super::judge::{Judge, Violation};
 use super::network::branch_id;
 use super::plan::Plan;
@@ -57,12 +57,12 @@ impl Recorder {
     }
 
     /// A customer begins an operation.
-    pub(super) fn begins(&mut self, who: usize, now: Instant, new: &NewOperation) {
+    pub(super) fn begins(&mut self, who: usize, now: Instant, first: &CustomerRequest) {
+        let (request, step) = (first.attempt.request, first.step);
         let seen = &mut self.seen[who];
         let customer = CustomerId(number(who + 1));
-        let (position, branch) = (number(seen.len() + 1), branch_id(new.branch));
-        let request = new.attempt.request;
-        let record = OwnedRecord::new(customer, position, branch, new.operation, Outcome::Unknown);
+        let (position, branch) = (number(seen.len() + 1), branch_id(step.branch));
+        let record = OwnedRecord::new(customer, position, branch, step.operation, Outcome::Unknown);
         let record = OwnedRecord {
             session: request.session,
             number: request.number,
@@ -71,28 +71,23 @@ impl Recorder {
             code: StatusCode::DeadlineExceeded,
             ..record
         };
-        let is_query = new.operation == Operation::Query;
-        let strength = READS.iter().position(|read| is_query && *read == new.read);
+        let is_query = step.operation == Operation::Query;
+        let strength = READS.iter().position(|read| is_query && *read == step.read);
         if !is_query {
             self.ack = [Ack::Local, Ack::Majority]
                 .into_iter()
-                .find(|ack| [new.ack, self.ack].contains(ack))
+                .find(|ack| [step.ack, self.ack].contains(ack))
                 .unwrap_or(Ack::All);
         }
         seen.push(Seen { record, strength });
     }
 
     /// A customer takes an answer as final. One that says "unknown" is none.
-    pub(super) fn takes(
-        &mut self,
-        who: usize,
-        now: Instant,
-        attempt: u32,
-        answer: &Answer,
-        receipt: Option<&Receipt>,
-    ) {
+    pub(super) fn takes(&mut self, who: usize, now: Instant, response: &Response) {
+        let Response { attempt, answer, receipt } = response;
+        let receipt = receipt.as_ref();
         let Some(Seen { record, .. }) = self.seen[who].last_mut() else { return };
-        record.attempt = attempt;
+        record.attempt = attempt.attempt;
         if answer.outcome == Outcome::Unknown {
             return;
         }
@@ -237,7 +232,7 @@ mod tests {
         /// An operation that is answered from what the branch shows, after `meanwhile`.
         fn ask(
             &mut self,
-            new: &NewOperation,
+            new: &CustomerRequest,
             outcome: Outcome,
             meanwhile: impl FnOnce(&mut Fixture) -> Option<u64>,
         ) {
@@ -246,10 +241,11 @@ mod tests {
             self.recorder.begins(who, now, new);
             self.scene.ask(new);
             let seq = meanwhile(&mut self.scene);
-            let (mut answer, receipt) = self.scene.answer(new.branch.0, seq, 2);
+            let (mut answer, receipt) = self.scene.answer(new.step.branch.0, seq, 2);
             answer.outcome = outcome;
             let now = self.instant();
-            self.recorder.takes(who, now, 1, &answer, Some(&receipt));
+            let attempt = new.attempt;
+            self.recorder.takes(who, now, &Response { attempt, answer, receipt: Some(receipt) });
         }
 
         /// Customer `who` pays in 5 at a branch, which alone knows it.
@@ -264,8 +260,9 @@ mod tests {
         }
 
         fn query(&mut self, who: u64, number: u64, branch: u16, read: Read) {
-            let query = operation(request(who, number), branch, Operation::Query);
-            self.ask(&NewOperation { read, ..query }, Outcome::Ok, |_| None);
+            let mut query = operation(request(who, number), branch, Operation::Query);
+            query.step.read = read;
+            self.ask(&query, Outcome::Ok, |_| None);
         }
 
         fn broken(&self) -> Option<Property> {

@@ -1,12 +1,12 @@
 //! What happens in the simulated world, in words.
 
-use super::customers::CustomerEvent;
+use super::customers::{CustomerEvent, CustomerRequest, Response};
 use super::disk::Left;
 use super::judge::Violation;
 use super::network::member;
-use bank::{Answer, Entry, Member, Outcome, Row, Version};
+use bank::{Entry, Member, Outcome, Row, Version};
 use replication::passbook::{self, Corrupt, Hello, Record, Round, Stop};
-use replication::{Attempt, Input, Message, Receipt, Room, Token};
+use replication::{Attempt, Input, Message, Room, Token};
 
 /// A branch, by its number.
 pub(super) fn branch(member: Member) -> String {
@@ -75,35 +75,35 @@ pub(super) fn entry(entry: &Entry) -> String {
 pub(super) fn said(who: usize, said: &CustomerEvent) -> String {
     let who = customer(who);
     match said {
-        CustomerEvent::Begins(asked) => format!(
+        CustomerEvent::Begins(CustomerRequest { attempt: first, step, token: carried }) => format!(
             "{who} {} at {}: {} (ack {}, read {}), knowing {}",
-            attempt(asked.attempt),
-            branch(asked.branch),
-            asked.operation,
-            asked.ack.name(),
-            asked.read.name(),
-            token(asked.token.as_ref())
+            attempt(*first),
+            branch(step.branch),
+            step.operation,
+            step.ack.name(),
+            step.read.name(),
+            token(carried.as_ref())
         ),
-        CustomerEvent::Retries { next, told: false } => {
+        CustomerEvent::Retries { next, after_unknown: false } => {
             format!("{who} waits no longer and asks again: {}", attempt(*next))
         }
-        CustomerEvent::Retries { next, told: true } => {
-            format!("{who} was told \"unknown\" and asks again: {}", attempt(*next))
+        CustomerEvent::Retries { next, after_unknown: true } => {
+            format!("{who} was answered \"unknown\" and asks again: {}", attempt(*next))
         }
-        CustomerEvent::Takes { attempt: taken, answer: given, receipt, .. } => {
-            format!("{who} {} takes {}", attempt(*taken), answer(given, receipt.as_ref()))
+        CustomerEvent::Takes { response, .. } => {
+            format!("{who} {} takes {}", attempt(response.attempt), answer(response))
         }
     }
 }
 
-fn answer(answer: &Answer, receipt: Option<&Receipt>) -> String {
+fn answer(Response { answer, receipt, .. }: &Response) -> String {
     let outcome = match answer.outcome {
         Outcome::Ok => "ok".to_owned(),
         Outcome::Rejected(why) => format!("rejected: {}", why.name()),
         Outcome::Unknown => "unknown".to_owned(),
     };
     let balance = answer.balance.map_or(String::new(), |balance| format!(", balance {balance}"));
-    let shown = receipt.map_or(String::new(), |receipt| {
+    let shown = receipt.as_ref().map_or(String::new(), |receipt| {
         let place = receipt.seq.map_or(String::new(), |seq| format!(" as entry {}", seq.0));
         let shown = version(&receipt.version);
         format!("{place}, showing {shown}, held by {}", receipt.achieved)
@@ -112,15 +112,9 @@ fn answer(answer: &Answer, receipt: Option<&Receipt>) -> String {
 }
 
 /// What a branch answers.
-pub(super) fn replied(
-    who: Member,
-    to: usize,
-    asked: Attempt,
-    given: &Answer,
-    receipt: Option<&Receipt>,
-) -> String {
-    let (to, asked) = (customer(to), attempt(asked));
-    format!("{} answers {to} {asked} {}", branch(who), answer(given, receipt))
+pub(super) fn replied(who: Member, to: usize, response: &Response) -> String {
+    let (to, asked) = (customer(to), attempt(response.attempt));
+    format!("{} answers {to} {asked} {}", branch(who), answer(response))
 }
 
 /// What a branch writes down.

@@ -1,5 +1,5 @@
 use super::*;
-use bank::{Money, Rejection, SessionId};
+use bank::{Ack, Member, Money, Read, Rejection, SessionId};
 
 fn step(attempts: u32, anew: u32) -> Step {
     Step {
@@ -42,6 +42,10 @@ fn until_said(
     (None, arrived)
 }
 
+const fn response(attempt: Attempt, answer: Answer) -> Response {
+    Response { attempt, answer, receipt: None }
+}
+
 fn answer(outcome: Outcome) -> Answer {
     Answer { outcome, balance: Some(Money::new(7)) }
 }
@@ -52,11 +56,11 @@ fn who_is_not_answered_retries_and_at_last_does_not_know() {
     let mut attempts = Vec::new();
     loop {
         let (said, arrived) = until_said(&mut customers, &mut agenda);
-        attempts.extend(arrived.iter().map(|sending| sending.attempt.attempt));
+        attempts.extend(arrived.iter().map(|sending| sending.request.attempt.attempt));
         match said.expect("not done") {
             CustomerEvent::Begins(asked) => assert_eq!(asked.attempt.attempt, 1),
             CustomerEvent::Retries { .. } => {}
-            CustomerEvent::Takes { attempt, answer, .. } => {
+            CustomerEvent::Takes { response: Response { attempt, answer, .. }, .. } => {
                 assert_eq!((attempt.attempt, answer.outcome), (3, Outcome::Unknown));
                 break;
             }
@@ -75,18 +79,15 @@ fn an_answer_to_an_earlier_attempt_is_not_taken() {
         other => panic!("{other:?}"),
     };
     let second = match until_said(&mut customers, &mut agenda).0 {
-        Some(CustomerEvent::Retries { next, told: false }) => next,
+        Some(CustomerEvent::Retries { next, after_unknown: false }) => next,
         other => panic!("{other:?}"),
     };
     let ok = answer(Outcome::Ok);
-    assert_eq!(customers.hear(0, first, ok, None, &mut agenda), None);
-    let taken = customers.hear(0, second, ok, None, &mut agenda);
+    assert_eq!(customers.receive(0, response(first, ok), &mut agenda), None);
+    let taken = customers.receive(0, response(second, ok), &mut agenda);
     let operation = Operation::deposit(5);
-    assert_eq!(
-        taken,
-        Some(CustomerEvent::Takes { attempt: second, operation, answer: ok, receipt: None })
-    );
-    assert_eq!(customers.hear(0, second, ok, None, &mut agenda), None, "taken already");
+    assert_eq!(taken, Some(CustomerEvent::Takes { operation, response: response(second, ok) }));
+    assert_eq!(customers.receive(0, response(second, ok), &mut agenda), None, "taken already");
 }
 
 #[test]
@@ -96,18 +97,21 @@ fn unknown_is_asked_again_and_only_a_passing_rejection_is_done_anew() {
         Some(CustomerEvent::Begins(asked)) => asked.attempt,
         other => panic!("{other:?}"),
     };
-    assert_eq!(customers.hear(0, attempt, answer(Outcome::Unknown), None, &mut agenda), None);
+    assert_eq!(
+        customers.receive(0, response(attempt, answer(Outcome::Unknown)), &mut agenda),
+        None
+    );
     let second = match until_said(&mut customers, &mut agenda).0 {
-        Some(CustomerEvent::Retries { next, told: true }) => next,
+        Some(CustomerEvent::Retries { next, after_unknown: true }) => next,
         other => panic!("{other:?}"),
     };
     let passing = answer(Outcome::Rejected(Rejection::Contended));
-    assert!(customers.hear(0, second, passing, None, &mut agenda).is_some());
+    assert!(customers.receive(0, response(second, passing), &mut agenda).is_some());
     let again = match until_said(&mut customers, &mut agenda).0 {
         Some(CustomerEvent::Begins(asked)) => asked.attempt,
         other => panic!("{other:?}"),
     };
     assert_eq!((again.request.number, again.attempt), (2, 1));
-    assert!(customers.hear(0, again, passing, None, &mut agenda).is_some());
+    assert!(customers.receive(0, response(again, passing), &mut agenda).is_some());
     assert!(customers.are_done(), "once more is enough");
 }

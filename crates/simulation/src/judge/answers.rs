@@ -4,17 +4,18 @@ use super::acknowledged::{Acknowledgement, is_durable};
 use super::records::Judge;
 use super::requests::Request;
 use super::{Action, Violation, amnesia, durable, require};
-use crate::customers::NewOperation;
+use crate::customers::CustomerRequest;
+use crate::plan::Step;
 use bank::{Answer, Member, Operation, Outcome};
 use check::Property;
 use replication::{Attempt, Instant, Receipt, Ticket};
 
 impl Judge {
     /// A customer begins an operation.
-    pub(crate) fn begins(&mut self, new: &NewOperation) {
-        let NewOperation { attempt, branch, operation, ack, .. } = *new;
+    pub(crate) fn begins(&mut self, first: &CustomerRequest) {
+        let Step { branch, operation, ack, .. } = first.step;
         let request = Request { branch, operation, ack, deadline: None };
-        self.requests.entry(attempt.request).or_insert(request);
+        self.requests.entry(first.attempt.request).or_insert(request);
     }
 
     /// An attempt arrives at the branch under a ticket, to be answered until `deadline`. Its operation has

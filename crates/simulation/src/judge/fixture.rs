@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::views::View;
 use super::{Judge, Violation};
-use crate::customers::NewOperation;
+use crate::customers::CustomerRequest;
+use crate::plan::Step;
 use bank::{Ack, Read};
 use bank::{
     Answer, Entry, Ledger, Member, Money, Operation, Outcome, RequestId, Row, Seq, SessionId,
@@ -24,10 +25,19 @@ pub(crate) const fn operation(
     request: RequestId,
     branch: u16,
     operation: Operation,
-) -> NewOperation {
+) -> CustomerRequest {
     let attempt = Attempt { request, attempt: 1 };
-    let (ack, read) = (Ack::Local, Read::Session);
-    NewOperation { attempt, branch: Member(branch), operation, ack, read, token: None }
+    let step = Step {
+        branch: Member(branch),
+        operation,
+        ack: Ack::Local,
+        read: Read::Session,
+        think: Duration::ZERO,
+        timeout: Duration::ZERO,
+        attempts: 1,
+        anew: 0,
+    };
+    CustomerRequest { attempt, step, token: None }
 }
 
 /// What a branch would show that does exactly what a test says.
@@ -105,7 +115,7 @@ impl Fixture {
     }
 
     /// A customer asks, and the question arrives.
-    pub(crate) fn ask(&mut self, new: &NewOperation) -> Ticket {
+    pub(crate) fn ask(&mut self, new: &CustomerRequest) -> Ticket {
         let attempt = new.attempt;
         self.judge.begins(new);
         self.tickets += 1;

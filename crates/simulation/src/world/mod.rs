@@ -209,9 +209,8 @@ impl<'a> World<'a> {
                     return Ok(());
                 }
                 let agenda = &mut self.agenda;
-                let (who, attempt) = (answered.customer, answered.attempt);
-                let said =
-                    self.customers.hear(who, attempt, answered.answer, answered.receipt, agenda);
+                let who = answered.customer;
+                let said = self.customers.receive(who, answered.response, agenda);
                 self.said(who, said)
             }
             Event::Begins(fault) => self.begins(fault),
@@ -232,10 +231,9 @@ impl<'a> World<'a> {
                 self.judge.begins(&new);
             }
             CustomerEvent::Retries { .. } => self.counters.add(Seen::Retries),
-            CustomerEvent::Takes { attempt, operation, answer, receipt } => {
-                self.count_taken(operation, answer.outcome);
-                let now = self.agenda.now();
-                self.recorder.takes(who, now, attempt.attempt, &answer, receipt.as_ref());
+            CustomerEvent::Takes { operation, response } => {
+                self.count_taken(operation, response.answer.outcome);
+                self.recorder.takes(who, self.agenda.now(), &response);
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use super::super::agenda::{Answered, Coming, Event};
 use super::super::chance::Span;
 use super::super::counters::Seen;
+use super::super::customers::Response;
 use super::super::judge::Violation;
 use super::super::plan::Moment;
 use super::super::words;
@@ -163,21 +164,14 @@ impl World<'_> {
                 format!("{} answered request {} once too often", words::branch(branch), ticket.0);
             return Err(Violation { property: Property::Answered, detail });
         };
-        self.teller.tell(self.agenda.now(), || {
-            words::replied(branch, open.customer, open.attempt, &answer, receipt.as_ref())
-        });
+        let response = Response { attempt: open.attempt, answer, receipt };
+        let customer = open.customer;
+        self.teller.tell(self.agenda.now(), || words::replied(branch, customer, &response));
         if answer.outcome == Outcome::Ok && open.read == Some(Read::Snapshot) {
             self.counters.add(Seen::Snapshots);
         }
-        if let Some(delay) = self.customers.answer_delay(open.customer) {
-            let answered = Answered {
-                customer: open.customer,
-                branch,
-                life,
-                attempt: open.attempt,
-                answer,
-                receipt,
-            };
+        if let Some(delay) = self.customers.answer_delay(customer) {
+            let answered = Answered { customer, branch, life, response };
             self.agenda.after(delay, Event::Answered(Box::new(answered)));
         }
         self.has_done(branch, Moment::Answered)

@@ -4,7 +4,7 @@ use std::hash::Hash as _;
 
 use super::super::agenda::{Coming, Event};
 use super::super::counters::Seen;
-use super::super::customers::Sending;
+use super::super::customers::{CustomerRequest, Sending};
 use super::super::disk::Sync;
 use super::super::judge::Violation;
 use super::super::plan::Moment;
@@ -129,7 +129,7 @@ impl World<'_> {
             self.counters.add(Seen::DuplicateRequests);
         }
         let ticket = self.next_ticket();
-        let Sending { customer, attempt, step, token, .. } = sending;
+        let Sending { customer, request: CustomerRequest { attempt, step, token }, .. } = sending;
         let deadline = self.agenda.now().after(step.timeout);
         let read = matches!(step.operation, Operation::Query).then_some(step.read);
         if let Some(process) = self.branches[to.index()].process() {

@@ -1,7 +1,6 @@
 //! What branches answer.
 
 use super::{paid_in, query};
-use crate::customers::NewOperation;
 use crate::judge::fixture::{Fixture, broken, operation, request};
 use bank::{Ack, Entry, Money, Operation, Read};
 use check::Property;
@@ -10,8 +9,9 @@ use replication::passbook::Storage;
 
 fn written(ack: Ack) -> (Fixture, Ticket) {
     let mut scene = Fixture::new(Storage::Journal);
-    let deposit = operation(request(1, 1), 0, Operation::deposit(5));
-    let ticket = scene.ask(&NewOperation { ack, ..deposit });
+    let mut deposit = operation(request(1, 1), 0, Operation::deposit(5));
+    deposit.step.ack = ack;
+    let ticket = scene.ask(&deposit);
     let entry = Entry::Deposit(Money::new(5));
     scene.try_write(0, entry, Some(request(1, 1))).expect("the next entry");
     (scene, ticket)

@@ -5,7 +5,6 @@ mod customers;
 mod endings;
 
 use super::fixture::{Fixture, operation, request};
-use crate::customers::NewOperation;
 use bank::Operation;
 use bank::Read;
 use replication::Ticket;
@@ -26,7 +25,9 @@ fn paid_in(storage: Storage) -> Fixture {
 
 /// Asks for the balance at a branch.
 fn query(scene: &mut Fixture, number: u64, branch: u16, read: Read) -> Ticket {
-    scene.ask(&NewOperation { read, ..operation(request(1, number), branch, Operation::Query) })
+    let mut query = operation(request(1, number), branch, Operation::Query);
+    query.step.read = read;
+    scene.ask(&query)
 }
 
 #[test]
