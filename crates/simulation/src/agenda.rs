@@ -24,27 +24,27 @@ pub(super) enum Event {
         epoch: u64,
     },
     /// Something comes to a process.
-    Comes {
+    Arrives {
         /// Which.
         to: Member,
-        /// In which life of it; in any if nothing is said.
-        life: Option<u32>,
+        /// In which incarnation of it; in any if nothing is said.
+        incarnation: Option<u32>,
         /// What.
-        what: Coming,
+        what: Arrival,
     },
     /// A sync has ended.
     Synced {
         /// Where.
         branch: Member,
-        /// In which life.
-        life: u32,
+        /// In which incarnation.
+        incarnation: u32,
     },
     /// A busy process looks at what has come.
     Ready {
         /// Which.
         branch: Member,
-        /// In which life.
-        life: u32,
+        /// In which incarnation.
+        incarnation: u32,
     },
     /// A customer does the next thing.
     Customer(usize, Wake),
@@ -64,13 +64,13 @@ pub(super) struct Answered {
     pub(super) customer: usize,
     pub(super) branch: Member,
     /// The connection ends with this incarnation of the branch.
-    pub(super) life: u32,
+    pub(super) incarnation: u32,
     pub(super) response: Response,
 }
 
 /// Something that comes to a process, and waits there if the process is busy.
 #[derive(Clone, Debug)]
-pub(super) enum Coming {
+pub(super) enum Arrival {
     /// A new stream to a peer.
     Up {
         /// Which peer.

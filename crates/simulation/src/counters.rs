@@ -10,7 +10,7 @@ use super::plan::{Plan, TimingProfile};
 /// Something that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
-pub enum Seen {
+pub enum Counter {
     /// Runs with the timing of the branches that serve.
     ProductionTiming,
     /// Inputs that replicas took in.
@@ -85,7 +85,7 @@ pub enum Seen {
     AmnesiaStops,
 }
 
-impl Seen {
+impl Counter {
     /// The name used in reports.
     pub fn name(self) -> &'static str {
         self.into()
@@ -94,29 +94,29 @@ impl Seen {
 
 /// How often everything was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters(BTreeMap<Seen, u64>);
+pub struct Counters(BTreeMap<Counter, u64>);
 
 impl Counters {
     pub(super) fn of_plan(plan: &Plan) -> Self {
         let mut counters = Self::default();
         let production = plan.timing == TimingProfile::Production;
-        counters.add_many(Seen::ProductionTiming, u64::from(production));
+        counters.add_many(Counter::ProductionTiming, u64::from(production));
         counters
     }
 
     /// Once more.
-    pub(super) fn add(&mut self, seen: Seen) {
+    pub(super) fn add(&mut self, seen: Counter) {
         self.add_many(seen, 1);
     }
 
     /// So many times more.
-    pub(super) fn add_many(&mut self, seen: Seen, times: u64) {
+    pub(super) fn add_many(&mut self, seen: Counter, times: u64) {
         let count = self.0.entry(seen).or_default();
         *count = count.saturating_add(times);
     }
 
     /// How often.
-    pub fn of(&self, seen: Seen) -> u64 {
+    pub fn of(&self, seen: Counter) -> u64 {
         self.0.get(&seen).copied().unwrap_or_default()
     }
 
@@ -128,14 +128,14 @@ impl Counters {
     }
 
     /// What was never seen.
-    pub fn never(&self) -> Vec<Seen> {
-        Seen::VARIANTS.iter().copied().filter(|seen| self.of(*seen) == 0).collect()
+    pub fn never(&self) -> Vec<Counter> {
+        Counter::VARIANTS.iter().copied().filter(|seen| self.of(*seen) == 0).collect()
     }
 }
 
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for seen in Seen::VARIANTS {
+        for seen in Counter::VARIANTS {
             writeln!(f, "{:>14}  {}", self.of(*seen), seen.name())?;
         }
         Ok(())
@@ -149,13 +149,13 @@ mod tests {
     #[test]
     fn counters_add_up_and_say_what_is_missing() {
         let mut one = Counters::default();
-        one.add(Seen::Borrows);
+        one.add(Counter::Borrows);
         let mut other = Counters::default();
-        other.add_many(Seen::Borrows, 2);
-        other.add(Seen::Kills);
+        other.add_many(Counter::Borrows, 2);
+        other.add(Counter::Kills);
         one.merge(&other);
-        assert_eq!((one.of(Seen::Borrows), one.of(Seen::Kills)), (3, 1));
-        assert_eq!(one.never().len(), Seen::VARIANTS.len() - 2);
+        assert_eq!((one.of(Counter::Borrows), one.of(Counter::Kills)), (3, 1));
+        assert_eq!(one.never().len(), Counter::VARIANTS.len() - 2);
         assert!(one.to_string().contains("             3  borrows\n"));
     }
 }

@@ -22,7 +22,7 @@ use replication::Passbook;
 const READS: [Read; 3] = [Read::Local, Read::Session, Read::Snapshot];
 
 #[derive(Debug)]
-struct Seen {
+struct SeenOperation {
     record: OwnedRecord,
     /// The place in [`READS`] of the mode of a query. `None` for a write.
     strength: Option<usize>,
@@ -33,7 +33,7 @@ struct Seen {
 pub(super) struct Recorder {
     branches: Vec<BranchId>,
     /// By customer.
-    seen: Vec<Vec<Seen>>,
+    seen: Vec<Vec<SeenOperation>>,
     /// The weakest acknowledgement level of all writes.
     ack: Ack,
 }
@@ -79,14 +79,14 @@ impl Recorder {
                 .find(|ack| [step.ack, self.ack].contains(ack))
                 .unwrap_or(Ack::All);
         }
-        seen.push(Seen { record, strength });
+        seen.push(SeenOperation { record, strength });
     }
 
     /// A customer takes an answer as final. One that says "unknown" is none.
     pub(super) fn takes(&mut self, who: usize, now: Instant, response: &Response) {
         let Response { attempt, answer, receipt } = response;
         let receipt = receipt.as_ref();
-        let Some(Seen { record, .. }) = self.seen[who].last_mut() else { return };
+        let Some(SeenOperation { record, .. }) = self.seen[who].last_mut() else { return };
         record.attempt = attempt.attempt;
         if answer.outcome == Outcome::Unknown {
             return;
@@ -136,8 +136,8 @@ impl Recorder {
         };
         let header = Header::new(settings, plan.opening, self.branches.iter().copied());
         let mut run = Run::new(header);
-        let strong = |seen: &&Seen| seen.strength.is_none_or(|found| found >= strength);
-        for Seen { record, .. } in self.seen.iter().flatten().filter(strong) {
+        let strong = |seen: &&SeenOperation| seen.strength.is_none_or(|found| found >= strength);
+        for SeenOperation { record, .. } in self.seen.iter().flatten().filter(strong) {
             run.history.push(&record.as_record())?;
         }
         for (member, log) in plan.members().zip(judge.logs()) {

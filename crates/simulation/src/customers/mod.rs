@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand_pcg::Pcg64Mcg;
 
-use super::agenda::{Agenda, Coming, Event};
+use super::agenda::{Agenda, Arrival, Event};
 use super::chance::{Luck, PerMille};
 use super::plan::{self, Plan, Script, Step};
 use bank::{Answer, Operation, Outcome};
@@ -216,8 +216,11 @@ impl Customers {
             let sent = if copy { twice } else { !lost };
             if sent {
                 let sending = Sending { customer: who, request: request.clone(), copy };
-                let what = Coming::Request(Box::new(sending));
-                agenda.after(delay, Event::Comes { to: request.step.branch, life: None, what });
+                let what = Arrival::Request(Box::new(sending));
+                agenda.after(
+                    delay,
+                    Event::Arrives { to: request.step.branch, incarnation: None, what },
+                );
             }
         }
         let timeout = Event::Customer(who, Wake::Timeout(request.attempt));

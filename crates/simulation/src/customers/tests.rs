@@ -35,7 +35,7 @@ fn until_said(
                     return (said, arrived);
                 }
             }
-            Event::Comes { what: Coming::Request(sending), .. } => arrived.push(*sending),
+            Event::Arrives { what: Arrival::Request(sending), .. } => arrived.push(*sending),
             _ => {}
         }
     }

@@ -41,7 +41,7 @@ use std::fmt;
 use bank::{Member, Seq, Version};
 use check::Property;
 
-use super::words::{self, branch as name, millis};
+use super::transcript::words::{self, branch as name, millis};
 
 pub use records::Judge;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::journal::{Journal, Mark};
 use super::requests::{Request, Tickets, is_in_time};
 use super::truth::{Truth, Written};
-use super::views::{Seen, View};
+use super::views::{LastView, View};
 use super::{Action, Violation, amnesia, causal, name, require};
 use bank::{Entry, Member, Money, RequestId, Row, Seq, Version};
 use check::Property;
@@ -23,7 +23,7 @@ pub struct Judge {
     pub(super) truth: Truth,
     pub(super) journals: Vec<Journal>,
     /// What each branch showed last, in its present incarnation.
-    pub(super) seen: Vec<Option<Seen>>,
+    pub(super) seen: Vec<Option<LastView>>,
     /// How much of each log anybody has seen.
     pub(super) shown: Version,
     /// How much of each log its own branch has made visible.

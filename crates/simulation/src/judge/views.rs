@@ -33,7 +33,7 @@ impl<'a> View<'a> {
 
 /// What a branch showed when it was last looked at.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct LastView {
     visible: Version,
     staged: (Seq, Chain),
 }
@@ -63,7 +63,7 @@ impl Judge {
             self.shown.raise(member, seq);
         }
         self.effective.raise(branch, visible.of(branch));
-        self.seen[branch.index()] = Some(Seen { visible, staged });
+        self.seen[branch.index()] = Some(LastView { visible, staged });
         Ok(())
     }
 

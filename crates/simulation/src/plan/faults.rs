@@ -7,7 +7,7 @@ use rand_pcg::Pcg64Mcg;
 use strum::VariantArray as _;
 
 use super::super::chance::{PerMille, Span, choose, number};
-use super::{Fault, FaultProfile, Moment, Timed};
+use super::{Fault, FaultProfile, Moment, PlannedFault};
 use bank::Member;
 use replication::Instant;
 use replication::passbook::Storage;
@@ -19,7 +19,7 @@ pub(super) fn draw(
     branches: u16,
     storage: Storage,
     window: Duration,
-) -> Vec<Timed> {
+) -> Vec<PlannedFault> {
     let mut draw = Draw { random, branches, window, faults: Vec::new() };
     match profile {
         FaultProfile::Healthy
@@ -55,7 +55,7 @@ struct Draw<'a> {
     random: &'a mut Pcg64Mcg,
     branches: u16,
     window: Duration,
-    faults: Vec<Timed>,
+    faults: Vec<PlannedFault>,
 }
 
 /// Draws a fault of one kind, or some that belong together.
@@ -118,7 +118,7 @@ impl<'a> Draw<'a> {
     }
 
     fn push(&mut self, at: Instant, lasts: Duration, fault: Fault) {
-        self.faults.push(Timed { at, lasts, fault });
+        self.faults.push(PlannedFault { at, lasts, fault });
     }
 
     fn reset(&mut self) {

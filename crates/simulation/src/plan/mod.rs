@@ -41,7 +41,7 @@ pub struct Plan {
     /// Who asks.
     pub customers: Vec<Script>,
     /// What goes wrong, in the order of time.
-    pub faults: Vec<Timed>,
+    pub faults: Vec<PlannedFault>,
     /// From here on nothing is lost, nothing is cut, disks are free and all who can be are awake.
     pub heals: Instant,
 }
@@ -139,7 +139,7 @@ pub struct Step {
 
 /// Something that goes wrong, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timed {
+pub struct PlannedFault {
     /// From when.
     pub at: Instant,
     /// How long it lasts; for a process that ends, until it is started again.

@@ -2,27 +2,28 @@
 
 mod branch;
 mod faults;
-mod lives;
-mod perform;
-mod step;
+
+mod effects;
+mod inputs;
+mod processes;
 
 use std::hash::{Hash as _, Hasher as _};
 
 use siphasher::sip::SipHasher13;
 
-use super::agenda::{Agenda, Coming, Event};
-use super::counters::{Counters, Seen};
+use super::agenda::{Agenda, Arrival, Event};
+use super::counters::{Counter, Counters};
 use super::customers::{CustomerEvent, Customers, Wake};
 use super::judge::{Judge, Violation};
 use super::network::{Network, member};
 use super::plan::Plan;
 use super::recorder::Recorder;
-use super::story::Teller;
-use super::words;
+use super::transcript::Lines;
+use super::transcript::words;
 use bank::{BranchId, Member};
 use branch::Branch;
 use check::Property;
-use perform::GrantsInFlight;
+use effects::GrantsInFlight;
 use replication::passbook::Mutant;
 use replication::{Effect, Instant, Ticket};
 
@@ -37,7 +38,7 @@ const STEPS_PER_OPERATION: u64 = 3_000;
 
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
+pub struct RunResult {
     /// A hash of everything that every replica was told and said, and when.
     pub hash: u64,
     /// What was seen.
@@ -49,13 +50,17 @@ pub struct Ran {
 }
 
 /// Runs a plan.
-pub fn run(plan: &Plan, mutant: Option<Mutant>) -> Ran {
-    World::new(plan, mutant, Teller::silent()).run().0
+pub fn run(plan: &Plan, mutant: Option<Mutant>) -> RunResult {
+    run_with(plan, mutant, Lines::dropped()).0
 }
 
-/// Runs a plan and says what happened, a line an event.
-pub(super) fn tell(plan: &Plan, mutant: Option<Mutant>) -> (Ran, Vec<String>) {
-    World::new(plan, mutant, Teller::telling()).run()
+/// Runs a plan. Returns with the result the lines that were kept.
+pub(super) fn run_with(
+    plan: &Plan,
+    mutant: Option<Mutant>,
+    lines: Lines,
+) -> (RunResult, Vec<String>) {
+    World::new(plan, mutant, lines).run()
 }
 
 struct World<'a> {
@@ -69,7 +74,7 @@ struct World<'a> {
     recorder: Recorder,
     counters: Counters,
     hasher: SipHasher13,
-    teller: Teller,
+    lines: Lines,
     /// Kept between steps for its room.
     effects: Vec<Effect>,
     tickets: u64,
@@ -83,7 +88,7 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(plan: &'a Plan, mutant: Option<Mutant>, teller: Teller) -> Self {
+    fn new(plan: &'a Plan, mutant: Option<Mutant>, lines: Lines) -> Self {
         let mut agenda = Agenda::default();
         for (number, fault) in plan.faults.iter().enumerate() {
             agenda.at(fault.at, Event::Begins(number));
@@ -106,7 +111,7 @@ impl<'a> World<'a> {
             recorder: Recorder::new(plan),
             counters: Counters::of_plan(plan),
             hasher: SipHasher13::new(),
-            teller,
+            lines,
             effects: Vec::new(),
             tickets: 0,
             grants: GrantsInFlight::new(plan.branches),
@@ -117,20 +122,17 @@ impl<'a> World<'a> {
         }
     }
 
-    fn run(mut self) -> (Ran, Vec<String>) {
+    fn run(mut self) -> (RunResult, Vec<String>) {
         let done = self.until_rest().and_then(|()| self.end());
         let violation = done.err();
-        if let Some(violation) = &violation {
-            self.teller.tell(self.agenda.now(), || words::violation(violation));
-        }
-        self.counters.add_many(Seen::Steps, self.steps);
-        let ran = Ran {
+        self.counters.add_many(Counter::Steps, self.steps);
+        let ran = RunResult {
             hash: self.hasher.finish(),
             counters: self.counters,
             ended: self.agenda.now(),
             violation,
         };
-        (ran, self.teller.lines())
+        (ran, self.lines.into_vec())
     }
 
     fn until_rest(&mut self) -> Result<(), Violation> {
@@ -170,7 +172,9 @@ impl<'a> World<'a> {
     fn happens(&mut self, event: Event) -> Result<(), Violation> {
         let timer = matches!(
             event,
-            Event::Comes { what: Coming::Tick, .. } | Event::Ready { .. } | Event::Keepalive { .. }
+            Event::Arrives { what: Arrival::Tick, .. }
+                | Event::Ready { .. }
+                | Event::Keepalive { .. }
         );
         if !timer {
             self.lively = self.agenda.now();
@@ -179,7 +183,7 @@ impl<'a> World<'a> {
             Event::Start(branch) => self.start(branch),
             Event::Connected(low, high) => {
                 if self.network.connected(low, high, &mut self.agenda) {
-                    self.counters.add(Seen::Streams);
+                    self.counters.add(Counter::Streams);
                 }
                 Ok(())
             }
@@ -187,31 +191,33 @@ impl<'a> World<'a> {
                 self.network.keepalive(low, high, epoch, &mut self.agenda);
                 Ok(())
             }
-            Event::Comes { to, life, what } => {
-                if life.is_none_or(|life| life == self.branches[to.index()].life) {
+            Event::Arrives { to, incarnation, what } => {
+                if incarnation
+                    .is_none_or(|incarnation| incarnation == self.branches[to.index()].incarnation)
+                {
                     self.comes(to, what)?;
                 }
                 Ok(())
             }
-            Event::Synced { branch, life } => self.synced(branch, life),
-            Event::Ready { branch, life } => self.ready(branch, life),
+            Event::Synced { branch, incarnation } => self.synced(branch, incarnation),
+            Event::Ready { branch, incarnation } => self.ready(branch, incarnation),
             Event::Customer(who, wake) => {
-                let said = self.customers.wake(who, wake, &mut self.agenda);
-                if let (Wake::Timeout(attempt), Some(_)) = (wake, &said) {
+                let event = self.customers.wake(who, wake, &mut self.agenda);
+                if let (Wake::Timeout(attempt), Some(_)) = (wake, &event) {
                     self.given_up(who, attempt);
                 }
-                self.said(who, said)
+                self.customer_event(who, event)
             }
             Event::Answered(answered) => {
                 // The connection ended with the process.
                 let branch = &self.branches[answered.branch.index()];
-                if !branch.lives() || branch.life != answered.life {
+                if !branch.is_running() || branch.incarnation != answered.incarnation {
                     return Ok(());
                 }
                 let agenda = &mut self.agenda;
                 let who = answered.customer;
-                let said = self.customers.receive(who, answered.response, agenda);
-                self.said(who, said)
+                let event = self.customers.receive(who, answered.response, agenda);
+                self.customer_event(who, event)
             }
             Event::Begins(fault) => self.begins(fault),
             Event::Ends(fault) => self.ends(fault),
@@ -219,24 +225,32 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Tells the judge what a customer has done.
-    fn said(&mut self, who: usize, said: Option<CustomerEvent>) -> Result<(), Violation> {
-        let Some(said) = said else {
-            return Ok(());
-        };
-        self.teller.tell(self.agenda.now(), || words::said(who, &said));
-        match said {
-            CustomerEvent::Begins(new) => {
-                self.recorder.begins(who, self.agenda.now(), &new);
-                self.judge.begins(&new);
+    /// A customer has done something.
+    fn customer_event(
+        &mut self,
+        who: usize,
+        event: Option<CustomerEvent>,
+    ) -> Result<(), Violation> {
+        let Some(event) = event else { return Ok(()) };
+        self.note(|| words::customer_event(who, &event));
+        let now = self.agenda.now();
+        match event {
+            CustomerEvent::Begins(first) => {
+                self.recorder.begins(who, now, &first);
+                self.judge.begins(&first);
             }
-            CustomerEvent::Retries { .. } => self.counters.add(Seen::Retries),
+            CustomerEvent::Retries { .. } => self.counters.add(Counter::Retries),
             CustomerEvent::Takes { operation, response } => {
                 self.count_taken(operation, response.answer.outcome);
-                self.recorder.takes(who, self.agenda.now(), &response);
+                self.recorder.takes(who, now, &response);
             }
         }
         Ok(())
+    }
+
+    /// Adds a line to the transcript, if there is one.
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        self.lines.add(self.agenda.now(), what);
     }
 
     /// Everything is at rest: the last look.

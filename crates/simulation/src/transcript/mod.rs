@@ -1,41 +1,40 @@
-//! A run told in words: the plan, and who did what when.
+//! A run in words: the plan, and who did what when.
+
+pub(super) mod words;
 
 use std::fmt;
 
-use super::judge::Violation;
-use super::plan::{Fault, Moment, Plan, Step, Timed};
-use super::words;
-use super::world::{Ran, tell};
+use crate::judge::Violation;
+use crate::plan::{Fault, Moment, Plan, PlannedFault, Step};
+use crate::world::{RunResult, run_with};
 use replication::Instant;
 use replication::passbook::{Mutant, Storage};
+use words::branch as name;
 
-/// Listens to a run, if anybody wants to hear it.
+/// The events of a run, if they are kept.
 #[derive(Debug)]
-pub(super) struct Teller(Option<Vec<String>>);
+pub(super) struct Lines(Option<Vec<String>>);
 
-impl Teller {
-    /// Nobody does.
-    pub(super) const fn silent() -> Self {
+impl Lines {
+    pub(super) const fn dropped() -> Self {
         Self(None)
     }
 
-    /// Somebody does.
-    pub(super) const fn telling() -> Self {
+    pub(super) const fn kept() -> Self {
         Self(Some(Vec::new()))
     }
 
-    /// Whether somebody does.
-    pub(super) const fn is_telling(&self) -> bool {
+    pub(super) const fn are_kept(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Notes what happens; the words are found only if somebody wants to hear them.
-    pub(super) fn tell(&mut self, now: Instant, what: impl FnOnce() -> String) {
-        self.tell_some(now, || Some(what()));
+    /// Adds an event. `what` is called only if lines are kept.
+    pub(super) fn add(&mut self, now: Instant, what: impl FnOnce() -> String) {
+        self.add_some(now, || Some(what()));
     }
 
-    /// The same for what may not be worth telling.
-    pub(super) fn tell_some(&mut self, now: Instant, what: impl FnOnce() -> Option<String>) {
+    /// Adds an event that may not be worth a line.
+    pub(super) fn add_some(&mut self, now: Instant, what: impl FnOnce() -> Option<String>) {
         if let Some(lines) = &mut self.0
             && let Some(what) = what()
         {
@@ -43,43 +42,45 @@ impl Teller {
         }
     }
 
-    /// Everything that was told.
-    pub(super) fn lines(self) -> Vec<String> {
+    pub(super) fn into_vec(self) -> Vec<String> {
         self.0.unwrap_or_default()
     }
 }
 
 /// A run in words.
 #[derive(Clone, Debug)]
-pub struct Story {
-    /// What came of it.
-    pub ran: Ran,
+pub struct Transcript {
+    /// The same as without a transcript.
+    pub result: RunResult,
     plan: Vec<String>,
     events: Vec<String>,
 }
 
-/// Runs a plan and tells it. It is the same run as without telling.
-pub fn story(plan: &Plan, mutant: Option<Mutant>) -> Story {
-    let (ran, events) = tell(plan, mutant);
-    Story { ran, plan: told(plan), events }
+impl Transcript {
+    /// Runs a plan and keeps what happens.
+    pub fn of(plan: &Plan, mutant: Option<Mutant>) -> Self {
+        let (result, events) = run_with(plan, mutant, Lines::kept());
+        Self { result, plan: plan_lines(plan), events }
+    }
 }
 
-impl fmt::Display for Story {
+impl fmt::Display for Transcript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in self.plan.iter().chain(&self.events) {
             writeln!(f, "{line}")?;
         }
-        let ended = words::millis(self.ran.ended.0);
-        match &self.ran.violation {
-            None => writeln!(f, "nothing was wrong; ended at {ended}, hash {:016x}", self.ran.hash),
-            Some(Violation { property, .. }) => {
-                writeln!(f, "{} does not hold; hash {:016x}", property.name(), self.ran.hash)
+        let (ended, hash) = (words::millis(self.result.ended.0), self.result.hash);
+        match &self.result.violation {
+            None => writeln!(f, "no violation; ended at {ended}, hash {hash:016x}"),
+            Some(Violation { property, detail }) => {
+                writeln!(f, "{} does not hold: {detail}", property.name())?;
+                writeln!(f, "ended at {ended}, hash {hash:016x}")
             }
         }
     }
 }
 
-fn told(plan: &Plan) -> Vec<String> {
+fn plan_lines(plan: &Plan) -> Vec<String> {
     let storage = match plan.storage {
         Storage::Memory => "in memory",
         Storage::Journal => "with journals",
@@ -116,69 +117,59 @@ fn told(plan: &Plan) -> Vec<String> {
 }
 
 fn step(step: &Step) -> String {
-    format!("{} at {}", step.operation, words::branch(step.branch))
+    format!("{} at {}", step.operation, name(step.branch))
 }
 
 const fn moment(when: Moment) -> &'static str {
     match when {
         Moment::Now => "",
-        Moment::Staged => " after it has written an entry down",
-        Moment::Granted => " after it has written a grant down",
-        Moment::Received => " after it has written rows down",
-        Moment::Synced => " after a sync that it does not know of",
+        Moment::Staged => " after it has written an entry",
+        Moment::Granted => " after it has written a grant",
+        Moment::Received => " after it has written rows",
+        Moment::Synced => " after a sync of which it is not told",
         Moment::Pushed => " after a push",
         Moment::Acknowledged => " after an acknowledgement",
-        Moment::Asked => " after asking for rights",
+        Moment::Asked => " after a borrow request",
         Moment::Answered => " after an answer",
     }
 }
 
-fn fault(timed: &Timed, storage: Storage) -> String {
+fn fault(planned: &PlannedFault, storage: Storage) -> String {
     let journal = storage == Storage::Journal;
-    let what = match timed.fault {
+    let what = match planned.fault {
         Fault::Cut { from, to } => words::cut(from, to),
         Fault::Split { left, right } => {
-            format!(
-                "{} and {} are cut off from each other",
-                words::branch(left),
-                words::branch(right)
-            )
+            format!("{} and {} are cut off from each other", name(left), name(right))
         }
         Fault::Reset { left, right } => words::reset(left, right),
         Fault::Kill { branch, when } => {
             let back =
                 if journal { "" } else { ", and comes back without its memory if it served" };
-            format!("{} is killed{}{back}", words::branch(branch), moment(when))
+            format!("{} is killed{}{back}", name(branch), moment(when))
         }
-        Fault::PowerLoss { branch, when, keep, torn } => format!(
-            "{} loses power{}; {} of the unsynced records survive{}",
-            words::branch(branch),
-            moment(when),
-            keep,
-            if torn { ", and a piece of one" } else { "" }
-        ),
+        Fault::PowerLoss { branch, when, keep, torn } => {
+            let piece = if torn { ", and a piece of one" } else { "" };
+            let (branch, when) = (name(branch), moment(when));
+            format!("{branch} loses power{when}; {keep} of the unsynced records survive{piece}")
+        }
         Fault::Death { branch, when } => {
             let back = if journal { "is not started before all heals" } else { "stays dead" };
-            format!("{} is killed{}, and {back}", words::branch(branch), moment(when))
+            format!("{} is killed{}, and {back}", name(branch), moment(when))
         }
-        Fault::SyncFails { branch, .. } => {
-            format!("the next sync of {} fails", words::branch(branch))
-        }
+        Fault::SyncFails { branch, .. } => format!("the next sync of {} fails", name(branch)),
         Fault::Full { branch, free } => {
             let room = u64::try_from(free).unwrap_or(u64::MAX);
             let room = words::counted(room, "record", "records");
-            format!("the disk of {} has room for {room}", words::branch(branch))
+            format!("the disk of {} has room for {room}", name(branch))
         }
-        Fault::Pause { branch } => words::paused(branch),
+        Fault::Pause { branch } => words::pause(branch),
         Fault::OldCopy { branch, .. } => {
-            format!("{} finds an old copy of its journal", words::branch(branch))
+            format!("{} finds an old copy of its journal", name(branch))
         }
-        Fault::Hole { branch, .. } => {
-            format!("the journal of {} gets a hole", words::branch(branch))
-        }
+        Fault::Hole { branch, .. } => format!("the journal of {} gets a hole", name(branch)),
     };
-    let (at, lasts) = (words::millis(timed.at.0), words::millis(timed.lasts));
-    match timed.fault {
+    let (at, lasts) = (words::millis(planned.at.0), words::millis(planned.lasts));
+    match planned.fault {
         Fault::Death { when: Moment::Now, .. } | Fault::Reset { .. } => {
             format!("planned at {at}: {what}")
         }
