@@ -32,12 +32,12 @@ impl Errands {
     /// The scheme notes something; `requests` are those that are traced.
     pub(super) fn noted(&mut self, note: &Note, requests: impl Fn(Ticket) -> Option<SpanContext>) {
         match note {
-            Note::Short { ticket } => {
+            Note::ShortOfRights { ticket } => {
                 if requests(*ticket).is_some() {
                     self.short.insert(*ticket, Short::default());
                 }
             }
-            Note::CollectBegins { waiting } => {
+            Note::CollectStarted { waiting, .. } => {
                 let mut traced = waiting.iter().filter_map(|ticket| requests(*ticket));
                 self.collect = traced.next().map(|first| {
                     let span = CollectSpan::start(first, self.branch, waiting.len());
@@ -50,11 +50,12 @@ impl Errands {
                     }
                 }
             }
-            Note::CollectEnds { complete } => {
+            Note::CollectEnded { complete } => {
                 if let Some(span) = self.collect.take() {
                     span.end(*complete);
                 }
             }
+            _ => {}
         }
     }
 

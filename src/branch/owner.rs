@@ -408,11 +408,8 @@ impl Owner {
                 self.streams.say(to, message);
             }
             // In memory nothing is kept on disk.
-            Effect::Persist { record, ticket } => {
-                self.pushes.written(now, ticket, &record);
-                self.tap.written(&record);
-            }
-            Effect::Note(note) => self.pushes.noted(&note),
+            Effect::Persist { record } => self.tap.written(&record),
+            Effect::Note(note) => self.pushes.noted(now, &note),
             Effect::WakeAt(at) => self.wakes.add(at),
             Effect::Refuse { peer, why } => {
                 self.reachability.mismatched(peer, &why);

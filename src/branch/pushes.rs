@@ -12,7 +12,7 @@ use super::statistics::Statistics;
 use crate::telemetry::{FanoutSpan, PushSpan, SpanContext};
 use bank::Ack;
 use bank::{BranchId, Member, Row, Seq, Version};
-use replication::passbook::{Message, Note, Record};
+use replication::passbook::{Message, Note};
 use replication::{Instant, Receipt, Ticket};
 
 /// Traced writes that are remembered for a peer that does not acknowledge them. The oldest are forgotten.
@@ -141,14 +141,11 @@ impl Pushes {
         self.requests.insert(ticket, Asked { span, ack, seq: None });
     }
 
-    /// A record is written down on behalf of a request: its fan-out begins.
-    pub(super) fn written(&mut self, now: Instant, ticket: Option<Ticket>, record: &Record) {
+    /// The write of a request is in the log: its fan-out begins.
+    fn staged(&mut self, now: Instant, ticket: Ticket, seq: Seq) {
         if self.requests.is_empty() {
             return;
         }
-        let (Some(ticket), &Record::Own { seq, .. }) = (ticket, record) else {
-            return;
-        };
         self.errands.ended(ticket, true);
         let Some(asked) = self.requests.get_mut(&ticket) else {
             return;
@@ -204,8 +201,11 @@ impl Pushes {
         }
     }
 
-    /// The scheme notes why a request waits.
-    pub(super) fn noted(&mut self, note: &Note) {
+    /// The engine reports a step.
+    pub(super) fn noted(&mut self, now: Instant, note: &Note) {
+        if let Note::Staged { ticket, seq, .. } = note {
+            self.staged(now, *ticket, *seq);
+        }
         let requests = &self.requests;
         self.errands.noted(note, |ticket| Some(requests.get(&ticket)?.span.clone()));
     }

@@ -197,8 +197,6 @@ pub enum Effect {
     Persist {
         /// What to write down.
         record: passbook::Record,
-        /// Whose request that carries out. It is no part of the journal.
-        ticket: Option<Ticket>,
     },
     /// Say something to a peer.
     Send {
@@ -228,7 +226,7 @@ pub enum Effect {
     },
     /// End the branch: it must not serve any more.
     Stop(passbook::Stop),
-    /// There is nothing to do: it says to whoever watches why a request takes its time.
+    /// Report a step of the protocol to tracing and statistics. Nothing depends on it.
     Note(passbook::Note),
 }
 

@@ -61,7 +61,7 @@ fn caught_by(mutant: Mutant) -> (&'static [Property], Option<FaultProfile>) {
 #[test]
 #[expect(clippy::print_stdout, reason = "how soon each is caught is of interest when plans change")]
 fn every_mutant_is_caught_by_the_property_that_is_meant_to() {
-    for mutant in Mutant::ALL {
+    for mutant in Mutant::ALL.iter().copied() {
         let (properties, mix) = caught_by(mutant);
         let caught = (0..SEEDS).find_map(|seed| {
             let violation = run(&Plan::from_seed(seed, mix), Some(mutant)).violation?;

@@ -381,7 +381,7 @@ mod tests {
                     self.asked.push(ticket);
                     self.written += 1;
                     let record = Record::Received { rows: Vec::new() };
-                    effects.push(Effect::Persist { record, ticket: None });
+                    effects.push(Effect::Persist { record });
                 }
                 Input::Persisted { upto } => {
                     assert!((self.durable + 1..=self.written).contains(&upto));

@@ -3,7 +3,6 @@ use opentelemetry::trace::Status;
 
 use super::*;
 use crate::telemetry::{CallSpan, SpanData, spans_of};
-use bank::{Chain, Entry, Money};
 use replication::ClusterId;
 use replication::passbook::{Incarnation, Round};
 
@@ -33,9 +32,7 @@ impl Bench {
 
     /// The write of a ticket is in the log, at the place of the same number.
     fn written(&mut self, seq: u64) {
-        let entry = Entry::Deposit(Money::new(1));
-        let record = Record::Own { seq: Seq(seq), entry, request: None, chain: Chain(0) };
-        self.pushes.written(self.now, Some(Ticket(seq)), &record);
+        self.pushes.staged(self.now, Ticket(seq), Seq(seq));
     }
 
     fn push(&mut self, to: BranchId, seq: u64) {
@@ -260,14 +257,14 @@ fn a_collect_is_a_child_of_the_first_traced_request_and_linked_to_the_others() {
         let mut bench = Bench::new();
         for ticket in [7, 8] {
             bench.asked(ticket, Ack::All);
-            let note = Note::Short { ticket: Ticket(ticket) };
-            bench.pushes.noted(&note);
+            let note = Note::ShortOfRights { ticket: Ticket(ticket) };
+            bench.pushes.noted(bench.now, &note);
         }
         bench.pushes.errands.asks(|ticket| Some(bench.pushes.requests.get(&ticket)?.span.clone()));
         // The first is not traced.
         let waiting = vec![Ticket(6), Ticket(7), Ticket(8)];
-        bench.pushes.noted(&Note::CollectBegins { waiting });
-        bench.pushes.noted(&Note::CollectEnds { complete: false });
+        bench.pushes.noted(bench.now, &Note::CollectStarted { waiting, prover: None });
+        bench.pushes.noted(bench.now, &Note::CollectEnded { complete: false });
         for ticket in [7, 8] {
             bench.pushes.answered(Ticket(ticket), None);
         }
@@ -296,9 +293,11 @@ fn a_collect_is_counted_where_the_others_are_asked_and_its_span_names_who_asks_t
         let mut bench = Bench::new();
         bench.asked(7, Ack::All);
         let (zero, first) = (|| Version::zero(3), Round::First);
-        bench.pushes.noted(&Note::CollectBegins { waiting: vec![Ticket(7)] });
+        bench
+            .pushes
+            .noted(bench.now, &Note::CollectStarted { waiting: vec![Ticket(7)], prover: None });
         bench.says(OTHERS[0], &Message::Prove { id: 1, known: zero() });
-        bench.pushes.noted(&Note::CollectEnds { complete: true });
+        bench.pushes.noted(bench.now, &Note::CollectEnded { complete: true });
         counted.push(bench.statistics.collects);
         // Two, each of which asks both of the others, one of them again.
         for (id, round) in [(2, first), (2, Round::Second), (2, Round::Second), (3, first)] {

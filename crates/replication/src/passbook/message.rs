@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::{ClusterId, Ticket};
+use crate::ClusterId;
 use bank::{BranchId, Chain, Entry, Member, Money, RequestId, Row, Seq, Total, Version};
 
 /// One life of a branch's memory. Random: a branch that lost its memory comes back with another.
@@ -230,26 +230,6 @@ pub enum Record {
     Received {
         /// Those that were news.
         rows: Vec<Row>,
-    },
-}
-
-/// Why requests take their time: only the seldom reasons, which no message shows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Note {
-    /// The rights of this branch do not cover a withdrawal, which begins to wait for others'.
-    Short {
-        /// Whose it is.
-        ticket: Ticket,
-    },
-    /// A collect begins.
-    CollectBegins {
-        /// Who waits for what it shows.
-        waiting: Vec<Ticket>,
-    },
-    /// The collect on its way is over.
-    CollectEnds {
-        /// Whether every branch was heard in both rounds.
-        complete: bool,
     },
 }
 

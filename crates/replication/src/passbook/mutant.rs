@@ -1,8 +1,11 @@
 //! Faults put in on purpose. Without the feature `mutants` none of them can be switched on, and the code
 //! that asks for them is compiled away.
 
+use strum::{IntoStaticStr, VariantArray};
+
 /// One rule of the protocol, left out or misread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Mutant {
     /// Acknowledges a push before it is durable.
     AcknowledgeBeforePersisting,
@@ -70,74 +73,10 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 31] = [
-        Self::AcknowledgeBeforePersisting,
-        Self::DropPush,
-        Self::ApplyRetryTwice,
-        Self::ReuseSeqAfterRestart,
-        Self::PushWithoutClosure,
-        Self::OneCollect,
-        Self::IgnoreTokenOnReads,
-        Self::IgnoreTokenOnWrites,
-        Self::GrantWithoutDebiting,
-        Self::SwappedSign,
-        Self::DedupeLostAtRestart,
-        Self::JournalCutInTheMiddle,
-        Self::RejectionsNotRemembered,
-        Self::DedupeKeepsLast,
-        Self::DeclinedByAllIsProof,
-        Self::CollectNotTiedToRound,
-        Self::CollectShowsStaged,
-        Self::ProofOfOwnRows,
-        Self::CollectWithoutOwnRow,
-        Self::NoSyncAfterReplay,
-        Self::PushRowByRow,
-        Self::BeforeHello,
-        Self::IncarnationUnchecked,
-        Self::VisibleBeforeDurable,
-        Self::JournaledIsAcknowledged,
-        Self::StageAfterDeadline,
-        Self::PayOutOfBalance,
-        Self::GrantCountedTwice,
-        Self::CountConnected,
-        Self::AskerJoinsCollect,
-        Self::HubTellsPushed,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name used in arguments.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AcknowledgeBeforePersisting => "acknowledge-before-persisting",
-            Self::DropPush => "drop-push",
-            Self::ApplyRetryTwice => "apply-retry-twice",
-            Self::ReuseSeqAfterRestart => "reuse-seq-after-restart",
-            Self::PushWithoutClosure => "push-without-closure",
-            Self::OneCollect => "one-collect",
-            Self::IgnoreTokenOnReads => "ignore-token-on-reads",
-            Self::IgnoreTokenOnWrites => "ignore-token-on-writes",
-            Self::GrantWithoutDebiting => "grant-without-debiting",
-            Self::SwappedSign => "swapped-sign",
-            Self::DedupeLostAtRestart => "dedupe-lost-at-restart",
-            Self::JournalCutInTheMiddle => "journal-cut-in-the-middle",
-            Self::RejectionsNotRemembered => "rejections-not-remembered",
-            Self::DedupeKeepsLast => "dedupe-keeps-last",
-            Self::DeclinedByAllIsProof => "declined-by-all-is-proof",
-            Self::CollectNotTiedToRound => "collect-not-tied-to-round",
-            Self::CollectShowsStaged => "collect-shows-staged",
-            Self::ProofOfOwnRows => "proof-of-own-rows",
-            Self::CollectWithoutOwnRow => "collect-without-own-row",
-            Self::NoSyncAfterReplay => "no-sync-after-replay",
-            Self::PushRowByRow => "push-row-by-row",
-            Self::BeforeHello => "before-hello",
-            Self::IncarnationUnchecked => "incarnation-unchecked",
-            Self::VisibleBeforeDurable => "visible-before-durable",
-            Self::JournaledIsAcknowledged => "journaled-is-acknowledged",
-            Self::StageAfterDeadline => "stage-after-deadline",
-            Self::PayOutOfBalance => "pay-out-of-balance",
-            Self::GrantCountedTwice => "grant-counted-twice",
-            Self::CountConnected => "count-connected",
-            Self::AskerJoinsCollect => "asker-joins-collect",
-            Self::HubTellsPushed => "hub-tells-pushed",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }

@@ -112,7 +112,7 @@ impl World<'_> {
             incarnation: Incarnation(random.random_range(0..=u64::MAX)),
             seed: random.random_range(0..=u64::MAX),
             timing: self.plan.timing.timing(),
-            hub_from: if self.plan.prover { 0 } else { usize::MAX },
+            relay_from: if self.plan.prover { 0 } else { usize::MAX },
             limits: Limits::default(),
             mutant: self.mutant,
         }

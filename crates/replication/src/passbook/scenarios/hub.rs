@@ -17,7 +17,7 @@ fn deposit(ack: Ack) -> Request {
 
 /// Eight branches in memory, of which A is the hub.
 fn hubbed() -> Cluster {
-    Cluster::with_hub_from(0, Storage::Memory, (N, 800))
+    Cluster::with_relay_from(0, Storage::Memory, (N, 800))
 }
 
 /// All but A and B.
@@ -117,7 +117,7 @@ fn a_round_in_which_all_write_costs_five_messages_a_branch() {
         assert_eq!(messages, 5 * others);
         assert!(tickets.iter().all(|ticket| cluster.outcome(*ticket) == Some(Outcome::Ok)));
     }
-    let mut without = Cluster::with_hub_from(usize::from(N) + 1, Storage::Memory, (N, 800));
+    let mut without = Cluster::with_relay_from(usize::from(N) + 1, Storage::Memory, (N, 800));
     for member in without.members() {
         without.ask(member, deposit(Ack::All));
     }
@@ -216,7 +216,7 @@ fn what_a_hub_says_of_another_cluster_or_of_more_than_there_is_is_not_believed()
 /// With a journal a branch may come back with less than it had: what another says it holds may be over.
 #[test]
 fn with_journals_each_branch_pushes_and_speaks_for_itself() {
-    let mut cluster = Cluster::with_hub_from(0, Storage::Journal, (N, 800));
+    let mut cluster = Cluster::with_relay_from(0, Storage::Journal, (N, 800));
     let written = cluster.ask(B, deposit(Ack::All));
     cluster.sync(B);
     assert_eq!(cluster.ways(), from(B, [A].into_iter().chain(far())));

@@ -9,6 +9,7 @@ mod collects;
 mod hub;
 mod journals;
 mod lives;
+mod notes;
 mod prover;
 mod pushes;
 mod requests;

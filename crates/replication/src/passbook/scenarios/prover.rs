@@ -12,7 +12,7 @@ const D: Member = Member(3);
 
 /// Branches of which A proves for all; with journals, so that nothing is passed on by it.
 fn proved_for(branches: u16, opening: i64) -> Cluster {
-    Cluster::with_hub_from(0, Storage::Journal, (branches, opening))
+    Cluster::with_relay_from(0, Storage::Journal, (branches, opening))
 }
 
 /// A question and its proof travel among these, and nothing else.
