@@ -116,7 +116,7 @@ impl Recorder {
             // What a branch that is gone took along is in its log, and not in what the others hold.
             let finals = if all || logs == Logs::Found { alive } else { &[] };
             let run = self.run(plan, judge, (strength, logs), finals);
-            broken_promise(&run.map_err(invalid)?)?;
+            broken_promise(&run.map_err(|why| invalid(&why))?)?;
         }
         Ok(())
     }
@@ -183,7 +183,7 @@ fn broken_promise(run: &Run) -> Result<(), Violation> {
 }
 
 /// An answer that does not fit into the run, such as one with a version of another cluster.
-fn invalid(why: InvalidRecord) -> Violation {
+fn invalid(why: &InvalidRecord) -> Violation {
     Violation { property: Property::Causal, detail: format!("an answer is invalid: {why}") }
 }
 

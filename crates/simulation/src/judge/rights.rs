@@ -21,7 +21,7 @@ pub(super) fn are_kept(truth: &Truth, action: Action, version: &Version) -> Resu
         })?;
     }
     require(Property::Rights, balance >= 0, || {
-        format!("{action} {}, where the balance is {balance}", version)
+        format!("{action} {version}, where the balance is {balance}")
     })
 }
 

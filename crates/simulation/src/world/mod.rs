@@ -206,7 +206,8 @@ impl<'a> World<'a> {
                 if let (Wake::Timeout(attempt), Some(_)) = (wake, &event) {
                     self.given_up(who, attempt);
                 }
-                self.customer_event(who, event)
+                self.customer_event(who, event);
+                Ok(())
             }
             Event::Answered(answered) => {
                 // The connection ended with the process.
@@ -217,7 +218,8 @@ impl<'a> World<'a> {
                 let agenda = &mut self.agenda;
                 let who = answered.customer;
                 let event = self.customers.receive(who, answered.response, agenda);
-                self.customer_event(who, event)
+                self.customer_event(who, event);
+                Ok(())
             }
             Event::Begins(fault) => self.begins(fault),
             Event::Ends(fault) => self.ends(fault),
@@ -226,12 +228,8 @@ impl<'a> World<'a> {
     }
 
     /// A customer has done something.
-    fn customer_event(
-        &mut self,
-        who: usize,
-        event: Option<CustomerEvent>,
-    ) -> Result<(), Violation> {
-        let Some(event) = event else { return Ok(()) };
+    fn customer_event(&mut self, who: usize, event: Option<CustomerEvent>) {
+        let Some(event) = event else { return };
         self.note(|| words::customer_event(who, &event));
         let now = self.agenda.now();
         match event {
@@ -245,7 +243,6 @@ impl<'a> World<'a> {
                 self.recorder.takes(who, now, &response);
             }
         }
-        Ok(())
     }
 
     /// Adds a line to the transcript, if there is one.
