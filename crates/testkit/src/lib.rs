@@ -9,5 +9,6 @@
 
 pub mod forwarding;
 pub mod machines;
+pub mod net;
 pub mod processes;
 pub mod recorded;

@@ -34,6 +34,14 @@ pub(crate) fn balance_bounds(run: &RunIndex<'_>) -> Examination {
             Server::Broadcast | Server::Foreign => range(run, &bounds, place, &call),
         };
         bounds.compare_refusal(&mut examination, place, amount, *range.start());
+        let proof = call.version.zip(call.at_most);
+        if proof.is_some_and(|(first, last)| first.iter().zip(last).any(|(a, b)| a > b)) {
+            examination.violate(|| {
+                let words = run.words(place);
+                let text = format!("{words} was refused with a proof that ends before it begins");
+                run.violation([place], text)
+            });
+        }
         if let Some(most) = deposits.most_of_proof(run, &call).filter(|most| *most >= amount) {
             examination.violate(|| {
                 let words = run.words(place);
@@ -201,6 +209,9 @@ mod tests {
         assert_eq!(proof(&[1, 1], 106).verdict(BOUNDS), Verdict::Pass);
         proof(&[0, 1], 100).fails(BOUNDS, (3, 1), "with a proof that allows a balance of 100");
         proof(&[1, 1], 105).fails(BOUNDS, (3, 1), "with a proof that allows a balance of 105");
+        let mut crossed = proof(&[0, 1], 101);
+        crossed.calls[2] = crossed.calls[2].shows(&[1, 0], 105);
+        crossed.fails(BOUNDS, (3, 1), "with a proof that ends before it begins");
     }
 
     #[test]

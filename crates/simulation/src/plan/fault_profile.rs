@@ -1,8 +1,11 @@
 //! Kinds of runs, by what goes wrong in them.
 
-/// A kind of run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mix {
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
+/// What goes wrong in a run, and what its customers do meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+pub enum FaultProfile {
     /// Nothing goes wrong.
     Healthy,
     /// Everybody withdraws, and there is little money; nothing goes wrong, and they have time.
@@ -29,39 +32,10 @@ pub enum Mix {
     Everything,
 }
 
-impl Mix {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::Healthy,
-        Self::NearZero,
-        Self::Contended,
-        Self::Roaming,
-        Self::Lossy,
-        Self::Partitions,
-        Self::Crashes,
-        Self::Disks,
-        Self::Deaths,
-        Self::Pauses,
-        Self::OldCopies,
-        Self::Everything,
-    ];
-
+impl FaultProfile {
     /// The name used in arguments and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::NearZero => "near-zero",
-            Self::Contended => "contended",
-            Self::Roaming => "roaming",
-            Self::Lossy => "lossy",
-            Self::Partitions => "partitions",
-            Self::Crashes => "crashes",
-            Self::Disks => "disks",
-            Self::Deaths => "deaths",
-            Self::Pauses => "pauses",
-            Self::OldCopies => "old-copies",
-            Self::Everything => "everything",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// How often it is chosen, compared with the others. Contended runs are long, and seldom end in a

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Property, Violation, millis, name, or_nothing};
-use bank::{Member, RequestId};
+use super::{Violation, millis, name, or_nothing, require};
+use bank::{Ack, Member, Operation, RequestId};
+use check::Property;
 use replication::{Attempt, Instant, Ticket};
 
 /// What has become of a ticket.
@@ -17,6 +18,16 @@ enum State {
     Answered,
     /// Its branch has ended: it cannot be answered any more.
     Gone,
+}
+
+/// An operation of a customer, whatever became of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) branch: Member,
+    pub(super) operation: Operation,
+    pub(super) ack: Ack,
+    /// The latest instant until which any attempt was to be answered. `None` before the first arrives.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// All tickets of all branches.
@@ -34,23 +45,22 @@ impl Tickets {
         }
     }
 
-    /// A branch answers: which attempt that is for.
+    /// A branch answers. Returns the attempt that the answer is for.
     pub(super) fn answer(&mut self, branch: Member, ticket: Ticket) -> Result<Attempt, Violation> {
-        let Some((attempt, state)) = self.0.get_mut(&(branch, ticket)) else {
-            let detail =
-                format!("{} answers ticket {}, which it never had", name(branch), ticket.0);
-            return Err(Property::Answered.violated(detail));
+        let known = self.0.get_mut(&(branch, ticket));
+        let reason = match &known {
+            Some((_, State::Open | State::Abandoned)) => None,
+            Some((_, State::Answered)) => Some("for the second time"),
+            Some((_, State::Gone)) => Some("which it had in an earlier incarnation"),
+            None => Some("which it never had"),
         };
-        let reason = match state {
-            State::Open | State::Abandoned => {
-                *state = State::Answered;
-                return Ok(*attempt);
-            }
-            State::Answered => "for the second time",
-            State::Gone => "which it had in an earlier life",
+        let Some((attempt, state)) = known.filter(|_| reason.is_none()) else {
+            let reason = reason.unwrap_or_default();
+            let detail = format!("{} answers ticket {}, {reason}", name(branch), ticket.0);
+            return Err(Violation { property: Property::Answered, detail });
         };
-        let detail = format!("{} answers ticket {} of {attempt} {reason}", name(branch), ticket.0);
-        Err(Property::Answered.violated(detail))
+        *state = State::Answered;
+        Ok(*attempt)
     }
 
     /// A branch has ended, and what it had not answered with it.
@@ -67,17 +77,18 @@ impl Tickets {
     /// No customer waits any more.
     pub(super) fn are_answered(&self) -> Result<(), Violation> {
         let open = self.0.iter().find(|(_, (_, state))| *state == State::Open);
-        open.map_or(Ok(()), |((branch, ticket), (attempt, _))| {
-            let detail =
-                format!("{} never answers ticket {} of {attempt}", name(*branch), ticket.0);
-            Err(Property::Answered.violated(detail))
+        require(Property::Answered, open.is_none(), || {
+            let never = open.map(|((branch, ticket), (attempt, _))| {
+                format!("{} never answers ticket {} of {attempt}", name(*branch), ticket.0)
+            });
+            never.unwrap_or_default()
         })
     }
 }
 
 /// A branch says itself that it has answered everything.
 pub(super) fn none_is_open(branch: Member, open: usize) -> Result<(), Violation> {
-    Property::Answered.unless(open == 0, || {
+    require(Property::Answered, open == 0, || {
         format!("in the end {} holds {open} requests that it has not answered", name(branch))
     })
 }
@@ -88,7 +99,7 @@ pub(super) fn is_in_time(
     request: RequestId,
     deadline: Option<Instant>,
 ) -> Result<(), Violation> {
-    Property::Deadline.unless(deadline.is_some_and(|deadline| now <= deadline), || {
+    require(Property::Deadline, deadline.is_some_and(|deadline| now <= deadline), || {
         let deadline = deadline.map(|deadline| millis(deadline.0));
         let now = millis(now.0);
         format!("{request} is written down at {now}; its deadline is {}", or_nothing(deadline))
@@ -99,7 +110,7 @@ pub(super) fn is_in_time(
 mod tests {
     use std::time::Duration;
 
-    use super::super::scene::request;
+    use super::super::fixture::request;
     use super::*;
 
     const HERE: Member = Member(1);

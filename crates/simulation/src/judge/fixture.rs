@@ -3,39 +3,55 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::steps::View;
-use super::{Asked, Judge, Property, Violation};
+use super::views::View;
+use super::{Judge, Violation};
+use crate::customers::CustomerRequest;
+use crate::plan::Step;
 use bank::{Ack, Read};
 use bank::{
     Answer, Entry, Ledger, Member, Money, Operation, Outcome, RequestId, Row, Seq, SessionId,
     Version, WriteKind,
 };
+use check::Property;
 use replication::passbook::{Message, Record, Storage};
 use replication::{Attempt, ClusterId, Instant, Receipt, Ticket};
 
-pub(super) const fn request(session: u64, number: u64) -> RequestId {
+pub(crate) const fn request(session: u64, number: u64) -> RequestId {
     RequestId { session: SessionId(session), number }
 }
 
-/// A question to a branch, to be answered by it alone.
-pub(super) const fn question(request: RequestId, branch: u16, operation: Operation) -> Asked {
+/// An operation at a branch, to be answered by it alone.
+pub(crate) const fn operation(
+    request: RequestId,
+    branch: u16,
+    operation: Operation,
+) -> CustomerRequest {
     let attempt = Attempt { request, attempt: 1 };
-    let (ack, read) = (Ack::Local, Read::Session);
-    Asked { attempt, branch: Member(branch), operation, ack, read, token: None }
+    let step = Step {
+        branch: Member(branch),
+        operation,
+        ack: Ack::Local,
+        read: Read::Session,
+        think: Duration::ZERO,
+        timeout: Duration::ZERO,
+        attempts: 1,
+        anew: 0,
+    };
+    CustomerRequest { attempt, step, token: None }
 }
 
 /// What a branch would show that does exactly what a test says.
 #[derive(Clone, Debug)]
-pub(super) struct Double {
-    pub(super) visible: Ledger,
-    pub(super) staged: Row,
-    pub(super) durable: Version,
-    pub(super) is_ready: bool,
-    pub(super) open_requests: usize,
+pub(crate) struct Double {
+    pub(crate) visible: Ledger,
+    pub(crate) staged: Row,
+    pub(crate) durable: Version,
+    pub(crate) is_ready: bool,
+    pub(crate) open_requests: usize,
 }
 
 impl Double {
-    pub(super) fn new(me: u16, members: usize, opening: i64) -> Self {
+    pub(crate) fn new(me: u16, members: usize, opening: i64) -> Self {
         Self {
             visible: Ledger::new(Money::new(opening), members),
             staged: Row::empty(Member(me)),
@@ -45,21 +61,21 @@ impl Double {
         }
     }
 
-    pub(super) const fn own(&self) -> &Row {
+    pub(crate) const fn own(&self) -> &Row {
         &self.staged
     }
 
-    pub(super) fn write(&mut self, entry: &Entry, request: Option<RequestId>) {
+    pub(crate) fn write(&mut self, entry: &Entry, request: Option<RequestId>) {
         self.staged.append(entry, request);
     }
 
     /// Shows everything that it has written down, and takes it for durable.
-    pub(super) fn publish(&mut self) {
+    pub(crate) fn publish(&mut self) {
         let own = self.staged.clone();
         self.take(&own);
     }
 
-    pub(super) fn take(&mut self, row: &Row) {
+    pub(crate) fn take(&mut self, row: &Row) {
         self.visible.join(row).expect("one log");
         self.durable.raise(row.origin, row.seq);
     }
@@ -71,26 +87,25 @@ impl Double {
             durable: &self.durable,
             is_ready: self.is_ready,
             open_requests: self.open_requests,
-            lowest: Money::ZERO,
         }
     }
 }
 
 /// A cluster made by hand, and the judge that watches it.
 #[derive(Debug)]
-pub(super) struct Scene {
-    pub(super) judge: Judge,
-    pub(super) branches: Vec<Double>,
+pub(crate) struct Fixture {
+    pub(crate) judge: Judge,
+    pub(crate) branches: Vec<Double>,
     storage: Storage,
     tickets: u64,
 }
 
-pub(super) const NOW: Instant = Instant(Duration::from_secs(1));
-pub(super) const DEADLINE: Instant = Instant(Duration::from_secs(2));
+pub(crate) const NOW: Instant = Instant(Duration::from_secs(1));
+pub(crate) const DEADLINE: Instant = Instant(Duration::from_secs(2));
 
-impl Scene {
+impl Fixture {
     /// Two branches that begin with 20.
-    pub(super) fn new(storage: Storage) -> Self {
+    pub(crate) fn new(storage: Storage) -> Self {
         Self {
             judge: Judge::new(2, Money::new(20), storage),
             branches: vec![Double::new(0, 2, 20), Double::new(1, 2, 20)],
@@ -100,15 +115,15 @@ impl Scene {
     }
 
     /// A customer asks, and the question arrives.
-    pub(super) fn ask(&mut self, asked: Asked) -> Ticket {
-        let attempt = asked.attempt;
-        self.judge.asked(asked);
+    pub(crate) fn ask(&mut self, new: &CustomerRequest) -> Ticket {
+        let attempt = new.attempt;
+        self.judge.begins(new);
         self.tickets += 1;
         self.judge.submitted(Ticket(self.tickets), attempt, DEADLINE);
         Ticket(self.tickets)
     }
 
-    pub(super) fn try_write(
+    pub(crate) fn try_write(
         &mut self,
         branch: u16,
         entry: Entry,
@@ -125,8 +140,8 @@ impl Scene {
     }
 
     /// A branch does what a customer asks, and stages it.
-    pub(super) fn write(&mut self, branch: u16, asked: RequestId, operation: Operation) -> Ticket {
-        let ticket = self.ask(question(asked, branch, operation));
+    pub(crate) fn write(&mut self, branch: u16, asked: RequestId, operation: Operation) -> Ticket {
+        let ticket = self.ask(&self::operation(asked, branch, operation));
         let Operation::Write(write) = operation else {
             return ticket;
         };
@@ -139,13 +154,13 @@ impl Scene {
     }
 
     /// A branch's disk has everything, and the branch knows it.
-    pub(super) fn sync(&mut self, branch: u16) {
+    pub(crate) fn sync(&mut self, branch: u16) {
         self.judge.synced(Member(branch), u64::MAX);
         self.branches[usize::from(branch)].publish();
     }
 
     /// A branch pushes a row to another, which writes it down and has it on disk.
-    pub(super) fn push(&mut self, from: u16, to: u16, origin: u16) -> Result<(), Violation> {
+    pub(crate) fn push(&mut self, from: u16, to: u16, origin: u16) -> Result<(), Violation> {
         let row = self.branches[usize::from(from)].visible.rows()[usize::from(origin)].clone();
         let rows = vec![row.clone()];
         let push = Message::Push { rows: rows.clone(), apart: Vec::new() };
@@ -156,19 +171,19 @@ impl Scene {
         Ok(())
     }
 
-    pub(super) fn look(&mut self, branch: u16) -> Result<(), Violation> {
+    pub(crate) fn look(&mut self, branch: u16) -> Result<(), Violation> {
         self.judge.look(Member(branch), &self.branches[usize::from(branch)].view())
     }
 
     /// What the branch would answer now.
-    pub(super) fn answer(&self, branch: u16, seq: Option<u64>, achieved: u32) -> (Answer, Receipt) {
+    pub(crate) fn answer(&self, branch: u16, seq: Option<u64>, achieved: u32) -> (Answer, Receipt) {
         let visible = &self.branches[usize::from(branch)].visible;
         let answer = Answer { outcome: Outcome::Ok, balance: visible.balance() };
         let (cluster, version) = (ClusterId(1), Arc::clone(visible.version()));
         (answer, Receipt { cluster, version, at_most: None, seq: seq.map(Seq), achieved })
     }
 
-    pub(super) fn reply(
+    pub(crate) fn reply(
         &mut self,
         branch: u16,
         ticket: Ticket,
@@ -177,15 +192,7 @@ impl Scene {
         self.judge.replied(Member(branch), ticket, answer, Some(receipt))
     }
 
-    pub(super) fn take(
-        &mut self,
-        request: RequestId,
-        (answer, receipt): &(Answer, Receipt),
-    ) -> Result<(), Violation> {
-        self.judge.took(Attempt { request, attempt: 1 }, answer, Some(receipt))
-    }
-
-    pub(super) fn finish(&mut self) -> Result<(), Violation> {
+    pub(crate) fn finish(&mut self) -> Result<(), Violation> {
         let views = self.branches.iter().map(Double::view);
         let alive: Vec<(Member, View<'_>)> = (0..).map(Member).zip(views).collect();
         self.judge.finish(&alive)
@@ -193,6 +200,6 @@ impl Scene {
 }
 
 /// The property that does not hold; nothing if all do.
-pub(super) fn broken(result: Result<(), Violation>) -> Option<Property> {
+pub(crate) fn broken(result: Result<(), Violation>) -> Option<Property> {
     result.err().map(|violation| violation.property)
 }

@@ -1,17 +1,20 @@
 //! What is done about the effects of a replica.
 
-use super::super::agenda::{Answered, Coming, Event};
+use super::super::agenda::{Answered, Arrival, Event};
 use super::super::chance::Span;
-use super::super::counters::Seen;
-use super::super::judge::{Property, Violation};
+use super::super::counters::Counter;
+use super::super::customers::Response;
+use super::super::judge::Violation;
 use super::super::plan::Moment;
-use super::super::words;
+use super::super::transcript::words;
 use super::World;
-use super::branch::Next;
-use super::lives::Crash;
+use super::branch::Restart;
+use super::processes::Crash;
 use bank::Read;
 use bank::{Answer, Entry, Member, Operation, Outcome, Rejection, Seq, Write, WriteKind};
-use replication::passbook::{Effect, Message, Passbook, Record, Storage};
+use check::Property;
+use replication::passbook::{Effect, Message};
+use replication::passbook::{Passbook, Record, Storage};
 use replication::{Instant, Receipt, Ticket};
 
 /// The last grant of each branch to each other.
@@ -59,11 +62,11 @@ impl World<'_> {
                 Ok(())
             }
             Effect::Note(_) => Ok(()),
-            Effect::Refuse { peer, why } => self.judge.refused(branch, peer, &why),
+            Effect::Refuse { peer, why } => Err(self.judge.refused(branch, peer, &why)),
             Effect::Stop(why) => {
-                self.teller.tell(self.agenda.now(), || words::stopped(branch, &why));
-                self.branches[branch.index()].next = Next::Nothing;
-                self.counters.add(Seen::AmnesiaStops);
+                self.note(|| format!("{} has to stop: {why}", words::branch(branch)));
+                self.branches[branch.index()].restart = Restart::Never;
+                self.counters.add(Counter::AmnesiaStops);
                 self.crash(branch, Crash::Stopped(why))
             }
         }
@@ -73,12 +76,12 @@ impl World<'_> {
         let now = self.agenda.now();
         let journal = self.plan.storage == Storage::Journal;
         if journal && self.branches[branch.index()].disk.fits().is_err() {
-            self.counters.add(Seen::NoSpace);
+            self.counters.add(Counter::NoSpace);
             return self.crash(branch, Crash::NoSpace);
         }
-        self.teller.tell(now, || words::recorded(branch, &record));
+        self.note(|| words::recorded(branch, &record));
         if let Record::Own { seq, entry: Entry::Grant { to, .. }, .. } = record {
-            self.counters.add(Seen::Grants);
+            self.counters.add(Counter::Grants);
             self.grants.granted(branch, to, seq);
         }
         self.judge.recorded(now, branch, &record)?;
@@ -98,17 +101,17 @@ impl World<'_> {
     fn send(&mut self, from: Member, to: Member, message: Message) -> Result<(), Violation> {
         self.judge.sent(from, to, &message)?;
         let moment = self.count_sent(&message);
-        let told = self.teller.is_telling().then(|| words::sent(from, to, &message));
+        let told = self.lines.are_kept().then(|| words::sent(from, to, &message));
         let sent = self.network.send(from, to, message, &mut self.agenda);
-        self.counters.add_many(Seen::MessagesLost, u64::from(sent.lost));
-        self.counters.add_many(Seen::MessagesTwice, u64::from(sent.twice));
+        self.counters.add_many(Counter::MessagesLost, u64::from(sent.lost));
+        self.counters.add_many(Counter::MessagesTwice, u64::from(sent.twice));
         if let Some(told) = told {
             let fate = match (sent.lost, sent.twice) {
                 (true, _) => "; it is lost",
                 (_, true) => "; it will arrive twice",
                 _ => "",
             };
-            self.teller.tell(self.agenda.now(), || format!("{told}{fate}"));
+            self.note(|| format!("{told}{fate}"));
         }
         self.has_done(from, moment)
     }
@@ -116,24 +119,24 @@ impl World<'_> {
     fn count_sent(&mut self, said: &Message) -> Moment {
         match said {
             Message::Push { .. } => {
-                self.counters.add(Seen::Pushes);
+                self.counters.add(Counter::Pushes);
                 Moment::Pushed
             }
             Message::Borrow { .. } => {
-                self.counters.add(Seen::Borrows);
+                self.counters.add(Counter::Borrows);
                 Moment::Asked
             }
             Message::Acknowledge { .. } => Moment::Acknowledged,
             Message::Collect { .. } => {
-                self.counters.add(Seen::Collects);
+                self.counters.add(Counter::Collects);
                 Moment::Now
             }
             Message::Proved { .. } => {
-                self.counters.add(Seen::Proofs);
+                self.counters.add(Counter::Proofs);
                 Moment::Now
             }
             Message::Held { .. } => {
-                self.counters.add(Seen::HoldersTold);
+                self.counters.add(Counter::HoldersTold);
                 Moment::Now
             }
             Message::Hello(_)
@@ -153,27 +156,20 @@ impl World<'_> {
     ) -> Result<(), Violation> {
         self.judge.replied(branch, ticket, &answer, receipt.as_ref())?;
         let here = &mut self.branches[branch.index()];
-        let life = here.life;
+        let incarnation = here.incarnation;
         let Some(open) = here.process().and_then(|process| process.open.remove(&ticket)) else {
             let detail =
                 format!("{} answered request {} once too often", words::branch(branch), ticket.0);
             return Err(Violation { property: Property::Answered, detail });
         };
-        self.teller.tell(self.agenda.now(), || {
-            words::replied(branch, open.customer, open.attempt, &answer, receipt.as_ref())
-        });
+        let response = Response { attempt: open.attempt, answer, receipt };
+        let customer = open.customer;
+        self.note(|| words::replied(branch, customer, &response));
         if answer.outcome == Outcome::Ok && open.read == Some(Read::Snapshot) {
-            self.counters.add(Seen::Snapshots);
+            self.counters.add(Counter::Snapshots);
         }
-        if let Some(delay) = self.customers.answer_delay(open.customer) {
-            let answered = Answered {
-                customer: open.customer,
-                branch,
-                life,
-                attempt: open.attempt,
-                answer,
-                receipt,
-            };
+        if let Some(delay) = self.customers.answer_delay(customer) {
+            let answered = Answered { customer, branch, incarnation, response };
             self.agenda.after(delay, Event::Answered(Box::new(answered)));
         }
         self.has_done(branch, Moment::Answered)
@@ -182,11 +178,11 @@ impl World<'_> {
     fn wake_at(&mut self, branch: Member, instant: Instant) {
         let here = &mut self.branches[branch.index()];
         let late = Span::micros(0, 1_000).draw(&mut here.random);
-        let life = Some(here.life);
+        let incarnation = Some(here.incarnation);
         let new = here.process().is_some_and(|process| process.timers.insert(instant));
         if new {
             let at = instant.max(self.agenda.now()).after(late);
-            self.agenda.at(at, Event::Comes { to: branch, life, what: Coming::Tick });
+            self.agenda.at(at, Event::Arrives { to: branch, incarnation, what: Arrival::Tick });
         }
     }
 
@@ -194,16 +190,16 @@ impl World<'_> {
     pub(super) fn count_taken(&mut self, operation: Operation, outcome: Outcome) {
         let contended = Outcome::Rejected(Rejection::Contended);
         if matches!(operation, Operation::Write(Write { kind: WriteKind::Withdraw, .. })) {
-            self.counters.add(Seen::Withdrawals);
-            self.counters.add_many(Seen::ContendedWithdrawals, u64::from(outcome == contended));
+            self.counters.add(Counter::Withdrawals);
+            self.counters.add_many(Counter::ContendedWithdrawals, u64::from(outcome == contended));
         }
         let seen = match outcome {
-            Outcome::Ok => Seen::Done,
-            Outcome::Unknown => Seen::UnknownOutcomes,
-            Outcome::Rejected(Rejection::InsufficientFunds) => Seen::Refusals,
-            Outcome::Rejected(Rejection::Contended) => Seen::Contended,
-            Outcome::Rejected(Rejection::RightsUnavailable) => Seen::RightsUnavailable,
-            Outcome::Rejected(Rejection::TooFewBranches) => Seen::TooFewBranches,
+            Outcome::Ok => Counter::Done,
+            Outcome::Unknown => Counter::UnknownOutcomes,
+            Outcome::Rejected(Rejection::InsufficientFunds) => Counter::Refusals,
+            Outcome::Rejected(Rejection::Contended) => Counter::Contended,
+            Outcome::Rejected(Rejection::RightsUnavailable) => Counter::RightsUnavailable,
+            Outcome::Rejected(Rejection::TooFewBranches) => Counter::TooFewBranches,
             Outcome::Rejected(_) => return,
         };
         self.counters.add(seen);

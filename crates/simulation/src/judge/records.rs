@@ -1,40 +1,36 @@
-//! The judge, and what it is told of records, disks and lives.
+//! The judge, and what it is told of records, disks and incarnations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::accounted::{Acknowledged, Requests};
-use super::disk::{Disk, Mark};
-use super::endings::Tickets;
-use super::sessions::Sessions;
-use super::steps::{Claim, Seen, View};
-use super::timeline::Timeline;
-use super::truth::Truth;
-use super::{Deed, Property, Violation, amnesia, closed, endings, name};
-use bank::{Entry, Member, Money, Row, Seq, Version};
+use super::journal::{Journal, Mark};
+use super::requests::{Request, Tickets, is_in_time};
+use super::truth::{Truth, Written};
+use super::views::{LastView, View};
+use super::{Action, Violation, amnesia, causal, name, require};
+use bank::{Entry, Member, Money, RequestId, Row, Seq, Version};
+use check::Property;
 use replication::Instant;
 use replication::passbook::{Passbook, Record, Round, Stop, Storage};
 
 /// Knows what really happened.
 ///
 /// It is told of everything in the order in which it happens: the effects of a step in their order, then
-/// [`Judge::stepped`]. Every method that returns a violation has found the first; what it says after
+/// [`Judge::stepped`]. Every method that returns a violation has found the first; what it reports after
 /// that is not to be relied on.
 #[derive(Debug)]
 pub struct Judge {
     pub(super) storage: Storage,
     pub(super) truth: Truth,
-    pub(super) disks: Vec<Disk>,
-    /// What each branch showed last, in its present life.
-    pub(super) seen: Vec<Option<Seen>>,
+    pub(super) journals: Vec<Journal>,
+    /// What each branch showed last, in its present incarnation.
+    pub(super) seen: Vec<Option<LastView>>,
     /// How much of each log anybody has seen.
     pub(super) shown: Version,
-    pub(super) timeline: Timeline,
-    pub(super) requests: Requests,
-    pub(super) sessions: Sessions,
+    /// How much of each log its own branch has made visible.
+    pub(super) effective: Version,
+    pub(super) requests: BTreeMap<RequestId, Request>,
     pub(super) tickets: Tickets,
-    pub(super) claims: Vec<Claim>,
-    pub(super) acknowledged: Vec<Acknowledged>,
-    /// What each collect said not to be shown, in each of its rounds.
+    /// What each collect asked to leave out, in each of its rounds.
     pub(super) asked: HashMap<(Member, u64, Round), Version>,
 }
 
@@ -42,22 +38,24 @@ impl Judge {
     /// Watches a new cluster. A cluster in memory of which all branches have ended is another one when
     /// they are started again.
     pub fn new(members: usize, opening: Money, storage: Storage) -> Self {
-        let truth = Truth::new(members, opening);
         let all = (0..).map(Member).take(members);
         Self {
             storage,
-            timeline: Timeline::new(members, truth.opening()),
-            truth,
-            disks: all.map(|member| Disk::new(member, members)).collect(),
+            truth: Truth::new(members, opening),
+            journals: all.map(|member| Journal::new(member, members)).collect(),
             seen: (0..members).map(|_| None).collect(),
             shown: Version::zero(members),
-            requests: Requests::default(),
-            sessions: Sessions::new(members),
+            effective: Version::zero(members),
+            requests: BTreeMap::new(),
             tickets: Tickets::default(),
-            claims: Vec::new(),
-            acknowledged: Vec::new(),
             asked: HashMap::new(),
         }
+    }
+
+    /// The log of each branch, by member: what survived of it, or, of a branch that lost its memory, all
+    /// that it had written.
+    pub(crate) fn logs(&self) -> &[Vec<super::truth::Logged>] {
+        self.truth.logs()
     }
 
     /// A branch has appended a record to its journal (or, in memory mode, to nothing: it is durable).
@@ -70,37 +68,42 @@ impl Judge {
         let mark = match record {
             Record::Founded { .. } | Record::Bound { .. } => Mark::Other,
             Record::Own { seq, entry, request, chain } => {
-                amnesia::may_write(&self.truth, &self.disks[branch.index()], branch)?;
-                self.requests.write(branch, *seq, entry, *request)?;
+                let journal = &self.journals[branch.index()];
+                amnesia::may_write(&self.truth, journal, branch)?;
                 if let Some(request) = *request {
-                    let deadline = self.requests.get(request).and_then(|known| known.deadline);
-                    endings::is_in_time(now, request, deadline)?;
+                    let deadline = self.requests.get(&request).and_then(|known| known.deadline);
+                    is_in_time(now, request, deadline)?;
                 }
-                let dependencies = self.disks[branch.index()].staged().clone();
-                let entry: (&Entry, _) = (entry, *request);
-                self.truth.append(branch, (*seq, *chain), entry, dependencies)?;
+                let (Entry::Deposit(amount)
+                | Entry::Withdraw(amount)
+                | Entry::Grant { amount, .. }) = *entry;
+                require(Property::Rights, !amount.is_negative(), || {
+                    format!("{} writes entry {seq} of a negative amount, {amount}", name(branch))
+                })?;
+                let written = Written { seq: *seq, chain: *chain, entry, request: *request };
+                self.truth.append(branch, &written, journal.staged().clone())?;
                 Mark::Own
             }
             Record::Received { rows } => Mark::Rows(self.received(branch, rows)?),
         };
         let received = matches!(mark, Mark::Rows(_));
-        let disk = &mut self.disks[branch.index()];
-        disk.append(mark);
+        let journal = &mut self.journals[branch.index()];
+        journal.append(mark);
         if self.storage == Storage::Memory {
-            disk.sync_all();
+            journal.sync_all();
         }
-        if received && !amnesia::has_forgotten(&self.truth, disk, branch) {
-            let holds = Deed::of(branch, "has taken in rows and holds");
-            closed::is_closed(&self.truth, holds, disk.staged())?;
+        if received && !amnesia::has_forgotten(&self.truth, journal, branch) {
+            let holds = Action::of(branch, "has taken in rows and holds");
+            causal::is_closed(&self.truth, holds, journal.staged())?;
         }
         Ok(())
     }
 
     fn received(&mut self, branch: Member, rows: &[Row]) -> Result<Vec<(Member, Seq)>, Violation> {
-        let takes = Deed::of(branch, "takes in");
+        let takes = Action::of(branch, "takes in");
         for row in rows {
-            Property::OneWriter.unless(row.origin != branch, || {
-                format!("{} takes in {} entries of its own log", name(branch), row.seq.0)
+            require(Property::OneWriter, row.origin != branch, || {
+                format!("{} takes in {} entries of its own log", name(branch), row.seq)
             })?;
             self.row(takes, row)?;
         }
@@ -109,7 +112,7 @@ impl Judge {
 
     /// The first `upto` records of a branch's journal are on its disk now. Said before the branch knows.
     pub fn synced(&mut self, branch: Member, upto: u64) {
-        self.disks[branch.index()].sync(count(upto));
+        self.journals[branch.index()].sync(count(upto));
     }
 
     /// A branch's process has ended. `surviving` records of its journal will be read at the next start; they
@@ -124,16 +127,17 @@ impl Judge {
     /// own are missing the branch must have stopped before the run ends, and must have no customers until
     /// then: it can recognize its loss only when it meets the others.
     pub fn forgot(&mut self, branch: Member, surviving: u64) {
-        let disk = &mut self.disks[branch.index()];
-        disk.cut(count(surviving));
-        disk.lose();
+        let journal = &mut self.journals[branch.index()];
+        journal.cut(count(surviving));
+        journal.lose();
     }
 
     /// A branch has stopped itself, by an effect of the step that it is in. It is not among the living from
     /// now on; [`Judge::crashed`] need not be said as well.
     pub fn stopped(&mut self, branch: Member, why: &Stop) -> Result<(), Violation> {
-        amnesia::may_stop(&self.disks[branch.index()], branch, why)?;
-        self.close(branch)
+        amnesia::may_stop(&self.journals[branch.index()], branch, why)?;
+        self.close(branch);
+        Ok(())
     }
 
     /// A branch has taken in an input and its effects were shown to the judge.

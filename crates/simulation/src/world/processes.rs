@@ -3,15 +3,16 @@
 use rand::RngExt as _;
 
 use super::super::chance::{Luck, PerMille};
-use super::super::counters::Seen;
-use super::super::disk::Left;
-use super::super::judge::{Property, Violation};
+use super::super::counters::Counter;
+use super::super::disk::CrashRemains;
+use super::super::judge::Violation;
 use super::super::network::{Ending, branch_id};
-use super::super::words;
+use super::super::transcript::words;
 use super::World;
-use super::branch::Next;
+use super::branch::Restart;
 use bank::Member;
-use replication::passbook::{Incarnation, Limits, Passbook, Settings, Stop, Storage, Timing};
+use check::Property;
+use replication::passbook::{Incarnation, Limits, Passbook, Settings, Stop, Storage};
 
 /// How a process ends, and what is done to its disk then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,20 +51,23 @@ impl World<'_> {
     /// Starts a process where none is, and where one may be.
     pub(super) fn start(&mut self, member: Member) -> Result<(), Violation> {
         let branch = &mut self.branches[member.index()];
-        if branch.next != Next::Starts || branch.lives() {
+        if branch.restart != Restart::Allowed || branch.is_running() {
             return Ok(());
         }
-        let life = branch.life;
+        let incarnation = branch.incarnation;
         let journal = match self.plan.storage {
             Storage::Memory => Vec::new(),
             Storage::Journal => branch.disk.records().to_vec(),
         };
         let damaged = branch.damaged;
         let records = u64::try_from(journal.len()).unwrap_or(u64::MAX);
-        self.counters.add_many(Seen::Restarts, u64::from(records > 0));
-        self.teller.tell(self.agenda.now(), || words::started(member, records));
+        self.counters.add_many(Counter::Restarts, u64::from(records > 0));
+        self.note(|| {
+            let records = words::counted(records, "record", "records");
+            format!("{} starts from {records}", words::branch(member))
+        });
         self.hash_time(member);
-        let settings = self.settings(member, life);
+        let settings = self.settings(member, incarnation);
         match Passbook::start(settings, journal, &mut self.effects) {
             Ok(_) if damaged => Err(Violation {
                 property: Property::OneWriter,
@@ -74,32 +78,32 @@ impl World<'_> {
             }),
             Ok(replica) => {
                 self.branches[member.index()].start(replica);
-                self.perform_all(member, life)?;
+                self.perform_all(member, incarnation)?;
                 // What was read counts as durable only when it has been synced.
                 self.sync(member, true);
                 self.settle(member)?;
-                if self.branches[member.index()].lives() {
+                if self.branches[member.index()].is_running() {
                     self.network.started(member, &mut self.agenda);
                 }
                 Ok(())
             }
             Err(why) if damaged => {
-                self.teller.tell(self.agenda.now(), || words::refused(member, why));
-                self.counters.add(Seen::CorruptJournals);
-                self.branches[member.index()].next = Next::Nothing;
+                self.note(|| format!("{} refuses to start: {why}", words::branch(member)));
+                self.counters.add(Counter::CorruptJournals);
+                self.branches[member.index()].restart = Restart::Never;
                 self.effects.clear();
                 Ok(())
             }
             Err(why) => Err(Violation {
-                property: Property::Durable,
+                property: Property::DurableBeforeVisible,
                 detail: format!("{} could not read its journal: {why}", words::branch(member)),
             }),
         }
     }
 
-    fn settings(&self, member: Member, life: u32) -> Settings {
-        let which = (u64::from(member.0) << 32) + u64::from(life);
-        let mut random = Luck::Life.of(self.plan.seed, which);
+    fn settings(&self, member: Member, incarnation: u32) -> Settings {
+        let which = (u64::from(member.0) << 32) + u64::from(incarnation);
+        let mut random = Luck::Incarnation.of(self.plan.seed, which);
         Settings {
             me: branch_id(member),
             branches: self.plan.members().map(branch_id).collect(),
@@ -107,7 +111,7 @@ impl World<'_> {
             storage: self.plan.storage,
             incarnation: Incarnation(random.random_range(0..=u64::MAX)),
             seed: random.random_range(0..=u64::MAX),
-            timing: Timing::default(),
+            timing: self.plan.timing.timing(),
             relay_from: if self.plan.prover { 0 } else { usize::MAX },
             limits: Limits::default(),
             mutant: self.mutant,
@@ -116,7 +120,7 @@ impl World<'_> {
 
     /// Ends a process, if one is there.
     pub(super) fn crash(&mut self, member: Member, crash: Crash) -> Result<(), Violation> {
-        if !self.branches[member.index()].lives() {
+        if !self.branches[member.index()].is_running() {
             return Ok(());
         }
         self.count_grants_in_flight(member);
@@ -136,17 +140,21 @@ impl World<'_> {
                 left
             }
         };
-        let Left { surviving, torn } = left;
+        let CrashRemains { surviving, torn } = left;
         let (seen, ending) = match crash {
-            Crash::LostPower { .. } => (Seen::PowerLosses, Ending::Machine),
-            _ => (Seen::Kills, Ending::Process),
+            Crash::LostPower { .. } => (Counter::PowerLosses, Ending::Machine),
+            _ => (Counter::Kills, Ending::Process),
         };
         self.counters.add(seen);
-        self.counters.add_many(Seen::TornTails, u64::from(torn));
-        let for_good = branch.next == Next::Nothing;
+        self.counters.add_many(Counter::TornTails, u64::from(torn));
+        let for_good = branch.restart == Restart::Never;
         let storage = self.plan.storage;
-        self.teller.tell(self.agenda.now(), || match storage {
-            Storage::Memory => words::forgot(member, crash_name(crash), for_good),
+        self.note(|| match storage {
+            Storage::Memory => {
+                let back = if for_good { "; it stays dead" } else { "" };
+                let (branch, how) = (words::branch(member), crash_name(crash));
+                format!("{branch} {how}, and its memory with it{back}")
+            }
             Storage::Journal => words::crashed(member, crash_name(crash), left),
         });
         self.network.ended(member, ending, &mut self.agenda);
@@ -167,7 +175,7 @@ impl World<'_> {
             for (donor, asker) in [(crashed, other), (other, crashed)] {
                 let sees = self.branches[asker.index()].replica();
                 let between = sees.is_some_and(|sees| self.grants.is_between(donor, asker, sees));
-                self.counters.add_many(Seen::GrantsInFlightAtCrash, u64::from(between));
+                self.counters.add_many(Counter::GrantsInFlightAtCrash, u64::from(between));
             }
         }
         self.grants.forget(crashed);

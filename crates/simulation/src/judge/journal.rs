@@ -15,9 +15,9 @@ pub(super) enum Mark {
 
 /// The journal of one branch.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct Journal {
     me: Member,
-    journal: Vec<Mark>,
+    marks: Vec<Mark>,
     /// How many of the journal's records are on disk.
     synced: usize,
     staged: Version,
@@ -26,11 +26,11 @@ pub(super) struct Disk {
     lost: bool,
 }
 
-impl Disk {
+impl Journal {
     pub(super) fn new(me: Member, members: usize) -> Self {
         Self {
             me,
-            journal: Vec::new(),
+            marks: Vec::new(),
             synced: 0,
             staged: Version::zero(members),
             durable: Version::zero(members),
@@ -67,36 +67,38 @@ impl Disk {
     /// One more record.
     pub(super) fn append(&mut self, mark: Mark) {
         apply(&mut self.staged, self.me, &mark);
-        self.journal.push(mark);
+        self.marks.push(mark);
     }
 
     /// The first `upto` records are on disk, or all if there are fewer.
     pub(super) fn sync(&mut self, upto: usize) {
-        let upto = upto.min(self.journal.len());
-        for mark in self.journal.get(self.synced..upto).unwrap_or_default() {
+        let upto = upto.min(self.marks.len());
+        for mark in self.marks.get(self.synced..upto).unwrap_or_default() {
             apply(&mut self.durable, self.me, mark);
         }
         self.synced = self.synced.max(upto);
-        self.ever_durable.join(&self.durable);
+        for (member, seq) in self.durable.iter() {
+            self.ever_durable.raise(member, seq);
+        }
     }
 
     /// All that was written is on disk.
     pub(super) fn sync_all(&mut self) {
-        self.sync(self.journal.len());
+        self.sync(self.marks.len());
     }
 
     /// Only the first `surviving` records are left. What was on disk of them still is.
     pub(super) fn cut(&mut self, surviving: usize) {
-        self.journal.truncate(surviving);
-        self.synced = self.synced.min(self.journal.len());
-        self.staged = self.after(self.journal.len());
+        self.marks.truncate(surviving);
+        self.synced = self.synced.min(self.marks.len());
+        self.staged = self.after(self.marks.len());
         self.durable = self.after(self.synced);
     }
 
     /// What the first `count` records add up to.
     fn after(&self, count: usize) -> Version {
         let mut version = Version::zero(self.staged.members());
-        for mark in self.journal.iter().take(count) {
+        for mark in self.marks.iter().take(count) {
             apply(&mut version, self.me, mark);
         }
         version
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn only_what_was_synced_is_durable_and_a_cut_takes_the_rest() {
-        let mut disk = Disk::new(Member(0), 2);
+        let mut disk = Journal::new(Member(0), 2);
         let rows = Mark::Rows(vec![(Member(1), Seq(4))]);
         for mark in [Mark::Other, Mark::Own, rows, Mark::Own] {
             disk.append(mark);
