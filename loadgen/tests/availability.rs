@@ -173,7 +173,7 @@ fn own_branches_that_reject_every_write_fail() {
         let text = report.render();
         assert_eq!(report.exit_code(), ExitCode::Failed, "{text}");
         let availability = finding(report.checks(), Property::Availability);
-        let told = &availability.violations[0].story;
+        let told = &availability.violations[0].description;
         assert!(told.contains("deposits failed or were not answered"), "{told}");
         assert!(told.contains(rejection.name()), "{told}");
     }

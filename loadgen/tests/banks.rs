@@ -130,7 +130,7 @@ fn refusals_although_there_is_money_fail_balance_bounds() {
         let report = run(Fault::RefusesWithdrawals, wire, 2, 1_000_000, USUAL);
         assert_eq!(report.exit_code(), ExitCode::Failed, "{}", report.render());
         let bounds = finding(&report, Property::BalanceBounds);
-        let story = &bounds.violations[0].story;
+        let story = &bounds.violations[0].description;
         assert!(story.contains("was refused, but there was"), "{story}");
     }
 }
@@ -142,7 +142,7 @@ fn bank_that_pays_out_what_it_has_not_fails_overdraft() {
     let overdraft = finding(&report, Property::Overdraft);
     assert_eq!(overdraft.verdict, Verdict::Fail, "{overdraft:?}");
     let violation = &overdraft.violations[0];
-    assert!(violation.story.contains("too much"), "{violation:?}");
+    assert!(violation.description.contains("too much"), "{violation:?}");
     assert!(!violation.operations.is_empty(), "{violation:?}");
 }
 
@@ -156,8 +156,8 @@ fn lost_and_doubled_propagations_name_a_write() {
             let report = run(fault, wire, 2, 1_000_000, USUAL);
             assert_eq!(report.exit_code(), ExitCode::Failed, "{}", report.render());
             let violation = &finding(&report, Property::Conservation).violations[0];
-            assert!(violation.story.starts_with("branch 2 holds "), "{violation:?}");
-            assert!(violation.story.contains(words), "{violation:?}");
+            assert!(violation.description.starts_with("branch 2 holds "), "{violation:?}");
+            assert!(violation.description.contains(words), "{violation:?}");
             assert!(!violation.operations.is_empty(), "{violation:?}");
         }
     }

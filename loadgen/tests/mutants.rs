@@ -166,7 +166,8 @@ fn a_dropped_push_keeps_branches_apart() {
     is_caught(load, Mutant::DropPush, &[Property::Convergence, Property::Conservation]);
     let report = run(load, Some(Mutant::DropPush), 1);
     let stories = report.checks().iter().flat_map(|check| &check.finding.violations);
-    let mut lacking = stories.filter(|violation| violation.story.contains("never reached it"));
+    let mut lacking =
+        stories.filter(|violation| violation.description.contains("never reached it"));
     let named = lacking.next().map(|violation| violation.operations.len());
     assert_eq!(named, Some(1), "{}", report.render());
 }
