@@ -53,7 +53,7 @@ async fn channel(address: SocketAddr) -> Channel {
 }
 
 fn write(amount: i64) -> WriteRequest {
-    WriteRequest { customer: 1, number: 1, amount, ..WriteRequest::default() }
+    WriteRequest { amount, ..WriteRequest::default() }
 }
 
 async fn state(channel: &Channel) -> StateReply {
@@ -81,7 +81,7 @@ async fn a_process_and_a_library_branch_replicate_to_each_other() {
 
     let reply = BankClient::new(one.clone()).deposit(write(50)).await.expect("answered");
     assert_eq!((reply.get_ref().result(), reply.get_ref().balance), (WriteResult::Success, 150));
-    let query = QueryRequest { customer: 1, number: 2, ..QueryRequest::default() };
+    let query = QueryRequest::default();
     let there = BankClient::new(two.clone()).query(query).await.expect("answered");
     assert_eq!(there.get_ref().balance, 150);
     let reply = BankClient::new(two.clone()).withdraw(write(151)).await.expect("answered");

@@ -330,7 +330,7 @@ async fn garbage_ends_its_stream_and_nothing_else() {
             }
         }
         let durable = vec![0, 1];
-        let held = Acknowledge { branch: 0, incarnation: 7, durable };
+        let held = Acknowledge { incarnation: 7, durable };
         link.say(Some(Message::Acknowledge(held))).await;
         link
     };
@@ -353,7 +353,7 @@ async fn write_unread(
         last = reply.seq;
         // It holds what it has not read: so the next write is pushed at once, and not with others later.
         let durable = vec![0, last];
-        let held = Acknowledge { branch: 0, incarnation: 7, durable };
+        let held = Acknowledge { incarnation: 7, durable };
         say(frames, Some(Message::Acknowledge(held))).await;
     }
     last

@@ -50,8 +50,8 @@ pub fn read_answers(
     }
 }
 
-fn unreadable(path: &Path, source: io::Error) -> ReceivedError {
-    SourceError::Unreadable { name: path.display().to_string(), source }.into()
+fn unreadable(path: &Path, cause: io::Error) -> ReceivedError {
+    SourceError::Unreadable { name: path.display().to_string(), cause }.into()
 }
 
 fn array(

@@ -154,11 +154,11 @@ pub(super) fn sent(from: Member, to: Member, message: &Message) -> String {
         Message::Push { rows: pushed, apart } => {
             format!("{from} pushes to {to}: {}", pushing(pushed, apart))
         }
-        Message::Acknowledge { branch: holder, durable, .. } => {
-            format!("{from} tells {to} that {} holds {}", branch(*holder), version(durable))
+        Message::Acknowledge { durable, .. } => {
+            format!("{from} tells {to} that {from} holds {}", version(durable))
         }
-        Message::Borrow { id, priority, need, target } => format!(
-            "{from} asks {to} for {need} (question {id:x}, priority {}.{}, {} in total)",
+        Message::Borrow { id, priority, target } => format!(
+            "{from} asks {to} for rights (question {id:x}, priority {}.{}, {} in total)",
             priority.clock,
             u32::from(priority.member.0) + 1,
             target.0

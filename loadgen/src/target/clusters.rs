@@ -300,8 +300,8 @@ impl Branches {
             ended.map(|(branch, error)| Lost { branch, how: error.to_string() }).collect()
         });
         match embedded.map_or(Ok(()), Cluster::end) {
-            Err(ClusterError::Serve { branch, source }) => {
-                let how = format!("branch {branch} ended by itself: {source}");
+            Err(ClusterError::Serve { branch, cause }) => {
+                let how = format!("branch {branch} ended by itself: {cause}");
                 lost.push(Lost { branch, how });
             }
             ended => ended?,

@@ -19,12 +19,12 @@ const LINE_MAX: usize = 1 << 20;
 #[derive(Debug, Error)]
 pub enum RecordedError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A line is not valid.
     #[error("{}:{line}: {message}", path.display())]
@@ -45,7 +45,7 @@ impl RecordedError {
 }
 
 pub(super) fn open(path: &Path) -> Result<BufReader<File>, RecordedError> {
-    let unreadable = |source| RecordedError::Unreadable { path: path.to_owned(), source };
+    let unreadable = |cause| RecordedError::Unreadable { path: path.to_owned(), cause };
     File::open(path).map(|file| BufReader::with_capacity(1 << 16, file)).map_err(unreadable)
 }
 
@@ -83,7 +83,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
         self.line.clear();
         self.number += 1;
         let most = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
-        let unreadable = |source| RecordedError::Unreadable { path: self.path.to_owned(), source };
+        let unreadable = |cause| RecordedError::Unreadable { path: self.path.to_owned(), cause };
         let mut limited = io::Read::take(&mut self.from, most);
         let length = limited.read_until(b'\n', &mut self.line).map_err(unreadable)?;
         if length == LINE_MAX && self.line.last() != Some(&b'\n') {

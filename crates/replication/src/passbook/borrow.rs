@@ -116,7 +116,7 @@ impl Passbook {
             let target = granted_before.plus(need);
             self.asked[of.index()] = true;
             asks.push(Ask { id, of, granted_before, until });
-            self.send(step, of, Message::Borrow { id, priority, need, target });
+            self.send(step, of, Message::Borrow { id, priority, target });
         }
         self.errand = Errand::Asking(asks);
     }

@@ -125,13 +125,11 @@ pub enum Message {
         /// To whom the sender cannot speak: the receiver may have to.
         apart: Vec<Member>,
     },
-    /// What is durable here.
+    /// What is durable at the sender.
     Acknowledge {
-        /// Where.
-        branch: Member,
-        /// In which life.
+        /// The sender's incarnation.
         incarnation: Incarnation,
-        /// What.
+        /// How much of each log is durable.
         durable: Version,
     },
     /// The hub says who holds your log.
@@ -147,8 +145,6 @@ pub enum Message {
         id: u64,
         /// The oldest withdrawal that waits for them.
         priority: Priority,
-        /// How much is missing.
-        need: Money,
         /// What the receiver shall have granted in total, so that a repeated question changes nothing.
         target: Total,
     },

@@ -234,10 +234,10 @@ impl Passbook {
             // Nothing else is processed before the hello.
             _ if !self.peers[from.index()].is_up() => {}
             Message::Push { rows, apart } => self.pushed(step, from, rows, apart),
-            Message::Acknowledge { branch, incarnation, durable } => {
-                self.acknowledged(branch, incarnation, &durable);
+            Message::Acknowledge { incarnation, durable } => {
+                self.acknowledged(from, incarnation, &durable);
             }
-            Message::Borrow { id, priority, target, .. } => {
+            Message::Borrow { id, priority, target } => {
                 self.lend(step, from, (id, priority, target));
             }
             Message::Decline { id } => self.declined(step, from, id),

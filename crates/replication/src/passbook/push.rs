@@ -88,7 +88,6 @@ impl Passbook {
             self.peers[to.index()].owed = None;
             let durable = if early { self.visible.version() } else { self.journal.durable() };
             let message = Message::Acknowledge {
-                branch: self.me,
                 incarnation: self.settings.incarnation,
                 durable: durable.clone(),
             };
@@ -99,14 +98,12 @@ impl Passbook {
     /// A branch says what is durable there.
     pub(super) fn acknowledged(
         &mut self,
-        branch: Member,
+        from: Member,
         incarnation: Incarnation,
         durable: &Version,
     ) {
-        let Some(peer) = self.peers.get_mut(branch.index()) else {
-            return;
-        };
-        if branch != self.me && peer.incarnation == Some(incarnation) {
+        let peer = &mut self.peers[from.index()];
+        if peer.incarnation == Some(incarnation) {
             peer.acknowledges(durable);
             self.hub.heard = true;
         }

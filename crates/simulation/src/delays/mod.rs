@@ -147,8 +147,8 @@ impl SchemeEffect for passbook::Effect {
             Self::Reply { ticket, answer, .. } => Action::Reply(ticket, answer),
             Self::Persist { .. } => Action::Persist,
             Self::WakeAt(at) => Action::WakeAt(at),
-            Self::Refuse { peer, why } => Action::Fail(format!("branch {peer} {why}")),
-            Self::Stop(stop) => Action::Fail(stop.to_string()),
+            Self::Refuse { peer, why } => Action::Fail(format!("refuses: branch {peer} {why}")),
+            Self::Stop(stop) => Action::Fail(format!("stopped: {stop}")),
             Self::Note(_) => Action::Ignore,
         }
     }
@@ -161,13 +161,16 @@ struct Journal {
     synced: Instant,
 }
 
+/// An event on its way to a replica.
+type ArrivalOf<R> = Arrival<<<R as Replication>::Effect as SchemeEffect>::Message>;
+
 struct Sim<'a, R: Replication<Effect: SchemeEffect>> {
     plan: &'a Plan,
     replicas: Vec<(BranchId, R)>,
     random: Pcg64Mcg,
     now: Instant,
     /// What is on its way, by arrival; the running number settles ties.
-    in_flight: BTreeMap<(Instant, u64), (BranchId, Arrival<<R::Effect as SchemeEffect>::Message>)>,
+    in_flight: BTreeMap<(Instant, u64), (BranchId, ArrivalOf<R>)>,
     sent: u64,
     /// How much of what is on its way is no tick.
     moving: usize,
@@ -315,7 +318,7 @@ where
             }
             Action::Ignore => {}
             Action::WakeAt(at) => self.arrange(at.max(self.now), from, Arrival::Tick),
-            Action::Fail(why) => panic!("branch {from}: {why}"),
+            Action::Fail(why) => panic!("branch {from} {why}"),
         }
     }
 }

@@ -13,9 +13,9 @@ impl Judge {
             Message::Push { rows, .. } => {
                 rows.iter().try_for_each(|row| self.row(Deed::of(from, "pushes"), row))
             }
-            Message::Acknowledge { branch, durable, .. } => {
+            Message::Acknowledge { durable, .. } => {
                 let says = Deed::of(from, "acknowledges");
-                acknowledged::is_true(&self.disks, says, *branch, durable)
+                acknowledged::is_true(&self.disks, says, from, durable)
             }
             Message::Collect { id, round, known } => {
                 self.asked.insert((from, *id, *round), known.clone());

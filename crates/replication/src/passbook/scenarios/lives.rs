@@ -50,7 +50,7 @@ fn nothing_is_processed_before_the_hello() {
     cluster.sync(A);
     let push = cluster.take(A, B).remove(0);
     let acknowledged =
-        Message::Acknowledge { branch: B, incarnation: Incarnation(2), durable: version(&[1, 0]) };
+        Message::Acknowledge { incarnation: Incarnation(2), durable: version(&[1, 0]) };
     cluster.connect(A, B);
     let (to_b, to_a) = (cluster.take(A, B), cluster.take(B, A));
     cluster.hand(A, B, push);
@@ -205,7 +205,7 @@ fn an_acknowledgement_belongs_to_a_life() {
     let durable = version(&[1, 0]);
     let message = |life| {
         let incarnation = Incarnation(life);
-        Message::Acknowledge { branch: B, incarnation, durable: durable.clone() }
+        Message::Acknowledge { incarnation, durable: durable.clone() }
     };
     cluster.hand(B, A, message(77));
     assert_eq!(cluster.outcome(ticket), None);

@@ -132,10 +132,10 @@ fn what_survived_unsynced_is_not_durable_until_it_is_synced() {
 #[test]
 fn acknowledgements_and_hellos_that_claim_too_much_are_found() {
     let mut scene = paid_in(Storage::Journal);
-    let (branch, incarnation) = (Member(1), Incarnation(1));
+    let incarnation = Incarnation(1);
     let mut sent = |said| broken(scene.judge.sent(Member(1), Member(0), &said));
     let seqs = |seqs: [u64; 2]| seqs.map(Seq).into_iter().collect::<Version>();
-    let acknowledge = |durable| Message::Acknowledge { branch, incarnation, durable };
+    let acknowledge = |durable| Message::Acknowledge { incarnation, durable };
     assert_eq!(sent(acknowledge(seqs([1, 0]))), None);
     assert_eq!(sent(acknowledge(seqs([2, 0]))), Some(Property::Acknowledged));
     let held = |held| Message::Held { cluster: ClusterId(1), held };
