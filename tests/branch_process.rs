@@ -5,9 +5,8 @@
     reason = "a test ends with its tasks and need not repeat its names"
 )]
 
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use bank::{BranchId, Money};
@@ -19,22 +18,12 @@ use passbook::wire::v1::{
     PropagateRequest, QueryRequest, StateReply, StateRequest, WriteRequest, WriteResult,
 };
 use replication::{Broadcast, Fanout, Replica};
+use testkit::processes::{Process, signal, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
-
-/// Ends the process with the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn branch(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_branch"));
@@ -45,23 +34,17 @@ fn branch(arguments: &[&str]) -> Command {
 /// Starts branch 1, which broadcasts, on a free port with a peer 2 at `peer`; where it listens. It is given
 /// names, and its peer is at 127.0.0.1.
 fn start_branch_1(peer: SocketAddr) -> (Process, SocketAddr) {
-    start_branch_1_by("broadcast", peer, Stdio::inherit())
+    start_branch_1_by("broadcast", peer)
 }
 
-/// As [`start_branch_1`], by the replication scheme of that name, with its standard error.
-fn start_branch_1_by(scheme: &str, peer: SocketAddr, stderr: Stdio) -> (Process, SocketAddr) {
+/// As [`start_branch_1`], by the replication scheme of that name.
+fn start_branch_1_by(scheme: &str, peer: SocketAddr) -> (Process, SocketAddr) {
     let peer = format!("2=localhost:{}", peer.port());
     let arguments = ["--id", "1", "--listen", "localhost:0", "--peer", &peer];
     let settings = ["--opening-balance", "100", "--replication", scheme];
-    let mut command = branch(&[&arguments[..], &settings].concat());
-    command.stdout(Stdio::piped()).stderr(stderr);
-    let mut child = command.spawn().expect("started");
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("piped");
-    let process = Process(child);
-    BufReader::new(stdout).read_line(&mut line).expect("a line");
-    let port = line.trim().strip_prefix("Branch 1 server started on port ").expect("the line");
-    (process, SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().expect("a port"))))
+    let mut process = Process::start(&mut branch(&[&arguments[..], &settings].concat()));
+    let [(1, port)] = process.started(1)[..] else { panic!("one branch, and its number") };
+    (process, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
 async fn channel(address: SocketAddr) -> Channel {
@@ -91,7 +74,7 @@ fn serve_branch_2(listener: TcpListener, branch_1: SocketAddr, shutdown: &Cancel
 async fn a_process_and_a_library_branch_replicate_to_each_other() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address_2 = listener.local_addr().expect("bound");
-    let (mut process, address_1) = start_branch_1(address_2);
+    let (process, address_1) = start_branch_1(address_2);
     let shutdown = CancellationToken::new();
     serve_branch_2(listener, address_1, &shutdown);
     let (one, two) = (channel(address_1).await, channel(address_2).await);
@@ -114,12 +97,10 @@ async fn a_process_and_a_library_branch_replicate_to_each_other() {
     drop((one, two));
 
     // Ending on SIGTERM, in order, is success.
-    let pid = process.0.id().to_string();
-    let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
-    assert!(sent.success());
+    signal(process.pid(), "-TERM");
     // Branch 2 goes on meanwhile: its connection ends with the other side's.
-    let waiting = tokio::task::spawn_blocking(move || process.0.wait().expect("ended"));
-    assert!(waiting.await.expect("waited").success());
+    let (status, said) = tokio::task::spawn_blocking(|| process.ended()).await.expect("waited");
+    assert!(status.success(), "{said}");
     shutdown.cancel();
 }
 
@@ -171,10 +152,9 @@ async fn closed_port() -> SocketAddr {
 async fn branch_names_the_peer_that_refuses_connections() {
     for scheme in ["passbook", "broadcast"] {
         let nobody = closed_port().await;
-        let (mut process, address) = start_branch_1_by(scheme, nobody, Stdio::piped());
-        let mut stderr = BufReader::new(process.0.stderr.take().expect("piped"));
-        let mut warning = String::new();
-        stderr.read_line(&mut warning).expect("a warning");
+        let (process, address) = start_branch_1_by(scheme, nobody);
+        let warning = || Some(process.said()).filter(|said| said.contains('\n'));
+        let warning = until("the branch warns", warning);
         let expected =
             format!("warning: branch 1 cannot reach peer 2 at {nobody}: connection refused; ");
         assert!(warning.starts_with(&expected), "{scheme}: {warning}");

@@ -170,7 +170,7 @@ fn an_answer_that_is_missing_or_too_many_is_found() {
     });
     let run = judged(&home);
     let story = &run.checks[0].finding.violations[0].description;
-    assert!(story.contains("customer 77 too many"), "{story}");
+    assert!(story.contains("extra answer for customer 77"), "{story}");
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn a_line_that_is_not_valid_is_named() {
     let wrong = says("history.jsonl", "\"outcome\":\"ok\"", "\"outcome\":\"fine\"");
     assert!(wrong.contains("history.jsonl:") && wrong.contains("fine"), "{wrong}");
     let wrong = says("history.jsonl", "\"schema\":1", "\"schema\":9");
-    assert!(wrong.contains("schema 9; this version reads"), "{wrong}");
+    assert!(wrong.contains("history.jsonl:1: schema 9; this version reads"), "{wrong}");
     let wrong = says("ledger.jsonl", "\"branch\":1", "\"branch\":7");
     assert!(wrong.contains("branch 7 is not one of the run's branches"), "{wrong}");
     let wrong = says("ledger.jsonl", "\"opening_balance\":60", "\"opening_balance\":61");

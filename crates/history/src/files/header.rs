@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::{Customers, ErrorLimit, Header, ReferenceModel, Server, Settings};
 use bank::{Ack, BranchId, Money, Read};
@@ -14,7 +13,6 @@ const SCHEMA: u32 = 1;
 /// As the file has it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct HeaderLine<'h> {
-    #[serde(deserialize_with = "known_schema")]
     schema: u32,
     file: Cow<'h, str>,
     opening_balance: Money,
@@ -31,11 +29,17 @@ pub(super) struct HeaderLine<'h> {
     error_limit: Option<ErrorLimit>,
 }
 
-/// Refuses another schema before the rest is read, which may not be readable then.
-fn known_schema<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    match u32::deserialize(from)? {
-        SCHEMA => Ok(SCHEMA),
-        other => Err(D::Error::custom(format!("schema {other}; this version reads {SCHEMA}"))),
+/// What can be read of the header in any version of the format.
+#[derive(Debug, Deserialize)]
+pub(super) struct SchemaLine {
+    schema: u32,
+}
+
+impl SchemaLine {
+    /// Why this version cannot read the file, if so.
+    pub(super) fn mismatch(&self) -> Option<String> {
+        let Self { schema } = self;
+        (*schema != SCHEMA).then(|| format!("schema {schema}; this version reads schema {SCHEMA}"))
     }
 }
 

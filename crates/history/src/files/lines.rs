@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::header::HeaderLine;
+use super::header::{HeaderLine, SchemaLine};
 use crate::Header;
 
 /// A longer line is not one of ours.
@@ -69,7 +69,11 @@ impl<'a, R: BufRead> Lines<'a, R> {
             let message = format!("there is no header; expected the first line of a {file}");
             return Err(lines.wrong(message));
         }
-        let header = lines.parse::<HeaderLine<'_>>(&format!("the header of a {file}"))?;
+        let what = format!("the header of a {file}");
+        if let Some(mismatch) = lines.parse::<SchemaLine>(&what)?.mismatch() {
+            return Err(lines.wrong(mismatch));
+        }
+        let header = lines.parse::<HeaderLine<'_>>(&what)?;
         let header = header.header(file).map_err(|message| lines.wrong(message))?;
         Ok((lines, header))
     }
