@@ -115,12 +115,12 @@ impl Branch {
     pub fn new(id: BranchId, peers: Vec<Peer>, opening: Money, replica: Replica) -> Self {
         let (replication, transport, driven) = match replica {
             Replica::Broadcast(replica) => {
-                let (commands, queue) = CommandSender::new(QUEUE);
+                let (commands, queue) = mpsc::channel(QUEUE);
                 let transport = Transport::Calls(commands.clone());
                 (replica.name(), transport, Driven::Calls { replica, commands, queue })
             }
             Replica::Passbook(replica) => {
-                let (commands, queue) = CommandSender::new(QUEUE);
+                let (commands, queue) = mpsc::channel(QUEUE);
                 let driver = StreamHandle::new(commands);
                 let transport = Transport::Streams(driver.clone());
                 (replica.name(), transport, Driven::Streams { replica, driver, queue })
