@@ -1,5 +1,10 @@
 //! The passbook scheme over real sockets: what a branch takes from the network, and what it does not.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test ends with its tasks and need not repeat its names"
+)]
+
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -130,7 +135,7 @@ async fn a_branch_that_lost_its_memory_is_stopped_and_the_others_go_on() {
     let majority = made(&mut third, deposit(2, Ack::Majority)).await.expect("answered");
     assert_eq!((majority.result(), majority.achieved), (WriteResult::Success, 2));
     let ended = again.serving.await.expect("not died").expect_err("stopped");
-    assert!(matches!(ended, ServeError::Stopped(Stop::OtherLife { .. })), "{ended}");
+    assert!(matches!(ended, ServeError::Stopped(Stop::OtherIncarnation { .. })), "{ended}");
     assert!(ended.to_string().contains("amnesia"), "{ended}");
     let majority = made(&mut first, deposit(4, Ack::Majority)).await.expect("answered");
     assert_eq!(majority.result(), WriteResult::Success);

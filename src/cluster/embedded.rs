@@ -38,6 +38,7 @@ pub struct ClusterSpec {
 
 impl ClusterSpec {
     /// A cluster under `scheme`, in one thread.
+    #[expect(clippy::disallowed_methods, reason = "no other incarnation has this name")]
     pub fn new(branches: Vec<BranchId>, opening: Money, scheme: Scheme) -> Self {
         let replica: MakeReplica =
             Arc::new(move |id, peers| scheme.replica(id, peers, opening, rand::random()));

@@ -293,6 +293,10 @@ impl BranchProcess {
     }
 
     /// Waits until it has ended, or until `deadline`, which may move.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the standard library waits for a child without a limit only"
+    )]
     fn ends_by(&mut self, deadline: impl Fn() -> Instant) -> Option<ExitStatus> {
         loop {
             match self.child.try_wait() {

@@ -1,5 +1,7 @@
 //! The bytes of an input or an output file, as text.
 
+#![expect(clippy::disallowed_methods, reason = "it reads what a user names")]
+
 use std::io::{self, Read};
 use std::path::Path;
 

@@ -21,7 +21,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::logged::{Logged, Piece, Source};
+use super::logged::{Logged, Source};
 use super::spool::Spool;
 use crate::interrupt::Interrupt;
 
@@ -58,7 +58,7 @@ pub enum LedgersError {
 /// Branches' logs while they are recorded.
 #[derive(Debug)]
 pub struct Ledgers {
-    taking: AbortOnDropHandle<(Vec<Source>, Spool<Piece>)>,
+    taking: AbortOnDropHandle<(Vec<Source>, Spool)>,
     ending: CancellationToken,
 }
 
@@ -118,6 +118,7 @@ impl Ledgers {
         let ending = CancellationToken::new();
         let hurry = interrupt.report().clone();
         let taking = take_all(sources, tapped, spool, ending.clone(), hurry);
+        #[expect(clippy::disallowed_methods, reason = "the handle aborts it")]
         Ok(Self { taking: AbortOnDropHandle::new(tokio::spawn(taking)), ending })
     }
 
@@ -187,10 +188,10 @@ impl Tapped {
 async fn take_all(
     mut sources: Vec<Source>,
     tapped: Vec<Tapped>,
-    mut spool: Spool<Piece>,
+    mut spool: Spool,
     ending: CancellationToken,
     hurry: CancellationToken,
-) -> (Vec<Source>, Spool<Piece>) {
+) -> (Vec<Source>, Spool) {
     let branches = u32::try_from(tapped.len()).unwrap_or(u32::MAX).max(1);
     let interval = PULL * branches.div_ceil(LOOKS);
     let mut looks = JoinSet::new();

@@ -9,7 +9,7 @@ use tonic::metadata::MetadataMap;
 
 use super::super::call_driver::CallCommand;
 use super::super::handle::{BranchHandle, Command, ask};
-use crate::telemetry::{CallSpan, SpanContext, extract};
+use crate::telemetry::{CallSpan, TraceContext, extract};
 use crate::wire::exercise::{Word, to_int32};
 use crate::wire::{Failure, to_write};
 use bank::{Ack, Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
@@ -25,7 +25,7 @@ pub(in super::super) struct ExerciseServices {
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) deadline: Instant,
-    pub(super) trace: Option<SpanContext>,
+    pub(super) trace: Option<TraceContext>,
 }
 
 impl ExerciseServices {

@@ -65,8 +65,6 @@ pub enum Effect {
     Persist {
         /// The record.
         record: Record,
-        /// The request that the record executes. It is no part of the journal.
-        ticket: Option<Ticket>,
     },
     /// Send a message to a peer.
     Send {
@@ -97,6 +95,6 @@ pub enum Effect {
     },
     /// End the branch: it must not serve any more.
     Stop(Stop),
-    /// No action: tells observers why a request takes its time.
+    /// Report a step of the protocol to tracing and statistics. Nothing depends on it.
     Note(Note),
 }

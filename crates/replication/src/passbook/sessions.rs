@@ -1,26 +1,26 @@
-//! Exactly once: what became of the latest request of each session.
+//! Exactly once: the state of the latest request of each session.
 //!
 //! For each session the branch keeps the highest number, with its content and state. Own entries in the
-//! journal carry their request, so that what was staged is known again after a restart. A definite
-//! rejection is remembered too: an earlier attempt may still be on its way, and would otherwise be carried out
-//! after the customer was told that it was not.
+//! journal carry their request, so that a restarted branch knows which requests it staged. Rejections are
+//! remembered. Otherwise a delayed earlier attempt could execute after the customer was told no.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::{Context, Mutant, Settings};
 use crate::{Attempt, Instant, Ticket};
 use bank::{Rejection, RequestId, Seq, SessionId, Write};
 
-/// What is known of a session's latest request.
+/// The state of a session's latest request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It waits, and this ticket is to be answered.
+    /// It waits, and this ticket gets the answer.
     Pending(Ticket),
-    /// It was given up before anything was staged; asked again it begins anew.
-    Lapsed,
+    /// It expired before anything was staged. Its next attempt begins anew.
+    Expired,
     /// It is in the log.
     Staged(Seq),
-    /// The customer was told that it is not done.
+    /// The customer was told no.
     Rejected(Rejection),
 }
 
@@ -33,63 +33,58 @@ struct Latest {
     state: State,
 }
 
-/// What is to be done with a request.
+/// What to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// It is new. An older request of the session that still waits is to be given up.
+    /// Execute it.
     New {
-        /// Its ticket.
+        /// The ticket of an older request of the session that still waits and will not be executed.
         abandoned: Option<Ticket>,
     },
-    /// It waits already, under another ticket, which is to be replaced.
-    Waits {
-        /// The other ticket.
-        under: Ticket,
-    },
+    /// It waits already, and the new ticket replaces this one.
+    Waits { under: Ticket },
     /// It is in the log.
     Staged(Seq),
-    /// It was rejected.
+    /// It was rejected, or is stale.
     Rejected(Rejection),
-    /// A later attempt of it was seen, whose answer is the one that counts.
-    Overtaken,
-    /// A later request of the session was seen, or another one with this number.
-    Stale,
+    /// A later attempt was seen, and only its answer counts.
+    Superseded,
     /// There is no room for another session.
     Full,
 }
 
-/// The latest request of each session. Those of sessions that were silent for a horizon are forgotten: no
-/// attempt of theirs can be on its way any more.
+/// A later request of the session was seen, or another one with the same number.
+const STALE: Admission = Admission::Rejected(Rejection::Stale);
+
+/// The latest request of each session. Sessions that were silent for a horizon are forgotten: none of their
+/// attempts can still arrive.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    /// Those heard of since the last turn.
+    /// Sessions active since the last rotation.
     current: HashMap<SessionId, Latest>,
-    /// Those heard of only before it.
+    /// Sessions active only before it.
     previous: HashMap<SessionId, Latest>,
-    turned: Instant,
+    rotated: Instant,
     horizon: Duration,
     most: usize,
-    /// Takes the last number for the highest: a mutant.
-    keeps_last: bool,
 }
 
 impl Sessions {
-    pub(super) fn new(horizon: Duration, most: usize, keeps_last: bool) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         Self {
             current: HashMap::new(),
             previous: HashMap::new(),
-            turned: Instant::default(),
-            horizon,
-            most,
-            keeps_last,
+            rotated: Instant::default(),
+            horizon: settings.timing.horizon,
+            most: settings.limits.sessions,
         }
     }
 
-    fn turn(&mut self, now: Instant) {
-        if now >= self.turned.after(self.horizon) {
+    fn rotate(&mut self, now: Instant) {
+        if now >= self.rotated.after(self.horizon) {
             std::mem::swap(&mut self.current, &mut self.previous);
             self.current.clear();
-            self.turned = now;
+            self.rotated = now;
         }
     }
 
@@ -100,17 +95,31 @@ impl Sessions {
         self.current.get_mut(&session)
     }
 
-    /// Takes note of an attempt.
+    /// Registers an attempt, and decides what to do with it.
     pub(super) fn admit(
         &mut self,
-        now: Instant,
+        ctx: &Context,
         attempt: Attempt,
         content: Write,
         ticket: Ticket,
     ) -> Admission {
-        self.turn(now);
+        self.rotate(ctx.now);
+        match self.register(ctx, attempt, content, ticket) {
+            new @ Admission::New { .. } => new,
+            _ if ctx.has(Mutant::ApplyRetryTwice) => Admission::New { abandoned: None },
+            known => known,
+        }
+    }
+
+    fn register(
+        &mut self,
+        ctx: &Context,
+        attempt: Attempt,
+        content: Write,
+        ticket: Ticket,
+    ) -> Admission {
         let Attempt { request: RequestId { session, number }, attempt } = attempt;
-        let keeps_last = self.keeps_last;
+        let keeps_last = ctx.has(Mutant::DedupeKeepsLast);
         let full = self.current.len() + self.previous.len() >= self.most;
         let new = Latest { number, attempt, content, state: State::Pending(ticket) };
         let Some(latest) = self.latest(session) else {
@@ -123,16 +132,16 @@ impl Sessions {
         if number > latest.number || (keeps_last && number < latest.number) {
             let abandoned = match latest.state {
                 State::Pending(ticket) => Some(ticket),
-                State::Lapsed | State::Staged(_) | State::Rejected(_) => None,
+                State::Expired | State::Staged(_) | State::Rejected(_) => None,
             };
             *latest = new;
             return Admission::New { abandoned };
         }
         if number < latest.number || content != latest.content {
-            return Admission::Stale;
+            return STALE;
         }
         if attempt < latest.attempt {
-            return Admission::Overtaken;
+            return Admission::Superseded;
         }
         latest.attempt = attempt;
         match latest.state {
@@ -140,16 +149,19 @@ impl Sessions {
                 latest.state = State::Pending(ticket);
                 Admission::Waits { under }
             }
-            State::Lapsed => {
+            State::Expired => {
                 latest.state = State::Pending(ticket);
                 Admission::New { abandoned: None }
             }
             State::Staged(seq) => Admission::Staged(seq),
+            State::Rejected(_) if ctx.has(Mutant::RejectionsNotRemembered) => {
+                Admission::New { abandoned: None }
+            }
             State::Rejected(rejection) => Admission::Rejected(rejection),
         }
     }
 
-    fn become_state(&mut self, request: RequestId, state: State) {
+    fn set_state(&mut self, request: RequestId, state: State) {
         if let Some(latest) = self.latest(request.session)
             && latest.number == request.number
         {
@@ -157,23 +169,26 @@ impl Sessions {
         }
     }
 
-    /// It is in the log now.
+    /// The request is in the log now.
     pub(super) fn staged(&mut self, request: RequestId, seq: Seq) {
-        self.become_state(request, State::Staged(seq));
+        self.set_state(request, State::Staged(seq));
     }
 
-    /// The customer is told that it is not done.
+    /// The customer is told no.
     pub(super) fn rejected(&mut self, request: RequestId, rejection: Rejection) {
-        self.become_state(request, State::Rejected(rejection));
+        self.set_state(request, State::Rejected(rejection));
     }
 
-    /// It was given up, and nothing is in the log.
-    pub(super) fn lapsed(&mut self, request: RequestId) {
-        self.become_state(request, State::Lapsed);
+    /// The request expired, and nothing is in the log.
+    pub(super) fn expired(&mut self, request: RequestId) {
+        self.set_state(request, State::Expired);
     }
 
-    /// It was found in the journal.
-    pub(super) fn replayed(&mut self, request: RequestId, content: Write, seq: Seq) {
+    /// The request was found in the journal.
+    pub(super) fn replayed(&mut self, ctx: &Context, request: RequestId, content: Write, seq: Seq) {
+        if ctx.has(Mutant::DedupeLostAtRestart) {
+            return;
+        }
         let number = request.number;
         let latest = Latest { number, attempt: 0, content, state: State::Staged(seq) };
         let known = self.current.entry(request.session).or_insert(latest);
@@ -191,8 +206,15 @@ mod tests {
     const WRITE: Write = Write { kind: WriteKind::Deposit, amount: Money::new(5) };
     const HORIZON: Duration = Duration::from_secs(100);
 
+    fn context() -> Context {
+        let mut ctx = Context::of_first(2, 0);
+        ctx.settings.timing.horizon = HORIZON;
+        ctx.settings.limits.sessions = 2;
+        ctx
+    }
+
     fn sessions() -> Sessions {
-        Sessions::new(HORIZON, 2, false)
+        Sessions::new(&context().settings)
     }
 
     fn name(session: u64, number: u64, attempt: u32) -> Attempt {
@@ -200,22 +222,33 @@ mod tests {
     }
 
     fn admit(sessions: &mut Sessions, attempt: Attempt, ticket: u64) -> Admission {
-        sessions.admit(Instant::default(), attempt, WRITE, Ticket(ticket))
+        admit_at(sessions, 0, attempt, ticket)
+    }
+
+    fn admit_at(
+        sessions: &mut Sessions,
+        horizons: u32,
+        attempt: Attempt,
+        ticket: u64,
+    ) -> Admission {
+        let mut ctx = context();
+        ctx.pass(HORIZON * horizons);
+        sessions.admit(&ctx, attempt, WRITE, Ticket(ticket))
     }
 
     const NEW: Admission = Admission::New { abandoned: None };
 
     #[test]
-    fn a_request_that_waits_is_joined_by_its_next_attempt() {
+    fn pending_request_is_joined_by_its_next_attempt() {
         let mut sessions = sessions();
         assert_eq!(admit(&mut sessions, name(1, 1, 1), 10), NEW);
         let waits = Admission::Waits { under: Ticket(10) };
         assert_eq!(admit(&mut sessions, name(1, 1, 2), 11), waits);
-        assert_eq!(admit(&mut sessions, name(1, 1, 1), 12), Admission::Overtaken);
+        assert_eq!(admit(&mut sessions, name(1, 1, 1), 12), Admission::Superseded);
     }
 
     #[test]
-    fn what_is_staged_or_rejected_stays_so() {
+    fn staged_or_rejected_request_stays_so() {
         let mut sessions = sessions();
         admit(&mut sessions, name(1, 1, 1), 10);
         sessions.staged(name(1, 1, 1).request, Seq(3));
@@ -224,54 +257,53 @@ mod tests {
         sessions.rejected(name(1, 2, 1).request, Rejection::Contended);
         let rejected = Admission::Rejected(Rejection::Contended);
         assert_eq!(admit(&mut sessions, name(1, 2, 2), 13), rejected);
-        assert_eq!(admit(&mut sessions, name(1, 1, 3), 14), Admission::Stale);
+        assert_eq!(admit(&mut sessions, name(1, 1, 3), 14), STALE);
     }
 
     #[test]
-    fn other_content_under_a_known_number_is_refused() {
+    fn other_content_under_a_known_number_is_stale() {
         let mut sessions = sessions();
         admit(&mut sessions, name(1, 1, 1), 10);
         let other = Write { amount: Money::new(6), ..WRITE };
-        let admission = sessions.admit(Instant::default(), name(1, 1, 2), other, Ticket(11));
-        assert_eq!(admission, Admission::Stale);
+        let admission = sessions.admit(&context(), name(1, 1, 2), other, Ticket(11));
+        assert_eq!(admission, STALE);
     }
 
     #[test]
-    fn a_higher_number_abandons_what_waits_and_a_lapsed_one_begins_anew() {
+    fn higher_number_abandons_pending_and_expired_begins_anew() {
         let mut sessions = sessions();
         admit(&mut sessions, name(1, 1, 1), 10);
         let abandons = Admission::New { abandoned: Some(Ticket(10)) };
         assert_eq!(admit(&mut sessions, name(1, 2, 1), 11), abandons);
-        sessions.lapsed(name(1, 2, 1).request);
+        sessions.expired(name(1, 2, 1).request);
         assert_eq!(admit(&mut sessions, name(1, 2, 2), 12), NEW);
-        assert_eq!(admit(&mut sessions, name(1, 1, 2), 13), Admission::Stale);
+        assert_eq!(admit(&mut sessions, name(1, 1, 2), 13), STALE);
     }
 
     #[test]
-    fn there_is_a_bound_and_silent_sessions_make_room_after_the_horizon() {
+    fn silent_sessions_make_room_after_the_horizon() {
         let mut sessions = sessions();
         admit(&mut sessions, name(1, 1, 1), 1);
         admit(&mut sessions, name(2, 1, 1), 2);
         assert_eq!(admit(&mut sessions, name(3, 1, 1), 3), Admission::Full);
-        let later = |horizons| Instant::default().after(HORIZON * horizons);
         assert_eq!(
-            sessions.admit(later(1), name(2, 2, 1), WRITE, Ticket(4)),
+            admit_at(&mut sessions, 1, name(2, 2, 1), 4),
             Admission::New { abandoned: Some(Ticket(2)) }
         );
-        assert_eq!(sessions.admit(later(2), name(3, 1, 1), WRITE, Ticket(5)), NEW);
+        assert_eq!(admit_at(&mut sessions, 2, name(3, 1, 1), 5), NEW);
         assert_eq!(
-            sessions.admit(later(2), name(2, 2, 2), WRITE, Ticket(6)),
+            admit_at(&mut sessions, 2, name(2, 2, 2), 6),
             Admission::Waits { under: Ticket(4) },
             "one that was heard of in between is still known"
         );
     }
 
     #[test]
-    fn the_journal_brings_back_the_highest_number() {
-        let mut sessions = sessions();
-        sessions.replayed(name(1, 4, 0).request, WRITE, Seq(8));
-        sessions.replayed(name(1, 5, 0).request, WRITE, Seq(9));
+    fn replay_restores_the_highest_number() {
+        let (mut sessions, ctx) = (sessions(), context());
+        sessions.replayed(&ctx, name(1, 4, 0).request, WRITE, Seq(8));
+        sessions.replayed(&ctx, name(1, 5, 0).request, WRITE, Seq(9));
         assert_eq!(admit(&mut sessions, name(1, 5, 1), 1), Admission::Staged(Seq(9)));
-        assert_eq!(admit(&mut sessions, name(1, 4, 2), 2), Admission::Stale);
+        assert_eq!(admit(&mut sessions, name(1, 4, 2), 2), STALE);
     }
 }

@@ -26,8 +26,8 @@ pub struct Timing {
     pub push_repeat: Duration,
     /// Up to this.
     pub push_repeat_max: Duration,
-    /// A hub that has not passed on what it was told within this is gone round.
-    pub hub_patience: Duration,
+    /// If the relay has not forwarded our rows within this time, push to the peers directly.
+    pub relay_patience: Duration,
     /// A hello that was not heard is repeated after this.
     pub hello_repeat: Duration,
     /// A branch that was asked for rights is passed over after this.
@@ -47,7 +47,7 @@ impl Timing {
         Self {
             push_repeat: Duration::from_secs(5),
             push_repeat_max: Duration::from_secs(20),
-            hub_patience: Duration::from_secs(3),
+            relay_patience: Duration::from_secs(3),
             hello_repeat: Duration::from_secs(1),
             ask_timeout: Duration::from_secs(3),
             collect_repeat: Duration::from_secs(5),
@@ -62,7 +62,7 @@ impl Default for Timing {
             tick: Duration::from_millis(10),
             push_repeat: Duration::from_millis(250),
             push_repeat_max: Duration::from_secs(2),
-            hub_patience: Duration::from_millis(500),
+            relay_patience: Duration::from_millis(500),
             hello_repeat: Duration::from_millis(100),
             ask_timeout: Duration::from_millis(250),
             collect_repeat: Duration::from_millis(250),
@@ -92,8 +92,8 @@ impl Default for Limits {
 /// How many proofs of a withdrawal may come to nothing before it is rejected as contended.
 pub const ROUNDS_MAX: u32 = 8;
 
-/// With fewer branches the way to the hub and back costs more than it spares.
-const HUB_FROM: usize = 8;
+/// With fewer branches the way to the relay and back costs more than it saves.
+const RELAY_FROM: usize = 8;
 
 /// What a branch is told at its start.
 #[derive(Clone, Debug)]
@@ -108,8 +108,9 @@ pub struct Settings {
     pub storage: Storage,
     /// The life to begin, if the journal is empty.
     pub incarnation: Incarnation,
-    /// With so many branches or more the first is the hub: it passes on what the others push, and proves for all.
-    pub hub_from: usize,
+    /// With this many branches or more the first is the relay: it forwards what the others push, and proves for
+    /// all.
+    pub relay_from: usize,
     /// Decides what is left to chance: how long withdrawals rest, and the first numbers of questions.
     pub seed: u64,
     /// How long it waits.
@@ -132,7 +133,7 @@ impl Settings {
             opening,
             storage: Storage::Memory,
             incarnation: Incarnation(seed),
-            hub_from: HUB_FROM,
+            relay_from: RELAY_FROM,
             seed,
             timing: Timing::default(),
             limits: Limits::default(),

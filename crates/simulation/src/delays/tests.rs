@@ -93,7 +93,7 @@ proptest! {
     fn under_concurrency_replicas_still_converge_and_no_money_is_lost(
         (branches, customers) in (1..6_u32).prop_flat_map(|n| (Just(n), workload(n))),
         seed: u64,
-        ack in prop::sample::select(&Ack::ALL),
+        ack in prop::sample::select(Ack::ALL),
     ) {
         let plan = Plan {
             seed,
@@ -198,7 +198,7 @@ impl Replication for Ticking {
                 self.asked.push(ticket);
                 self.written += 1;
                 let record = Record::Received { rows: Vec::new() };
-                effects.push(Effect::Persist { record, ticket: None });
+                effects.push(Effect::Persist { record });
             }
             Input::Persisted { upto } => {
                 assert!((self.durable + 1..=self.written).contains(&upto));

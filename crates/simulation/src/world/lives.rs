@@ -108,7 +108,7 @@ impl World<'_> {
             incarnation: Incarnation(random.random_range(0..=u64::MAX)),
             seed: random.random_range(0..=u64::MAX),
             timing: Timing::default(),
-            hub_from: if self.plan.prover { 0 } else { usize::MAX },
+            relay_from: if self.plan.prover { 0 } else { usize::MAX },
             limits: Limits::default(),
             mutant: self.mutant,
         }

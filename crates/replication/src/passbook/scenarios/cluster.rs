@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::passbook::{
-    Corrupt, Effect, Input, Message, Mismatch, Note, Passbook, Record, Row, Seq, Settings, Stop,
+    Corrupt, Effect, Input, Message, Mismatch, Note, Passbook, Priority, Record, Settings, Stop,
     Storage,
 };
 use crate::{Attempt, Instant, Receipt, Replication as _, Request, Ticket, Token};
 use bank::{Ack, Read};
 use bank::{
-    BranchId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, SessionId, Version,
+    BranchId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Row, Seq, SessionId,
+    Total, Version,
 };
 
 pub(super) const A: Member = Member(0);
@@ -105,14 +106,14 @@ impl Cluster {
         Self::unborn(branches, opening).meet()
     }
 
-    /// Branches of which A is the hub if there are so many. With journals it proves and passes nothing on.
-    pub(super) fn with_hub_from(
-        hub_from: usize,
+    /// Branches of which A is the relay if there are so many. With journals it proves and forwards nothing.
+    pub(super) fn with_relay_from(
+        relay_from: usize,
         storage: Storage,
         (branches, opening): (u16, i64),
     ) -> Self {
         let tell = |settings: &mut Settings| {
-            (settings.hub_from, settings.storage) = (hub_from, storage);
+            (settings.relay_from, settings.storage) = (relay_from, storage);
         };
         Self::told_to(branches, opening, tell).meet()
     }
@@ -143,7 +144,7 @@ impl Cluster {
 
     /// The cluster's name and this version, as customers carry them.
     pub(super) fn token(&self, seqs: &[u64]) -> Token {
-        let cluster = self.at(A).cluster.expect("all have met");
+        let cluster = self.at(A).cluster().expect("all have met");
         Token { cluster, version: version(seqs) }
     }
 
@@ -295,7 +296,7 @@ impl Cluster {
     }
 
     fn said(&self, from: Member, message: Message) -> Input {
-        Input::Peer { from: self.id(from), message }
+        Input::Peer { from: self.id(from), message: message }
     }
 
     /// A message arrives.
@@ -375,9 +376,11 @@ impl Cluster {
         self.try_restart(at, journal).expect("a journal of this branch");
     }
 
-    /// A branch has heard of withdrawals up to this clock.
+    /// A branch has received a borrow request with this clock, which it had granted before.
     pub(super) fn at_clock(&mut self, branch: Member, clock: u64) {
-        self.branches[branch.index()].replica.clock = clock;
+        let from = self.members().find(|member| *member != branch).expect("another branch");
+        let priority = Priority { clock, member: from };
+        self.hand(from, branch, Message::Borrow { id: 0, priority, target: Total::ZERO });
     }
 
     /// What a branch is told at its next start.

@@ -36,6 +36,7 @@ fn a_collect_whose_peer_dies_ends_in_rights_unavailable() {
 #[test]
 fn it_is_noted_for_whom_a_branch_collects_and_whether_that_came_about() {
     let mut cluster = Cluster::met(2, 10);
+    cluster.notes.clear();
     let withdrawal = cluster.withdraw(A, 100);
     // The collect for the withdrawal is on its way, so this one waits for the next.
     let snapshot = cluster.query(A, Read::Snapshot);
@@ -44,10 +45,10 @@ fn it_is_noted_for_whom_a_branch_collects_and_whether_that_came_about() {
     let last = cluster.query(A, Read::Snapshot);
     cluster.disconnect(A, B);
     assert_eq!(cluster.outcome(last), Some(UNAVAILABLE));
-    let begins = |ticket| Note::CollectBegins { waiting: vec![ticket] };
-    let complete = |complete| Note::CollectEnds { complete };
+    let begins = |ticket| Note::CollectStarted { waiting: vec![ticket], prover: None };
+    let complete = |complete| Note::CollectEnded { complete };
     let expected = [
-        Note::Short { ticket: withdrawal },
+        Note::ShortOfRights { ticket: withdrawal },
         begins(withdrawal),
         complete(true),
         begins(snapshot),
@@ -55,6 +56,7 @@ fn it_is_noted_for_whom_a_branch_collects_and_whether_that_came_about() {
         begins(last),
         complete(false),
     ];
+    cluster.notes.retain(|(_, note)| !matches!(note, Note::StreamReset { .. }));
     assert_eq!(cluster.notes, expected.map(|note| (A, note)));
 }
 

@@ -34,7 +34,7 @@ fn query(scene: &mut Scene, number: u64, branch: u16, read: Read) -> Ticket {
 fn a_right_history_passes() {
     for storage in [Storage::Memory, Storage::Journal] {
         let mut scene = paid_in(storage);
-        for (number, read) in (2..).zip(Read::ALL) {
+        for (number, read) in (2..).zip(Read::ALL.iter().copied()) {
             let ticket = query(&mut scene, number, 1, read);
             let answer = scene.answer(1, None, 0);
             scene.reply(1, ticket, &answer).expect("true");
