@@ -110,7 +110,7 @@ async fn opened(shared: SocketAddr, from: Option<&str>, to: Option<&str>) -> Res
 }
 
 #[tokio::test]
-async fn branches_behind_an_shared_need_no_other_way_to_each_other() {
+async fn branches_meet_by_a_shared_listener_alone() {
     let (mut branches, _) = start_ready(4).await;
     for branch in &mut branches {
         let reply = branch.made(Ack::All, PATIENCE).await.expect("answered");
@@ -146,7 +146,7 @@ async fn a_branch_that_ends_takes_no_stream_of_another_with_it() {
 }
 
 #[tokio::test]
-async fn a_stream_that_names_no_branch_behind_the_shared_is_refused() {
+async fn stream_to_no_branch_behind_the_listener_is_refused() {
     let (branches, shared) = start_ready(2).await;
     for to in [None, Some("3"), Some("two")] {
         let refused = opened(shared, Some("1"), to).await.expect_err("refused");
@@ -167,7 +167,7 @@ async fn a_stream_that_names_no_branch_behind_the_shared_is_refused() {
 }
 
 #[tokio::test]
-async fn a_branch_that_broadcasts_takes_no_stream_from_an_shared_either() {
+async fn broadcast_branch_takes_no_stream_of_a_shared_listener() {
     let broadcast = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
     let (branches, shared) = start(2, broadcast).await;
     let refused = opened(shared, Some("1"), Some("2")).await.expect_err("refused");

@@ -119,7 +119,7 @@ impl Driver for CallDriver {
                 let parent = self.spans.context(id.ticket);
                 let propagation = Propagation { id, write, deadline, parent };
                 let peer = self.peers.get(&to);
-                if !peer.is_some_and(|queue| queue.try_send(propagation).is_ok()) {
+                if peer.is_none_or(|queue| queue.try_send(propagation).is_err()) {
                     let (delivery, took) = (Delivery::Lost, Duration::ZERO);
                     self.propagation_ended(&PropagationResult { to, id, delivery, took });
                 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::clock::Clock;
 use super::handle::{BranchCommand, BranchState, Command, Reply};
@@ -171,11 +171,13 @@ impl<R: Replication + ?Sized> Core<R> {
 
 /// Drives a replica until nobody holds a handle any more. After `shutdown` customers are refused, and when the last
 /// propagation has ended the connections to peers are closed; peers and auditors are served to the end. A scheme
-/// that must not go on ends it at once, and whoever waits learns that the branch is shutting down.
+/// that must not go on ends it at once, and whoever waits learns that the branch is shutting down. However it ends,
+/// `closing` is cancelled: from then on every call is answered that the branch is shutting down.
 pub(super) async fn run<D: Driver>(
     mut driver: D,
     mut queue: mpsc::Receiver<Command<D::PeerCommand>>,
     shutdown: CancellationToken,
+    _closing: DropGuard,
 ) -> Result<(), Stop> {
     let clock = driver.core().clock;
     let mut commands = Vec::with_capacity(BATCH);

@@ -67,45 +67,16 @@ pub(super) struct Reply {
 }
 
 /// Sends commands to a driver.
-#[derive(Debug)]
-pub(super) struct CommandSender<P>(mpsc::Sender<Command<P>>);
+pub(super) type CommandSender<P> = mpsc::Sender<Command<P>>;
 
-impl<P> Clone for CommandSender<P> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<P> CommandSender<P> {
-    /// A queue of at most `capacity` commands.
-    pub(super) fn new(capacity: usize) -> (Self, mpsc::Receiver<Command<P>>) {
-        let (commands, queue) = mpsc::channel(capacity);
-        (Self(commands), queue)
-    }
-
-    /// Fails if the driver has ended.
-    pub(super) async fn send(&self, command: Command<P>) -> Result<(), Failure> {
-        self.0.send(command).await.map_err(|_| Failure::ShuttingDown)
-    }
-
-    /// Sends a command that nobody needs any more if the driver has ended.
-    pub(super) async fn report(&self, command: Command<P>) {
-        let _ = self.send(command).await;
-    }
-
-    pub(super) async fn ended(&self) {
-        self.0.closed().await;
-    }
-
-    /// Sends a command that has a reply, and waits for that.
-    pub(super) async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command<P>,
-    ) -> Result<T, Failure> {
-        let (reply, answer) = oneshot::channel();
-        self.send(command(reply)).await?;
-        answer.await.map_err(|_| Failure::ShuttingDown)
-    }
+/// Sends a command that has a reply, and waits for that. Fails if the driver has ended.
+pub(super) async fn ask<P, T>(
+    commands: &CommandSender<P>,
+    command: impl FnOnce(oneshot::Sender<T>) -> Command<P>,
+) -> Result<T, Failure> {
+    let (reply, answer) = oneshot::channel();
+    commands.send(command(reply)).await.map_err(|_| Failure::ShuttingDown)?;
+    answer.await.map_err(|_| Failure::ShuttingDown)
 }
 
 /// Reaches a driver that exchanges messages on streams.
@@ -190,7 +161,13 @@ impl BranchHandle {
     /// Warns the operator.
     pub(super) async fn warn(&self, warning: Warning) {
         // Nobody needs it if the branch has ended.
-        let _ = self.send(BranchCommand::Warn(warning)).await;
+        let command = BranchCommand::Warn(warning);
+        match &self.transport {
+            Transport::Calls(commands) => drop(commands.send(Command::Branch(command)).await),
+            Transport::Streams(streams) => {
+                drop(streams.commands.send(Command::Branch(command)).await);
+            }
+        }
     }
 
     /// Balances and counters at this moment.
@@ -235,8 +212,8 @@ impl BranchHandle {
     /// Whether the driver is there to answer.
     pub(super) fn is_served(&self) -> bool {
         !match &self.transport {
-            Transport::Calls(commands) => commands.0.is_closed(),
-            Transport::Streams(streams) => streams.commands.0.is_closed(),
+            Transport::Calls(commands) => commands.is_closed(),
+            Transport::Streams(streams) => streams.commands.is_closed(),
         }
     }
 
@@ -247,22 +224,20 @@ impl BranchHandle {
         let Transport::Streams(streams) = &self.transport else {
             return Err(Failure::NoLog(self.replication));
         };
-        streams.commands.ask(|reply| Command::Peer(StreamCommand::Log(command(reply)))).await
-    }
-
-    async fn send(&self, command: BranchCommand) -> Result<(), Failure> {
-        match &self.transport {
-            Transport::Calls(commands) => commands.send(Command::Branch(command)).await,
-            Transport::Streams(streams) => streams.commands.send(Command::Branch(command)).await,
-        }
+        ask(&streams.commands, |reply| Command::Peer(StreamCommand::Log(command(reply)))).await
     }
 
     async fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> BranchCommand,
     ) -> Result<T, Failure> {
-        let (reply, answer) = oneshot::channel();
-        self.send(command(reply)).await?;
-        answer.await.map_err(|_| Failure::ShuttingDown)
+        match &self.transport {
+            Transport::Calls(commands) => {
+                ask(commands, |reply| Command::Branch(command(reply))).await
+            }
+            Transport::Streams(streams) => {
+                ask(&streams.commands, |reply| Command::Branch(command(reply))).await
+            }
+        }
     }
 }

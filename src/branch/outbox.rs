@@ -65,7 +65,7 @@ impl Outboxes {
             if messages.is_empty() {
                 continue;
             }
-            if outbox.outgoing.offer(Frame { messages }) {
+            if outbox.outgoing.try_send(Ok(Frame { messages })).is_ok() {
                 self.sent += 1;
             } else {
                 self.dropped += 1;
@@ -85,7 +85,8 @@ impl Outboxes {
 
     /// The number of frames that wait to be sent to each peer.
     pub(super) fn queued(&self) -> impl Iterator<Item = (BranchId, usize)> {
-        self.open.iter().map(|(peer, outbox)| (*peer, outbox.outgoing.queued()))
+        let queued = |queue: &Outgoing| queue.max_capacity() - queue.capacity();
+        self.open.iter().map(move |(peer, outbox)| (*peer, queued(&outbox.outgoing)))
     }
 
     /// Ends all streams.
@@ -110,7 +111,7 @@ mod tests {
     fn slow_peer_costs_no_more_than_its_queue() {
         let (frames, queued) = queue();
         let mut outboxes = Outboxes::default();
-        outboxes.open(PEER, StreamId(1), Outgoing::Dialed(frames));
+        outboxes.open(PEER, StreamId(1), frames);
         for id in 0..1_000 {
             outboxes.push(PEER, decline(id));
             outboxes.flush();
@@ -128,14 +129,14 @@ mod tests {
     fn messages_of_a_batch_are_one_frame_in_order() {
         let (frames, mut queued) = queue();
         let mut outboxes = Outboxes::default();
-        outboxes.open(PEER, StreamId(1), Outgoing::Dialed(frames));
+        outboxes.open(PEER, StreamId(1), frames);
         for id in [3, 1, 2] {
             outboxes.push(PEER, decline(id));
         }
         outboxes.push(BranchId(9), decline(4));
         outboxes.flush();
         outboxes.flush();
-        let frame = queued.as_mut().try_recv().expect("a frame");
+        let frame = queued.as_mut().try_recv().expect("queued").expect("a frame");
         let said: Vec<_> = frame.messages.into_iter().map(to_message).collect();
         assert_eq!(said, [3, 1, 2].map(|id| Some(decline(id))));
         assert!(queued.as_mut().try_recv().is_err(), "no empty frame is sent");
@@ -146,9 +147,9 @@ mod tests {
         let (old, mut from_old) = queue();
         let (new, mut from_new) = queue();
         let mut outboxes = Outboxes::default();
-        outboxes.open(PEER, StreamId(1), Outgoing::Dialed(old));
+        outboxes.open(PEER, StreamId(1), old);
         outboxes.push(PEER, decline(1));
-        outboxes.open(PEER, StreamId(2), Outgoing::Dialed(new));
+        outboxes.open(PEER, StreamId(2), new);
         outboxes.flush();
         assert!(from_old.as_mut().try_recv().is_err() && from_new.as_mut().try_recv().is_err());
         assert!(!outboxes.close(PEER, StreamId(1)), "the newest stream is up");

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::handle::{BranchCommand, Command, StreamHandle};
 use super::info::Peer;
@@ -44,8 +45,11 @@ const TO: &str = "passbook-to";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct StreamId(pub(super) u64);
 
+/// A queue of frames towards a peer.
+pub(super) type Outgoing = mpsc::Sender<Result<Frame, Status>>;
+
 /// A queue of frames towards a peer, and its other end.
-pub(super) fn queue<T>() -> (mpsc::Sender<T>, ReceiverStream<T>) {
+pub(super) fn queue() -> (Outgoing, ReceiverStream<Result<Frame, Status>>) {
     let (frames, queued) = mpsc::channel(FRAMES);
     (frames, ReceiverStream::new(queued))
 }
@@ -93,13 +97,14 @@ impl Dialer {
         while let Some(dialed) = ending.run_until_cancelled(self.dial()).await {
             match dialed {
                 Ok((frames, incoming)) => {
-                    read(&self.driver, self.peer.id, Outgoing::Dialed(frames), incoming).await;
+                    read(&self.driver, self.peer.id, frames, incoming).await;
                     backoff = BACKOFF_MIN;
                     since = Instant::now();
                 }
                 Err(error) => {
                     let failed = BranchCommand::ConnectFailed(self.failed(&error, since));
-                    self.driver.commands.report(Command::Branch(failed)).await;
+                    // Nobody needs it if the driver has ended.
+                    let _ = self.driver.commands.send(Command::Branch(failed)).await;
                     backoff = (backoff * 2).min(BACKOFF_MAX);
                 }
             }
@@ -108,67 +113,30 @@ impl Dialer {
     }
 
     /// Reports a failed attempt to open the stream, the first of which began at `since`.
-    fn failed(&self, error: &DialError, since: Instant) -> ConnectFailure {
-        let (cause, is_refused) = match error {
-            DialError::Connect(error) => (root_cause(error), false),
-            DialError::Refused(status) if status.source().is_some() => (root_cause(status), false),
-            DialError::Refused(status) => {
-                let definite =
-                    [Code::InvalidArgument, Code::FailedPrecondition, Code::Unimplemented];
-                (status.message().to_owned(), definite.contains(&status.code()))
-            }
+    fn failed(&self, error: &Status, since: Instant) -> ConnectFailure {
+        let definite = [Code::InvalidArgument, Code::FailedPrecondition, Code::Unimplemented];
+        let (cause, is_refused) = match error.source() {
+            Some(_) => (root_cause(error), false),
+            None => (error.message().to_owned(), definite.contains(&error.code())),
         };
         ConnectFailure { peer: self.peer, cause, is_refused, since, at: Instant::now() }
     }
 
     /// A stream that is open, both its ends.
-    async fn dial(&self) -> Result<(mpsc::Sender<Frame>, Streaming<Frame>), DialError> {
+    async fn dial(&self) -> Result<(Outgoing, Streaming<Frame>), Status> {
+        let connect = async { endpoint(self.peer.address)?.connect().await };
         let channel = match &self.shared {
             Some(shared) => shared.clone(),
-            None => endpoint(self.peer.address)?.connect().await?,
+            None => connect.await.map_err(|error| Status::from_error(error.into()))?,
         };
         let (frames, queued) = queue();
-        let mut request = Request::new(queued);
+        let mut request = Request::new(queued.filter_map(Result::ok));
         for (key, branch) in [(BRANCH, self.from), (TO, self.peer.id)] {
             let name: MetadataValue<Ascii> = MetadataValue::from(branch.0);
             request.metadata_mut().insert(key, name);
         }
         let incoming = PeerClient::new(channel).link(request).await?.into_inner();
         Ok((frames, incoming))
-    }
-}
-
-/// A stream could not be opened.
-#[derive(Debug, thiserror::Error)]
-enum DialError {
-    #[error(transparent)]
-    Connect(#[from] tonic::transport::Error),
-    #[error(transparent)]
-    Refused(#[from] tonic::Status),
-}
-
-/// The queue of a stream; an accepted one carries answers in gRPC's sense.
-#[derive(Debug)]
-pub(super) enum Outgoing {
-    Dialed(mpsc::Sender<Frame>),
-    Accepted(mpsc::Sender<Result<Frame, tonic::Status>>),
-}
-
-impl Outgoing {
-    /// Returns whether there was room for the frame.
-    pub(super) fn offer(&self, frame: Frame) -> bool {
-        match self {
-            Self::Dialed(frames) => frames.try_send(frame).is_ok(),
-            Self::Accepted(frames) => frames.try_send(Ok(frame)).is_ok(),
-        }
-    }
-
-    /// The number of frames that wait.
-    pub(super) fn queued(&self) -> usize {
-        match self {
-            Self::Dialed(frames) => frames.max_capacity() - frames.capacity(),
-            Self::Accepted(frames) => frames.max_capacity() - frames.capacity(),
-        }
     }
 }
 
@@ -181,7 +149,8 @@ pub(super) async fn read(
     mut incoming: Streaming<Frame>,
 ) {
     let (commands, stream) = (&driver.commands, driver.next_stream());
-    commands.report(Command::Peer(StreamCommand::Opened { peer, stream, outgoing })).await;
+    // Nobody needs these if the driver has ended.
+    let _ = commands.send(Command::Peer(StreamCommand::Opened { peer, stream, outgoing })).await;
     let reading = async {
         while let Ok(Some(frame)) = incoming.message().await {
             let messages: Option<Vec<Message>> =
@@ -197,7 +166,7 @@ pub(super) async fn read(
     };
     tokio::select! {
         () = reading => {}
-        () = commands.ended() => {}
+        () = commands.closed() => {}
     }
-    commands.report(Command::Peer(StreamCommand::Closed { peer, stream })).await;
+    let _ = commands.send(Command::Peer(StreamCommand::Closed { peer, stream })).await;
 }

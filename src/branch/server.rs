@@ -15,7 +15,7 @@ use tonic_reflection::server::Builder;
 
 use super::call_driver::{CallCommand, CallDriver};
 use super::clock::Clock;
-use super::driver::{Core, Driver, QUEUE, run};
+use super::driver::{Core, QUEUE, run};
 use super::exercise::ExerciseServices;
 use super::handle::{BranchHandle, Command, CommandSender, StreamHandle, Transport};
 use super::info::{BranchInfo, Peer};
@@ -81,7 +81,7 @@ enum Driven {
     },
     Streams {
         replica: Box<StreamReplica>,
-        driver: StreamHandle,
+        handle: StreamHandle,
         queue: mpsc::Receiver<Command<StreamCommand>>,
     },
 }
@@ -115,15 +115,15 @@ impl Branch {
     pub fn new(id: BranchId, peers: Vec<Peer>, opening: Money, replica: Replica) -> Self {
         let (replication, transport, driven) = match replica {
             Replica::Broadcast(replica) => {
-                let (commands, queue) = CommandSender::new(QUEUE);
+                let (commands, queue) = mpsc::channel(QUEUE);
                 let transport = Transport::Calls(commands.clone());
                 (replica.name(), transport, Driven::Calls { replica, commands, queue })
             }
             Replica::Passbook(replica) => {
-                let (commands, queue) = CommandSender::new(QUEUE);
-                let driver = StreamHandle::new(commands);
-                let transport = Transport::Streams(driver.clone());
-                (replica.name(), transport, Driven::Streams { replica, driver, queue })
+                let (commands, queue) = mpsc::channel(QUEUE);
+                let handle = StreamHandle::new(commands);
+                let transport = Transport::Streams(handle.clone());
+                (replica.name(), transport, Driven::Streams { replica, handle, queue })
             }
         };
         let handle = BranchHandle::new(transport, replication);
@@ -181,7 +181,7 @@ impl Branch {
         let Self { info, driven, handle, connections, warn } = self;
         let closing = CancellationToken::new();
         let Tasks { mut peers, starting, mut driver } =
-            start(&info, driven, handle.clock, &connections, warn, &shutdown, &closing);
+            start(&info, driven, handle.clock, &connections, warn, &shutdown, closing.clone());
 
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_not_serving::<BankServer<Services>>().await;
@@ -263,13 +263,14 @@ fn start(
     connections: &SharedConnections,
     warn: Option<Warn>,
     shutdown: &CancellationToken,
-    closing: &CancellationToken,
+    closing: CancellationToken,
 ) -> Tasks {
     let from = info.id;
     let mut peers = JoinSet::new();
     let (ready, replica_ready) = oneshot::channel();
     let mut starting = vec![replica_ready];
-    let driver = match driven {
+    let mut driver = JoinSet::new();
+    match driven {
         Driven::Calls { replica, commands, queue } => {
             let mut propagations = HashMap::new();
             for peer in info.peers.iter().copied() {
@@ -281,37 +282,19 @@ fn start(
                 peers.spawn(peer.run(receiver, attempted));
             }
             let core = Core::new(info, replica, clock, warn, ready);
-            spawn(CallDriver::new(info, core, propagations), queue, shutdown, closing)
+            let calls = CallDriver::new(info, core, propagations);
+            driver.spawn(run(calls, queue, shutdown.clone(), closing.drop_guard()));
         }
-        Driven::Streams { replica, driver, queue } => {
+        Driven::Streams { replica, handle, queue } => {
             // The branch with the smaller number opens the stream.
             for peer in info.peers.iter().copied().filter(|peer| from < peer.id) {
-                let (shared, driver) = (connections.get(peer.id), driver.clone());
+                let (shared, driver) = (connections.get(peer.id), handle.clone());
                 peers.spawn(Dialer { from, peer, shared, driver }.run(shutdown.clone()));
             }
             let core = Core::new(info, replica, clock, warn, ready);
-            spawn(StreamDriver::new(info, core), queue, shutdown, closing)
+            let streams = StreamDriver::new(info, core);
+            driver.spawn(run(streams, queue, shutdown.clone(), closing.drop_guard()));
         }
-    };
+    }
     Tasks { peers, starting, driver }
-}
-
-fn spawn<D>(
-    driver: D,
-    queue: mpsc::Receiver<Command<D::PeerCommand>>,
-    shutdown: &CancellationToken,
-    closing: &CancellationToken,
-) -> JoinSet<Result<(), Stop>>
-where
-    D: Driver + 'static,
-{
-    let (shutdown, closing) = (shutdown.clone(), closing.clone());
-    let mut task = JoinSet::new();
-    task.spawn(async move {
-        let ended = run(driver, queue, shutdown).await;
-        // From now on every call is answered that the branch is shutting down.
-        closing.cancel();
-        ended
-    });
-    task
 }

@@ -7,9 +7,9 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::call_driver::CallCommand;
-use super::handle::{BranchHandle, BranchState, Command};
+use super::handle::{BranchHandle, BranchState, Command, ask};
 use super::info::BranchInfo;
-use super::peer_stream::{Outgoing, addressee, opener, queue, read};
+use super::peer_stream::{addressee, opener, queue, read};
 use super::warnings::Warning;
 use crate::telemetry::{CallSpan, extract};
 use crate::wire::v1::bank_server::Bank;
@@ -52,11 +52,18 @@ impl Services {
     }
 
     /// Warns of a peer that uses the transport of another scheme.
-    async fn warn_of_scheme(&self, peer: Option<BranchId>) {
-        if let Some(branch) = peer.filter(|branch| self.has_peer(*branch)) {
+    async fn check_scheme<T>(
+        &self,
+        transport: Result<T, Failure>,
+        peer: Option<BranchId>,
+    ) -> Result<T, Failure> {
+        if transport.is_err()
+            && let Some(branch) = peer.filter(|branch| self.has_peer(*branch))
+        {
             let replication = self.info.replication;
             self.handle.warn(Warning::OtherScheme { branch, replication }).await;
         }
+        transport
     }
 
     fn has_peer(&self, branch: BranchId) -> bool {
@@ -97,13 +104,7 @@ impl Services {
         let message = request.into_inner();
         let answer = async {
             let origin = BranchId(message.origin);
-            let calls = match self.handle.calls() {
-                Ok(calls) => calls,
-                Err(other_scheme) => {
-                    self.warn_of_scheme(Some(origin)).await;
-                    return Err(other_scheme);
-                }
-            };
+            let calls = self.check_scheme(self.handle.calls(), Some(origin)).await?;
             let write = to_write(kind, message.amount)?;
             if !self.has_peer(origin) {
                 return Err(self.not_a_peer(origin));
@@ -112,7 +113,7 @@ impl Services {
             let deadline = self.handle.clock.at(deadline);
             let propagate =
                 |reply| Command::Peer(CallCommand::Propagate { id, write, deadline, reply });
-            if calls.ask(propagate).await? {
+            if ask(calls, propagate).await? {
                 Ok(PropagateReply {})
             } else {
                 Err(Failure::OutOfRange)
@@ -172,13 +173,7 @@ impl Peer for Services {
         request: Request<Streaming<Frame>>,
     ) -> Result<Response<Self::LinkStream>, Status> {
         let opener = opener(request.metadata());
-        let driver = match self.handle.streams() {
-            Ok(driver) => driver.clone(),
-            Err(other_scheme) => {
-                self.warn_of_scheme(opener).await;
-                return Err(other_scheme.into());
-            }
-        };
+        let driver = self.check_scheme(self.handle.streams(), opener).await?.clone();
         let id = self.info.id;
         let Some(peer) = opener else {
             let text = format!("a peer of branch {id} has to name itself to open a stream");
@@ -196,7 +191,7 @@ impl Peer for Services {
         let (frames, queued) = queue();
         let (readers, incoming) = (driver.readers.clone(), request.into_inner());
         readers.spawn(async move {
-            read(&driver, peer, Outgoing::Accepted(frames), incoming).await;
+            read(&driver, peer, frames, incoming).await;
         });
         Ok(Response::new(queued))
     }

@@ -96,7 +96,8 @@ impl UnaryPeer {
                     None => open = false,
                 },
                 Some(result) = under_way.next() => {
-                    self.driver.report(Command::Peer(CallCommand::Ended(result))).await;
+                    // The driver outlives this task; if it does not, nobody needs the result.
+                    let _ = self.driver.send(Command::Peer(CallCommand::Ended(result))).await;
                 }
                 () = &mut reaching, if !reached => reached = true,
             }
@@ -124,13 +125,14 @@ impl UnaryPeer {
         let mut backoff = BACKOFF_MIN;
         while let Some(failed) = failure {
             let since = failed.since;
-            self.driver.report(Command::Branch(BranchCommand::ConnectFailed(failed))).await;
+            let failed = BranchCommand::ConnectFailed(failed);
+            let _ = self.driver.send(Command::Branch(failed)).await;
             sleep(backoff).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
             failure = endpoint.connect().await.err().map(|error| self.failed(&error, since));
         }
         let connected = BranchCommand::Connected { peer: self.peer.id };
-        self.driver.report(Command::Branch(connected)).await;
+        let _ = self.driver.send(Command::Branch(connected)).await;
     }
 
     async fn call(

@@ -289,7 +289,6 @@ mod tests {
             ack: from_ack(Ack::Majority),
             attempt: Some(from_attempt(attempt)),
             token: Some(from_token(&token)),
-            ..v1::WriteRequest::default()
         };
         let read = to_write_request(WriteKind::Withdraw, &message, deadline).expect("a request");
         assert_eq!(read.operation, Operation::withdraw(5));
@@ -298,7 +297,6 @@ mod tests {
         let query = v1::QueryRequest {
             read: from_read(Read::Snapshot),
             token: Some(from_token(&token)),
-            ..v1::QueryRequest::default()
         };
         let read = to_query_request(&query, deadline).expect("a request");
         assert_eq!((read.operation, read.read), (Operation::Query, Read::Snapshot));

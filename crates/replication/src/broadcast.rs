@@ -327,7 +327,7 @@ mod tests {
             Effect::Reply { answer, .. } => {
                 Some((answer.outcome, answer.balance.expect("carried").minor_units()))
             }
-            _ => None,
+            Effect::Send { .. } => None,
         })
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tonic::metadata::MetadataMap;
 
 use super::super::call_driver::CallCommand;
-use super::super::handle::{BranchHandle, Command};
+use super::super::handle::{BranchHandle, Command, ask};
 use crate::telemetry::{CallSpan, TraceContext, extract};
 use crate::wire::exercise::{Word, to_int32};
 use crate::wire::{Failure, to_write};
@@ -102,7 +102,7 @@ impl ExerciseServices {
         }
         let deadline = self.handle.clock.at(deadline);
         let apply = |reply| Command::Peer(CallCommand::Apply { write, deadline, reply });
-        if !calls.ask(apply).await? {
+        if !ask(calls, apply).await? {
             return Err(Failure::OutOfRange);
         }
         let balance = self.handle.stats().await?.balance;
