@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn latency_counts_in_the_bucket_whose_bound_it_reaches() {
+    fn latency_counts_in_the_first_bucket_that_holds_it() {
         let mut latencies = Latencies::default();
         for nanoseconds in [1, 50_000, 50_001, 20_000_000_000] {
             latencies.record(Duration::from_nanos(nanoseconds));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn size_counts_in_the_bucket_whose_bound_it_reaches() {
+    fn size_counts_in_the_first_bucket_that_holds_it() {
         let mut sizes = Sizes::default();
         for size in [0, 1, 3, 4, 1_000_000] {
             sizes.record(size);

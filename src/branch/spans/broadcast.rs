@@ -63,3 +63,37 @@ impl BroadcastSpans {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::spans_of;
+
+    const PEERS: [BranchId; 2] = [BranchId(2), BranchId(3)];
+
+    #[test]
+    fn fan_out_ends_with_the_last_call_after_the_answer() {
+        let spans = spans_of(|| {
+            let mut spans = BroadcastSpans::new(BranchId(1), PEERS.len());
+            spans.expect(Ticket(1), TraceContext::new());
+            assert!(spans.context(Ticket(2)).is_none(), "not traced");
+            assert!(PEERS.iter().all(|_| spans.context(Ticket(1)).is_some()));
+            spans.ended(Ticket(1), PEERS[1], true);
+            spans.answered(Ticket(1));
+            spans.ended(Ticket(1), PEERS[0], true);
+            assert!(spans.fanouts.is_empty());
+        });
+        let [fanout] = &spans[..] else { panic!("{spans:?}") };
+        let straggler =
+            fanout.attributes.iter().find(|a| a.key.as_str() == "bank.fanout.straggler");
+        assert_eq!(straggler.map(|a| &a.value), Some(&opentelemetry::Value::I64(2)));
+    }
+
+    #[test]
+    fn request_without_a_fan_out_is_forgotten_when_answered() {
+        let mut spans = BroadcastSpans::new(BranchId(1), PEERS.len());
+        spans.expect(Ticket(1), TraceContext::new());
+        spans.answered(Ticket(1));
+        assert!(spans.fanouts.is_empty() && spans.context(Ticket(1)).is_none());
+    }
+}

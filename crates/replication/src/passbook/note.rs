@@ -5,8 +5,7 @@ use std::time::Duration;
 use crate::Ticket;
 use bank::{BranchId, Seq};
 
-/// A step of the protocol, reported for tracing and statistics: observers derive nothing from messages.
-/// Notes about a peer are in the order of the protocol, and none is repeated.
+/// A step of the protocol, reported for tracing and statistics, so that observers derive nothing from messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Note {
     /// A customer's write is in the log.
@@ -24,32 +23,32 @@ pub enum Note {
         to: BranchId,
         /// How many rows it carries.
         rows: usize,
-        /// It is the first on this stream to carry the own entries after this one, ...
+        /// The push is the first on this stream to carry the own entries after this one.
         after: Seq,
-        /// ... up to this one. The same as `after` if it carries none for the first time.
+        /// The last of those entries. Equal to `after` if the push carries none for the first time.
         upto: Seq,
     },
-    /// A peer acknowledged all own entries that were pushed to it before it last owed nothing.
+    /// A peer acknowledged the oldest push of own entries that it had not acknowledged.
     PushAcknowledged {
         /// The peer.
         by: BranchId,
-        /// Since the oldest push that was not acknowledged.
+        /// The time since that push was sent.
         waited: Duration,
     },
     /// A peer is newly known to hold own entries.
     HeldBy {
         /// The peer.
         peer: BranchId,
-        /// The entries after this one, ...
+        /// The entry before the first of them.
         after: Seq,
-        /// ... up to this one.
+        /// The last of them.
         upto: Seq,
-        /// Those after this one were not pushed to it by this branch: a relay forwarded them.
+        /// Entries after this one were not pushed by this branch: a relay forwarded them.
         pushed: Seq,
         /// The relay that reported it; `None` if the peer itself did.
         via: Option<BranchId>,
     },
-    /// The stream to a peer opened or closed: pushes on the one before stay without acknowledgement.
+    /// The stream to a peer opened or closed: pushes on an older stream stay without acknowledgement.
     StreamReset {
         /// The peer.
         peer: BranchId,
