@@ -1,5 +1,7 @@
 //! What several properties need to know of a run, computed once.
 
+use std::ops::Add;
+
 use history::{
     Extent, FinalState, Header, History, Ledgers, Log, Logged, OperationRecord, Run, Server,
     Settings,
@@ -330,14 +332,17 @@ const fn without_unresolvable(
 }
 
 /// By log, the sums of its first entries: of none, of one, of two, …
-pub(crate) fn prefix_sums(logs: &[Log], value: impl Fn(Entry) -> i128) -> Vec<Vec<i128>> {
+pub(crate) fn prefix_sums<T: Copy + Default + Add<Output = T>>(
+    logs: &[Log],
+    value: impl Fn(Entry) -> T,
+) -> Vec<Vec<T>> {
     let sums = |log: &Log| {
-        let mut sum = 0_i128;
+        let mut sum = T::default();
         let sums = log.entries().map(|logged| {
-            sum = sum.saturating_add(value(logged.entry));
+            sum = sum + value(logged.entry);
             sum
         });
-        std::iter::once(0).chain(sums).collect()
+        std::iter::once(T::default()).chain(sums).collect()
     };
     logs.iter().map(sums).collect()
 }

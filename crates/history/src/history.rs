@@ -8,9 +8,9 @@ use bank::{
     WriteKind,
 };
 
-/// Stands for an index that there is not.
+/// The index that stands for none.
 pub(crate) const NONE: u32 = u32::MAX;
-/// Stands for an instant that never came.
+/// The instant that stands for none.
 const NEVER: u64 = u64::MAX;
 
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ struct Session {
     last: u64,
 }
 
-/// A call as it is kept.
+/// A call in little memory.
 #[derive(Clone, Copy, Debug)]
 struct Compact {
     number: u64,
@@ -76,7 +76,7 @@ impl History {
         }
     }
 
-    /// Takes in a call.
+    /// Adds a call.
     pub fn push(&mut self, call: &OperationRecord<'_>) -> Result<(), InvalidRecord> {
         let branch = self.member(call.branch).ok_or(InvalidRecord::Branch(call.branch))?;
         let place = index(self.calls.len())?;
@@ -153,7 +153,7 @@ impl History {
         Ok(place)
     }
 
-    /// Something is missing of it: recording was bounded, or the file ends too early.
+    /// Marks it as incomplete: recording was bounded, or the file ends too early.
     pub const fn cut(&mut self) {
         self.complete = false;
     }
@@ -168,33 +168,33 @@ impl History {
         &self.branches
     }
 
-    /// The place of a branch among all.
+    /// The position of a branch among all.
     pub fn member(&self, branch: BranchId) -> Option<Member> {
         let place = self.branches.binary_search(&branch).ok()?;
         u16::try_from(place).ok().map(Member)
     }
 
-    /// How many calls there are.
+    /// The number of calls.
     pub fn len(&self) -> usize {
         self.calls.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no call.
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }
 
-    /// How many sessions there are.
+    /// The number of sessions.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }
 
-    /// The session of this name, by its place.
+    /// The index of the session of this name.
     pub fn session_named(&self, session: SessionId) -> Option<usize> {
         self.places.get(&session).copied().map(at)
     }
 
-    /// The place of the session of the call at `place`.
+    /// The index of the session of the call at `place`.
     pub fn session_of(&self, place: usize) -> usize {
         at(self.calls[place].session)
     }
@@ -210,7 +210,7 @@ impl History {
         (self.sessions[at(kept.session)].customer, kept.position)
     }
 
-    /// Where the branch that was asked stands among all.
+    /// The position of the branch that was asked among all.
     pub fn member_of(&self, place: usize) -> usize {
         self.calls[place].branch.index()
     }
@@ -265,12 +265,12 @@ impl History {
     }
 }
 
-/// An index as it is kept.
+/// An index in four bytes.
 pub(crate) fn index(value: usize) -> Result<u32, InvalidRecord> {
     u32::try_from(value).ok().filter(|value| *value != NONE).ok_or(InvalidRecord::TooMany)
 }
 
-/// An index as it is used. There is no platform of ours with less than 32 bits.
+/// An index from four bytes. No supported platform has less than 32 bits.
 pub(crate) fn at(kept: u32) -> usize {
     usize::try_from(kept).unwrap_or(usize::MAX)
 }

@@ -7,18 +7,17 @@ use bank::{BranchId, Entry, Member, RequestId, Seq};
 /// One entry of a branch's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Logged<'a> {
-    /// Its place, as the branch counted it.
+    /// The number that the branch gave it, from 1.
     pub seq: Seq,
-    /// What it does.
+    /// The change that it makes.
     pub entry: Entry,
-    /// Which request it carries out, if that had a name.
+    /// The request that it carries out, if that had a name.
     pub request: Option<RequestId>,
-    /// What was in the branch's journal when it was written down: its own log before it, and the others' as
-    /// far as they had been taken in. Everything that the branch could rely on.
+    /// How much of each log was in the branch's journal when it was written: everything that the branch could rely on.
     pub version: Option<&'a [u64]>,
 }
 
-/// How much of a log is there.
+/// How much of a log is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// All of it.
@@ -51,17 +50,17 @@ impl Log {
         Self { entries: Vec::new(), versions: Vec::new(), width, extent: Extent::Missing }
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// How much of it is there.
+    /// How much of it is recorded.
     pub const fn extent(&self) -> Extent {
         self.extent
     }
@@ -97,7 +96,7 @@ impl Log {
     fn slot(&mut self, member: Member, seq: Seq, version: &[u64]) -> Result<u32, InvalidRecord> {
         let own = member.index();
         let last = self.versions.len().saturating_sub(self.width);
-        // What claims to know more of its own log than is before it is kept as it is, and found.
+        // An entry that claims to know more of its own log than is before it is kept as it is, so that a check finds it.
         let honest = version.get(own).is_some_and(|known| *known < seq.0);
         let differs = |place: usize, known: u64| {
             let known = if place == own && honest { 0 } else { known };
@@ -123,12 +122,12 @@ pub struct Ledgers {
 }
 
 impl Ledgers {
-    /// None of the logs of `members` branches is there.
+    /// The logs of `members` branches, none of which is recorded.
     pub fn missing(members: usize) -> Self {
         Self { logs: vec![Log::new(members); members] }
     }
 
-    /// An entry of the log of `member`, in the order in which the branch wrote. `None` if there is no such
+    /// Adds an entry of the log of `member`, in the order in which the branch wrote. `None` if there is no such
     /// branch.
     pub fn push(
         &mut self,
@@ -147,14 +146,14 @@ impl Ledgers {
         Some(log.push(member, logged))
     }
 
-    /// All that `member` logged is there.
+    /// Marks the log of `member` as whole.
     pub fn whole(&mut self, member: Member) {
         if let Some(log) = self.logs.get_mut(member.index()) {
             log.extent = Extent::Whole;
         }
     }
 
-    /// The end of the log of `member` may be missing.
+    /// Marks the log of `member` as one whose end may be missing.
     pub fn cut(&mut self, member: Member) {
         if let Some(log) = self.logs.get_mut(member.index())
             && log.extent == Extent::Whole
@@ -163,7 +162,7 @@ impl Ledgers {
         }
     }
 
-    /// The log of `member` is lost.
+    /// Discards the log of `member`.
     pub fn lose(&mut self, member: Member) {
         if let Some(log) = self.logs.get_mut(member.index()) {
             *log = Log::new(log.width);
@@ -175,7 +174,7 @@ impl Ledgers {
         &self.logs
     }
 
-    /// Whether nothing of any log is there: the scheme keeps none, or the server is another program.
+    /// Whether nothing of any log is recorded: the scheme keeps none, or the server is another program.
     pub fn is_missing(&self) -> bool {
         self.logs.iter().all(|log| log.extent == Extent::Missing)
     }

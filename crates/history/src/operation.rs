@@ -141,49 +141,49 @@ impl<V, S> fmt::Display for Record<V, S> {
     }
 }
 
-/// A call that cannot belong to the history.
+/// Why an operation cannot belong to a history, or an entry to a log.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidRecord {
     /// The branch is not one of the run's.
     #[error("branch {0} is not one of the run's branches")]
     Branch(BranchId),
-    /// The version speaks of more or fewer branches than there are.
-    #[error("the version speaks of {found} branches; there are {expected}")]
+    /// The version is of more or fewer branches than the run.
+    #[error("the version is of {found} branches; there are {expected}")]
     Version {
-        /// How many it speaks of.
+        /// The branches of the version.
         found: usize,
-        /// How many there are.
+        /// The branches of the run.
         expected: usize,
     },
-    /// A session counts upwards.
+    /// The requests of a session are not in their order.
     #[error("request {number} of session {:x} comes after request {before} of it; a session counts upwards", .session.0)]
     Order {
-        /// Which session.
+        /// The session.
         session: SessionId,
-        /// The request's number.
+        /// The number of the request.
         number: u64,
-        /// That of the one before.
+        /// The number of the request before it.
         before: u64,
     },
-    /// A session is one customer's.
+    /// A session belongs to two customers.
     #[error("session {:x} is of customer {before} and of customer {customer}", .session.0)]
     Customer {
-        /// Which session.
+        /// The session.
         session: SessionId,
-        /// Whose this call is.
+        /// The customer of this operation.
         customer: CustomerId,
-        /// Whose those before were.
+        /// The customer of those before.
         before: CustomerId,
     },
-    /// An answer comes after its question.
+    /// The answer came before the question.
     #[error("it was answered at {completed} ns, before it was asked at {invoked} ns")]
     Backwards {
-        /// When it was asked.
+        /// The instant of the question, in nanoseconds from the run's start.
         invoked: u64,
-        /// When it was answered.
+        /// The instant of the answer, in nanoseconds from the run's start.
         completed: u64,
     },
-    /// More than can be counted.
+    /// There are more than 32 bits can count.
     #[error("there are more than 4,294,967,294 entries")]
     TooMany,
 }

@@ -21,23 +21,23 @@ pub(super) struct Fork {
 
 /// Of each log, how many of its first entries move money. A snapshot is of money, and grants may be made meanwhile:
 /// of two snapshots each may have one that the other lacks.
-struct Moving(Vec<Vec<i128>>);
+struct Moving(Vec<Vec<u64>>);
 
 impl Moving {
     fn of(run: &RunIndex<'_>) -> Self {
-        Self(prefix_sums(run.logs(), |entry| i128::from(entry.delta() != 0)))
+        Self(prefix_sums(run.logs(), |entry| u64::from(entry.delta() != 0)))
     }
 
     /// How many of the first `seq` entries. Those that the log does not have all count.
-    fn upto(&self, member: usize, seq: u64) -> i128 {
+    fn upto(&self, member: usize, seq: u64) -> u64 {
         let counts = &self.0[member];
         let last = u64::try_from(counts.len() - 1).unwrap_or(u64::MAX);
         let known = usize::try_from(seq.min(last)).unwrap_or_default();
-        counts[known] + i128::from(seq.saturating_sub(last))
+        counts[known] + seq.saturating_sub(last)
     }
 
-    fn total(&self, version: &[u64]) -> i128 {
-        version.iter().enumerate().map(|(member, seq)| self.upto(member, *seq)).sum()
+    fn total(&self, version: &[u64]) -> u128 {
+        version.iter().enumerate().map(|(member, seq)| u128::from(self.upto(member, *seq))).sum()
     }
 
     /// Whether `more` shows all the money that `less` shows.
@@ -50,7 +50,7 @@ impl Moving {
 /// Sorts reads by what they show. Fails with two that cannot be sorted.
 pub(super) fn levels(run: &RunIndex<'_>) -> Result<Vec<Level>, Fork> {
     let moving = Moving::of(run);
-    let mut reads: Vec<(i128, usize, &[u64])> = run
+    let mut reads: Vec<(u128, usize, &[u64])> = run
         .calls()
         .filter(|(_, call)| is_read(call))
         .filter_map(|(place, call)| call.version.map(|v| (moving.total(v), place, v)))
