@@ -1,10 +1,22 @@
 //! Faults put in on purpose. Without the feature `mutants` none of them can be switched on, and the code
 //! that asks for them is compiled away.
 
-use strum::{IntoStaticStr, VariantArray};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// One rule of the protocol, left out or misread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Mutant {
     /// Acknowledges a push before it is durable.
@@ -72,8 +84,8 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    /// All of them.
-    pub const ALL: &[Self] = Self::VARIANTS;
+    /// All mutants.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The name used in arguments.
     pub fn name(self) -> &'static str {
