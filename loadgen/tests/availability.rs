@@ -12,8 +12,9 @@ use loadgen::run::Phase;
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt, Report};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
+use replication::broadcast::{Effect, Input};
 use replication::{
-    Broadcast, Effect, Fanout, Input, Instant, Locking, ReplicaStats, Replication, Scheme,
+    Broadcast, Fanout, Instant, Locking, Replica, ReplicaStats, Replication, Scheme,
 };
 use support::{code, folder, json, run, run_with, stderr, stdout, write};
 
@@ -41,6 +42,9 @@ struct Faulty {
 }
 
 impl Replication for Faulty {
+    type Input = Input;
+    type Effect = Effect;
+
     fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
         if let Input::Submit { ticket, request } = &input {
             let is_write = request.operation != Operation::Query;
@@ -56,7 +60,7 @@ impl Replication for Faulty {
             };
             if let Some(rejection) = rejection {
                 let answer = Answer { outcome: Outcome::Rejected(rejection), balance: None };
-                effects.push(Effect::Reply { ticket: *ticket, answer, receipt: None });
+                effects.push(Effect::Reply { ticket: *ticket, answer });
                 return;
             }
         }
@@ -79,7 +83,7 @@ impl Replication for Faulty {
 fn faulty(fault: Fault) -> MakeReplica {
     Arc::new(move |id, peers| {
         let replica = Broadcast::new(id, peers, Fanout::Parallel, Money::new(OPENING));
-        Box::new(Faulty { replica, fault, writes: 0 })
+        Replica::broadcast(Faulty { replica, fault, writes: 0 })
     })
 }
 

@@ -10,8 +10,9 @@ use check::{Finding, Property, Verdict};
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Wire, Workload};
 use loadgen::{ExitCode, Report};
 use passbook::cluster::MakeReplica;
+use replication::broadcast::{Effect, Input, Message};
 use replication::{
-    Broadcast, Effect, Fanout, Input, Instant, Locking, Message, ReplicaStats, Replication, Scheme,
+    Broadcast, Fanout, Instant, Locking, Replica, ReplicaStats, Replication, Scheme,
 };
 use support::run_with;
 
@@ -42,6 +43,9 @@ impl Faulty {
 }
 
 impl Replication for Faulty {
+    type Input = Input;
+    type Effect = Effect;
+
     fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
         let withdrawal = match &input {
             Input::Submit { ticket, request } => match request.operation {
@@ -63,7 +67,7 @@ impl Replication for Faulty {
         };
         if let (Some((ticket, _)), Some(outcome)) = (withdrawal, outcome) {
             let answer = Answer { outcome, balance: Some(self.balance()) };
-            effects.push(Effect::Reply { ticket, answer, receipt: None });
+            effects.push(Effect::Reply { ticket, answer });
             return;
         }
         if let Input::Peer { from, message: Message::Propagate { id, .. } } = &input
@@ -112,7 +116,7 @@ fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> 
     let scenario = Scenario { wire, ..Scenario::new(workload, ClusterChoice::Embedded(scheme)) };
     let replica: MakeReplica = Arc::new(move |id, peers| {
         let is_faulty = id == BranchId(2) || branches == 1;
-        Box::new(Faulty {
+        Replica::broadcast(Faulty {
             replica: Broadcast::new(id, peers, Fanout::Parallel, Money::new(opening)),
             fault: if is_faulty { fault } else { Fault::None },
             is_due: true,

@@ -11,9 +11,9 @@ use exercise::Input;
 use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Workload};
 use loadgen::{ExitCode, Report};
 use passbook::cluster::MakeReplica;
+use replication::broadcast::{Effect, Input as Event, Message};
 use replication::{
-    Broadcast, Effect, Fanout, Input as Event, Instant, Locking, Message, ReplicaStats,
-    Replication, Scheme,
+    Broadcast, Fanout, Instant, Locking, Replica, ReplicaStats, Replication, Scheme,
 };
 use support::{EXERCISE, folder, json, run_with};
 
@@ -21,6 +21,9 @@ use support::{EXERCISE, folder, json, run_with};
 struct WrongSign(Broadcast);
 
 impl Replication for WrongSign {
+    type Input = Event;
+    type Effect = Effect;
+
     fn on(&mut self, now: Instant, input: Event, effects: &mut Vec<Effect>) {
         let input = match input {
             Event::Peer { from, message: Message::Propagate { id, write, deadline } } => {
@@ -66,7 +69,11 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
     let scenario = Scenario::new(Workload::Replay(replay), cluster);
     let replica: MakeReplica = Arc::new(move |id, peers| {
         let right = Broadcast::new(id, peers, Fanout::Parallel, opening);
-        if Some(id) == wrong { Box::new(WrongSign(right)) } else { Box::new(right) }
+        if Some(id) == wrong {
+            Replica::broadcast(WrongSign(right))
+        } else {
+            Replica::broadcast(right)
+        }
     });
     run_with(&scenario, replica)
 }

@@ -21,10 +21,10 @@ use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{LogRequest, QueryRequest, WriteRequest};
 use passbook::wire::{from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt};
-use replication::passbook::Session;
+use replication::passbook::{Effect, Input, Passbook, Session, Settings, Timing};
 use replication::{
-    Effect, Fanout, Input, Instant as TimePoint, Locking, LogStatus, Receipt, ReplicaStats,
-    Replication, Scheme, Transport,
+    Fanout, Instant as TimePoint, Locking, LogStatus, Receipt, Replica, ReplicaStats, Replication,
+    Scheme,
 };
 use support::folder;
 use support::ledgers::{Channels, embedded, end, header, settled, started, written};
@@ -330,12 +330,15 @@ async fn a_branch_that_is_gone_before_it_begins_is_named() {
 
 /// A replica that receives nothing from its peers before it was woken so many times.
 struct Late {
-    replica: Box<dyn Replication>,
+    replica: Passbook,
     wakes_left: u32,
     held_back: Vec<Input>,
 }
 
 impl Replication for Late {
+    type Input = Input;
+    type Effect = Effect;
+
     fn on(&mut self, now: TimePoint, input: Input, effects: &mut Vec<Effect>) {
         if self.wakes_left == 0 {
             return self.replica.on(now, input, effects);
@@ -344,7 +347,10 @@ impl Replication for Late {
             Input::PeerUp { .. } | Input::PeerDown { .. } | Input::Peer { .. } => {
                 self.held_back.push(input);
             }
-            Input::Tick => self.wakes_left -= 1,
+            Input::Tick => {
+                self.wakes_left -= 1;
+                self.replica.on(now, input, effects);
+            }
             _ => self.replica.on(now, input, effects),
         }
         if self.wakes_left == 0 {
@@ -372,10 +378,6 @@ impl Replication for Late {
         self.replica.name()
     }
 
-    fn transport(&self) -> Transport {
-        self.replica.transport()
-    }
-
     fn is_ready(&self) -> bool {
         self.replica.is_ready()
     }
@@ -386,8 +388,11 @@ async fn started_cluster_makes_the_first_write_of_each_branch() {
     let ids = [5, 2, 9].map(BranchId).to_vec();
     let spec = ClusterSpec {
         replica: Arc::new(|id, peers| {
-            let replica = Scheme::Passbook.replica(id, peers, Money::ZERO, rand::random());
-            Box::new(Late { replica, wakes_left: 200, held_back: Vec::new() })
+            let branches: Vec<BranchId> = peers.into_iter().chain([id]).collect();
+            let settings = Settings::in_memory(id, &branches, Money::ZERO, rand::random());
+            let settings = Settings { timing: Timing::on_streams(), ..settings };
+            let replica = Passbook::in_memory(settings);
+            Replica::passbook(Late { replica, wakes_left: 200, held_back: Vec::new() })
         }),
         ..ClusterSpec::new(ids, Money::ZERO, Scheme::Passbook)
     };

@@ -11,10 +11,8 @@ use check::{Property, Verdict};
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
 use loadgen::{ExitCode, Report};
 use passbook::cluster::MakeReplica;
-use replication::passbook::{Message as Said, Mutant, Passbook, Settings, Timing};
-use replication::{
-    Effect, Input, Instant, LogStatus, Message, ReplicaStats, Replication, Scheme, Transport,
-};
+use replication::passbook::{Effect, Input, Message, Mutant, Passbook, Settings, Timing};
+use replication::{Instant, LogStatus, Replica, ReplicaStats, Replication, Scheme};
 use support::run_with;
 
 /// A branch whose words do not all arrive. That alone must break nothing.
@@ -49,7 +47,7 @@ impl Unreliable {
             }
             (
                 Trouble::LosesPushesTo(branch),
-                Effect::Send { to, message: Message::Passbook(Said::Push { .. }) },
+                Effect::Send { to, message: Message::Push { .. } },
             ) => *to != branch,
             _ => true,
         }
@@ -57,6 +55,9 @@ impl Unreliable {
 }
 
 impl Replication for Unreliable {
+    type Input = Input;
+    type Effect = Effect;
+
     fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
         let before = effects.len();
         self.replica.on(now, input, effects);
@@ -83,10 +84,6 @@ impl Replication for Unreliable {
 
     fn name(&self) -> &'static str {
         self.replica.name()
-    }
-
-    fn transport(&self) -> Transport {
-        self.replica.transport()
     }
 
     fn is_ready(&self) -> bool {
@@ -131,7 +128,8 @@ fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
             mutant,
             ..Settings::in_memory(me, &branches, Money::new(opening), life)
         };
-        Box::new(Unreliable { replica: Passbook::in_memory(settings), trouble, replies: 0 })
+        let replica = Passbook::in_memory(settings);
+        Replica::passbook(Unreliable { replica, trouble, replies: 0 })
     });
     run_with(&scenario, replica)
 }

@@ -1,6 +1,6 @@
 //! Between generated messages and the words of the bank.
 
-use super::link::{from_version, to_version};
+use super::peer_codec::{from_version, to_version};
 use super::{Failure, v1};
 use bank::{Ack, Read};
 use bank::{

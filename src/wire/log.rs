@@ -3,7 +3,7 @@
 use prost::{DecodeError, EncodeError, Message as _};
 use thiserror::Error;
 
-use super::link::{from_version, to_member, to_version};
+use super::peer_codec::{from_version, to_member, to_version};
 use super::v1;
 use super::v1::log_entry::What;
 use bank::{Entry, Member, Money, RequestId, Seq, SessionId, Version};

@@ -1,13 +1,13 @@
 //! The contracts on the wire: generated code, conversions from it, and the one table of errors.
 //!
-//! [`v1`] is ours. [`seeds`] are those of other programs of the same exercise, as they have them.
+//! [`v1`] is ours. [`exercise`] holds the contracts of other programs of the exercise, unchanged.
 
 mod cause;
 mod convert;
 mod deadline;
 mod failure;
-mod link;
 mod log;
+mod peer_codec;
 mod received;
 
 pub use cause::root_cause;
@@ -18,8 +18,8 @@ pub use convert::{
 };
 pub use deadline::timeout;
 pub use failure::{Failure, outcome_of, status_code};
-pub use link::{from_message, to_message};
 pub use log::{LogBegun, LogEncoder, LogEntry, LogError, LogPart, from_log_part, to_log_entries};
+pub use peer_codec::{from_message, to_message};
 pub use received::{MarkingBody, MarkingChannel, is_sent_by_server};
 
 /// How much may be under way on a connection before its receiver must have read it. h2 closes a connection
@@ -41,7 +41,7 @@ pub mod v1 {
     tonic::include_proto!("passbook.v1");
 }
 
-pub mod seeds;
+pub mod exercise;
 
 /// All contracts in `proto/` as an encoded descriptor set, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

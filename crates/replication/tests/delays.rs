@@ -6,7 +6,7 @@ use bank::{Ack, Answer, BranchId, Money, Operation, Outcome, Rejection};
 use proptest::prelude::*;
 use replication::passbook::{Settings, Storage};
 use replication::{Broadcast, Fanout, Locking, Passbook, ReplicaStats, Replication};
-use testkit::net::{Delivery, Net, Order, Started, Workload};
+use testkit::net::{Delivery, Net, Order, SchemeEffect, Started, Workload};
 
 type Customers = Vec<Vec<(BranchId, Operation)>>;
 
@@ -18,7 +18,11 @@ struct Ran {
     stats: Vec<ReplicaStats>,
 }
 
-fn run<R: Replication>(load: &Workload, seed: u64, branches: Vec<Started<R>>) -> Ran {
+fn run<R, E>(load: &Workload, seed: u64, branches: Vec<Started<R>>) -> Ran
+where
+    R: Replication<Input = E::Input, Effect = E>,
+    E: SchemeEffect,
+{
     let delivery = Delivery::Delayed { seed, max: Duration::from_millis(20) };
     let mut net = Net::start(delivery, branches);
     let answers = load.run(&mut net);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::customers::{Response, Sending, Wake};
 use bank::Member;
-use replication::{Instant, Message, Room, Ticket};
+use replication::passbook::{Message, Room};
+use replication::{Instant, Ticket};
 
 /// Something that will happen in the simulated world.
 #[derive(Clone, Debug)]

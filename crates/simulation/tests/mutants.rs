@@ -10,9 +10,9 @@ const SEEDS: u64 = 2_000;
 fn caught_by(mutant: Mutant) -> (&'static [Property], Option<FaultProfile>) {
     use Property as P;
     match mutant {
-        Mutant::AcknowledgeBeforePersisting | Mutant::CountConnected | Mutant::HubTellsPushed => {
-            (&[P::Acknowledged], None)
-        }
+        Mutant::AcknowledgeBeforePersisting
+        | Mutant::CountConnected
+        | Mutant::RelayReportsPushed => (&[P::Acknowledged], None),
         // Counted as held where it is not, or missing under what follows it.
         Mutant::DropPush => (&[P::Acknowledged, P::Causal, P::Conservation], None),
         Mutant::ApplyRetryTwice | Mutant::DedupeLostAtRestart | Mutant::DedupeKeepsLast => {

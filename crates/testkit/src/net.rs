@@ -10,7 +10,9 @@ use std::time::Duration;
 use bank::{Ack, Answer, BranchId, Operation};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
-use replication::{Effect, Input, Instant, Receipt, ReplicaStats, Replication, Request, Ticket};
+use replication::{
+    Instant, Receipt, ReplicaStats, Replication, Request, Ticket, broadcast, passbook,
+};
 
 /// How long customers wait: longer than any test lasts.
 const PATIENCE: Duration = Duration::from_hours(1);
@@ -30,11 +32,11 @@ pub enum Delivery {
 
 /// A branch that has just been started.
 #[derive(Debug)]
-pub struct Started<R> {
+pub struct Started<R: Replication> {
     pub id: BranchId,
     pub replica: R,
     /// What its start asks for.
-    pub first: Vec<Effect>,
+    pub first: Vec<R::Effect>,
 }
 
 /// The answer to one request.
@@ -45,6 +47,103 @@ pub struct Reply {
     pub receipt: Option<Receipt>,
 }
 
+/// An event on its way to a replica that exchanges messages `M`.
+#[derive(Debug)]
+pub enum Arrival<M> {
+    /// A customer's request.
+    Request(Ticket, Request),
+    /// A stream to a peer has opened.
+    PeerUp(BranchId),
+    /// A peer's message.
+    Message(BranchId, M),
+    /// So many records are on disk.
+    Persisted(u64),
+    /// A timer.
+    Tick,
+}
+
+/// What the network does about an effect.
+#[derive(Debug)]
+pub enum Action<M> {
+    /// Send a message to a branch.
+    Send(BranchId, M),
+    /// Answer a request.
+    Reply(Reply),
+    /// Append a record.
+    Persist,
+    /// Set a timer.
+    WakeAt(Instant),
+    /// Fail the test.
+    Fail(String),
+    /// Nothing.
+    Ignore,
+}
+
+/// The effects of a scheme, with the inputs that belong to them.
+pub trait SchemeEffect {
+    /// An input of the scheme.
+    type Input;
+    /// A message between branches.
+    type Message;
+
+    /// The input for an arrival; `None` where the scheme has no such input.
+    fn input(arrival: Arrival<Self::Message>) -> Option<Self::Input>;
+
+    /// The action for this effect.
+    fn action(self) -> Action<Self::Message>;
+}
+
+impl SchemeEffect for broadcast::Effect {
+    type Input = broadcast::Input;
+    type Message = broadcast::Message;
+
+    fn input(arrival: Arrival<Self::Message>) -> Option<Self::Input> {
+        match arrival {
+            Arrival::Request(ticket, request) => Some(Self::Input::Submit { ticket, request }),
+            Arrival::Message(from, message) => Some(Self::Input::Peer { from, message }),
+            Arrival::PeerUp(_) | Arrival::Persisted(_) | Arrival::Tick => None,
+        }
+    }
+
+    fn action(self) -> Action<Self::Message> {
+        match self {
+            Self::Send { to, message } => Action::Send(to, message),
+            Self::Reply { ticket, answer } => {
+                Action::Reply(Reply { ticket, answer, receipt: None })
+            }
+        }
+    }
+}
+
+impl SchemeEffect for passbook::Effect {
+    type Input = passbook::Input;
+    type Message = passbook::Message;
+
+    fn input(arrival: Arrival<Self::Message>) -> Option<Self::Input> {
+        Some(match arrival {
+            Arrival::Request(ticket, request) => Self::Input::Submit { ticket, request },
+            Arrival::PeerUp(peer) => Self::Input::PeerUp { peer },
+            Arrival::Message(from, message) => Self::Input::Peer { from, message },
+            Arrival::Persisted(upto) => Self::Input::Persisted { upto },
+            Arrival::Tick => Self::Input::Tick,
+        })
+    }
+
+    fn action(self) -> Action<Self::Message> {
+        match self {
+            Self::Send { to, message } => Action::Send(to, message),
+            Self::Reply { ticket, answer, receipt } => {
+                Action::Reply(Reply { ticket, answer, receipt })
+            }
+            Self::Persist { .. } => Action::Persist,
+            Self::WakeAt(at) => Action::WakeAt(at),
+            Self::Refuse { peer, why } => Action::Fail(format!("refuses: branch {peer} {why}")),
+            Self::Stop(stop) => Action::Fail(format!("stopped: {stop}")),
+            Self::Note(_) => Action::Ignore,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Journal {
     records: u64,
@@ -53,24 +152,24 @@ struct Journal {
 }
 
 #[derive(Debug)]
-struct Delayed {
+struct Delayed<M> {
     random: Pcg64Mcg,
     max: Duration,
     /// By arrival; the running number settles ties.
-    inputs: BTreeMap<(Instant, u64), (usize, Input)>,
+    inputs: BTreeMap<(Instant, u64), (usize, Arrival<M>)>,
     sent: u64,
     /// How many of `inputs` are no ticks.
     moving: usize,
     journals: Vec<Journal>,
 }
 
-impl Delayed {
+impl<M> Delayed<M> {
     fn some_time_after(&mut self, now: Instant) -> Instant {
         now.after(self.random.random_range(Duration::ZERO..=self.max))
     }
 
-    fn insert(&mut self, at: Instant, to: usize, input: Input) {
-        self.moving += usize::from(input != Input::Tick);
+    fn insert(&mut self, at: Instant, to: usize, input: Arrival<M>) {
+        self.moving += usize::from(!matches!(input, Arrival::Tick));
         self.inputs.insert((at, self.sent), (to, input));
         self.sent += 1;
     }
@@ -81,32 +180,37 @@ impl Delayed {
         journal.records += 1;
         journal.synced = journal.synced.max(at);
         let (at, upto) = (journal.synced, journal.records);
-        self.insert(at, branch, Input::Persisted { upto });
+        self.insert(at, branch, Arrival::Persisted(upto));
     }
 }
 
 #[derive(Debug)]
-enum InFlight {
-    Instant(VecDeque<(usize, Input)>),
-    Delayed(Box<Delayed>),
+enum InFlight<M> {
+    Instant(VecDeque<(usize, Arrival<M>)>),
+    Delayed(Box<Delayed<M>>),
 }
 
+type MessageOf<R> = <<R as Replication>::Effect as SchemeEffect>::Message;
+
 /// Branches that know each other, and what is on its way between them.
-#[derive(Debug)]
-pub struct Net<R> {
+pub struct Net<R: Replication<Effect: SchemeEffect>> {
     /// Ascending.
     ids: Vec<BranchId>,
     replicas: Vec<R>,
-    in_flight: InFlight,
+    in_flight: InFlight<MessageOf<R>>,
     now: Instant,
-    effects: Vec<Effect>,
+    effects: Vec<R::Effect>,
     replies: VecDeque<Reply>,
     tickets: u64,
     unanswered: usize,
     messages: u64,
 }
 
-impl<R: Replication> Net<R> {
+impl<R, E> Net<R>
+where
+    R: Replication<Input = E::Input, Effect = E>,
+    E: SchemeEffect,
+{
     /// Connects every branch to every other, and lets them meet.
     pub fn start(delivery: Delivery, branches: Vec<Started<R>>) -> Self {
         let in_flight = match delivery {
@@ -140,7 +244,7 @@ impl<R: Replication> Net<R> {
         }
         for place in 0..ids.len() {
             for peer in ids.iter().filter(|peer| **peer != ids[place]) {
-                net.deliver(place, Input::PeerUp { peer: *peer });
+                net.deliver(place, Arrival::PeerUp(*peer));
             }
         }
         net.rest();
@@ -182,7 +286,7 @@ impl<R: Replication> Net<R> {
         let ticket = self.draw_ticket();
         let to = self.place(branch);
         self.unanswered += 1;
-        self.send(to, Input::Submit { ticket, request });
+        self.send(to, Arrival::Request(ticket, request));
         ticket
     }
 
@@ -191,8 +295,7 @@ impl<R: Replication> Net<R> {
         let to = self.place(branch);
         for (ticket, request) in requests {
             self.unanswered += 1;
-            let input = Input::Submit { ticket, request };
-            self.replicas[to].on(self.now, input, &mut self.effects);
+            self.hand(to, Arrival::Request(ticket, request));
         }
         self.settle(to);
     }
@@ -232,7 +335,7 @@ impl<R: Replication> Net<R> {
             InFlight::Delayed(delayed) => {
                 let ((at, _), next) = delayed.inputs.pop_first()?;
                 self.now = at;
-                delayed.moving -= usize::from(next.1 != Input::Tick);
+                delayed.moving -= usize::from(!matches!(next.1, Arrival::Tick));
                 next
             }
         };
@@ -240,7 +343,7 @@ impl<R: Replication> Net<R> {
         Some(())
     }
 
-    fn send(&mut self, to: usize, input: Input) {
+    fn send(&mut self, to: usize, input: Arrival<E::Message>) {
         match &mut self.in_flight {
             InFlight::Instant(queue) => queue.push_back((to, input)),
             InFlight::Delayed(delayed) => {
@@ -250,9 +353,15 @@ impl<R: Replication> Net<R> {
         }
     }
 
-    fn deliver(&mut self, to: usize, input: Input) {
-        self.replicas[to].on(self.now, input, &mut self.effects);
+    fn deliver(&mut self, to: usize, input: Arrival<E::Message>) {
+        self.hand(to, input);
         self.settle(to);
+    }
+
+    fn hand(&mut self, to: usize, input: Arrival<E::Message>) {
+        if let Some(input) = E::input(input) {
+            self.replicas[to].on(self.now, input, &mut self.effects);
+        }
     }
 
     fn settle(&mut self, place: usize) {
@@ -268,30 +377,24 @@ impl<R: Replication> Net<R> {
         self.effects = effects;
     }
 
-    fn perform(&mut self, place: usize, effect: Effect) {
+    fn perform(&mut self, place: usize, effect: E) {
         let from = self.ids[place];
-        match (effect, &mut self.in_flight) {
-            (Effect::Send { to, message }, _) => {
+        match (effect.action(), &mut self.in_flight) {
+            (Action::Send(to, message), _) => {
                 let to = self.place(to);
                 self.messages += 1;
-                self.send(to, Input::Peer { from, message });
+                self.send(to, Arrival::Message(from, message));
             }
-            (Effect::Reply { ticket, answer, receipt }, _) => {
+            (Action::Reply(reply), _) => {
                 self.unanswered -= 1;
-                self.replies.push_back(Reply { ticket, answer, receipt });
+                self.replies.push_back(reply);
             }
-            (Effect::Persist { .. }, InFlight::Delayed(delayed)) => {
-                delayed.persist(self.now, place);
+            (Action::Persist, InFlight::Delayed(delayed)) => delayed.persist(self.now, place),
+            (Action::WakeAt(at), InFlight::Delayed(delayed)) => {
+                delayed.insert(at.max(self.now), place, Arrival::Tick);
             }
-            (Effect::WakeAt(at), InFlight::Delayed(delayed)) => {
-                delayed.insert(at.max(self.now), place, Input::Tick);
-            }
-            (Effect::Persist { .. } | Effect::WakeAt(_), InFlight::Instant(_))
-            | (Effect::Note(_), _) => {}
-            (Effect::Refuse { peer, why }, _) => {
-                panic!("branch {from} refuses: branch {peer} {why}")
-            }
-            (Effect::Stop(stop), _) => panic!("branch {from} stopped: {stop}"),
+            (Action::Persist | Action::WakeAt(_), InFlight::Instant(_)) | (Action::Ignore, _) => {}
+            (Action::Fail(why), _) => panic!("branch {from} {why}"),
         }
     }
 }
@@ -316,7 +419,11 @@ pub struct Workload {
 
 impl Workload {
     /// Carries it out until all is at rest. Returns what each customer was answered, in order.
-    pub fn run<R: Replication>(&self, net: &mut Net<R>) -> Vec<Vec<Answer>> {
+    pub fn run<R, E>(&self, net: &mut Net<R>) -> Vec<Vec<Answer>>
+    where
+        R: Replication<Input = E::Input, Effect = E>,
+        E: SchemeEffect,
+    {
         let mut running =
             Running { answers: vec![Vec::new(); self.customers.len()], asked_by: HashMap::new() };
         for customer in 0..self.customers.len() {
@@ -336,7 +443,11 @@ struct Running {
 }
 
 impl Running {
-    fn ask_next<R: Replication>(&mut self, load: &Workload, net: &mut Net<R>, customer: usize) {
+    fn ask_next<R, E>(&mut self, load: &Workload, net: &mut Net<R>, customer: usize)
+    where
+        R: Replication<Input = E::Input, Effect = E>,
+        E: SchemeEffect,
+    {
         let done = self.answers[customer].len();
         if let Some(&(branch, operation)) = load.customers[customer].get(done) {
             let deadline = net.later(PATIENCE);
@@ -345,7 +456,11 @@ impl Running {
         }
     }
 
-    fn finish<R: Replication>(&mut self, load: &Workload, net: &mut Net<R>) {
+    fn finish<R, E>(&mut self, load: &Workload, net: &mut Net<R>)
+    where
+        R: Replication<Input = E::Input, Effect = E>,
+        E: SchemeEffect,
+    {
         while let Some(Reply { ticket, answer, .. }) = net.next_reply() {
             let customer = self.asked_by.remove(&ticket).expect("asked here, and answered once");
             self.answers[customer].push(answer);
@@ -359,7 +474,7 @@ impl Running {
 mod tests {
     use super::*;
     use bank::{Money, Outcome};
-    use replication::passbook::{Record, Stop};
+    use replication::passbook::{Effect, Input, Record, Stop};
 
     const TICK: Duration = Duration::from_millis(10);
 
@@ -373,6 +488,9 @@ mod tests {
     }
 
     impl Replication for Ticking {
+        type Input = Input;
+        type Effect = Effect;
+
         fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
             match input {
                 Input::PeerUp { .. } => self.peers += 1,

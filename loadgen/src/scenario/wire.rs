@@ -4,7 +4,7 @@ use bank::Money;
 use bank::{Ack, Read};
 use check::grouped;
 use history::{Customers, Server, Settings};
-use passbook::wire::seeds::to_int32;
+use passbook::wire::exercise::to_int32;
 
 /// A contract between customers and branches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

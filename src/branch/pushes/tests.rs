@@ -44,7 +44,7 @@ impl Bench {
         let mut durable = Version::zero(3);
         durable.raise(Member(1), Seq(seq));
         let incarnation = Incarnation(1);
-        let message = Message::Acknowledge { branch: Member(0), incarnation, durable };
+        let message = Message::Acknowledge { incarnation, durable };
         self.pushes.hears(self.now, from, &message, &mut self.statistics);
     }
 

@@ -181,7 +181,7 @@ mod tests {
     fn what_others_hold_is_not_answered_before_it_is_durable_here() {
         let mut acks = Acknowledgements::default();
         acks.wait(Ack::Majority, awaiting(2, 1));
-        assert_eq!(answered(&mut acks, Ack::Majority, [1, 2, 2]), []);
+        assert_eq!(answered(&mut acks, Ack::Majority, [1, 2, 2]), [0; 0]);
         assert_eq!(answered(&mut acks, Ack::Majority, [2, 2, 2]), [1]);
     }
 

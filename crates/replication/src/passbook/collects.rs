@@ -527,7 +527,7 @@ mod tests {
         let unavailable = Outcome::Rejected(Rejection::RightsUnavailable);
         assert!(ctx.effects.iter().any(|effect| matches!(
             effect,
-            crate::Effect::Reply { answer, .. } if answer.outcome == unavailable
+            crate::passbook::Effect::Reply { answer, .. } if answer.outcome == unavailable
         )));
         assert_eq!(ctx.sent(), [(BranchId(2), Message::Unproved { id: 7 })]);
         assert!(!collects.is_active());

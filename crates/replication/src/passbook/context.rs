@@ -5,8 +5,8 @@ use std::time::Duration;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
-use super::{Message, Mutant, Note, ROUNDS_MAX, Settings};
-use crate::{Effect, Instant, Message as AnyMessage, Ticket};
+use super::{Effect, Message, Mutant, Note, ROUNDS_MAX, Settings};
+use crate::{Instant, Ticket};
 use bank::{Answer, BranchId, Member, Outcome};
 
 /// The surroundings of the components of one branch.
@@ -69,7 +69,7 @@ impl Context {
 
     pub(super) fn send(&mut self, to: Member, message: Message) {
         let to = self.branch(to);
-        self.effects.push(Effect::Send { to, message: AnyMessage::Passbook(message) });
+        self.effects.push(Effect::Send { to, message });
     }
 
     pub(super) fn note(&mut self, note: Note) {
@@ -99,7 +99,7 @@ impl Context {
     /// The messages since the last call, with their receivers.
     pub(super) fn sent(&mut self) -> Vec<(BranchId, Message)> {
         let sent = self.effects.drain(..).filter_map(|effect| match effect {
-            Effect::Send { to, message: AnyMessage::Passbook(message) } => Some((to, message)),
+            Effect::Send { to, message } => Some((to, message)),
             _ => None,
         });
         sent.collect()

@@ -10,10 +10,8 @@ use super::pushes::Pushes;
 use super::relay::Relay;
 use super::requests::{Awaiting, PendingQuery, PendingWrite, Refusal};
 use super::sessions::{Admission, Sessions};
-use super::{Context, Corrupt, Hello, LocalLog, Message, Note, Record, Stop};
-use crate::{
-    Effect, Input, LogStatus, Message as AnyMessage, ReplicaStats, Request, Ticket, Token,
-};
+use super::{Context, Corrupt, Effect, Hello, Input, LocalLog, Message, Note, Record, Stop};
+use crate::{LogStatus, ReplicaStats, Request, Ticket, Token};
 use bank::{
     Ack, Entry, Member, Operation, Outcome, Read, Rejection, RequestId, Row, Write, WriteKind,
 };
@@ -95,7 +93,7 @@ impl Engine {
                     self.peer_down(ctx, peer);
                 }
             }
-            Input::Peer { from, message: AnyMessage::Passbook(message) } => {
+            Input::Peer { from, message } => {
                 if let Some(from) = peer(from) {
                     self.handle_message(ctx, from, message);
                 }
@@ -107,8 +105,6 @@ impl Engine {
             }
             Input::Room(room) => self.log.set_room(room),
             Input::Tick => self.tick(ctx),
-            // Inputs of the broadcast scheme.
-            Input::Peer { .. } | Input::Undelivered { .. } => {}
         }
     }
 
@@ -438,9 +434,9 @@ impl Engine {
             Message::Hello(hello) => self.handle_hello(ctx, from, hello),
             _ if !self.peers.is_up(from) => {}
             Message::Push { rows, apart } => self.handle_push(ctx, from, rows, apart),
-            Message::Acknowledge { branch, incarnation, durable } => {
-                if self.peers.is_incarnation(branch, incarnation) {
-                    self.pushes.peer_acknowledges(ctx, branch, &durable);
+            Message::Acknowledge { incarnation, durable } => {
+                if self.peers.is_incarnation(from, incarnation) {
+                    self.pushes.peer_acknowledges(ctx, from, &durable);
                     self.relay.progressed();
                 }
             }
@@ -449,7 +445,7 @@ impl Engine {
                     self.pushes.relay_reports(ctx, from, self.log.staged().seq, &held);
                 }
             }
-            Message::Borrow { id, priority, target, .. } => {
+            Message::Borrow { id, priority, target } => {
                 self.grant_rights(ctx, from, BorrowRequest { id, priority, target });
             }
             Message::Decline { id } => {

@@ -249,7 +249,7 @@ impl Escrow {
             let target = granted_before.plus(need);
             self.asked[of.index()] = true;
             requests.push(OpenRequest { id, of, granted_before, until });
-            ctx.send(of, Message::Borrow { id, priority, need, target });
+            ctx.send(of, Message::Borrow { id, priority, target });
             ctx.note(Note::BorrowRequested { of: ctx.branch(of) });
         }
         self.activity = Activity::Borrowing(requests);

@@ -23,6 +23,7 @@
 //! | answers to writes | `acknowledgements` |
 //! | start and restart | `restart` |
 //! | a customer's side | `session` |
+//! | inputs and effects | `events` |
 //! | what observers see | `note` |
 
 mod acknowledgements;
@@ -31,6 +32,7 @@ mod collects;
 mod context;
 mod engine;
 mod escrow;
+mod events;
 mod gate;
 mod journal;
 mod local_log;
@@ -51,6 +53,7 @@ mod settings;
 
 use std::fmt;
 
+pub use events::{Effect, Input, Room};
 pub use message::{
     Branches, Configuration, Corrupt, Hello, Incarnation, Message, Mismatch, Priority, Record,
     Round, Stop,
@@ -60,7 +63,7 @@ pub use note::Note;
 pub use session::Session;
 pub use settings::{Limits, ROUNDS_MAX, Settings, Storage, Timing};
 
-use super::{ClusterId, Effect, Input, Instant, LogStatus, ReplicaStats, Replication, Transport};
+use super::{ClusterId, Instant, LogStatus, ReplicaStats, Replication};
 use bank::{Ledger, Row, Version};
 use context::Context;
 use engine::Engine;
@@ -130,6 +133,9 @@ impl Passbook {
 }
 
 impl Replication for Passbook {
+    type Input = Input;
+    type Effect = Effect;
+
     fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
         self.handle(now, effects, |engine, ctx| engine.on(ctx, input));
     }
@@ -148,10 +154,6 @@ impl Replication for Passbook {
 
     fn name(&self) -> &'static str {
         "passbook"
-    }
-
-    fn transport(&self) -> Transport {
-        Transport::Streams
     }
 
     fn is_ready(&self) -> bool {

@@ -1,17 +1,29 @@
 //! Faults put in on purpose. Without the feature `mutants` none of them can be switched on, and the code
 //! that asks for them is compiled away.
 
-use strum::{IntoStaticStr, VariantArray};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// One rule of the protocol, left out or misread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Mutant {
     /// Acknowledges a push before it is durable.
     AcknowledgeBeforePersisting,
-    /// Takes a push for acknowledged when it is sent.
+    /// Counts a push as acknowledged when it is sent.
     DropPush,
-    /// Carries out every attempt of a request.
+    /// Executes every attempt of a request.
     ApplyRetryTwice,
     /// Forgets the last entry of the own log at a restart and reuses its number.
     ReuseSeqAfterRestart,
@@ -19,9 +31,9 @@ pub enum Mutant {
     PushWithoutClosure,
     /// Takes the first round of a collect for both.
     OneCollect,
-    /// Answers queries without waiting for what the customer knows.
+    /// Answers queries without waiting for what the customer has seen.
     IgnoreTokenOnReads,
-    /// Makes writes without waiting for what the customer knows.
+    /// Executes writes without waiting for what the customer has seen.
     IgnoreTokenOnWrites,
     /// Grants rights and keeps them.
     GrantWithoutDebiting,
@@ -45,9 +57,9 @@ pub enum Mutant {
     ProofOfOwnRows,
     /// Leaves the own row out of a collect.
     CollectWithoutOwnRow,
-    /// Takes what was replayed for durable.
+    /// Counts replayed records as durable.
     NoSyncAfterReplay,
-    /// Writes down the rows of a push one by one, each durable by itself.
+    /// Journals the rows of a push one by one, each durable by itself.
     PushRowByRow,
     /// Processes what comes before the hello.
     BeforeHello,
@@ -55,9 +67,9 @@ pub enum Mutant {
     IncarnationUnchecked,
     /// Shows and pushes own entries that are not durable.
     VisibleBeforeDurable,
-    /// Takes a request found in the journal for an acknowledged one.
+    /// Counts a request found in the journal as acknowledged.
     JournaledIsAcknowledged,
-    /// Makes writes after their deadline.
+    /// Executes writes after their deadline.
     StageAfterDeadline,
     /// Pays out of the visible balance instead of rights.
     PayOutOfBalance,
@@ -67,13 +79,13 @@ pub enum Mutant {
     CountConnected,
     /// Serves those who ask for a proof with the collect on its way.
     AskerJoinsCollect,
-    /// Says as the hub that a branch holds what was pushed to it.
-    HubTellsPushed,
+    /// Reports as the relay that a branch holds what was pushed to it.
+    RelayReportsPushed,
 }
 
 impl Mutant {
-    /// All of them.
-    pub const ALL: &[Self] = Self::VARIANTS;
+    /// All mutants.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The name used in arguments.
     pub fn name(self) -> &'static str {

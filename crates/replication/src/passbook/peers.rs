@@ -6,8 +6,8 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use super::{Context, Hello, Incarnation, LocalLog, Message, Mutant, Stop};
-use crate::{ClusterId, Effect, Instant};
+use super::{Context, Effect, Hello, Incarnation, LocalLog, Message, Mutant, Stop};
+use crate::{ClusterId, Instant};
 use bank::Member;
 
 /// The state of the stream to a peer.
@@ -182,9 +182,9 @@ impl Peers {
             return Ok(None);
         }
         if checked && hello.yours.is_some_and(|known| known != ctx.settings.incarnation) {
-            return Err(Stop::OtherLife { peer: branch });
+            return Err(Stop::OtherIncarnation { peer: branch });
         }
-        if let Some(stop) = log.amnesia(ctx, from, hello.your_log) {
+        if let Some(stop) = log.amnesia(branch, hello.your_log.0, hello.your_log.1) {
             return Err(stop);
         }
         if checked && peer.incarnation.is_some_and(|known| known != hello.incarnation) {
@@ -202,11 +202,7 @@ impl Peers {
 
     /// Whether this is the peer's incarnation that belongs to the cluster.
     pub(super) fn is_incarnation(&self, peer: Member, incarnation: Incarnation) -> bool {
-        peer != self.me
-            && self
-                .peers
-                .get(peer.index())
-                .is_some_and(|peer| peer.incarnation == Some(incarnation))
+        self.peers[peer.index()].incarnation == Some(incarnation)
     }
 
     /// A peer's incarnation was found in the journal. Returns `None` if there is no such peer.
@@ -302,7 +298,7 @@ mod tests {
     fn branch_known_by_another_incarnation_stops() {
         let (mut ctx, mut peers, log) = opened();
         let other = Hello { yours: Some(Incarnation(99)), ..hello(&ctx, 7) };
-        let stop = Stop::OtherLife { peer: BranchId(2) };
+        let stop = Stop::OtherIncarnation { peer: BranchId(2) };
         let greeting = peers.greet(&mut ctx, &log, B, &other);
         assert_eq!(greeting, Err(stop));
     }

@@ -10,8 +10,8 @@
 
 use std::sync::Arc;
 
-use super::{Context, LocalLog, Mutant};
-use crate::{Effect, Receipt, Ticket};
+use super::{Context, Effect, LocalLog, Mutant};
+use crate::{Receipt, Ticket};
 use bank::{Answer, Money, Outcome, Row, Version};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -41,7 +41,7 @@ struct Progress {
     owed: Option<u64>,
     /// The peer has just connected and may lack anything.
     catches_up: bool,
-    /// The peer has not been told that this branch lost a peer.
+    /// The next push must report that this branch lost a peer.
     reports_loss: bool,
 }
 
@@ -291,8 +291,8 @@ impl Pushes {
                 continue;
             }
             let durable = if early { log.version() } else { log.durable() }.clone();
-            let (branch, incarnation) = (ctx.me, ctx.settings.incarnation);
-            ctx.send(to, Message::Acknowledge { branch, incarnation, durable });
+            let incarnation = ctx.settings.incarnation;
+            ctx.send(to, Message::Acknowledge { incarnation, durable });
         }
     }
 }

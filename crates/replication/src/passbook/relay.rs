@@ -192,7 +192,7 @@ fn holders(ctx: &Context, pushes: &Pushes, of: Member, here: Seq) -> Version {
     let held = members.map(|member| {
         if member == ctx.me {
             here
-        } else if ctx.has(Mutant::HubTellsPushed) {
+        } else if ctx.has(Mutant::RelayReportsPushed) {
             pushes.pushed(member).of(of)
         } else {
             pushes.acknowledged(member).of(of)

@@ -78,7 +78,7 @@ pub(super) struct Awaiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Room;
+    use crate::passbook::Room;
     use bank::{Money, WriteKind};
     use std::time::Duration;
 

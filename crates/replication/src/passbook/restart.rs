@@ -6,13 +6,13 @@
 //! Replayed records may never have been synced: a process that is killed leaves them in the page cache. So they
 //! count as durable, and anything else begins, only after the driver has synced the journal and reports it.
 
-use super::{Context, Corrupt, Engine, Mutant, Passbook, Record, Settings, Storage};
-use crate::{Effect, Instant};
+use super::{Context, Corrupt, Effect, Engine, Mutant, Passbook, Record, Settings, Storage};
+use crate::Instant;
 
 impl Passbook {
     /// Starts a branch from its journal, which is empty for a new branch and always in memory. The driver
     /// performs the effects first. Replayed records count as durable, and anything else begins, only after
-    /// [`crate::Input::Persisted`] covers them: sync the journal before. Fails if the journal cannot be replayed.
+    /// [`super::Input::Persisted`] covers them: sync the journal before. Fails if the journal cannot be replayed.
     pub fn start(
         settings: Settings,
         journal: Vec<Record>,

@@ -117,7 +117,8 @@ mod tests {
         journal.lose();
         may_write(&truth, &journal, ME).expect("it knows everything");
         may_serve(&truth, &journal, Storage::Memory, ME).expect("it knows everything");
-        may_stop(&journal, ME, &Stop::OtherLife { peer: BranchId(2) }).expect("another knew it");
+        may_stop(&journal, ME, &Stop::OtherIncarnation { peer: BranchId(2) })
+            .expect("another knew it");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use bank::{
     Version, WriteKind,
 };
 use check::Property;
-use replication::passbook::{Message as Said, Record, Storage};
-use replication::{Attempt, ClusterId, Instant, Message, Receipt, Ticket};
+use replication::passbook::{Message, Record, Storage};
+use replication::{Attempt, ClusterId, Instant, Receipt, Ticket};
 
 pub(crate) const fn request(session: u64, number: u64) -> RequestId {
     RequestId { session: SessionId(session), number }
@@ -163,7 +163,7 @@ impl Fixture {
     pub(crate) fn push(&mut self, from: u16, to: u16, origin: u16) -> Result<(), Violation> {
         let row = self.branches[usize::from(from)].visible.rows()[usize::from(origin)].clone();
         let rows = vec![row.clone()];
-        let push = Message::Passbook(Said::Push { rows: rows.clone(), apart: Vec::new() });
+        let push = Message::Push { rows: rows.clone(), apart: Vec::new() };
         self.judge.sent(Member(from), Member(to), &push)?;
         self.judge.recorded(NOW, Member(to), &Record::Received { rows })?;
         self.judge.synced(Member(to), u64::MAX);

@@ -6,8 +6,8 @@ use crate::customers::{CustomerEvent, CustomerRequest, Response};
 use crate::disk::CrashRemains;
 use crate::network::member;
 use bank::{Entry, Member, Outcome, Row};
-use replication::passbook::{self, Hello, Record, Round};
-use replication::{Attempt, Input, Message, Room};
+use replication::Attempt;
+use replication::passbook::{Hello, Input, Message, Record, Room, Round};
 
 pub(crate) fn branch(member: Member) -> String {
     format!("branch {}", u32::from(member.0) + 1)
@@ -136,44 +136,41 @@ const fn round(round: Round) -> &'static str {
 /// What a branch sends to another.
 pub(crate) fn sent(from: Member, to: Member, message: &Message) -> String {
     let (from, to) = (branch(from), branch(to));
-    let Message::Passbook(message) = message else {
-        return format!("{from} sends {to} a message of another scheme");
-    };
     match message {
-        passbook::Message::Hello(hello) => format!("{from} greets {to}: {}", greeting(hello)),
-        passbook::Message::Push { rows: pushed, apart } => {
+        Message::Hello(hello) => format!("{from} greets {to}: {}", greeting(hello)),
+        Message::Push { rows: pushed, apart } => {
             format!("{from} pushes to {to}: {}", pushing(pushed, apart))
         }
-        passbook::Message::Acknowledge { branch: holder, durable, .. } => {
-            format!("{from} reports to {to} that {} holds {durable}", branch(*holder))
+        Message::Acknowledge { durable, .. } => {
+            format!("{from} reports to {to} that it holds {durable}")
         }
-        passbook::Message::Borrow { id, priority, need, target } => format!(
-            "{from} asks {to} for rights to {need} (borrow request {id:x}, priority {}.{}, {} in total)",
+        Message::Borrow { id, priority, target } => format!(
+            "{from} asks {to} for rights (borrow request {id:x}, priority {}.{}, {} in total)",
             priority.clock,
             u32::from(priority.member.0) + 1,
             target.0
         ),
-        passbook::Message::Decline { id } => {
+        Message::Decline { id } => {
             format!("{from} declines borrow request {id:x} of {to}")
         }
-        passbook::Message::Collect { id, round: which, .. } => {
+        Message::Collect { id, round: which, .. } => {
             format!("{from} collects from {to} (collect {id:x}, {} round)", round(*which))
         }
-        passbook::Message::Held { held, .. } => {
+        Message::Held { held, .. } => {
             format!("{from} reports to {to} who holds how much of its log: {held}")
         }
-        passbook::Message::Prove { id, .. } => {
+        Message::Prove { id, .. } => {
             format!("{from} asks {to} for a proof (proof {id:x})")
         }
-        passbook::Message::Proved { id, first, second } => format!(
+        Message::Proved { id, first, second } => format!(
             "{from} has a proof for {to} (proof {id:x}): {}; then {}",
             rows(first),
             rows(second)
         ),
-        passbook::Message::Unproved { id } => {
+        Message::Unproved { id } => {
             format!("{from} has no proof for {to} (proof {id:x})")
         }
-        passbook::Message::Collected { id, round: which, rows: shown } => {
+        Message::Collected { id, round: which, rows: shown } => {
             format!("{from} shows {to} (collect {id:x}, {} round): {}", round(*which), rows(shown))
         }
     }
@@ -213,10 +210,7 @@ pub(crate) fn input(to: Member, input: &Input) -> Option<String> {
         Input::PeerUp { peer: which } => format!("{to} has a stream to {}", peer(*which)),
         Input::PeerDown { peer: which } => format!("{to} has lost its stream to {}", peer(*which)),
         Input::Peer { from, message } => {
-            let kind = match message {
-                Message::Passbook(message) => kind(message),
-                Message::Propagate { .. } | Message::Propagated { .. } => "message",
-            };
+            let kind = kind(message);
             format!("{to} handles the {kind} of {}", peer(*from))
         }
         Input::Persisted { upto } => {
@@ -227,23 +221,23 @@ pub(crate) fn input(to: Member, input: &Input) -> Option<String> {
         Input::Abandon { ticket } => {
             format!("{to} learns that the customer of ticket {} has hung up", ticket.0)
         }
-        Input::Undelivered { .. } | Input::Tick => return None,
+        Input::Tick => return None,
     })
 }
 
-const fn kind(message: &passbook::Message) -> &'static str {
+const fn kind(message: &Message) -> &'static str {
     match message {
-        passbook::Message::Hello(_) => "hello",
-        passbook::Message::Push { .. } => "push",
-        passbook::Message::Acknowledge { .. } => "acknowledgement",
-        passbook::Message::Borrow { .. } => "borrow request",
-        passbook::Message::Decline { .. } => "decline",
-        passbook::Message::Collect { .. } => "collect",
-        passbook::Message::Collected { .. } => "answer to a collect",
-        passbook::Message::Held { .. } => "report of holders",
-        passbook::Message::Prove { .. } => "proof request",
-        passbook::Message::Proved { .. } => "proof",
-        passbook::Message::Unproved { .. } => "failure to prove",
+        Message::Hello(_) => "hello",
+        Message::Push { .. } => "push",
+        Message::Acknowledge { .. } => "acknowledgement",
+        Message::Borrow { .. } => "borrow request",
+        Message::Decline { .. } => "decline",
+        Message::Collect { .. } => "collect",
+        Message::Collected { .. } => "answer to a collect",
+        Message::Held { .. } => "report of holders",
+        Message::Prove { .. } => "proof request",
+        Message::Proved { .. } => "proof",
+        Message::Unproved { .. } => "failure to prove",
     }
 }
 

@@ -106,10 +106,8 @@ fn profile_parser() -> impl TypedValueParser<Value = FaultProfile> {
 
 #[cfg(feature = "mutants")]
 fn mutant_parser() -> impl TypedValueParser<Value = Mutant> {
-    PossibleValuesParser::new(Mutant::ALL.iter().map(|mutant| mutant.name())).try_map(|given| {
-        let found = Mutant::ALL.iter().copied().find(|mutant| mutant.name() == given);
-        found.ok_or("not one of the mutants")
-    })
+    let names = Mutant::ALL.iter().map(|mutant| mutant.name());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Mutant>())
 }
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! The contracts in `proto/seeds`: 32-bit money, operations named by words, results told in words.
+//! The contracts in `proto/exercise`: 32-bit money, operations named by words, results told in words.
 
 use super::Failure;
 use ::bank::{Money, Operation, WriteKind};
