@@ -5,8 +5,8 @@ use std::time::Duration;
 use bank::{Ack, Answer, BranchId, Money, Operation, Outcome, Rejection};
 use proptest::prelude::*;
 use replication::passbook::{Settings, Storage};
-use replication::{Broadcast, Fanout, Locking, Passbook, ReplicaStats};
-use testkit::net::{Delivery, Net, NetReplica, Order, Started, Workload};
+use replication::{Broadcast, Fanout, Locking, Passbook, ReplicaStats, Replication};
+use testkit::net::{Delivery, Net, Order, SchemeEffect, Started, Workload};
 
 type Customers = Vec<Vec<(BranchId, Operation)>>;
 
@@ -18,7 +18,11 @@ struct Ran {
     stats: Vec<ReplicaStats>,
 }
 
-fn run<R: NetReplica>(load: &Workload, seed: u64, branches: Vec<Started<R>>) -> Ran {
+fn run<R, E>(load: &Workload, seed: u64, branches: Vec<Started<R>>) -> Ran
+where
+    R: Replication<Input = E::Input, Effect = E>,
+    E: SchemeEffect,
+{
     let delivery = Delivery::Delayed { seed, max: Duration::from_millis(20) };
     let mut net = Net::start(delivery, branches);
     let answers = load.run(&mut net);

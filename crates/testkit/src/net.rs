@@ -11,8 +11,7 @@ use bank::{Ack, Answer, BranchId, Operation};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use replication::{
-    Broadcast, Instant, Passbook, Receipt, ReplicaStats, Replication, Request, Ticket, broadcast,
-    passbook,
+    Instant, Receipt, ReplicaStats, Replication, Request, Ticket, broadcast, passbook,
 };
 
 /// How long customers wait: longer than any test lasts.
@@ -36,7 +35,7 @@ pub enum Delivery {
 pub struct Started<R: Replication> {
     pub id: BranchId,
     pub replica: R,
-    /// The effects of its start.
+    /// What its start asks for.
     pub first: Vec<R::Effect>,
 }
 
@@ -51,92 +50,97 @@ pub struct Reply {
 /// An event on its way to a replica that exchanges messages `M`.
 #[derive(Debug)]
 pub enum Arrival<M> {
+    /// A customer's request.
     Request(Ticket, Request),
+    /// A stream to a peer has opened.
     PeerUp(BranchId),
+    /// A peer's message.
     Message(BranchId, M),
-    /// So many records of the journal are on disk.
+    /// So many records are on disk.
     Persisted(u64),
+    /// A timer.
     Tick,
 }
 
 /// What the network does about an effect.
 #[derive(Debug)]
 pub enum Action<M> {
+    /// Send a message to a branch.
     Send(BranchId, M),
+    /// Answer a request.
     Reply(Reply),
+    /// Append a record.
     Persist,
+    /// Set a timer.
     WakeAt(Instant),
-    /// The branch must not do this here: fail the test.
+    /// Fail the test.
     Fail(String),
+    /// Nothing.
     Ignore,
 }
 
-/// A replica that the network can drive.
-pub trait NetReplica: Replication {
+/// The effects of a scheme, with the inputs that belong to them.
+pub trait SchemeEffect {
+    /// An input of the scheme.
+    type Input;
+    /// A message between branches.
     type Message;
 
-    /// The input for an arrival. `None` where the scheme has no such input.
+    /// The input for an arrival; `None` where the scheme has no such input.
     fn input(arrival: Arrival<Self::Message>) -> Option<Self::Input>;
 
-    fn action(effect: Self::Effect) -> Action<Self::Message>;
+    /// The action for this effect.
+    fn action(self) -> Action<Self::Message>;
 }
 
-impl NetReplica for Broadcast {
+impl SchemeEffect for broadcast::Effect {
+    type Input = broadcast::Input;
     type Message = broadcast::Message;
 
     fn input(arrival: Arrival<Self::Message>) -> Option<Self::Input> {
         match arrival {
-            Arrival::Request(ticket, request) => Some(broadcast::Input::Submit { ticket, request }),
-            Arrival::Message(from, message) => Some(broadcast::Input::Peer { from, message }),
+            Arrival::Request(ticket, request) => Some(Self::Input::Submit { ticket, request }),
+            Arrival::Message(from, message) => Some(Self::Input::Peer { from, message }),
             Arrival::PeerUp(_) | Arrival::Persisted(_) | Arrival::Tick => None,
         }
     }
 
-    fn action(effect: Self::Effect) -> Action<Self::Message> {
-        match effect {
-            broadcast::Effect::Send { to, message } => Action::Send(to, message),
-            broadcast::Effect::Reply { ticket, answer } => {
+    fn action(self) -> Action<Self::Message> {
+        match self {
+            Self::Send { to, message } => Action::Send(to, message),
+            Self::Reply { ticket, answer } => {
                 Action::Reply(Reply { ticket, answer, receipt: None })
             }
         }
     }
 }
 
-impl NetReplica for Passbook {
+impl SchemeEffect for passbook::Effect {
+    type Input = passbook::Input;
     type Message = passbook::Message;
 
     fn input(arrival: Arrival<Self::Message>) -> Option<Self::Input> {
-        Some(passbook_input(arrival))
+        Some(match arrival {
+            Arrival::Request(ticket, request) => Self::Input::Submit { ticket, request },
+            Arrival::PeerUp(peer) => Self::Input::PeerUp { peer },
+            Arrival::Message(from, message) => Self::Input::Peer { from, message },
+            Arrival::Persisted(upto) => Self::Input::Persisted { upto },
+            Arrival::Tick => Self::Input::Tick,
+        })
     }
 
-    fn action(effect: Self::Effect) -> Action<Self::Message> {
-        passbook_action(effect)
-    }
-}
-
-fn passbook_input(arrival: Arrival<passbook::Message>) -> passbook::Input {
-    match arrival {
-        Arrival::Request(ticket, request) => passbook::Input::Submit { ticket, request },
-        Arrival::PeerUp(peer) => passbook::Input::PeerUp { peer },
-        Arrival::Message(from, message) => passbook::Input::Peer { from, message },
-        Arrival::Persisted(upto) => passbook::Input::Persisted { upto },
-        Arrival::Tick => passbook::Input::Tick,
-    }
-}
-
-fn passbook_action(effect: passbook::Effect) -> Action<passbook::Message> {
-    match effect {
-        passbook::Effect::Send { to, message } => Action::Send(to, message),
-        passbook::Effect::Reply { ticket, answer, receipt } => {
-            Action::Reply(Reply { ticket, answer, receipt })
+    fn action(self) -> Action<Self::Message> {
+        match self {
+            Self::Send { to, message } => Action::Send(to, message),
+            Self::Reply { ticket, answer, receipt } => {
+                Action::Reply(Reply { ticket, answer, receipt })
+            }
+            Self::Persist { .. } => Action::Persist,
+            Self::WakeAt(at) => Action::WakeAt(at),
+            Self::Refuse { peer, why } => Action::Fail(format!("refuses: branch {peer} {why}")),
+            Self::Stop(stop) => Action::Fail(format!("stopped: {stop}")),
+            Self::Note(_) => Action::Ignore,
         }
-        passbook::Effect::Persist { .. } => Action::Persist,
-        passbook::Effect::WakeAt(at) => Action::WakeAt(at),
-        passbook::Effect::Refuse { peer, why } => {
-            Action::Fail(format!("refuses: branch {peer} {why}"))
-        }
-        passbook::Effect::Stop(stop) => Action::Fail(format!("stopped: {stop}")),
-        passbook::Effect::Note(_) => Action::Ignore,
     }
 }
 
@@ -151,10 +155,10 @@ struct Journal {
 struct Delayed<M> {
     random: Pcg64Mcg,
     max: Duration,
-    /// By instant; the running number settles ties.
-    arrivals: BTreeMap<(Instant, u64), (usize, Arrival<M>)>,
+    /// By arrival; the running number settles ties.
+    inputs: BTreeMap<(Instant, u64), (usize, Arrival<M>)>,
     sent: u64,
-    /// How many of `arrivals` are no ticks.
+    /// How many of `inputs` are no ticks.
     moving: usize,
     journals: Vec<Journal>,
 }
@@ -164,9 +168,9 @@ impl<M> Delayed<M> {
         now.after(self.random.random_range(Duration::ZERO..=self.max))
     }
 
-    fn insert(&mut self, at: Instant, to: usize, arrival: Arrival<M>) {
-        self.moving += usize::from(!matches!(arrival, Arrival::Tick));
-        self.arrivals.insert((at, self.sent), (to, arrival));
+    fn insert(&mut self, at: Instant, to: usize, input: Arrival<M>) {
+        self.moving += usize::from(!matches!(input, Arrival::Tick));
+        self.inputs.insert((at, self.sent), (to, input));
         self.sent += 1;
     }
 
@@ -186,12 +190,14 @@ enum InFlight<M> {
     Delayed(Box<Delayed<M>>),
 }
 
+type MessageOf<R> = <<R as Replication>::Effect as SchemeEffect>::Message;
+
 /// Branches that know each other, and what is on its way between them.
-pub struct Net<R: NetReplica> {
+pub struct Net<R: Replication<Effect: SchemeEffect>> {
     /// Ascending.
     ids: Vec<BranchId>,
     replicas: Vec<R>,
-    in_flight: InFlight<R::Message>,
+    in_flight: InFlight<MessageOf<R>>,
     now: Instant,
     effects: Vec<R::Effect>,
     replies: VecDeque<Reply>,
@@ -200,7 +206,11 @@ pub struct Net<R: NetReplica> {
     messages: u64,
 }
 
-impl<R: NetReplica> Net<R> {
+impl<R, E> Net<R>
+where
+    R: Replication<Input = E::Input, Effect = E>,
+    E: SchemeEffect,
+{
     /// Connects every branch to every other, and lets them meet.
     pub fn start(delivery: Delivery, branches: Vec<Started<R>>) -> Self {
         let in_flight = match delivery {
@@ -208,7 +218,7 @@ impl<R: NetReplica> Net<R> {
             Delivery::Delayed { seed, max } => InFlight::Delayed(Box::new(Delayed {
                 random: Pcg64Mcg::seed_from_u64(seed),
                 max,
-                arrivals: BTreeMap::new(),
+                inputs: BTreeMap::new(),
                 sent: 0,
                 moving: 0,
                 journals: vec![Journal::default(); branches.len()],
@@ -285,7 +295,7 @@ impl<R: NetReplica> Net<R> {
         let to = self.place(branch);
         for (ticket, request) in requests {
             self.unanswered += 1;
-            self.handle(to, Arrival::Request(ticket, request));
+            self.hand(to, Arrival::Request(ticket, request));
         }
         self.settle(to);
     }
@@ -320,36 +330,36 @@ impl<R: NetReplica> Net<R> {
     }
 
     fn step(&mut self) -> Option<()> {
-        let (to, arrival) = match &mut self.in_flight {
+        let (to, input) = match &mut self.in_flight {
             InFlight::Instant(queue) => queue.pop_front()?,
             InFlight::Delayed(delayed) => {
-                let ((at, _), next) = delayed.arrivals.pop_first()?;
+                let ((at, _), next) = delayed.inputs.pop_first()?;
                 self.now = at;
                 delayed.moving -= usize::from(!matches!(next.1, Arrival::Tick));
                 next
             }
         };
-        self.deliver(to, arrival);
+        self.deliver(to, input);
         Some(())
     }
 
-    fn send(&mut self, to: usize, arrival: Arrival<R::Message>) {
+    fn send(&mut self, to: usize, input: Arrival<E::Message>) {
         match &mut self.in_flight {
-            InFlight::Instant(queue) => queue.push_back((to, arrival)),
+            InFlight::Instant(queue) => queue.push_back((to, input)),
             InFlight::Delayed(delayed) => {
                 let at = delayed.some_time_after(self.now);
-                delayed.insert(at, to, arrival);
+                delayed.insert(at, to, input);
             }
         }
     }
 
-    fn deliver(&mut self, to: usize, arrival: Arrival<R::Message>) {
-        self.handle(to, arrival);
+    fn deliver(&mut self, to: usize, input: Arrival<E::Message>) {
+        self.hand(to, input);
         self.settle(to);
     }
 
-    fn handle(&mut self, to: usize, arrival: Arrival<R::Message>) {
-        if let Some(input) = R::input(arrival) {
+    fn hand(&mut self, to: usize, input: Arrival<E::Message>) {
+        if let Some(input) = E::input(input) {
             self.replicas[to].on(self.now, input, &mut self.effects);
         }
     }
@@ -367,9 +377,9 @@ impl<R: NetReplica> Net<R> {
         self.effects = effects;
     }
 
-    fn perform(&mut self, place: usize, effect: R::Effect) {
+    fn perform(&mut self, place: usize, effect: E) {
         let from = self.ids[place];
-        match (R::action(effect), &mut self.in_flight) {
+        match (effect.action(), &mut self.in_flight) {
             (Action::Send(to, message), _) => {
                 let to = self.place(to);
                 self.messages += 1;
@@ -409,7 +419,11 @@ pub struct Workload {
 
 impl Workload {
     /// Carries it out until all is at rest. Returns what each customer was answered, in order.
-    pub fn run<R: NetReplica>(&self, net: &mut Net<R>) -> Vec<Vec<Answer>> {
+    pub fn run<R, E>(&self, net: &mut Net<R>) -> Vec<Vec<Answer>>
+    where
+        R: Replication<Input = E::Input, Effect = E>,
+        E: SchemeEffect,
+    {
         let mut running =
             Running { answers: vec![Vec::new(); self.customers.len()], asked_by: HashMap::new() };
         for customer in 0..self.customers.len() {
@@ -429,7 +443,11 @@ struct Running {
 }
 
 impl Running {
-    fn ask_next<R: NetReplica>(&mut self, load: &Workload, net: &mut Net<R>, customer: usize) {
+    fn ask_next<R, E>(&mut self, load: &Workload, net: &mut Net<R>, customer: usize)
+    where
+        R: Replication<Input = E::Input, Effect = E>,
+        E: SchemeEffect,
+    {
         let done = self.answers[customer].len();
         if let Some(&(branch, operation)) = load.customers[customer].get(done) {
             let deadline = net.later(PATIENCE);
@@ -438,7 +456,11 @@ impl Running {
         }
     }
 
-    fn finish<R: NetReplica>(&mut self, load: &Workload, net: &mut Net<R>) {
+    fn finish<R, E>(&mut self, load: &Workload, net: &mut Net<R>)
+    where
+        R: Replication<Input = E::Input, Effect = E>,
+        E: SchemeEffect,
+    {
         while let Some(Reply { ticket, answer, .. }) = net.next_reply() {
             let customer = self.asked_by.remove(&ticket).expect("asked here, and answered once");
             self.answers[customer].push(answer);
@@ -452,7 +474,7 @@ impl Running {
 mod tests {
     use super::*;
     use bank::{Money, Outcome};
-    use replication::passbook::{Effect, Input, Message, Record, Stop};
+    use replication::passbook::{Effect, Input, Record, Stop};
 
     const TICK: Duration = Duration::from_millis(10);
 
@@ -463,18 +485,6 @@ mod tests {
         asked: Vec<Ticket>,
         written: u64,
         durable: u64,
-    }
-
-    impl NetReplica for Ticking {
-        type Message = Message;
-
-        fn input(arrival: Arrival<Message>) -> Option<Input> {
-            Some(passbook_input(arrival))
-        }
-
-        fn action(effect: Effect) -> Action<Message> {
-            passbook_action(effect)
-        }
     }
 
     impl Replication for Ticking {

@@ -11,7 +11,8 @@ use super::journal::{Journal, Mark};
 use super::{Context, Effect, Mutant, Record, Room, Stop};
 use crate::{ClusterId, LogStatus, Receipt, ReplicaStats, Ticket};
 use bank::{
-    Answer, Chain, Entry, Fork, Ledger, Member, Money, Outcome, RequestId, Row, Seq, Total, Version,
+    Answer, BranchId, Chain, Entry, Fork, Ledger, Member, Money, Outcome, RequestId, Row, Seq,
+    Total, Version,
 };
 
 /// A peer's row that was compared with the copy held here.
@@ -183,11 +184,8 @@ impl LocalLog {
     fn merge(&mut self, ctx: &Context, from: Member, row: &Row) -> Result<Option<Merge>, Stop> {
         if row.origin == self.staged.origin {
             let (peer, theirs, ours) = (ctx.branch(from), row.seq, self.staged.seq);
-            return if theirs > ours {
-                Err(Stop::LostEntries { peer, theirs, ours })
-            } else {
-                Ok(None)
-            };
+            let is_ahead = theirs > ours;
+            return if is_ahead { Err(Stop::LostEntries { peer, theirs, ours }) } else { Ok(None) };
         }
         let held = self.visible.version().of(row.origin);
         let merge = self.join(row).map_err(|fork| Stop::Fork { origin: ctx.branch(fork.0) })?;
@@ -255,14 +253,10 @@ impl LocalLog {
         self.chains.acknowledged(seq);
     }
 
-    /// Why a peer's copy of the own log proves that this branch lost its memory, if it does.
-    pub(super) fn amnesia(
-        &self,
-        ctx: &Context,
-        from: Member,
-        (theirs, chain): (Seq, Chain),
-    ) -> Option<Stop> {
-        let (peer, ours) = (ctx.branch(from), self.staged.seq);
+    /// Why a peer's copy of the own log proves that this branch lost its memory, if it does. The copy has
+    /// `theirs` entries with the hash `chain`.
+    pub(super) fn amnesia(&self, peer: BranchId, theirs: Seq, chain: Chain) -> Option<Stop> {
+        let ours = self.staged.seq;
         if theirs > ours {
             Some(Stop::LostEntries { peer, theirs, ours })
         } else {
@@ -359,7 +353,6 @@ impl LocalLog {
 mod tests {
     use super::super::Storage;
     use super::*;
-    use bank::BranchId;
 
     const A: Member = Member(0);
     const B: Member = Member(1);
@@ -427,7 +420,7 @@ mod tests {
         let ahead = log.receive(ctx, B, vec![row(A, &[DEPOSIT])], |_, _| {});
         let (peer, theirs, ours) = (BranchId(2), Seq(1), Seq::ZERO);
         assert_eq!(ahead, Err(Stop::LostEntries { peer, theirs, ours }));
-        assert_eq!(log.amnesia(ctx, B, (theirs, Chain(1))), ahead.err());
+        assert_eq!(log.amnesia(peer, theirs, Chain(1)), ahead.err());
         assert_eq!(log.receive(ctx, B, vec![row(B, &[DEPOSIT])], |_, _| {}), Ok(()));
         let other = row(B, &[Entry::Deposit(Money::new(6))]);
         let fork = log.receive(ctx, B, vec![other], |_, _| {});

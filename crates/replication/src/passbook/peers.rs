@@ -184,7 +184,7 @@ impl Peers {
         if checked && hello.yours.is_some_and(|known| known != ctx.settings.incarnation) {
             return Err(Stop::OtherIncarnation { peer: branch });
         }
-        if let Some(stop) = log.amnesia(ctx, from, hello.your_log) {
+        if let Some(stop) = log.amnesia(branch, hello.your_log.0, hello.your_log.1) {
             return Err(stop);
         }
         if checked && peer.incarnation.is_some_and(|known| known != hello.incarnation) {

@@ -41,7 +41,7 @@ struct Progress {
     owed: Option<u64>,
     /// The peer has just connected and may lack anything.
     catches_up: bool,
-    /// The peer has not been told that this branch lost a peer.
+    /// The next push must report that this branch lost a peer.
     reports_loss: bool,
 }
 

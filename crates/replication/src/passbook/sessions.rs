@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(
             admit_at(&mut sessions, 2, name(2, 2, 2), 6),
             Admission::Waits { under: Ticket(4) },
-            "one that was heard of in between is still known"
+            "it was active in between"
         );
     }
 

@@ -1,4 +1,4 @@
-//! What a branch under the passbook scheme is told at its start.
+//! The configuration of a branch under the passbook scheme.
 
 use std::hash::Hasher as _;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use siphasher::sip::SipHasher13;
 use super::{Configuration, Incarnation, Mutant};
 use bank::{BranchId, Member, Money};
 
-/// Where a branch keeps what it knows.
+/// Where a branch keeps its logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Storage {
     /// In memory: what is staged is durable, and gone when the branch ends.
@@ -17,10 +17,10 @@ pub enum Storage {
     Journal,
 }
 
-/// How long a branch waits for what.
+/// Timeouts and repetitions.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// How exact all of these are.
+    /// The resolution of all other durations.
     pub tick: Duration,
     /// A push that was not acknowledged is repeated after this, then after twice as long, and so on.
     pub push_repeat: Duration,
@@ -28,15 +28,15 @@ pub struct Timing {
     pub push_repeat_max: Duration,
     /// If the relay has not forwarded our rows within this time, push to the peers directly.
     pub relay_patience: Duration,
-    /// A hello that was not heard is repeated after this.
+    /// A hello without an answer is repeated after this.
     pub hello_repeat: Duration,
-    /// A branch that was asked for rights is passed over after this.
+    /// A borrow request without an answer is given up after this.
     pub ask_timeout: Duration,
-    /// A question of a collect is repeated after this.
+    /// A message of a collect without an answer is repeated after this.
     pub collect_repeat: Duration,
-    /// A withdrawal that found the money moving tries again after up to this, then up to twice as long.
+    /// A withdrawal whose proof came to nothing rests up to this, the next time up to twice as long.
     pub rest: Duration,
-    /// No request is known for longer than this after it was last sent; deadlines are no later.
+    /// A session is forgotten after it was silent this long. Deadlines are no later.
     pub horizon: Duration,
 }
 
@@ -77,7 +77,7 @@ impl Default for Timing {
 pub struct Limits {
     /// Customers that wait: for what they know, for rights, or for a snapshot.
     pub waiting: usize,
-    /// Sessions that are remembered. Beyond it nothing is done for new ones, and they are told "unknown".
+    /// Sessions that are remembered. Beyond it, writes of new sessions are not executed and get "unknown".
     pub sessions: usize,
     /// Hashes over prefixes of the own log.
     pub chains: usize,
@@ -89,13 +89,13 @@ impl Default for Limits {
     }
 }
 
-/// How many proofs of a withdrawal may come to nothing before it is rejected as contended.
+/// How many proofs of a withdrawal may fail to settle it before it is rejected as contended.
 pub const ROUNDS_MAX: u32 = 8;
 
 /// With fewer branches the way to the relay and back costs more than it saves.
 const RELAY_FROM: usize = 8;
 
-/// What a branch is told at its start.
+/// The configuration of one branch.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Which branch this is.
@@ -104,25 +104,25 @@ pub struct Settings {
     pub branches: Vec<BranchId>,
     /// What they hold together at the start.
     pub opening: Money,
-    /// Where this one keeps what it knows.
+    /// Where this branch keeps its logs.
     pub storage: Storage,
-    /// The life to begin, if the journal is empty.
+    /// The incarnation to begin, if the journal is empty.
     pub incarnation: Incarnation,
     /// With this many branches or more the first is the relay: it forwards what the others push, and proves for
     /// all.
     pub relay_from: usize,
-    /// Decides what is left to chance: how long withdrawals rest, and the first numbers of questions.
+    /// Decides what is left to chance: how long withdrawals rest, and the first identifiers of requests.
     pub seed: u64,
-    /// How long it waits.
+    /// Timeouts and repetitions.
     pub timing: Timing,
-    /// How much it holds.
+    /// The most that it holds.
     pub limits: Limits,
     /// A fault put in on purpose, so that what must find it can be seen to find it.
     pub mutant: Option<Mutant>,
 }
 
 impl Settings {
-    /// Branch `me` of `branches`, in memory; `seed` decides its life and all else that is left to chance.
+    /// Branch `me` of `branches`, in memory. `seed` decides its incarnation and all else that is left to chance.
     pub fn in_memory(me: BranchId, branches: &[BranchId], opening: Money, seed: u64) -> Self {
         let mut branches = branches.to_vec();
         branches.sort_unstable();

@@ -7,8 +7,7 @@ use crate::disk::CrashRemains;
 use crate::network::member;
 use bank::{Entry, Member, Outcome, Row};
 use replication::Attempt;
-use replication::passbook::{self, Hello, Record, Round};
-use replication::passbook::{Input, Message, Room};
+use replication::passbook::{Hello, Input, Message, Record, Room, Round};
 
 pub(crate) fn branch(member: Member) -> String {
     format!("branch {}", u32::from(member.0) + 1)
@@ -143,7 +142,7 @@ pub(crate) fn sent(from: Member, to: Member, message: &Message) -> String {
             format!("{from} pushes to {to}: {}", pushing(pushed, apart))
         }
         Message::Acknowledge { durable, .. } => {
-            format!("{from} acknowledges to {to} that it holds {durable}")
+            format!("{from} reports to {to} that it holds {durable}")
         }
         Message::Borrow { id, priority, target } => format!(
             "{from} asks {to} for rights (borrow request {id:x}, priority {}.{}, {} in total)",
@@ -211,7 +210,8 @@ pub(crate) fn input(to: Member, input: &Input) -> Option<String> {
         Input::PeerUp { peer: which } => format!("{to} has a stream to {}", peer(*which)),
         Input::PeerDown { peer: which } => format!("{to} has lost its stream to {}", peer(*which)),
         Input::Peer { from, message } => {
-            format!("{to} handles the {} of {}", kind(message), peer(*from))
+            let kind = kind(message);
+            format!("{to} handles the {kind} of {}", peer(*from))
         }
         Input::Persisted { upto } => {
             format!("{to} has {} on disk", counted(*upto, "record", "records"))
@@ -225,7 +225,7 @@ pub(crate) fn input(to: Member, input: &Input) -> Option<String> {
     })
 }
 
-const fn kind(message: &passbook::Message) -> &'static str {
+const fn kind(message: &Message) -> &'static str {
     match message {
         Message::Hello(_) => "hello",
         Message::Push { .. } => "push",

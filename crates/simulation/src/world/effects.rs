@@ -13,8 +13,7 @@ use super::processes::Crash;
 use bank::Read;
 use bank::{Answer, Entry, Member, Operation, Outcome, Rejection, Seq, Write, WriteKind};
 use check::Property;
-use replication::passbook::{Effect, Message};
-use replication::passbook::{Passbook, Record, Storage};
+use replication::passbook::{Effect, Message, Passbook, Record, Storage};
 use replication::{Instant, Receipt, Ticket};
 
 /// The last grant of each branch to each other.

@@ -24,8 +24,7 @@ use bank::{BranchId, Member};
 use branch::Branch;
 use check::Property;
 use effects::GrantsInFlight;
-use replication::passbook::Effect;
-use replication::passbook::Mutant;
+use replication::passbook::{Effect, Mutant};
 use replication::{Instant, Ticket};
 
 /// After the healing, and when customers are done, everything is at rest if nothing but timers was seen
