@@ -10,13 +10,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bank::Money;
 use bank::Read;
 use check::{Judged, Verdict, judge};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use history::{Header, HistoryWriter, LedgerWriter, read_history, read_ledger};
-use history::{History, Ledgers};
-use testkit::recorded::{Recording, Shape, record};
+use history::{Header, History, HistoryWriter, LedgerWriter, Ledgers, Run};
+use history::{read_history, read_ledger};
+use testkit::recorded::{Shape, record};
 
 const LENGTHS: [usize; 2] = [1_000_000, 2_000_000];
 /// Where nothing is measured, so that `cargo test --benches` tries everything and takes no time.
@@ -37,18 +36,6 @@ fn shape(operations: usize) -> Shape {
         read: Read::Session,
         mix: (40, 30),
         unanswered: 1,
-    }
-}
-
-fn header(recording: &Recording) -> Header {
-    let (opening, branches) = (Money::new(recording.opening), recording.branches());
-    Header {
-        opening,
-        branches,
-        settings: recording.settings,
-        rights: None,
-        edition: None,
-        error_limit: None,
     }
 }
 
@@ -96,20 +83,18 @@ fn checker(criterion: &mut Criterion) {
     group.sample_size(10).measurement_time(Duration::from_secs(20));
     for operations in lengths() {
         let recording = record(shape(operations), 1);
-        let (history, ledgers, finals) =
-            (recording.history(), recording.ledgers(), recording.finals());
-        let header = header(&recording);
-        let case = recording.case(&history, &ledgers, &finals);
+        let run = recording.run();
         drop(recording);
+        let Run { header, history, ledgers, .. } = &run;
         let count = u64::try_from(history.len()).expect("64 bits");
         group.throughput(Throughput::Elements(count));
         group.bench_function(BenchmarkId::new("judge", operations), |bencher| {
-            bencher.iter(|| assert_healthy(&judge(&case)));
+            bencher.iter(|| assert_healthy(&judge(&run)));
         });
         group.bench_function(BenchmarkId::new("write", operations), |bencher| {
-            bencher.iter(|| assert!(history_file(&header, &history).len() > history.len()));
+            bencher.iter(|| assert!(history_file(header, history).len() > history.len()));
         });
-        let files = (history_file(&header, &history), ledger_file(&header, &ledgers));
+        let files = (history_file(header, history), ledger_file(header, ledgers));
         group.bench_function(BenchmarkId::new("read", operations), |bencher| {
             bencher.iter(|| {
                 let path = Path::new("memory");

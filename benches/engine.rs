@@ -23,7 +23,7 @@ fn writes(criterion: &mut Criterion) {
             let deposited = i64::try_from(machines.acknowledged).expect("few");
             assert!(machines.balances().iter().all(|held| *held == Money::new(deposited)));
             let messages = u64::from(branches - 1) * 2;
-            assert_eq!(machines.messages * batch, machines.acknowledged * messages);
+            assert_eq!(machines.messages() * batch, machines.acknowledged * messages);
         }
     }
     group.finish();

@@ -1,5 +1,10 @@
 //! `branch serve` as a process, and branches over real sockets: what peers, customers and auditors may rely on.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test ends with its tasks and need not repeat its names"
+)]
+
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};

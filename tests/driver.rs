@@ -1,5 +1,10 @@
 //! What a branch does for a scheme that asks for more than broadcast does, over a real socket.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test ends with its tasks and need not repeat its names"
+)]
+
 use std::time::Duration;
 
 use bank::{Answer, BranchId, Money, Operation, Outcome};

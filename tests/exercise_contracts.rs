@@ -1,5 +1,10 @@
 //! The contracts of other programs of the exercise, on our branches, over real sockets.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test ends with its tasks and need not repeat its names"
+)]
+
 use std::time::Duration;
 
 use bank::{BranchId, Money};

@@ -1,5 +1,10 @@
 //! Branches whose streams share a connection: a listener passes each stream to its branch, and to no other.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test ends with its tasks and need not repeat its names"
+)]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

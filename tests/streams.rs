@@ -1,5 +1,10 @@
 //! The passbook scheme over real sockets: what a branch takes from the network, and what it does not.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test ends with its tasks and need not repeat its names"
+)]
+
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 

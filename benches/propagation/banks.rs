@@ -1,19 +1,17 @@
 //! Embedded banks, the customers at them, and what they are asked to do.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
 use exercise::Event;
-use history::FinalState;
 use loadgen::Interrupt;
 use loadgen::client::{Bank, Terms};
-use loadgen::load::{Crowd, KindRecord, Plan, Recorder};
-use loadgen::record::Calls;
-use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, ThinkTime, Workload,
-};
-use loadgen::target::clusters::Branches;
+use loadgen::load::{KindRecord, WorkerSettings, Workers, schedules};
+use loadgen::record::OperationSpool;
+use loadgen::scenario::{ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, Workload};
+use loadgen::target::Target;
 use replication::passbook::Session;
 use replication::{Fanout, Locking, Scheme};
 use tokio::runtime::Runtime;
@@ -38,10 +36,7 @@ fn deposits(branches: u32, events: u64) -> Synthetic {
         branches,
         stop: Stop::Events(events),
         mix: Mix { deposit: 100, withdraw: 0, query: 0 },
-        roam: 0.2,
-        opening: None,
-        seed: 1,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     }
 }
 
@@ -67,7 +62,7 @@ fn amount(event: &Event) -> i64 {
 #[derive(Debug)]
 pub(crate) struct Deposits {
     runtime: Runtime,
-    branches: Branches,
+    target: Target,
     scenario: Scenario,
     deposited: i64,
 }
@@ -77,14 +72,14 @@ impl Deposits {
     pub(crate) fn start(scheme: Scheme, branches: u32) -> Self {
         let runtime = runtime();
         let scenario = scenario(scheme, branches, 0, None);
-        let started = Branches::start(&scenario, None, unbounded_channel().0);
-        let branches = runtime.block_on(started).expect("ready");
-        Self { runtime, branches, scenario, deposited: 0 }
+        let started = Target::start(&scenario, None, unbounded_channel().0);
+        let target = runtime.block_on(started).expect("ready");
+        Self { runtime, target, scenario, deposited: 0 }
     }
 
     /// How long 500 customers take for `events` deposits each.
     pub(crate) fn by_all(&mut self, events: u64) -> Duration {
-        let ids = self.branches.ids();
+        let ids = self.target.ids();
         let synthetic = deposits(0, events);
         let each = usize::try_from(events).expect("few");
         let drawn = (1..=CUSTOMERS)
@@ -94,42 +89,37 @@ impl Deposits {
         // As in a run: everything that customers see is recorded.
         let folder = tempfile::tempdir().expect("a temporary folder");
         let interrupt = Interrupt::default();
-        let calls = Calls::begin(folder.path(), Recording::All, &interrupt).expect("a spool");
-        let plan = Plan {
-            addresses: self.branches.addresses.clone(),
-            wire: self.scenario.wire,
-            terms: Terms { ack: self.scenario.ack, read: self.scenario.read, ..Terms::default() },
-            timeout: self.scenario.timeout,
-            trace_sample: self.scenario.trace_sample,
-            crowd: Crowd::AtOnce { synthetic, branches: ids },
-            recorder: Recorder::new(),
-            calls,
+        let spools = OperationSpool::begin(folder.path(), Recording::All, 1, &interrupt);
+        let steps = schedules(&Workload::Synthetic(synthetic), &ids, 1);
+        let settings = WorkerSettings {
+            addresses: self.target.addresses().to_vec(),
+            scenario: Arc::new(self.scenario.clone()),
             interrupt,
         };
-        let at_work = plan.start(tokio::sync::watch::Sender::default()).expect("a thread");
-        let ran = at_work.ran.blocking_recv().expect("not died").expect("connected");
-        let KindRecord { live, .. } = ran.recorder.all();
+        let mut workers = Workers::new(settings, spools.expect("a spool")).expect("a histogram");
+        let mut window = Duration::ZERO;
+        for step in steps {
+            let measured = self.runtime.block_on(workers.perform(step)).expect("performed");
+            window += measured.window;
+        }
+        let KindRecord { live, .. } = workers.finish().recorder.all();
         assert_eq!((live.rejected, live.unknown), (0, 0), "a deposit was not acknowledged");
         self.deposited += amounts;
-        ran.measured.window
+        window
     }
 
     /// Every branch must hold exactly what was acknowledged.
     pub(crate) fn end(self) {
-        let Self { runtime, mut branches, scenario: _, deposited } = self;
+        let Self { runtime, mut target, scenario: _, deposited } = self;
         let interrupt = Interrupt::default();
-        let settled = runtime.block_on(branches.settle(interrupt.report()));
-        for FinalState { state, .. } in &settled.finals {
-            let held = state.balance.minor_units() - branches.opening.minor_units();
+        let settled = runtime.block_on(target.settle(interrupt.report()));
+        for state in &settled.finals {
+            let held = state.balance.minor_units() - target.opening().minor_units();
             assert_eq!((held, state.settled), (deposited, true), "{state:?}");
         }
         // Branches would wait for its connections.
         drop(runtime);
-        assert_eq!(
-            branches.end(&settled, &interrupt).expect("ended well"),
-            [],
-            "branches were lost"
-        );
+        assert_eq!(target.end(&settled, &interrupt).expect("ended well"), [], "branches were lost");
     }
 }
 
@@ -145,9 +135,9 @@ impl Alone {
     /// Starts `branches` branches under `scheme`; the customer is connected and the code warm then.
     pub(crate) fn start(scheme: Scheme, branches: u32) -> Self {
         let deposits = Deposits::start(scheme, branches);
-        let Scenario { wire, ack, read, timeout, .. } = deposits.scenario;
-        let addresses = &deposits.branches.addresses;
-        let terms = Terms { ack, read, ..Terms::default() };
+        let Scenario { wire, timeout, .. } = deposits.scenario;
+        let addresses = deposits.target.addresses();
+        let terms = Terms::of(&deposits.scenario);
         let connecting = Bank::connect(addresses, wire, terms, timeout);
         let bank = deposits.runtime.block_on(connecting).expect("connected");
         Self { bank, session: Session::new(SessionId(1)), deposits }

@@ -65,7 +65,7 @@ pub(crate) fn recorded(say: &mut impl Write, rows: &[Row], tracing: &Tracing) ->
         writeln!(
             say,
             "{:<10}{median:.3}, 95 % interval of the median {least:.3} to {most:.3}; at least {RECORDED_AT_LEAST}: {holds}",
-            Scheme::NAMES[0]
+            Scheme::default().name()
         )?;
     }
     Ok(())

@@ -53,6 +53,7 @@ impl EchoServer {
         let address = listener.local_addr().expect("bound");
         let shutdown = CancellationToken::new();
         let ending = shutdown.clone();
+        #[expect(clippy::disallowed_methods, reason = "the process ends with its servers")]
         let thread = std::thread::spawn(move || {
             runtime().block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use loadgen::scenario::{Recording, SampleRate};
-use loadgen::{ExitCode, Hooks, Interrupt, Report, Scenario};
+use loadgen::{ExitCode, Hooks, Interrupt, RunReport, Scenario};
 use passbook::telemetry::Tracing;
 use replication::Scheme;
 
@@ -63,7 +63,7 @@ impl Row {
         tracing: &Tracing,
         trace_sample: SampleRate,
         recording: Recording,
-    ) -> Report {
+    ) -> RunReport {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let out = Some(folder.path().join("run"));
         let scenario = Scenario {

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use check::{Evidence, final_balance, sequential};
+use check::{final_balance, sequential};
 use exercise::{Input, Received};
 use check::pair_with;
 
@@ -19,13 +19,8 @@ fuzz_target!(|data: &[u8]| {
         received.excerpts(input.events().count());
         received.with_omitted_zeros();
         let paired = pair_with(&input, &received);
-        let evidence = Evidence {
-            opening: input.opening,
-            observations: &paired.observations,
-            branches: &[],
-            branches_total: 0,
-        };
-        sequential(&evidence);
-        final_balance(&evidence);
+        let operations = paired.operations.iter().copied().enumerate();
+        sequential(input.opening, operations.clone());
+        final_balance(input.opening, operations);
     }
 });

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use bank::Money;
-use check::{Evidence, Finding, Verdict, final_balance, sequential};
+use check::{Finding, Verdict, final_balance, sequential};
 use check::{Paired, pair_with};
 use exercise::{Input, InputError, Position, Received, ReceivedError, Warning, is_standard_input};
 use history::ReferenceModel;
@@ -161,11 +160,9 @@ fn judge_with_zeros(asked: &Input, received: &Received) -> Judgement {
 
 fn judge(asked: &Input, received: &Received) -> Judgement {
     let paired = pair_with(asked, received);
-    let opening: Money = asked.opening;
-    let observations = &paired.observations;
-    let evidence = Evidence { opening, observations, branches: &[], branches_total: 0 };
-    let one_after_another = sequential(&evidence);
-    let all_at_once = final_balance(&evidence);
+    let operations = paired.operations.iter().copied().enumerate();
+    let one_after_another = sequential(asked.opening, operations.clone());
+    let all_at_once = final_balance(asked.opening, operations);
     // The model that holds, or that fewer answers contradict.
     let rank = |finding: &Finding| (finding.verdict, finding.violations_total);
     let is_sequential_only = !may_be_concurrent(asked);
@@ -175,7 +172,7 @@ fn judge(asked: &Input, received: &Received) -> Judgement {
         } else {
             (ReferenceModel::FinalBalance, all_at_once)
         };
-    if finding.verdict == Verdict::Pass && !observations.is_empty() && paired.judged() == 0 {
+    if finding.verdict == Verdict::Pass && !paired.operations.is_empty() && paired.judged() == 0 {
         finding.verdict = Verdict::Unknown;
         "the file holds no answer that could be judged".clone_into(&mut finding.note);
     }
@@ -245,7 +242,7 @@ impl ForeignReport {
                 writeln!(text, "FAIL  wrong by every model; nearest is the {model}")
             }
         };
-        let wrong = finding.violations.iter().map(|violation| violation.story.as_str());
+        let wrong = finding.violations.iter().map(|violation| violation.description.as_str());
         let mismatched = paired.mismatches.iter().map(String::as_str);
         for difference in mismatched.chain(wrong).take(DIFFERENCES_SHOWN) {
             let _ = writeln!(text, "  {difference}");

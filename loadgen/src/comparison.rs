@@ -1,9 +1,10 @@
 //! The same workload under several schemes, one after another, each on branches of its own.
 
+use exercise::write_json;
 use replication::Scheme;
 
 use crate::record::artifacts::{COMPARISON, RunFolder};
-use crate::report::SideBySide;
+use crate::report::Comparison;
 use crate::run::{Hooks, Progress, RunError, run};
 use crate::scenario::Scenario;
 
@@ -16,7 +17,7 @@ pub fn run_each(
     scenario: &Scenario,
     schemes: &[Scheme],
     hooks: Hooks<'_>,
-) -> Result<SideBySide, RunError> {
+) -> Result<Comparison, RunError> {
     let folder = scenario.out.as_deref().map(RunFolder::begin).transpose()?;
     let Hooks { progress, interrupt, metrics, tracing, replica } = hooks;
     let (mut reports, mut not_run) = (Vec::new(), Vec::new());
@@ -46,16 +47,16 @@ pub fn run_each(
             Ok(report) => reports.push(report),
             Err(RunError::Interrupted) if !reports.is_empty() => not_run.push(name),
             Err(RunError::Interrupted) => return Err(RunError::Interrupted),
-            Err(source) => return Err(RunError::Under { scheme: name, source: Box::new(source) }),
+            Err(error) => return Err(RunError::Under { scheme: name, cause: Box::new(error) }),
         }
     }
-    let mut sides = SideBySide::new(reports, not_run);
-    if let Some(folder) = folder.filter(|_| sides.record_error().is_none()) {
-        let written = folder.json(COMPARISON, &sides.figures());
-        sides = match written.and_then(|()| folder.finish()) {
-            Ok(place) => sides.with_folder(&place),
-            Err(error) => sides.with_record_error(error.to_string()),
+    let mut comparison = Comparison::new(reports, not_run);
+    if let Some(folder) = folder.filter(|_| comparison.record_error().is_none()) {
+        let written = folder.write(COMPARISON, |file| write_json(file, &comparison.figures()));
+        comparison = match written.and_then(|()| folder.finish()) {
+            Ok(place) => comparison.with_folder(&place),
+            Err(error) => comparison.with_record_error(error.to_string()),
         };
     }
-    Ok(sides)
+    Ok(comparison)
 }

@@ -31,6 +31,6 @@ pub mod target;
 pub use comparison::run_each;
 pub use interrupt::Interrupt;
 pub use metrics::MetricsServer;
-pub use report::{ExitCode, Report, SideBySide};
+pub use report::{Comparison, ExitCode, RunReport};
 pub use run::{Hooks, Progress, RunError, run};
 pub use scenario::Scenario;

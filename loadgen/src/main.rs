@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use loadgen::interrupt::Urgency;
-use loadgen::target::clusters::ClustersError;
-use loadgen::target::connecting::ReachError;
+use loadgen::target::{ReachError, TargetError};
 use loadgen::{
-    Hooks, Interrupt, MetricsServer, Report, RunError, SideBySide, report, run, run_each,
+    Comparison, Hooks, Interrupt, MetricsServer, RunError, RunReport, report, run, run_each,
 };
 use passbook::cluster::EndSignals;
 use passbook::telemetry::{OtlpEndpoint, Tracing};
@@ -114,7 +113,7 @@ fn perform(task: &Task, mut terminal: Terminal, interrupt: &Interrupt) -> ExitCo
     };
     let printed = match &done {
         Done::One(report) => terminal.report(report),
-        Done::Several(sides) => terminal.side_by_side(sides),
+        Done::Several(comparison) => terminal.comparison(comparison),
     };
     let printed = printed.and_then(|()| match &endpoint {
         Some(endpoint) => terminal.exported(endpoint, &spans),
@@ -122,7 +121,7 @@ fn perform(task: &Task, mut terminal: Terminal, interrupt: &Interrupt) -> ExitCo
     });
     let (code, record_error) = match &done {
         Done::One(report) => (report.exit_code(), report.record_error()),
-        Done::Several(sides) => (sides.exit_code(), sides.record_error()),
+        Done::Several(comparison) => (comparison.exit_code(), comparison.record_error()),
     };
     let code = match record_error {
         Some(error) => fail(code, error),
@@ -145,7 +144,7 @@ fn code_of(error: &RunError) -> report::ExitCode {
             | ArtifactError::NoTemporaryFolder { .. }
             | ArtifactError::InUse { .. },
         )
-        | RunError::Clusters(ClustersError::Reach(ReachError::SameAddress { .. })) => {
+        | RunError::Target(TargetError::Reach(ReachError::SameAddress { .. })) => {
             report::ExitCode::BadInput
         }
         RunError::Interrupted => report::ExitCode::Interrupted,
@@ -164,8 +163,8 @@ fn wait(interrupt: &Interrupt, limit: Duration) {
 
 /// What a task came to.
 enum Done {
-    One(Box<Report>),
-    Several(SideBySide),
+    One(Box<RunReport>),
+    Several(Comparison),
 }
 
 fn perform_traced(

@@ -6,33 +6,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bank::OperationKind;
 use passbook::branch::BranchHandle;
-use passbook::telemetry::{Family, SpanCounters, serve_metrics};
+use passbook::cluster;
+use passbook::telemetry::{Family, Latencies, SpanCounters, Value, names, serve_metrics};
 use thiserror::Error;
 use tokio::runtime::Builder;
-use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::load::Look;
-use crate::report::families;
+use crate::load::{KINDS, LoadProgress, ProgressReader};
 
 /// How long branches may take to give their last values.
 const FREEZE_LIMIT: Duration = Duration::from_secs(1);
 
 /// `/metrics` cannot be served.
 #[derive(Debug, Error)]
-#[error("failed to serve metrics at {address}: {source}; give another --metrics-listen")]
+#[error("failed to serve metrics at {address}: {cause}; give another --metrics-listen")]
 pub struct MetricsError {
     address: SocketAddr,
-    source: io::Error,
+    cause: io::Error,
 }
 
 /// Where a scrape takes its values from.
 #[derive(Clone, Debug)]
 enum Source {
     /// A run.
-    Live { look: Receiver<Look>, branches: Vec<BranchHandle>, spans: Option<SpanCounters> },
+    Live { progress: ProgressReader, branches: Vec<BranchHandle>, spans: Option<SpanCounters> },
     /// The last values of a run that is over; none before the first run.
     Frozen(Vec<Family>),
 }
@@ -40,9 +40,8 @@ enum Source {
 impl Source {
     async fn scrape(self) -> Vec<Family> {
         match self {
-            Self::Live { look, branches, spans } => {
-                let look = look.borrow().clone();
-                families(&look, &branches, spans.as_ref()).await
+            Self::Live { progress, branches, spans } => {
+                families(&progress.read(), &branches, spans.as_ref()).await
             }
             Self::Frozen(families) => families,
         }
@@ -76,7 +75,7 @@ impl MetricsServer {
             let thread = thread.spawn(move || runtime.block_on(serve(listener, scraped, ended)))?;
             Ok((address, thread))
         };
-        let (address, thread) = start().map_err(|source| MetricsError { address, source })?;
+        let (address, thread) = start().map_err(|cause| MetricsError { address, cause })?;
         Ok(Self { address, source, ending, thread: Some(thread) })
     }
 
@@ -88,11 +87,11 @@ impl MetricsServer {
     /// Serves the values of a run from now on.
     pub(crate) fn show(
         &self,
-        look: Receiver<Look>,
+        progress: ProgressReader,
         branches: Vec<BranchHandle>,
         spans: Option<SpanCounters>,
     ) {
-        self.set(Source::Live { look, branches, spans });
+        self.set(Source::Live { progress, branches, spans });
     }
 
     /// Serves the values of this instant from now on: the branches are about to end.
@@ -115,6 +114,38 @@ impl Drop for MetricsServer {
             let _ = thread.join();
         }
     }
+}
+
+/// The customers' metrics, those of an embedded cluster's branches, and the spans'.
+async fn families(
+    progress: &LoadProgress,
+    branches: &[BranchHandle],
+    spans: Option<&SpanCounters>,
+) -> Vec<Family> {
+    let kinds = || KINDS.iter().zip(&progress.live);
+    let operation = |kind: &OperationKind| vec![("operation", kind.name().to_owned())];
+    let operations = kinds().flat_map(|(kind, live)| {
+        [("ok", live.ok), ("rejected", live.rejected), ("unknown", live.unknown)].map(
+            |(outcome, count)| {
+                let mut labels = operation(kind);
+                labels.push(("outcome", outcome.to_owned()));
+                (labels, Value::Counter(count))
+            },
+        )
+    });
+    let histogram = |latencies: &Latencies| Value::Histogram(latencies.scrape());
+    let response = kinds().map(|(kind, live)| (operation(kind), histogram(&live.response)));
+    let service = kinds().map(|(kind, live)| (operation(kind), histogram(&live.service)));
+    let active = Value::Gauge(i64::try_from(progress.active).unwrap_or(i64::MAX));
+    let mut families = vec![
+        Family::new(names::CUSTOMER_OPERATIONS, operations),
+        Family::new(names::CUSTOMER_RESPONSE, response),
+        Family::new(names::CUSTOMER_SERVICE, service),
+        Family::new(names::CUSTOMERS_ACTIVE, [(Vec::new(), active)]),
+    ];
+    families.extend(cluster::families(branches).await);
+    families.extend(spans.map(SpanCounters::family));
+    families
 }
 
 fn current(source: &Mutex<Source>) -> Source {

@@ -4,50 +4,41 @@ use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bank::{BranchId, Money};
-use exercise::{Notation, Output, Shape, replace, write_input, write_output};
+use exercise::{Notation, Output, Shape, replace, write_input, write_json, write_output};
 use history::Header;
 use history::{BranchOrigin, Customers, ErrorLimit, History, ReferenceModel};
 use passbook::cluster::MakeReplica;
 use passbook::telemetry::{KeptTrace, Tracing};
 use thiserror::Error;
-use tokio::sync::watch::Receiver;
 use tokio::time::interval;
 
-use crate::client::{ConnectError, Terms};
 use crate::interrupt::Interrupt;
-use crate::load::crowds;
-use crate::load::{AtWork, Look, Measured, Plan, Ran, Recorder};
-use crate::metrics::MetricsServer;
-use crate::record::artifacts::{ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY};
-use crate::record::judge::{JudgeError, JudgedRun, judge_folder};
-use crate::record::{Answers, Calls, Ledgers, LedgersError, Logged, asked};
-use crate::report::{ClusterFacts, Files, Report, Results, Unrecorded};
-use crate::scenario::{
-    ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Stop, Synthetic, Wire, Workload,
+use crate::load::{
+    LoadError, LoadProgress, LoadRecord, Measured, Phase, ProgressReader, WorkerSettings, Workers,
+    customers_at_once, schedules, worker_count,
 };
-use crate::target::clusters::{Branches, ClustersError, Lost, SETTLE_LIMIT, Settled};
+use crate::metrics::MetricsServer;
+use crate::record::artifacts::{
+    ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY, TRACES,
+};
+use crate::record::judge::{JudgeError, JudgedRun, judge_folder};
+use crate::record::{Answers, Ledgers, LedgersError, Logged, OperationSpool, asked};
+use crate::report::{ClusterFacts, Files, RunReport, TraceCounts, Unrecorded, Waterfall};
+use crate::scenario::{
+    ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload,
+};
+use crate::target::{LostBranch, SETTLE_LIMIT, Settled, Target, TargetError};
 
 /// Between two signs of life.
 const PROGRESS: Duration = Duration::from_secs(1);
 /// Waiting for an answer ends by the operation's own deadline; this is for what comes on top.
 const SLACK: Duration = Duration::from_secs(5);
-
-/// What a run is doing. The clock runs only while measuring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Starting branches, connecting, asking each branch once.
-    WarmUp,
-    /// Customers at work.
-    Measure,
-    /// Nothing new begins; what is under way ends.
-    Drain,
-    /// Propagations end.
-    Settle,
-}
 
 /// How far a run is.
 #[derive(Clone, Debug)]
@@ -63,7 +54,7 @@ pub struct Progress {
     /// The addresses that `--wait` waits for and for how long, when they turn out to be unreachable.
     pub waiting: Option<String>,
     /// How far the customers are.
-    pub look: Look,
+    pub load: LoadProgress,
 }
 
 /// What a run needs from outside.
@@ -91,27 +82,21 @@ impl fmt::Debug for Hooks<'_> {
 pub enum RunError {
     /// The branches cannot be used.
     #[error(transparent)]
-    Clusters(#[from] ClustersError),
-    /// Customers could not connect.
+    Target(#[from] TargetError),
+    /// Operations could not be performed.
     #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// Customers could not be started.
-    #[error("failed to start a thread for customers: {0}")]
-    Thread(#[source] io::Error),
+    Load(#[from] LoadError),
     /// It was one of several.
-    #[error("under {scheme}: {source}")]
+    #[error("under {scheme}: {cause}")]
     Under {
         /// The name of the scheme.
         scheme: &'static str,
         /// Why.
-        source: Box<RunError>,
+        cause: Box<RunError>,
     },
     /// Somebody ended the run before customers began.
     #[error("interrupted before customers began")]
     Interrupted,
-    /// Customers died.
-    #[error("the thread of customers died")]
-    Died,
     /// Branches' logs could not be recorded.
     #[error(transparent)]
     Ledgers(#[from] LedgersError),
@@ -122,19 +107,20 @@ pub enum RunError {
     #[error(transparent)]
     Judge(#[from] JudgeError),
     /// The output file of a replay could not be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {cause}", path.display())]
     Unwritable {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
 /// What the branches and the customers gave.
 struct Performed {
-    branches: Branches,
-    ran: Ran,
+    target: Target,
+    record: LoadRecord,
+    measured: Measured,
     settled: Settled,
     logged: Logged,
     /// What branches sent each other for it.
@@ -150,11 +136,12 @@ struct Recorded {
 }
 
 /// Performs `scenario`, judges it and writes its artifacts. Blocks; not to be called from a runtime. If the artifacts
-/// cannot be written, the report has what was measured, and [`Report::record_error`].
+/// cannot be written, the report has what was measured, and [`RunReport::record_error`].
 ///
 /// # Errors
 /// The run cannot be done, or cannot be finished.
-pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
+pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<RunReport, RunError> {
+    let scenario = &Arc::new(scenario.clone());
     // Before anything is started: an --out that cannot be written must not cost a run. The gate reads from disk
     // also where nothing is to be kept.
     let folder = match &scenario.out {
@@ -164,59 +151,62 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<Report, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(RunError::Thread)?;
+        .map_err(LoadError::Thread)?;
     let (interrupt, tracing) = (hooks.interrupt.clone(), hooks.tracing);
-    let Performed { branches, ran, settled, logged, frames_sent } =
+    let Performed { target, record, measured, settled, logged, frames_sent } =
         runtime.block_on(perform(scenario, &folder, hooks))?;
     // The connections of this thread end with its runtime; branches would wait for them otherwise.
     drop(runtime);
     // A signal from here on finds the run done.
     let interrupted = interrupt.is_raised();
-    let (ids, opening) = (branches.ids(), branches.opening);
-    let replication = branches.replication.clone();
-    let lost = branches.end(&settled, &interrupt)?;
+    let (ids, opening) = (target.ids(), target.opening());
+    let replication = target.replication().to_owned();
+    let lost = target.end(&settled, &interrupt)?;
     let error_limit = error_limit(scenario, &lost, &interrupt);
     let header = header(scenario, &replication, &ids, opening, &logged, error_limit);
-    let Ran { recorder, calls, measured } = ran;
+    let LoadRecord { recorder, operations } = record;
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
-    let recording = Record { calls, logged, settled: &settled, traces: &kept.traces };
+    let recording = Record { operations, logged, settled: &settled, traces: &kept.traces };
     let recorded = recording.write(scenario, &folder, &header);
     let (recorded, error) = match recorded {
         Ok(recorded) => (recorded, None),
         Err(error) => (Recorded::nothing(header), Some(error)),
     };
-    let Recorded { judged, unrecorded, output, mut files } = recorded;
-    let results = Results {
-        recorder: &recorder,
+    let Recorded { judged, unrecorded, output, files } = recorded;
+    let mut report = RunReport {
+        scenario: Arc::clone(scenario),
+        all: recorder.all(),
+        recorder,
         measured,
+        cores_available: std::thread::available_parallelism().ok().map(NonZero::get),
         judged,
         unrecorded,
-        kept: &kept,
+        waterfall: Waterfall::slowest_write(&kept.traces),
+        traces: TraceCounts::of(&kept),
         cluster: ClusterFacts { branches: ids.len(), opening, replication, frames_sent, lost },
         interrupted,
         output,
+        files: Files::default(),
+        record_error: None,
     };
-    let report = Report::new(scenario, results);
     let finished = match error {
         Some(error) => Err(error),
         None => finish(scenario, folder, &report).map_err(RunError::from),
     };
     match finished {
-        Ok(place) => {
-            files.folder = place;
-            Ok(report.with_files(files))
-        }
-        Err(error) => Ok(report.with_record_error(unsaved(scenario, &error))),
+        Ok(folder) => report.files = Files { folder, ..files },
+        Err(error) => report.record_error = Some(unsaved(scenario, &error)),
     }
+    Ok(report)
 }
 
 /// Writes the summary and puts the folder in its place, if it is to be kept.
 fn finish(
     scenario: &Scenario,
     folder: RunFolder,
-    report: &Report,
+    report: &RunReport,
 ) -> Result<Option<PathBuf>, ArtifactError> {
-    folder.json(SUMMARY, &report.summary())?;
+    folder.write(SUMMARY, |file| write_json(file, &report.summary()))?;
     scenario.out.is_some().then(|| folder.finish()).transpose()
 }
 
@@ -233,7 +223,7 @@ fn unsaved(scenario: &Scenario, error: &RunError) -> String {
 
 /// What is to be written into the run folder.
 struct Record<'a> {
-    calls: Calls,
+    operations: Vec<OperationSpool>,
     logged: Logged,
     settled: &'a Settled,
     traces: &'a [KeptTrace],
@@ -247,19 +237,19 @@ impl Record<'_> {
         folder: &RunFolder,
         header: &Header,
     ) -> Result<Recorded, RunError> {
-        let Self { calls, logged, settled, traces } = self;
-        let recorded = calls.finish().map_err(|source| folder.unwritable(HISTORY, source))?;
+        let Self { operations, logged, settled, traces } = self;
+        let recorded = OperationSpool::finish(operations);
+        let recorded = recorded.map_err(|source| folder.unwritable(HISTORY, source))?;
         let unrecorded = Unrecorded { left_out: recorded.left_out, lost: recorded.lost };
-        let history = recorded.write(&folder.path(HISTORY), header, logged.base());
-        let history = history.map_err(|source| folder.unwritable(HISTORY, source))?;
-        logged
-            .write(header, &settled.finals, &folder.path(LEDGER))
-            .map_err(|source| folder.unwritable(LEDGER, source))?;
+        let history = folder.write(HISTORY, |file| recorded.write(file, header, logged.base()))?;
+        folder.write(LEDGER, |file| logged.write(file, header, &settled.finals))?;
         let mut files = Files::default();
         let output = answers(scenario, folder, &history, header, &mut files)?;
         // It is read back for the judge: both at once are twice the memory.
         drop(history);
-        folder.traces(traces)?;
+        folder.write(TRACES, |file| {
+            traces.iter().try_for_each(|trace| trace.write_otlp_line(file))
+        })?;
         let judged = judge_folder(folder.building())?;
         Ok(Recorded { judged, unrecorded, output, files })
     }
@@ -281,7 +271,7 @@ impl Recorded {
 }
 
 /// How many operations may fail, and whether that is the fault of the branches.
-fn error_limit(scenario: &Scenario, lost: &[Lost], interrupt: &Interrupt) -> ErrorLimit {
+fn error_limit(scenario: &Scenario, lost: &[LostBranch], interrupt: &Interrupt) -> ErrorLimit {
     let branches = match &scenario.cluster {
         ClusterChoice::Running { .. } => BranchOrigin::Running,
         // Operations that were under way then are not the fault of the branches.
@@ -303,7 +293,7 @@ fn header(
     logged: &Logged,
     error_limit: ErrorLimit,
 ) -> Header {
-    let (customers, edition) = match &scenario.workload {
+    let (customers, reference_model) = match &scenario.workload {
         Workload::Synthetic(Synthetic { customers: 2.., .. }) => (Customers::Many, None),
         Workload::Replay(Replay { order: ReplayOrder::Concurrent, .. }) => {
             (Customers::Many, Some(ReferenceModel::FinalBalance))
@@ -312,15 +302,15 @@ fn header(
             (Customers::One, Some(ReferenceModel::Sequential))
         }
     };
-    let terms = (scenario.ack, scenario.read);
+    let Scenario { wire, ack, read, .. } = *scenario;
     let mut branches = ids.to_vec();
     branches.sort_unstable();
     Header {
         opening,
         branches,
-        settings: scenario.wire.settings(replication, ids.len(), terms, customers),
+        settings: wire.settings(replication, ids.len(), ack, read, customers),
         rights: logged.rights().map(<[i64]>::to_vec),
-        edition,
+        reference_model,
         error_limit: Some(error_limit),
     }
 }
@@ -355,76 +345,68 @@ fn answers(
             let mut written = File::open(folder.path(OUTPUT))?;
             io::copy(&mut written, file).map(drop)
         })
-        .map_err(|source| RunError::Unwritable { path: path.clone(), source })?;
+        .map_err(|cause| RunError::Unwritable { path: path.clone(), cause })?;
         files.output = Some(path.clone());
     }
     Ok(if scenario.keep_answers { elements().collect() } else { Output::new() })
 }
 
 async fn perform(
-    scenario: &Scenario,
+    scenario: &Arc<Scenario>,
     folder: &RunFolder,
     hooks: Hooks<'_>,
 ) -> Result<Performed, RunError> {
     let Hooks { progress, interrupt, metrics, tracing, replica } = hooks;
-    let (looks, looking) = tokio::sync::watch::channel(Look::default());
-    let mut report = |phase, limit, waiting| {
-        let (look, interrupted) = (looking.borrow().clone(), interrupt.is_raised());
-        progress(&Progress { scheme: None, phase, limit, interrupted, waiting, look });
+    let mut report = |phase, limit, waiting, load| {
+        let interrupted = interrupt.is_raised();
+        progress(&Progress { scheme: None, phase, limit, interrupted, waiting, load });
     };
-    report(Phase::WarmUp, None, None);
+    let mut warm_up = |waiting| report(Phase::WarmUp, None, waiting, LoadProgress::default());
+    warm_up(None);
     let (waits, mut waiting) = tokio::sync::mpsc::unbounded_channel();
     let prepare = async {
-        let branches = Branches::start(scenario, replica, waits).await?;
+        let target = Target::start(scenario, replica, waits).await?;
         let ledgers = if scenario.wire == Wire::Passbook && scenario.recording != Recording::Nothing
         {
-            let channels = branches.channels();
-            Some(Ledgers::begin(&channels, folder.building(), &interrupt).await?)
+            Some(Ledgers::begin(target.channels(), folder.building(), &interrupt).await?)
         } else {
             // Answers by the others' contracts say nothing of logs.
             None
         };
-        let frames_before = branches.frames_sent().await;
-        Ok::<_, RunError>((branches, ledgers, frames_before))
+        let frames_before = target.frames_sent().await;
+        Ok::<_, RunError>((target, ledgers, frames_before))
     };
     let mut prepare = std::pin::pin!(prepare);
-    let (mut branches, ledgers, frames_before) = loop {
+    let (mut target, ledgers, frames_before) = loop {
         tokio::select! {
             prepared = &mut prepare => break prepared?,
-            Some(servers) = waiting.recv() => report(Phase::WarmUp, None, Some(servers)),
+            Some(servers) = waiting.recv() => warm_up(Some(servers)),
             () = interrupt.drain().cancelled() => return Err(RunError::Interrupted),
         }
     };
-    let mut tell = |phase, limit| report(phase, limit, None);
+    let ids = target.ids();
+    let workers = workers_of(scenario);
+    let spools = OperationSpool::begin(folder.building(), scenario.recording, workers, &interrupt);
+    let spools = spools.map_err(|source| folder.unwritable(HISTORY, source))?;
+    let settings = WorkerSettings {
+        addresses: target.addresses().to_vec(),
+        scenario: Arc::clone(scenario),
+        interrupt: interrupt.clone(),
+    };
+    let mut load = Workers::new(settings, spools)?;
+    let reader = load.progress();
+    let mut tell = |phase, limit| report(phase, limit, None, reader.read());
     if let Some(metrics) = metrics {
-        metrics.show(looking.clone(), branches.handles(), tracing.map(Tracing::counters));
+        metrics.show(load.progress(), target.handles().to_vec(), tracing.map(Tracing::counters));
     }
-    let calls = Calls::begin(folder.building(), scenario.recording, &interrupt);
-    let calls = calls.map_err(|source| folder.unwritable(HISTORY, source))?;
-    let mut all = Ran { recorder: Recorder::new(), calls, measured: Measured::default() };
-    let mut settled = Settled::default();
-    for crowd in crowds(&scenario.workload, branches.ids()) {
-        let plan = Plan {
-            addresses: branches.addresses.clone(),
-            wire: scenario.wire,
-            terms: Terms {
-                ack: scenario.ack,
-                read: scenario.read,
-                message_bytes_max: scenario.message_bytes_max,
-            },
-            timeout: scenario.timeout,
-            trace_sample: scenario.trace_sample,
-            crowd,
-            recorder: all.recorder,
-            calls: all.calls,
-            interrupt: interrupt.clone(),
-        };
+    let (mut measured, mut settled) = (Measured::default(), Settled::default());
+    for step in schedules(&scenario.workload, &ids, workers) {
         tell(Phase::Measure, None);
-        let at_work = plan.start(looks.clone()).map_err(RunError::Thread)?;
-        let ran = watch(at_work, &looking, scenario, &mut tell, &interrupt).await?;
-        all = Ran { measured: all.measured.then(ran.measured), ..ran };
+        let reader = load.progress();
+        let step = watch(load.perform(step), &reader, scenario, &mut tell, &interrupt).await?;
+        measured = measured.then(step);
         interrupt.skip_if_unwritable();
-        let settling = branches.settle(interrupt.report());
+        let settling = target.settle(interrupt.report());
         settled = repeating(settling, || tell(Phase::Settle, Some(SETTLE_LIMIT))).await;
         if interrupt.drain().is_cancelled() {
             break;
@@ -441,7 +423,16 @@ async fn perform(
     }
     let frames = settled.frames_sent.zip(frames_before);
     let frames_sent = frames.and_then(|(all, before)| all.checked_sub(before));
-    Ok(Performed { branches, ran: all, settled, logged, frames_sent })
+    let record = load.finish();
+    Ok(Performed { target, record, measured, settled, logged, frames_sent })
+}
+
+/// How many workers perform `scenario`.
+fn workers_of(scenario: &Scenario) -> usize {
+    let shares_process = matches!(scenario.cluster, ClusterChoice::Embedded(_));
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let customers = customers_at_once(&scenario.workload);
+    worker_count(scenario.workers, shares_process, cores, customers)
 }
 
 /// Waits for `work`, and calls `report` at once and every second meanwhile.
@@ -457,31 +448,28 @@ async fn repeating<T>(work: impl Future<Output = T>, mut report: impl FnMut()) -
     }
 }
 
-/// Waits for the customers and reports how far they are.
+/// Waits for a step to be performed, and reports how far its customers are.
 async fn watch(
-    at_work: AtWork,
-    look: &Receiver<Look>,
+    performing: impl Future<Output = Result<Measured, LoadError>>,
+    progress: &ProgressReader,
     scenario: &Scenario,
     tell: &mut dyn FnMut(Phase, Option<Duration>),
     interrupt: &Interrupt,
-) -> Result<Ran, RunError> {
-    let AtWork { mut ran } = at_work;
-    let until = match &scenario.workload {
-        Workload::Synthetic(Synthetic { stop: Stop::After(duration), .. }) => Some(*duration),
-        Workload::Synthetic(_) | Workload::Replay(_) => None,
-    };
+) -> Result<Measured, RunError> {
+    let duration = scenario.workload.duration();
+    let mut performing = std::pin::pin!(performing);
     let mut ticks = interval(PROGRESS);
     ticks.tick().await;
     let (mut draining, mut hurrying) = (false, false);
     let give_up = tokio::time::sleep(Duration::MAX);
     let mut give_up = std::pin::pin!(give_up);
     loop {
-        let is_over = until.is_some_and(|until| look.borrow().elapsed >= until);
-        let phase = if draining || is_over { Phase::Drain } else { Phase::Measure };
-        let limit = (phase == Phase::Drain).then_some(scenario.timeout);
         tokio::select! {
-            ran = &mut ran => return Ok(ran.map_err(|_| RunError::Died)??),
-            _ = ticks.tick() => tell(phase, limit),
+            measured = &mut performing => return Ok(measured?),
+            _ = ticks.tick() => {
+                let phase = Phase::under_load(progress.read().elapsed, duration, draining);
+                tell(phase, (phase == Phase::Drain).then_some(scenario.timeout));
+            }
             () = interrupt.drain().cancelled(), if !draining => {
                 draining = true;
                 give_up.as_mut().reset(tokio::time::Instant::now() + scenario.timeout + SLACK);
@@ -491,7 +479,7 @@ async fn watch(
                 hurrying = true;
                 give_up.as_mut().reset(tokio::time::Instant::now() + SLACK);
             }
-            () = &mut give_up => return Err(RunError::Died),
+            () = &mut give_up => return Err(LoadError::Died.into()),
         }
     }
 }

@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection};
 use check::{Judged, Property, Verdict};
+use loadgen::load::Phase;
 use loadgen::record::judge::judge_folder;
-use loadgen::run::Phase;
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Hooks, Interrupt, Report};
+use loadgen::scenario::{ClusterChoice, Scenario, Stop, Synthetic, Workload};
+use loadgen::{ExitCode, Hooks, Interrupt, RunReport};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
 use replication::broadcast::{Effect, Input};
-use replication::{
-    Broadcast, Fanout, Instant, Locking, Replica, ReplicaStats, Replication, Scheme,
-};
+use replication::{Broadcast, Fanout, Instant, Locking, Replica, Replication, Scheme};
 use support::{code, folder, json, run, run_with, stderr, stdout, write};
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 
 const OPENING: i64 = 1_000_000;
 const BROADCAST: Scheme =
@@ -35,17 +34,19 @@ enum Fault {
     RejectsOneIn(u64),
 }
 
-struct Faulty {
-    replica: Broadcast,
+struct Unwilling {
     fault: Fault,
     writes: u64,
 }
 
-impl Replication for Faulty {
-    type Input = Input;
-    type Effect = Effect;
-
-    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Broadcast> for Unwilling {
+    fn on(
+        &mut self,
+        replica: &mut Broadcast,
+        now: Instant,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Input::Submit { ticket, request } = &input {
             let is_write = request.operation != Operation::Query;
             self.writes += u64::from(is_write);
@@ -64,26 +65,15 @@ impl Replication for Faulty {
                 return;
             }
         }
-        self.replica.on(now, input, effects);
-    }
-
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.replica.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
+        replica.on(now, input, effects);
     }
 }
 
 fn faulty(fault: Fault) -> MakeReplica {
     Arc::new(move |id, peers| {
         let replica = Broadcast::new(id, peers, Fanout::Parallel, Money::new(OPENING));
-        Replica::broadcast(Faulty { replica, fault, writes: 0 })
+        let fault = Unwilling { fault, writes: 0 };
+        Replica::broadcast(ForwardingReplica { replica, fault })
     })
 }
 
@@ -93,17 +83,14 @@ fn scenario() -> Scenario {
         customers: 10,
         branches: 2,
         stop: Stop::Events(10),
-        mix: Mix::default(),
-        roam: 0.2,
         opening: Some(OPENING),
-        seed: 1,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     };
     Scenario::new(Workload::Synthetic(synthetic), ClusterChoice::Embedded(BROADCAST))
 }
 
 /// A run on branches of its own, which have a fault.
-fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> Report {
+fn embedded(fault: Fault, change: impl FnOnce(&mut Scenario)) -> RunReport {
     let mut scenario = scenario();
     change(&mut scenario);
     run_with(&scenario, faulty(fault))
@@ -156,7 +143,7 @@ fn operations_given_up_by_a_signal_do_not_fail_own_branches() {
     let hooks = Hooks {
         progress: &mut |progress| {
             // The first look may be earlier than the first operation.
-            let is_at_work = progress.look.elapsed >= Duration::from_millis(200);
+            let is_at_work = progress.load.elapsed >= Duration::from_millis(200);
             if progress.phase == Phase::Measure && is_at_work && !interrupt.is_raised() {
                 interrupt.raise();
                 interrupt.raise();
@@ -183,7 +170,7 @@ fn own_branches_that_reject_every_write_fail() {
         let text = report.render();
         assert_eq!(report.exit_code(), ExitCode::Failed, "{text}");
         let availability = finding(report.checks(), Property::Availability);
-        let told = &availability.violations[0].story;
+        let told = &availability.violations[0].description;
         assert!(told.contains("deposits failed or were not answered"), "{told}");
         assert!(told.contains(rejection.name()), "{told}");
     }

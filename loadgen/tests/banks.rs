@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
 use check::{Finding, Property, Verdict};
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Wire, Workload};
-use loadgen::{ExitCode, Report};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Wire, Workload};
+use loadgen::{ExitCode, RunReport};
 use passbook::cluster::MakeReplica;
 use replication::broadcast::{Effect, Input, Message};
-use replication::{
-    Broadcast, Fanout, Instant, Locking, Replica, ReplicaStats, Replication, Scheme,
-};
+use replication::{Broadcast, Fanout, Instant, Locking, Replica, Replication, Scheme};
 use support::run_with;
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -29,24 +28,21 @@ enum Fault {
     DoublesPropagation,
 }
 
-struct Faulty {
-    replica: Broadcast,
+struct Dishonest {
     fault: Fault,
     /// Whether a single fault is still to come.
     is_due: bool,
 }
 
-impl Faulty {
-    fn balance(&self) -> Money {
-        self.replica.stats().balance
-    }
-}
-
-impl Replication for Faulty {
-    type Input = Input;
-    type Effect = Effect;
-
-    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Broadcast> for Dishonest {
+    fn on(
+        &mut self,
+        replica: &mut Broadcast,
+        now: Instant,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
+        let balance = replica.stats().balance;
         let withdrawal = match &input {
             Input::Submit { ticket, request } => match request.operation {
                 Operation::Write(write) if write.kind == WriteKind::Withdraw => {
@@ -60,13 +56,11 @@ impl Replication for Faulty {
             (Fault::RefusesWithdrawals, Some(_)) => {
                 Some(Outcome::Rejected(Rejection::InsufficientFunds))
             }
-            (Fault::PaysBeyondBalance, Some((_, amount))) if amount > self.balance() => {
-                Some(Outcome::Ok)
-            }
+            (Fault::PaysBeyondBalance, Some((_, amount))) if amount > balance => Some(Outcome::Ok),
             _ => None,
         };
         if let (Some((ticket, _)), Some(outcome)) = (withdrawal, outcome) {
-            let answer = Answer { outcome, balance: Some(self.balance()) };
+            let answer = Answer { outcome, balance: Some(balance) };
             effects.push(Effect::Reply { ticket, answer });
             return;
         }
@@ -80,52 +74,39 @@ impl Replication for Faulty {
                 return;
             }
             let mut unsent = Vec::new();
-            self.replica.on(now, input.clone(), &mut unsent);
+            replica.on(now, input.clone(), &mut unsent);
         }
-        self.replica.on(now, input, effects);
-    }
-
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.replica.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
+        replica.on(now, input, effects);
     }
 }
 
 /// Ten customers over `wire`, at `branches` branches; the fault is branch 2's, or that of the only one.
-fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> Report {
+fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> RunReport {
     let [deposit, withdraw, query] = mix;
     let synthetic = Synthetic {
         customers: 10,
         branches,
         stop: Stop::Events(20),
         mix: Mix { deposit, withdraw, query },
-        roam: 0.0,
+        roam: Share::NONE,
         opening: Some(opening),
-        seed: 1,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     };
     let scheme = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
     let workload = Workload::Synthetic(synthetic);
     let scenario = Scenario { wire, ..Scenario::new(workload, ClusterChoice::Embedded(scheme)) };
     let replica: MakeReplica = Arc::new(move |id, peers| {
         let is_faulty = id == BranchId(2) || branches == 1;
-        Replica::broadcast(Faulty {
+        let fault = if is_faulty { fault } else { Fault::None };
+        Replica::broadcast(ForwardingReplica {
             replica: Broadcast::new(id, peers, Fanout::Parallel, Money::new(opening)),
-            fault: if is_faulty { fault } else { Fault::None },
-            is_due: true,
+            fault: Dishonest { fault, is_due: true },
         })
     });
     run_with(&scenario, replica)
 }
 
-fn finding(report: &Report, property: Property) -> &Finding {
+fn finding(report: &RunReport, property: Property) -> &Finding {
     let check = report.checks().iter().find(|check| check.finding.property == property);
     &check.expect("judged").finding
 }
@@ -148,7 +129,7 @@ fn refusals_although_there_is_money_fail_balance_bounds() {
         let report = run(Fault::RefusesWithdrawals, wire, 2, 1_000_000, USUAL);
         assert_eq!(report.exit_code(), ExitCode::Failed, "{}", report.render());
         let bounds = finding(&report, Property::BalanceBounds);
-        let story = &bounds.violations[0].story;
+        let story = &bounds.violations[0].description;
         assert!(story.contains("was refused, but there was"), "{story}");
     }
 }
@@ -160,8 +141,8 @@ fn bank_that_pays_out_what_it_has_not_fails_overdraft() {
     let overdraft = finding(&report, Property::Overdraft);
     assert_eq!(overdraft.verdict, Verdict::Fail, "{overdraft:?}");
     let violation = &overdraft.violations[0];
-    assert!(violation.story.contains("too much"), "{violation:?}");
-    assert!(violation.operations.iter().all(|named| named.place.is_some()), "{violation:?}");
+    assert!(violation.description.contains("too much"), "{violation:?}");
+    assert!(!violation.operations.is_empty(), "{violation:?}");
 }
 
 #[test]
@@ -174,10 +155,9 @@ fn lost_and_doubled_propagations_name_a_write() {
             let report = run(fault, wire, 2, 1_000_000, USUAL);
             assert_eq!(report.exit_code(), ExitCode::Failed, "{}", report.render());
             let violation = &finding(&report, Property::Conservation).violations[0];
-            assert!(violation.story.starts_with("branch 2 holds "), "{violation:?}");
-            assert!(violation.story.contains(words), "{violation:?}");
-            let place = violation.operations.first().and_then(|named| named.place);
-            assert!(place.is_some(), "{violation:?}");
+            assert!(violation.description.starts_with("branch 2 holds "), "{violation:?}");
+            assert!(violation.description.contains(words), "{violation:?}");
+            assert!(!violation.operations.is_empty(), "{violation:?}");
         }
     }
 }

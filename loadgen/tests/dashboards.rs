@@ -1,6 +1,11 @@
 //! The dashboard names metrics that exist and all of them, and a real Prometheus that scrapes a run
 //! answers each of its queries.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test ends with its tasks and need not repeat its names"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -126,7 +131,7 @@ fn every_metric_of_the_dashboard_exists_and_every_metric_is_on_it() {
         expressions.iter().flat_map(|e| selectors(e)).map(|(metric, _)| metric).collect();
     let unknown: Vec<_> = used.iter().filter(|name| !exposed.contains(**name)).collect();
     assert!(unknown.is_empty(), "not in telemetry::names: {unknown:?}");
-    for metric in &names::ALL {
+    for metric in names::ALL {
         let shown = samples(metric).iter().any(|sample| used.contains(sample.as_str()));
         assert!(shown, "on no panel: {}", metric.name);
     }
@@ -205,7 +210,7 @@ fn a_prometheus_that_scrapes_a_run_answers_every_query_of_the_dashboard() {
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     // A scheme has nothing to say to what is counted of the other.
-    let mut runs = Scheme::NAMES.map(|scheme| {
+    let runs = Scheme::NAMES.iter().map(|scheme| {
         Process::start("loadgen", &folder.path().join(scheme), "/metrics", |port| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
             // Whoever has a collector of their own does not want these spans in it.
@@ -218,7 +223,8 @@ fn a_prometheus_that_scrapes_a_run_answers_every_query_of_the_dashboard() {
             command
         })
     });
-    let targets = runs.each_ref().map(|run| format!("127.0.0.1:{}", run.port));
+    let mut runs: Vec<Process> = runs.collect();
+    let targets: Vec<String> = runs.iter().map(|run| format!("127.0.0.1:{}", run.port)).collect();
     let scraping = json!({
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
         "scrape_configs": [{

@@ -1,5 +1,10 @@
 //! What a run measures and shows: whose latency, for how long, and what the figures cannot show.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test ends with its tasks and need not repeat its names"
+)]
+
 mod support;
 
 use std::future::pending;

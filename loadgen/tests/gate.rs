@@ -9,22 +9,24 @@ use bank::{BranchId, Money, Write, WriteKind};
 use check::{Property, Verdict};
 use exercise::Input;
 use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Workload};
-use loadgen::{ExitCode, Report};
+use loadgen::{ExitCode, RunReport};
 use passbook::cluster::MakeReplica;
 use replication::broadcast::{Effect, Input as Event, Message};
-use replication::{
-    Broadcast, Fanout, Instant, Locking, Replica, ReplicaStats, Replication, Scheme,
-};
+use replication::{Broadcast, Fanout, Instant, Locking, Replica, Replication, Scheme};
 use support::{EXERCISE, folder, json, run_with};
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 
 /// Applies what peers propagate with the wrong sign.
-struct WrongSign(Broadcast);
+struct WrongSign;
 
-impl Replication for WrongSign {
-    type Input = Event;
-    type Effect = Effect;
-
-    fn on(&mut self, now: Instant, input: Event, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Broadcast> for WrongSign {
+    fn on(
+        &mut self,
+        replica: &mut Broadcast,
+        now: Instant,
+        input: Event,
+        effects: &mut Vec<Effect>,
+    ) {
         let input = match input {
             Event::Peer { from, message: Message::Propagate { id, write, deadline } } => {
                 let kind = match write.kind {
@@ -36,23 +38,11 @@ impl Replication for WrongSign {
             }
             other => other,
         };
-        self.0.on(now, input, effects);
-    }
-
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.0.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.0.stats()
-    }
-
-    fn name(&self) -> &'static str {
-        self.0.name()
+        replica.on(now, input, effects);
     }
 }
 
-fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
+fn replay(output: &Path, wrong: Option<BranchId>) -> RunReport {
     let input = Input::parse(Path::new("exercise"), EXERCISE.as_bytes()).expect("valid").0;
     let opening = input.opening;
     let replay = Replay {
@@ -68,11 +58,11 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> Report {
     });
     let scenario = Scenario::new(Workload::Replay(replay), cluster);
     let replica: MakeReplica = Arc::new(move |id, peers| {
-        let right = Broadcast::new(id, peers, Fanout::Parallel, opening);
+        let replica = Broadcast::new(id, peers, Fanout::Parallel, opening);
         if Some(id) == wrong {
-            Replica::broadcast(WrongSign(right))
+            Replica::broadcast(ForwardingReplica { replica, fault: WrongSign })
         } else {
-            Replica::broadcast(right)
+            Replica::broadcast(replica)
         }
     });
     run_with(&scenario, replica)

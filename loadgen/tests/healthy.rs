@@ -3,7 +3,7 @@
 //! `PASSBOOK_HEALTHY_RUNS` says how many runs there are; every one of them is another setting or another seed.
 
 use bank::{Ack, Read};
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt};
 use replication::{Fanout, Locking, Scheme};
 
@@ -18,11 +18,11 @@ fn settings() -> impl Iterator<Item = Scenario> {
         Scheme::Broadcast { fanout: Fanout::Sequential, locking: Locking::UntilPropagated };
     let schemes = passbook.into_iter().chain([(parallel, 3), (locked, 2)]);
     let with_reads = schemes.flat_map(|(scheme, branches)| {
-        let reads = if scheme == Scheme::Passbook { &Read::ALL[..] } else { &[Read::Session] };
+        let reads = if scheme == Scheme::Passbook { Read::ALL } else { &[Read::Session] };
         reads.iter().map(move |read| (scheme, branches, *read))
     });
     let with_acks = with_reads.flat_map(|(scheme, branches, read)| {
-        Ack::ALL.map(|ack| (scheme, branches, read, ack)).into_iter()
+        Ack::ALL.iter().map(move |ack| (scheme, branches, read, *ack))
     });
     with_acks.flat_map(|(scheme, branches, read, ack)| {
         // Broadcast promises nothing near zero.
@@ -38,10 +38,9 @@ fn settings() -> impl Iterator<Item = Scenario> {
                         branches,
                         stop: Stop::Events(if customers == 1 { 60 } else { 20 }),
                         mix: Mix { deposit: 30, withdraw: 40, query: 30 },
-                        roam: 0.5,
+                        roam: Share::new(0.5).expect("a share"),
                         opening: Some(*opening),
-                        seed: 1,
-                        think: ThinkTime::NONE,
+                        ..Synthetic::default()
                     },
                 )
             })

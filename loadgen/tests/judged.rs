@@ -1,7 +1,6 @@
 //! `loadgen check RUN_DIR`: a healthy run passes, what was tampered with is named, what is missing is unknown,
 //! and what is no recorded run is refused in one message.
 
-#[allow(dead_code, reason = "it judges in memory as well")]
 mod support;
 
 use std::fs;
@@ -12,7 +11,7 @@ use bank::{Money, Operation, Outcome};
 use check::{Property, Verdict};
 use exercise::{Element, Entry, Notation, ResultName, write_output};
 use history::OperationRecord;
-use history::{Header, HistoryWriter, LedgerWriter};
+use history::{HistoryWriter, LedgerWriter, Run};
 use loadgen::record::artifacts::{HISTORY, LEDGER};
 use loadgen::record::judge::{JudgedRun, judge_folder};
 use support::{code, folder, run, stderr, stdout};
@@ -43,7 +42,7 @@ fn entry(call: &OperationRecord<'_>) -> Entry {
         Outcome::Unknown => ResultName::Unknown,
     };
     Entry {
-        interface: call.operation.name().to_owned(),
+        interface: call.operation.kind(),
         branch: Some(call.branch.0),
         result: balance.is_none().then_some(result),
         balance,
@@ -52,28 +51,20 @@ fn entry(call: &OperationRecord<'_>) -> Entry {
 
 /// Writes a run folder as a run does.
 fn write(run: &Recording, folder: &Path, notation: Notation) {
-    let header = Header {
-        opening: Money::new(run.opening),
-        branches: run.branches(),
-        settings: run.settings,
-        rights: None,
-        edition: None,
-        error_limit: None,
-    };
+    let Run { header, history: kept, ledgers, finals } = run.run();
     let file = |name: &str| fs::File::create(folder.join(name)).expect("a file");
-    let kept = run.history();
     let mut history = HistoryWriter::new(file(HISTORY), &header).expect("written");
     for call in kept.calls() {
         history.write(&call).expect("written");
     }
     history.finish(0).expect("written");
     let mut ledger = LedgerWriter::new(file(LEDGER), &header).expect("written");
-    for (branch, log) in header.branches.iter().zip(run.ledgers().logs()) {
+    for (branch, log) in header.branches.iter().zip(ledgers.logs()) {
         for logged in log.entries() {
             ledger.write(*branch, &logged).expect("written");
         }
     }
-    for last in run.finals() {
+    for last in finals {
         ledger.state(&last).expect("written");
     }
     ledger.finish(&header.branches).expect("written");
@@ -178,7 +169,7 @@ fn an_answer_that_is_missing_or_too_many_is_found() {
         text.replacen('[', more, 1)
     });
     let run = judged(&home);
-    let story = &run.checks[0].finding.violations[0].story;
+    let story = &run.checks[0].finding.violations[0].description;
     assert!(story.contains("customer 77 too many"), "{story}");
 }
 

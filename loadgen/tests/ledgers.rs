@@ -1,6 +1,11 @@
 //! What branches log while customers are at work, recorded over real sockets: it must be all there is, and prove an
 //! honest run right.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test ends with its tasks and need not repeat its names"
+)]
+
 mod support;
 
 use std::sync::Arc;
@@ -13,7 +18,7 @@ use bank::{
 };
 use check::{Property, Verdict, judge};
 use history::Header;
-use history::{Case, Extent, FinalState, History, Ledgers as Logs, Log, Logged, OperationRecord};
+use history::{Extent, FinalState, History, Ledgers as Logs, Log, Logged, OperationRecord, Run};
 use loadgen::Interrupt;
 use loadgen::record::{Ledgers, LedgersError};
 use passbook::cluster::ClusterSpec;
@@ -22,12 +27,10 @@ use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{LogRequest, QueryRequest, WriteRequest};
 use passbook::wire::{from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt};
 use replication::passbook::{Effect, Input, Passbook, Session, Settings, Timing};
-use replication::{
-    Fanout, Instant as TimePoint, Locking, LogStatus, Receipt, Replica, ReplicaStats, Replication,
-    Scheme,
-};
+use replication::{Fanout, Instant as TimePoint, Locking, Receipt, Replica, Replication, Scheme};
 use support::folder;
 use support::ledgers::{Channels, embedded, end, header, settled, started, written};
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -87,7 +90,7 @@ async fn customer(id: u64, events: u64, channels: Channels, begun: Instant) -> V
             session,
             customer: CustomerId(id),
             number: attempt.request.number,
-            event,
+            position: event,
             attempt: 1,
             operation,
             branch: *branch,
@@ -123,7 +126,7 @@ struct Recorded {
 /// Customers at work while logs are recorded.
 async fn record(channels: &Channels, customers: u64) -> Recorded {
     let home = folder();
-    let opening = settled(channels).await[0].state.balance;
+    let opening = settled(channels).await[0].balance;
     let ledgers =
         Ledgers::begin(channels, home.path(), &Interrupt::default()).await.expect("begun");
     let begun = Instant::now();
@@ -164,18 +167,13 @@ impl Recorded {
 
     /// The verdict on each property.
     fn judged(&self, logs: &Logs) -> Vec<(Property, Verdict, String)> {
-        let history = self.history();
-        let case = Case {
-            settings: self.header.settings,
-            edition: self.header.edition,
-            opening: self.header.opening,
-            rights: self.header.rights.as_deref(),
-            error_limit: self.header.error_limit,
-            history: &history,
-            ledgers: logs,
-            finals: &self.finals,
+        let run = Run {
+            header: self.header.clone(),
+            history: self.history(),
+            ledgers: logs.clone(),
+            finals: self.finals.clone(),
         };
-        let judged = judge(&case).into_iter().map(|judged| judged.finding);
+        let judged = judge(&run).into_iter().map(|judged| judged.finding);
         judged.map(|found| (found.property, found.verdict, format!("{found:?}"))).collect()
     }
 
@@ -199,7 +197,7 @@ impl Recorded {
                 Entry::Grant { .. } => 0,
             })
             .sum();
-        let held = self.finals[0].state.balance.minor_units();
+        let held = self.finals[0].balance.minor_units();
         assert_eq!(held, self.header.opening.minor_units() + net);
         for (property, verdict, finding) in self.judged(&self.logs) {
             let holds = match property {
@@ -333,20 +331,22 @@ async fn a_branch_that_is_gone_before_it_begins_is_named() {
     end(cluster).await;
 }
 
-/// A replica that receives nothing from its peers before it was woken so many times.
+/// Peers are not heard before the replica was woken so many times.
 struct Late {
-    replica: Passbook,
     wakes_left: u32,
     held_back: Vec<Input>,
 }
 
-impl Replication for Late {
-    type Input = Input;
-    type Effect = Effect;
-
-    fn on(&mut self, now: TimePoint, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Passbook> for Late {
+    fn on(
+        &mut self,
+        replica: &mut Passbook,
+        now: TimePoint,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.wakes_left == 0 {
-            return self.replica.on(now, input, effects);
+            return replica.on(now, input, effects);
         }
         match input {
             Input::PeerUp { .. } | Input::PeerDown { .. } | Input::Peer { .. } => {
@@ -354,37 +354,17 @@ impl Replication for Late {
             }
             Input::Tick => {
                 self.wakes_left -= 1;
-                self.replica.on(now, input, effects);
+                replica.on(now, input, effects);
             }
-            _ => self.replica.on(now, input, effects),
+            _ => replica.on(now, input, effects),
         }
         if self.wakes_left == 0 {
             for input in self.held_back.drain(..) {
-                self.replica.on(now, input, effects);
+                replica.on(now, input, effects);
             }
         } else {
             effects.push(Effect::WakeAt(now.after(Duration::from_millis(1))));
         }
-    }
-
-    fn settle(&mut self, now: TimePoint, effects: &mut Vec<Effect>) {
-        self.replica.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn log_status(&self) -> Option<LogStatus> {
-        self.replica.log_status()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
-    }
-
-    fn is_ready(&self) -> bool {
-        self.replica.is_ready()
     }
 }
 
@@ -397,7 +377,8 @@ async fn started_cluster_makes_the_first_write_of_each_branch() {
             let settings = Settings::in_memory(id, &branches, Money::ZERO, rand::random());
             let settings = Settings { timing: Timing::on_streams(), ..settings };
             let replica = Passbook::in_memory(settings);
-            Replica::passbook(Late { replica, wakes_left: 200, held_back: Vec::new() })
+            let fault = Late { wakes_left: 200, held_back: Vec::new() };
+            Replica::passbook(ForwardingReplica { replica, fault })
         }),
         ..ClusterSpec::new(ids, Money::ZERO, Scheme::Passbook)
     };

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use bank::Ack;
 use bank::{BranchId, Money, Outcome};
 use check::{Property, Verdict};
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Report};
+use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Workload};
+use loadgen::{ExitCode, RunReport};
 use passbook::cluster::MakeReplica;
 use replication::passbook::{Effect, Input, Message, Mutant, Passbook, Settings, Timing};
-use replication::{Instant, LogStatus, Replica, ReplicaStats, Replication, Scheme};
+use replication::{Instant, Replica, Replication, Scheme};
 use support::run_with;
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 
 /// A branch whose words do not all arrive. That alone must break nothing.
 struct Unreliable {
-    replica: Passbook,
     trouble: Trouble,
     replies: u64,
 }
@@ -32,6 +32,13 @@ enum Trouble {
 }
 
 impl Unreliable {
+    /// Of the effects from `first` on.
+    fn lose_some(&mut self, effects: &mut Vec<Effect>, first: usize) {
+        let mut new = effects.split_off(first);
+        new.retain_mut(|effect| self.arrives(effect));
+        effects.append(&mut new);
+    }
+
     fn arrives(&mut self, effect: &mut Effect) -> bool {
         match (self.trouble, effect) {
             (Trouble::LosesAnswers, Effect::Reply { answer, receipt, .. })
@@ -54,40 +61,23 @@ impl Unreliable {
     }
 }
 
-impl Replication for Unreliable {
-    type Input = Input;
-    type Effect = Effect;
-
-    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Passbook> for Unreliable {
+    fn on(
+        &mut self,
+        replica: &mut Passbook,
+        now: Instant,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
         let before = effects.len();
-        self.replica.on(now, input, effects);
-        let mut new = effects.split_off(before);
-        new.retain_mut(|effect| self.arrives(effect));
-        effects.append(&mut new);
+        replica.on(now, input, effects);
+        self.lose_some(effects, before);
     }
 
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    fn settle(&mut self, replica: &mut Passbook, now: Instant, effects: &mut Vec<Effect>) {
         let before = effects.len();
-        self.replica.settle(now, effects);
-        let mut new = effects.split_off(before);
-        new.retain_mut(|effect| self.arrives(effect));
-        effects.append(&mut new);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn log_status(&self) -> Option<LogStatus> {
-        self.replica.log_status()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
-    }
-
-    fn is_ready(&self) -> bool {
-        self.replica.is_ready()
+        replica.settle(now, effects);
+        self.lose_some(effects, before);
     }
 }
 
@@ -104,17 +94,17 @@ struct Load {
 const USUAL: Load =
     Load { opening: 100_000, mix: [40, 30, 30], ack: Ack::All, roam: 1.0, trouble: Trouble::None };
 
-fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
+fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> RunReport {
     let Load { opening, mix: [deposit, withdraw, query], ack, roam, trouble } = load;
     let synthetic = Synthetic {
         customers: 50,
         branches: 3,
         stop: Stop::Events(40),
         mix: Mix { deposit, withdraw, query },
-        roam,
+        roam: Share::new(roam).expect("a share"),
         opening: Some(opening),
         seed,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     };
     let workload = Workload::Synthetic(synthetic);
     let cluster = ClusterChoice::Embedded(Scheme::Passbook);
@@ -129,7 +119,8 @@ fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> Report {
             ..Settings::in_memory(me, &branches, Money::new(opening), life)
         };
         let replica = Passbook::in_memory(settings);
-        Replica::passbook(Unreliable { replica, trouble, replies: 0 })
+        let fault = Unreliable { trouble, replies: 0 };
+        Replica::passbook(ForwardingReplica { replica, fault })
     });
     run_with(&scenario, replica)
 }
@@ -175,7 +166,8 @@ fn a_dropped_push_keeps_branches_apart() {
     is_caught(load, Mutant::DropPush, &[Property::Convergence, Property::Conservation]);
     let report = run(load, Some(Mutant::DropPush), 1);
     let stories = report.checks().iter().flat_map(|check| &check.finding.violations);
-    let mut lacking = stories.filter(|violation| violation.story.contains("never reached it"));
+    let mut lacking =
+        stories.filter(|violation| violation.description.contains("never reached it"));
     let named = lacking.next().map(|violation| violation.operations.len());
     assert_eq!(named, Some(1), "{}", report.render());
 }

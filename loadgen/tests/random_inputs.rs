@@ -45,7 +45,7 @@ fn input() -> impl Strategy<Value = Input> {
 fn scheme() -> impl Strategy<Value = Scheme> {
     let broadcast = (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(fanout, lock)| {
         let locking = Locking::asked(lock);
-        Scheme::Broadcast { fanout: *fanout.get(&Fanout::ALL), locking }
+        Scheme::Broadcast { fanout: *fanout.get(Fanout::ALL), locking }
     });
     prop_oneof![Just(Scheme::Passbook), broadcast]
 }
@@ -69,7 +69,7 @@ fn expected(input: &Input) -> Output {
                     (Some(if covered { ResultName::Success } else { ResultName::Fail }), None)
                 }
             };
-            let interface = event.operation.name().to_owned();
+            let interface = event.operation.kind();
             let branch = per_event.then_some(event.branch.0);
             recv.push(Entry { interface, branch, result, balance: shown });
         }

@@ -4,8 +4,9 @@ mod support;
 
 use std::fs;
 
-use loadgen::scenario::{ClusterChoice, Mix, Scenario, Stop, Synthetic, ThinkTime, Workload};
-use loadgen::{ExitCode, Hooks, Interrupt, Progress, SideBySide, run::Phase, run_each};
+use loadgen::load::Phase;
+use loadgen::scenario::{ClusterChoice, Scenario, Stop, Synthetic, Workload};
+use loadgen::{Comparison, ExitCode, Hooks, Interrupt, Progress, run_each};
 use replication::{Fanout, Locking, Scheme};
 use serde_json::{Value, json};
 use support::{EXERCISE, code, folder, run, stderr, stdout, write};
@@ -167,18 +168,14 @@ fn runs_that_cannot_be_done_leave_the_folder_as_it_was() {
 }
 
 /// Runs under both schemes that are interrupted as soon as `scheme` is in `phase`.
-fn interrupted_at(scheme: &str, phase: Phase) -> SideBySide {
+fn interrupted_at(scheme: &str, phase: Phase) -> Comparison {
     let home = folder();
     let broadcast = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
     let workload = Workload::Synthetic(Synthetic {
         customers: 3,
         branches: 2,
         stop: Stop::After(std::time::Duration::from_millis(1)),
-        mix: Mix::default(),
-        roam: 0.2,
-        opening: None,
-        seed: 1,
-        think: ThinkTime::NONE,
+        ..Synthetic::default()
     });
     let out = Some(home.path().join("run"));
     let scenario = Scenario { out, ..Scenario::new(workload, ClusterChoice::Embedded(broadcast)) };

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{Core, Driver};
-use super::fanouts::Fanouts;
 use super::info::BranchInfo;
+use super::spans::BroadcastSpans;
 use super::unary_peer::{Delivery, Propagation, PropagationResult};
-use crate::telemetry::SpanContext;
+use crate::telemetry::TraceContext;
 use bank::{BranchId, Write};
 use replication::broadcast::{Effect, Input, Message, WriteId};
 use replication::passbook::Stop;
@@ -32,7 +32,7 @@ pub(super) struct CallDriver {
     peers: HashMap<BranchId, mpsc::Sender<Propagation>>,
     /// Calls of peers that wait for a write to be applied here.
     calls: HashMap<WriteId, oneshot::Sender<bool>>,
-    fanouts: Fanouts,
+    spans: BroadcastSpans,
     /// Requests to peers and their answers.
     messages_sent: u64,
 }
@@ -44,8 +44,8 @@ impl CallDriver {
         core: Core<CallReplica>,
         peers: HashMap<BranchId, mpsc::Sender<Propagation>>,
     ) -> Self {
-        let fanouts = Fanouts::new(info.id, info.peers.len());
-        Self { core, peers, calls: HashMap::new(), fanouts, messages_sent: 0 }
+        let spans = BroadcastSpans::new(info.id, info.peers.len());
+        Self { core, peers, calls: HashMap::new(), spans, messages_sent: 0 }
     }
 
     /// Applies a write for a peer, whose call waits for `reply`.
@@ -65,7 +65,7 @@ impl CallDriver {
         let PropagationResult { to, id, delivery, took } = *result;
         let applied = delivery == Delivery::Applied;
         self.core.statistics.propagated(to, applied, took);
-        self.fanouts.ended(id.ticket, to, applied);
+        self.spans.ended(id.ticket, to, applied);
         self.messages_sent += if delivery == Delivery::Lost { 1 } else { 2 };
         self.core.push(match delivery {
             Delivery::Applied | Delivery::Refused => {
@@ -88,14 +88,14 @@ impl Driver for CallDriver {
         &mut self.core
     }
 
-    fn submit(&mut self, ticket: Ticket, request: Request, trace: Option<SpanContext>) {
+    fn submit(&mut self, ticket: Ticket, request: Request, trace: Option<TraceContext>) {
         if let Some(parent) = trace {
-            self.fanouts.expect(ticket, parent);
+            self.spans.expect(ticket, parent);
         }
         self.core.push(Input::Submit { ticket, request });
     }
 
-    fn handle(&mut self, _now: Instant, command: CallCommand) {
+    fn handle(&mut self, command: CallCommand) {
         match command {
             CallCommand::Propagate { id, write, deadline, reply } => {
                 self.apply(id, write, deadline, reply);
@@ -112,11 +112,11 @@ impl Driver for CallDriver {
     fn perform(&mut self, _now: Instant, effect: Effect) -> Result<(), Stop> {
         match effect {
             Effect::Reply { ticket, answer } => {
-                self.fanouts.answered(ticket);
+                self.spans.answered(ticket);
                 self.core.reply(ticket, answer, None);
             }
             Effect::Send { to, message: Message::Propagate { id, write, deadline } } => {
-                let parent = self.fanouts.context(id.ticket);
+                let parent = self.spans.context(id.ticket);
                 let propagation = Propagation { id, write, deadline, parent };
                 let peer = self.peers.get(&to);
                 if !peer.is_some_and(|queue| queue.try_send(propagation).is_ok()) {

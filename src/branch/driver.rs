@@ -12,7 +12,7 @@ use super::info::BranchInfo;
 use super::reachability::Reachability;
 use super::statistics::{Queues, Statistics};
 use super::warnings::{Warn, Warnings};
-use crate::telemetry::{Family, SpanContext};
+use crate::telemetry::{Family, TraceContext};
 use crate::wire::Failure;
 use bank::{Answer, BranchId, Operation, Outcome};
 use replication::passbook::Stop;
@@ -33,9 +33,9 @@ pub(super) trait Driver: Send {
     fn core_mut(&mut self) -> &mut Core<Self::Replica>;
 
     /// Passes a request to the replica; `trace` is the span of a request that is traced.
-    fn submit(&mut self, ticket: Ticket, request: Request, trace: Option<SpanContext>);
+    fn submit(&mut self, ticket: Ticket, request: Request, trace: Option<TraceContext>);
 
-    fn handle(&mut self, now: replication::Instant, command: Self::PeerCommand);
+    fn handle(&mut self, command: Self::PeerCommand);
 
     /// Fails if the replica must not go on.
     fn perform(
@@ -195,7 +195,7 @@ pub(super) async fn run<D: Driver>(
         for command in commands.drain(..) {
             let now = clock.now();
             match command {
-                Command::Peer(command) => driver.handle(now, command),
+                Command::Peer(command) => driver.handle(command),
                 Command::Branch(command) => handle(&mut driver, command, queue.len()),
             }
             perform_all(&mut driver, now)?;

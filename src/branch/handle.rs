@@ -14,7 +14,7 @@ use super::peer_stream::StreamId;
 use super::reachability::ConnectFailure;
 use super::stream_driver::StreamCommand;
 use super::warnings::Warning;
-use crate::telemetry::{Family, SpanContext};
+use crate::telemetry::{Family, TraceContext};
 use crate::wire::v1::UnreachablePeer;
 use crate::wire::{Failure, LogBegun, LogPart};
 use bank::{Ack, Answer, BranchId, Operation, Version};
@@ -33,7 +33,7 @@ pub(super) enum BranchCommand {
     Submit {
         request: Request,
         since: Instant,
-        trace: Option<SpanContext>,
+        trace: Option<TraceContext>,
         reply: oneshot::Sender<Result<Reply, Failure>>,
     },
     /// An attempt to connect to a peer failed.
@@ -172,7 +172,7 @@ impl BranchHandle {
         operation: Operation,
         ack: Ack,
         deadline: Instant,
-        trace: Option<SpanContext>,
+        trace: Option<TraceContext>,
     ) -> Result<Answer, Failure> {
         let request = Request::anonymous(operation, ack, self.clock.at(deadline));
         self.submit(request, trace).await.map(|reply| reply.answer)
@@ -181,7 +181,7 @@ impl BranchHandle {
     pub(super) async fn submit(
         &self,
         request: Request,
-        trace: Option<SpanContext>,
+        trace: Option<TraceContext>,
     ) -> Result<Reply, Failure> {
         let since = Instant::now();
         self.ask(|reply| BranchCommand::Submit { request, since, trace, reply }).await?

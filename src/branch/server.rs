@@ -6,7 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -26,12 +26,12 @@ use super::shared_connections::SharedConnections;
 use super::stream_driver::{StreamCommand, StreamDriver};
 use super::unary_peer::UnaryPeer;
 use super::warnings::{Warn, Warning};
-use crate::wire::CONNECTION_WINDOW_BYTES;
 use crate::wire::exercise::bank::bank_server::BankServer as ExerciseBankServer;
 use crate::wire::exercise::bankservice::bank_service_server::BankServiceServer;
 use crate::wire::v1::bank_server::BankServer;
 use crate::wire::v1::inspect_server::InspectServer;
 use crate::wire::v1::peer_server::PeerServer;
+use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause};
 use bank::{BranchId, Money};
 use replication::passbook::Stop;
 use replication::{CallReplica, Replica, StreamReplica};
@@ -48,16 +48,22 @@ const RESETS_PENDING_MAX: usize = 4_096;
 pub enum ServeError {
     /// The server failed.
     #[error("failed to serve: {0}")]
-    Transport(#[from] tonic::transport::Error),
+    Transport(String),
     /// The contracts cannot be described to callers.
     #[error("failed to describe the contracts: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
+    Reflection(tonic_reflection::server::Error),
     /// The descriptors of the contracts cannot be read.
     #[error("failed to read the descriptors of the contracts: {0}")]
-    Descriptors(#[from] prost::DecodeError),
+    Descriptors(prost::DecodeError),
     /// Its replication scheme ended it.
     #[error(transparent)]
     Stopped(#[from] Stop),
+}
+
+impl From<tonic::transport::Error> for ServeError {
+    fn from(error: tonic::transport::Error) -> Self {
+        Self::Transport(root_cause(&error))
+    }
 }
 
 /// Every contract a branch serves, for callers who ask.
@@ -101,7 +107,7 @@ struct Tasks {
     peers: JoinSet<()>,
     /// Each ends when the branch has tried to connect to a peer, or its replica is ready.
     starting: Vec<oneshot::Receiver<()>>,
-    driver: JoinHandle<Result<(), Stop>>,
+    driver: JoinSet<Result<(), Stop>>,
 }
 
 impl Branch {
@@ -174,7 +180,7 @@ impl Branch {
     ) -> Result<(), ServeError> {
         let Self { info, driven, handle, connections, warn } = self;
         let closing = CancellationToken::new();
-        let Tasks { mut peers, starting, driver } =
+        let Tasks { mut peers, starting, mut driver } =
             start(&info, driven, handle.clock, &connections, warn, &shutdown, &closing);
 
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -191,7 +197,7 @@ impl Branch {
         let exercise = ExerciseServices::new(info.id, handle.clone());
         let services = Services::new(info, handle.clone());
         let serving = Server::builder()
-            .layer(Methods::of(&CONTRACTS)?)
+            .layer(Methods::of(&CONTRACTS).map_err(ServeError::Descriptors)?)
             .timeout(DEADLINE_MAX)
             .max_concurrent_streams(STREAMS_MAX)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -204,8 +210,8 @@ impl Branch {
             .add_service(ExerciseBankServer::new(exercise.clone()))
             .add_service(BankServiceServer::new(exercise))
             .add_service(health_service)
-            .add_service(described().build_v1()?)
-            .add_service(described().build_v1alpha()?)
+            .add_service(described().build_v1().map_err(ServeError::Reflection)?)
+            .add_service(described().build_v1alpha().map_err(ServeError::Reflection)?)
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
                 closing.clone().cancelled_owned(),
@@ -234,15 +240,15 @@ impl Branch {
             }
         };
         // Nobody is left to ask it, but for handles within the process.
-        driver.abort();
-        let ended = driver.await;
+        driver.abort_all();
+        let ended = driver.join_next().await;
         if let Ok(streams) = handle.streams() {
             // Readers end with the driver.
             streams.readers.close();
             streams.readers.wait().await;
         }
         // If the driver was aborted here, how it ended means nothing.
-        if let Ok(Err(stop)) = ended {
+        if let Some(Ok(Err(stop))) = ended {
             return Err(stop.into());
         }
         Ok(served?)
@@ -295,15 +301,17 @@ fn spawn<D>(
     queue: mpsc::Receiver<Command<D::PeerCommand>>,
     shutdown: &CancellationToken,
     closing: &CancellationToken,
-) -> JoinHandle<Result<(), Stop>>
+) -> JoinSet<Result<(), Stop>>
 where
     D: Driver + 'static,
 {
     let (shutdown, closing) = (shutdown.clone(), closing.clone());
-    tokio::spawn(async move {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
         let ended = run(driver, queue, shutdown).await;
         // From now on every call is answered that the branch is shutting down.
         closing.cancel();
         ended
-    })
+    });
+    task
 }

@@ -5,8 +5,8 @@ use super::info::BranchInfo;
 use super::log_tap::{LogCommand, LogTap};
 use super::outbox::Outboxes;
 use super::peer_stream::{Outgoing, StreamId};
-use super::pushes::Pushes;
-use crate::telemetry::SpanContext;
+use super::spans::PassbookSpans;
+use crate::telemetry::TraceContext;
 use bank::BranchId;
 use replication::passbook::{Effect, Input, Message, Stop};
 use replication::{Instant, Request, StreamReplica, Ticket};
@@ -38,7 +38,7 @@ pub(super) enum StreamCommand {
 pub(super) struct StreamDriver {
     core: Core<StreamReplica>,
     outboxes: Outboxes,
-    pushes: Pushes,
+    spans: PassbookSpans,
     log: LogTap,
     /// The earliest instant at which the replica wants to be woken.
     timer: Option<Instant>,
@@ -46,9 +46,9 @@ pub(super) struct StreamDriver {
 
 impl StreamDriver {
     pub(super) fn new(info: &BranchInfo, core: Core<StreamReplica>) -> Self {
-        let pushes = Pushes::new(info.id, info.peers.iter().map(|peer| peer.id));
+        let spans = PassbookSpans::new(info.id, info.peers.len());
         let (outboxes, log) = (Outboxes::default(), LogTap::default());
-        Self { core, outboxes, pushes, log, timer: None }
+        Self { core, outboxes, spans, log, timer: None }
     }
 }
 
@@ -64,35 +64,30 @@ impl Driver for StreamDriver {
         &mut self.core
     }
 
-    fn submit(&mut self, ticket: Ticket, request: Request, trace: Option<SpanContext>) {
+    fn submit(&mut self, ticket: Ticket, request: Request, trace: Option<TraceContext>) {
         if let Some(parent) = trace {
-            self.pushes.expect(ticket, parent, request.ack);
+            self.spans.expect(ticket, parent);
         }
         self.core.push(Input::Submit { ticket, request });
     }
 
-    fn handle(&mut self, now: Instant, command: StreamCommand) {
+    fn handle(&mut self, command: StreamCommand) {
         match command {
             // A stream that nobody reads just closes.
             StreamCommand::Opened { .. } if self.core.is_ending() => {}
             StreamCommand::Opened { peer, stream, outgoing } => {
                 self.core.connected(peer);
                 self.outboxes.open(peer, stream, outgoing);
-                self.pushes.cut(peer);
                 self.core.push(Input::PeerUp { peer });
             }
             StreamCommand::Received { peer, stream, messages } => {
                 if self.outboxes.is_newest(peer, stream) {
-                    for message in &messages {
-                        self.pushes.hears(now, peer, message, &mut self.core.statistics);
-                    }
                     let input = |message| Input::Peer { from: peer, message };
                     self.core.extend(messages.into_iter().map(input));
                 }
             }
             StreamCommand::Closed { peer, stream } => {
                 if self.outboxes.close(peer, stream) {
-                    self.pushes.cut(peer);
                     self.core.push(Input::PeerDown { peer });
                 }
             }
@@ -103,16 +98,16 @@ impl Driver for StreamDriver {
     fn perform(&mut self, now: Instant, effect: Effect) -> Result<(), Stop> {
         match effect {
             Effect::Reply { ticket, answer, receipt } => {
-                self.pushes.answered(ticket, receipt.as_ref());
+                self.spans.answered(ticket, receipt.as_ref());
                 self.core.reply(ticket, answer, receipt);
             }
-            Effect::Send { to, message } => {
-                self.pushes.says(now, to, &message, &mut self.core.statistics);
-                self.outboxes.push(to, message);
-            }
+            Effect::Send { to, message } => self.outboxes.push(to, message),
             // In memory nothing is kept on disk.
             Effect::Persist { record } => self.log.append(&record),
-            Effect::Note(note) => self.pushes.noted(now, &note),
+            Effect::Note(note) => {
+                self.core.statistics.on_note(&note);
+                self.spans.on_note(now, &note);
+            }
             Effect::WakeAt(at) => {
                 self.timer = Some(self.timer.map_or(at, |earliest| earliest.min(at)));
             }

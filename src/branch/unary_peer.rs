@@ -15,7 +15,7 @@ use super::handle::{BranchCommand, Command, CommandSender};
 use super::info::Peer;
 use super::peer_stream::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT};
 use super::reachability::ConnectFailure;
-use crate::telemetry::{CallSpan, SpanContext};
+use crate::telemetry::{CallSpan, TraceContext};
 use crate::wire::v1::PropagateRequest;
 use crate::wire::v1::peer_client::PeerClient;
 use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause};
@@ -33,7 +33,7 @@ pub(super) struct Propagation {
     pub(super) write: Write,
     pub(super) deadline: replication::Instant,
     /// The traced fan-out it belongs to.
-    pub(super) parent: Option<SpanContext>,
+    pub(super) parent: Option<TraceContext>,
 }
 
 /// What is known of a write at a peer.

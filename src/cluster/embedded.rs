@@ -38,6 +38,7 @@ pub struct ClusterSpec {
 
 impl ClusterSpec {
     /// A cluster under `scheme`, in one thread.
+    #[expect(clippy::disallowed_methods, reason = "no other incarnation has this name")]
     pub fn new(branches: Vec<BranchId>, opening: Money, scheme: Scheme) -> Self {
         let replica: MakeReplica =
             Arc::new(move |id, peers| scheme.replica(id, peers, opening, rand::random()));
@@ -69,30 +70,30 @@ impl fmt::Debug for ClusterSpec {
 #[derive(Debug, Error)]
 pub enum ClusterError {
     /// No port could be had.
-    #[error("failed to bind a port for branch {branch}: {source}")]
+    #[error("failed to bind a port for branch {branch}: {cause}")]
     Bind {
         /// For which branch.
         branch: BranchId,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// No thread could be had.
     #[error("failed to start a thread for branches: {0}")]
-    Thread(#[source] io::Error),
+    Thread(io::Error),
     /// A branch failed.
-    #[error("branch {branch} failed: {source}")]
+    #[error("branch {branch} failed: {cause}")]
     Serve {
         /// Which branch.
         branch: BranchId,
         /// Why.
-        source: ServeError,
+        cause: ServeError,
     },
     /// A thread could not connect its branches with the others.
     #[error("failed to connect the threads of branches: {0}")]
-    Shared(#[source] ServeError),
+    Shared(ServeError),
     /// No port could be had for the streams between branches.
     #[error("failed to bind a port for a thread of branches: {0}")]
-    SharedPort(#[source] io::Error),
+    SharedPort(io::Error),
     /// A thread or a task died.
     #[error("a thread of branches died")]
     Died,
@@ -134,7 +135,7 @@ impl Cluster {
         let mut addresses = Vec::new();
         for branch in &spec.branches {
             let (listener, address) =
-                bind().map_err(|source| ClusterError::Bind { branch: *branch, source })?;
+                bind().map_err(|cause| ClusterError::Bind { branch: *branch, cause })?;
             listeners.push(listener);
             addresses.push((*branch, address));
         }
@@ -229,12 +230,12 @@ fn serve(
         for (branch, listener) in share.branches {
             let id = branch.id();
             let listener = tokio::net::TcpListener::from_std(listener)
-                .map_err(|source| ClusterError::Bind { branch: id, source })?;
+                .map_err(|cause| ClusterError::Bind { branch: id, cause })?;
             let (branch, shutdown) =
                 (branch.with_connections(connections.clone()), shutdown.clone());
             branches.spawn(async move {
                 let served = branch.serve(listener, shutdown).await;
-                served.map_err(|source| ClusterError::Serve { branch: id, source })
+                served.map_err(|cause| ClusterError::Serve { branch: id, cause })
             });
         }
         let all_ended = async {

@@ -9,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::{Latencies, Sizes};
+use super::Scrape;
 
 /// What a number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +41,7 @@ pub enum Value {
     /// Of a [`MetricKind::Gauge`].
     Gauge(i64),
     /// Of a [`MetricKind::Histogram`].
-    Histogram(Box<Latencies>),
-    /// Of a [`MetricKind::Histogram`] that is no time.
-    Sizes(Box<Sizes>),
+    Histogram(Scrape),
 }
 
 /// One line of a metric: its labels and value.
@@ -111,18 +109,9 @@ fn encode_value(mut encoder: MetricEncoder<'_>, value: &Value) -> fmt::Result {
     match value {
         Value::Counter(count) => encoder.encode_counter::<NoLabelSet, _, u64>(count, None),
         Value::Gauge(level) => encoder.encode_gauge(level),
-        Value::Histogram(latencies) => encoder.encode_histogram::<NoLabelSet>(
-            latencies.sum_seconds(),
-            latencies.count(),
-            &latencies.buckets(),
-            None,
-        ),
-        Value::Sizes(sizes) => encoder.encode_histogram::<NoLabelSet>(
-            sizes.sum(),
-            sizes.count(),
-            &sizes.buckets(),
-            None,
-        ),
+        Value::Histogram(Scrape { sum, count, buckets }) => {
+            encoder.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)
+        }
     }
 }
 
@@ -139,7 +128,7 @@ pub fn encode(families: Vec<Family>) -> Result<String, fmt::Error> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::names;
+    use super::super::{Latencies, Sizes, names};
     use super::*;
 
     #[test]
@@ -152,9 +141,9 @@ mod tests {
         let families = vec![
             Family::new(names::BALANCE, [(labels("1"), Value::Gauge(-5))]),
             Family::new(names::BRANCH_REQUESTS, [(labels("1"), Value::Counter(7))]),
-            Family::new(names::FANOUT, [(labels("1"), Value::Histogram(Box::new(latencies)))]),
+            Family::new(names::FANOUT, [(labels("1"), Value::Histogram(latencies.scrape()))]),
             Family::new(names::BALANCE, [(labels("2"), Value::Gauge(6))]),
-            Family::new(names::PUSH_ROWS, [(labels("1"), Value::Sizes(Box::new(sizes)))]),
+            Family::new(names::PUSH_ROWS, [(labels("1"), Value::Histogram(sizes.scrape()))]),
         ];
         let text = encode(families).expect("encoded");
         for line in [

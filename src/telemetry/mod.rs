@@ -2,24 +2,22 @@
 
 mod context;
 mod endpoint;
+mod histogram;
 mod kept;
-mod latencies;
 mod metrics;
 pub mod names;
 mod otlp;
 mod setup;
-mod sizes;
 mod spans;
 
 pub use context::{extract, inject};
 pub use endpoint::serve_metrics;
+pub use histogram::{Latencies, Scrape, Sizes};
 pub use kept::{Kept, KeptTrace, KeptTraces, service_of};
-pub use latencies::Latencies;
 pub use metrics::{Family, MetricKind, MetricName, Series, Value, encode};
 pub use opentelemetry_sdk::trace::SpanData;
 pub use otlp::{OtlpEndpoint, OtlpEndpointError};
 #[cfg(test)]
 pub(crate) use setup::spans_of;
 pub use setup::{Counts, SetupError, SpanCounters, Tracing};
-pub use sizes::Sizes;
-pub use spans::{BorrowSpan, CallSpan, CollectSpan, FanoutSpan, PushSpan, SpanContext};
+pub use spans::{BorrowSpan, CallSpan, CollectSpan, FanoutSpan, PushSpan, TraceContext};

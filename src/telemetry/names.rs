@@ -4,13 +4,55 @@ use super::{MetricKind, MetricName};
 
 /// What spans carry.
 pub mod attribute {
-    /// Which process of the bank made the span: [`super::CUSTOMERS`] or `branch-<id>`.
+    /// The process of the bank that made the span: [`super::CUSTOMERS`] or `branch-<id>`.
     pub const NODE: &str = "bank.node";
+    /// The number of the branch that made the span, or that a customer called.
+    pub const BRANCH: &str = "bank.branch";
+    /// The number of the peer that a call or a push goes to.
+    pub const PEER: &str = "bank.peer";
+    /// The number of the customer.
+    pub const CUSTOMER: &str = "bank.customer";
+    /// The position of the operation among those of its customer.
+    pub const NUMBER: &str = "bank.number";
+    /// `query`, `deposit` or `withdraw`.
+    pub const OPERATION: &str = "bank.operation";
+    /// The amount of a write in minor units.
+    pub const AMOUNT: &str = "bank.amount";
+    /// What the customer was told.
+    pub const OUTCOME: &str = "bank.outcome";
+    /// The number of peers that a fan-out goes to.
+    pub const FANOUT_WIDTH: &str = "bank.fanout.width";
+    /// The number of peers that held the write when its customer was answered.
+    pub const FANOUT_ACKED: &str = "bank.fanout.acked";
+    /// The last peer that the customer waited for.
+    pub const FANOUT_STRAGGLER: &str = "bank.fanout.straggler";
+    /// How many of the acknowledged peers have the write from a relay.
+    pub const FANOUT_RELAYED: &str = "bank.fanout.relayed";
+    /// The relay that reported the last peers that the customer waited for.
+    pub const FANOUT_VIA: &str = "bank.fanout.via";
+    /// The number of rows in a push.
+    pub const PUSH_ROWS: &str = "passbook.push.rows";
+    /// The number of writes and grants that a push is the first to carry to its peer.
+    pub const PUSH_WRITES: &str = "passbook.push.writes";
     /// On a push's link to a write: microseconds from the write's place in the log to the sending.
     pub const WAIT_US: &str = "passbook.wait_us";
+    /// The number of borrow requests that were sent while a withdrawal waited.
+    pub const BORROW_ASKS: &str = "passbook.borrow.asks";
+    /// Whether the rights that came were enough.
+    pub const BORROW_COVERED: &str = "passbook.borrow.covered";
+    /// The number of requests that wait for a collect.
+    pub const COLLECT_WAITING: &str = "passbook.collect.waiting";
+    /// The branch that collects on behalf of this one.
+    pub const COLLECT_PROVER: &str = "passbook.collect.prover";
+    /// Always `grpc`.
+    pub const RPC_SYSTEM: &str = "rpc.system.name";
+    /// The method that is called.
+    pub const RPC_METHOD: &str = "rpc.method";
+    /// The name of the gRPC status code.
+    pub const RPC_STATUS: &str = "rpc.response.status_code";
 }
 
-/// What spans are called that are no calls.
+/// The names of spans that are not calls.
 pub mod span {
     /// A write's way to all peers.
     pub const FANOUT: &str = "fanout";
@@ -18,7 +60,7 @@ pub mod span {
     pub const PUSH: &str = "push";
     /// A withdrawal's wait for rights.
     pub const BORROW: &str = "borrow";
-    /// A proof.
+    /// Two rounds over all branches that prove a refusal or a snapshot.
     pub const COLLECT: &str = "collect";
 }
 
@@ -30,142 +72,58 @@ pub fn branch_service(branch: bank::BranchId) -> String {
     format!("branch-{branch}")
 }
 
-const fn metric(name: &'static str, help: &'static str, kind: MetricKind) -> MetricName {
-    MetricName { name, help, kind }
+macro_rules! metrics {
+    ($($metric:ident: $kind:ident $name:literal, $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            pub const $metric: MetricName =
+                MetricName { name: $name, help: $help, kind: MetricKind::$kind };
+        )+
+
+        /// All of them, for tests of dashboards.
+        pub const ALL: &[MetricName] = &[$($metric),+];
+    };
 }
 
-/// Operations that customers ended.
-pub const CUSTOMER_OPERATIONS: MetricName = metric(
-    "passbook_customer_operations",
-    "Operations that customers ended, by operation and outcome",
-    MetricKind::Counter,
-);
-/// Response times of operations that were done, or refused for lack of money.
-pub const CUSTOMER_RESPONSE: MetricName = metric(
-    "passbook_customer_response_seconds",
-    "Time from the instant an operation was due to its answer, of operations that were done or refused for lack of money",
-    MetricKind::Histogram,
-);
-/// Service times of operations that were done, or refused for lack of money.
-pub const CUSTOMER_SERVICE: MetricName = metric(
-    "passbook_customer_service_seconds",
-    "Time from the instant an operation was sent to its answer, of operations that were done or refused for lack of money",
-    MetricKind::Histogram,
-);
-/// Customers at work.
-pub const CUSTOMERS_ACTIVE: MetricName =
-    metric("passbook_customers_active", "Customers that are not done yet", MetricKind::Gauge);
-/// Requests that a branch answered.
-pub const BRANCH_REQUESTS: MetricName = metric(
-    "passbook_branch_requests",
-    "Customers' requests that a branch answered, by operation and outcome",
-    MetricKind::Counter,
-);
-/// How long a branch took.
-pub const BRANCH_REQUEST: MetricName = metric(
-    "passbook_branch_request_seconds",
-    "Time from a customer's request to the branch's answer, propagation included where it is waited for",
-    MetricKind::Histogram,
-);
-/// How long a peer took.
-pub const FANOUT: MetricName = metric(
-    "passbook_branch_fanout_seconds",
-    "Time from a propagation or a push to a peer to that peer's answer",
-    MetricKind::Histogram,
-);
-/// Propagations by their end.
-pub const PROPAGATIONS: MetricName = metric(
-    "passbook_branch_propagations",
-    "Propagations to a peer that ended, by result: applied or undelivered",
-    MetricKind::Counter,
-);
-/// Frames by what became of them.
-pub const FRAMES: MetricName = metric(
-    "passbook_branch_frames",
-    "Frames to peers, by result: sent, or dropped where a slow peer had no room",
-    MetricKind::Counter,
-);
-/// How large a push is.
-pub const PUSH_ROWS: MetricName =
-    metric("passbook_branch_push_rows", "Rows in a push to a peer", MetricKind::Histogram);
-/// How many writes share a push.
-pub const PUSH_WRITES: MetricName = metric(
-    "passbook_branch_push_writes",
-    "Writes and grants of the branch that a push tells a peer for the first time",
-    MetricKind::Histogram,
-);
-/// Questions for rights.
-pub const BORROWS: MetricName = metric(
-    "passbook_branch_borrows",
-    "Questions for rights that the branch put to another",
-    MetricKind::Counter,
-);
-/// Proofs, by who asks all.
-pub const COLLECTS: MetricName = metric(
-    "passbook_branch_collects",
-    "Collects in which the branch asked all others, to prove a refusal or take a snapshot, for itself or for others",
-    MetricKind::Counter,
-);
-/// Requests at a branch.
-pub const WAITING: MetricName = metric(
-    "passbook_branch_waiting_requests",
-    "Customers' requests that the branch has taken in and not answered yet",
-    MetricKind::Gauge,
-);
-/// What waits for the owner.
-pub const QUEUED_COMMANDS: MetricName = metric(
-    "passbook_branch_queued_commands",
-    "Requests and messages that wait for the branch to take them in",
-    MetricKind::Gauge,
-);
-/// What waits for a peer.
-pub const QUEUED_MESSAGES: MetricName = metric(
-    "passbook_branch_queued_messages",
-    "Propagations or frames that wait to be sent to a peer",
-    MetricKind::Gauge,
-);
-/// Writes on their way.
-pub const OUTSTANDING: MetricName = metric(
-    "passbook_branch_outstanding_writes",
-    "Accepted writes that some peer has not answered yet",
-    MetricKind::Gauge,
-);
-/// The balance.
-pub const BALANCE: MetricName =
-    metric("passbook_branch_balance", "The balance in minor units", MetricKind::Gauge);
-/// The lowest balance.
-pub const LOWEST_BALANCE: MetricName = metric(
-    "passbook_branch_lowest_balance",
-    "The lowest balance ever held, in minor units",
-    MetricKind::Gauge,
-);
-/// Spans by what became of them.
-pub const SPANS: MetricName = metric(
-    "passbook_spans",
-    "Ended spans, by what became of them: kept, beyond_bound, exported, export_failed",
-    MetricKind::Counter,
-);
-
-/// All of them, for tests of dashboards.
-pub const ALL: [MetricName; 20] = [
-    CUSTOMER_OPERATIONS,
-    CUSTOMER_RESPONSE,
-    CUSTOMER_SERVICE,
-    CUSTOMERS_ACTIVE,
-    BRANCH_REQUESTS,
-    BRANCH_REQUEST,
-    FANOUT,
-    PROPAGATIONS,
-    FRAMES,
-    PUSH_ROWS,
-    PUSH_WRITES,
-    BORROWS,
-    COLLECTS,
-    WAITING,
-    QUEUED_COMMANDS,
-    QUEUED_MESSAGES,
-    OUTSTANDING,
-    BALANCE,
-    LOWEST_BALANCE,
-    SPANS,
-];
+metrics! {
+    CUSTOMER_OPERATIONS: Counter "passbook_customer_operations",
+        "Operations that customers ended, by operation and outcome";
+    CUSTOMER_RESPONSE: Histogram "passbook_customer_response_seconds",
+        "Time from the instant an operation was due to its answer, of operations that were done or refused for lack of money";
+    CUSTOMER_SERVICE: Histogram "passbook_customer_service_seconds",
+        "Time from the instant an operation was sent to its answer, of operations that were done or refused for lack of money";
+    CUSTOMERS_ACTIVE: Gauge "passbook_customers_active",
+        "Customers that are not done yet";
+    BRANCH_REQUESTS: Counter "passbook_branch_requests",
+        "Customers' requests that a branch answered, by operation and outcome";
+    BRANCH_REQUEST: Histogram "passbook_branch_request_seconds",
+        "Time from a customer's request to the branch's answer, propagation included where it is waited for";
+    FANOUT: Histogram "passbook_branch_fanout_seconds",
+        "Time from a propagation or a push to a peer to that peer's answer";
+    PROPAGATIONS: Counter "passbook_branch_propagations",
+        "Propagations to a peer that ended, by result: applied or undelivered";
+    FRAMES: Counter "passbook_branch_frames",
+        "Frames to peers, by result: sent, or dropped where a slow peer had no room";
+    PUSH_ROWS: Histogram "passbook_branch_push_rows",
+        "Rows in a push to a peer";
+    PUSH_WRITES: Histogram "passbook_branch_push_writes",
+        "Writes and grants of the branch that a push is the first to carry to its peer";
+    BORROWS: Counter "passbook_branch_borrows",
+        "Borrow requests that the branch sent to others";
+    COLLECTS: Counter "passbook_branch_collects",
+        "Collects in which the branch asked all others, to prove a refusal or take a snapshot, for itself or for others";
+    WAITING: Gauge "passbook_branch_waiting_requests",
+        "Customers' requests that the branch has received and not answered";
+    QUEUED_COMMANDS: Gauge "passbook_branch_queued_commands",
+        "Requests and messages that wait for the branch to handle them";
+    QUEUED_MESSAGES: Gauge "passbook_branch_queued_messages",
+        "Propagations or frames that wait to be sent to a peer";
+    OUTSTANDING: Gauge "passbook_branch_outstanding_writes",
+        "Accepted writes that some peer has not acknowledged";
+    BALANCE: Gauge "passbook_branch_balance",
+        "The balance in minor units";
+    LOWEST_BALANCE: Gauge "passbook_branch_lowest_balance",
+        "The lowest balance ever held, in minor units";
+    SPANS: Counter "passbook_spans",
+        "Ended spans, by fate: kept, beyond the limit on memory, exported, or failed to be exported";
+}

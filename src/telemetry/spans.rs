@@ -19,11 +19,16 @@ use tracing::field::Empty;
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{inject, names};
-use bank::BranchId;
+use super::inject;
+use super::names::{self, attribute};
+use bank::{BranchId, StatusCode};
 
-/// The context that children of a span are given.
-pub type SpanContext = Context;
+/// The context that makes a span the parent of others.
+pub type TraceContext = Context;
+
+/// The fields that `tracing-opentelemetry` takes as a span's status.
+const STATUS: &str = "otel.status_code";
+const STATUS_DESCRIPTION: &str = "otel.status_description";
 
 /// A span around one gRPC call, at the caller's or the branch's side.
 #[derive(Debug, Default)]
@@ -31,20 +36,47 @@ pub struct CallSpan {
     span: Option<Span>,
 }
 
-macro_rules! call_span {
-    ($kind:literal, $method:expr, $node:expr, $($field:tt)*) => {
+/// A root span of the bank, with attributes by the names in [`names::attribute`].
+macro_rules! bank_span {
+    ($name:expr, $kind:literal, $node:expr, $({ $attribute:expr } = $value:expr),* $(,)?) => {
         info_span!(
             target: "passbook",
             parent: None,
-            "call",
-            otel.name = $method,
+            $name,
             otel.kind = $kind,
-            otel.status_code = Empty,
-            "rpc.system.name" = "grpc",
-            "rpc.method" = $method,
-            "rpc.response.status_code" = Empty,
-            "bank.node" = $node,
-            $($field)*
+            { STATUS } = Empty,
+            { STATUS_DESCRIPTION } = Empty,
+            { attribute::NODE } = $node,
+            $({ $attribute } = $value),*
+        )
+    };
+}
+
+/// A span of a branch's own.
+macro_rules! branch_span {
+    ($name:expr, $kind:literal, $branch:expr, $($attributes:tt)*) => {
+        bank_span!(
+            $name,
+            $kind,
+            names::branch_service($branch),
+            { attribute::BRANCH } = number($branch),
+            $($attributes)*
+        )
+    };
+}
+
+/// A call of a method. The first macro makes the span of its caller or its server.
+macro_rules! call_span {
+    ($of:ident, $kind:literal, $method:expr, $node:expr, $($attributes:tt)*) => {
+        $of!(
+            "call",
+            $kind,
+            $node,
+            { "otel.name" } = $method,
+            { attribute::RPC_SYSTEM } = "grpc",
+            { attribute::RPC_METHOD } = $method,
+            { attribute::RPC_STATUS } = Empty,
+            $($attributes)*
         )
     };
 }
@@ -55,60 +87,52 @@ impl CallSpan {
         method: &'static str,
         operation: &'static str,
         customer: u64,
-        number: u64,
+        index: u64,
         branch: BranchId,
     ) -> Self {
         let span = call_span!(
+            bank_span,
             "client",
             method,
             names::CUSTOMERS,
-            "bank.customer" = integer(customer),
-            "bank.number" = integer(number),
-            "bank.branch" = i64::from(branch.0),
-            "bank.operation" = operation,
-            "bank.amount" = Empty,
-            "bank.outcome" = Empty,
+            { attribute::CUSTOMER } = integer(customer),
+            { attribute::NUMBER } = integer(index),
+            { attribute::BRANCH } = number(branch),
+            { attribute::OPERATION } = operation,
+            { attribute::AMOUNT } = Empty,
+            { attribute::OUTCOME } = Empty,
         );
         Self { span: Some(span) }
     }
 
     /// A call as the branch that serves it sees it, if the caller's operation is traced.
-    pub fn server(parent: Option<SpanContext>, method: &'static str, branch: BranchId) -> Self {
-        let span = parent.map(|parent| {
-            let node = names::branch_service(branch);
-            let span = call_span!("server", method, node, "bank.branch" = i64::from(branch.0));
-            adopt(span, parent)
-        });
+    pub fn server(parent: Option<TraceContext>, method: &'static str, branch: BranchId) -> Self {
+        let span =
+            parent.map(|parent| adopt(call_span!(branch_span, "server", method, branch,), parent));
         Self { span }
     }
 
     /// A branch's call to a peer, as part of a fan-out.
     pub fn peer(
-        parent: Option<SpanContext>,
+        parent: Option<TraceContext>,
         method: &'static str,
         from: BranchId,
         to: BranchId,
     ) -> Self {
         let span = parent.map(|parent| {
-            let node = names::branch_service(from);
-            let span = call_span!(
-                "client",
-                method,
-                node,
-                "bank.branch" = i64::from(from.0),
-                "bank.peer" = i64::from(to.0),
-            );
+            let peer = number(to);
+            let span = call_span!(branch_span, "client", method, from, { attribute::PEER } = peer);
             adopt(span, parent)
         });
         Self { span }
     }
 
-    /// What children of this span are given; `None` if it is empty.
-    pub fn context(&self) -> Option<SpanContext> {
+    /// The context for children of this span; `None` if it is empty.
+    pub fn context(&self) -> Option<TraceContext> {
         self.span.as_ref().map(OpenTelemetrySpanExt::context)
     }
 
-    /// The trace that this span belongs to; `None` if it is empty, or nothing is installed that traces.
+    /// The trace that this span belongs to; `None` if it is empty, or tracing is not installed.
     pub fn trace(&self) -> Option<u128> {
         let context = self.context()?;
         let span = context.span();
@@ -116,20 +140,18 @@ impl CallSpan {
         (trace != 0).then_some(trace)
     }
 
-    /// Hands this span's context to the called side.
+    /// Adds this span's context to the metadata of a call.
     pub fn inject(&self, metadata: &mut MetadataMap) {
         if let Some(context) = self.context() {
             inject(&context, metadata);
         }
     }
 
-    /// Notes how much is moved and what became of it.
+    /// Records the amount and the outcome of the operation.
     pub fn note(&self, amount: Option<i64>, outcome: &'static str) {
         if let Some(span) = &self.span {
-            if let Some(amount) = amount {
-                span.record("bank.amount", amount);
-            }
-            span.record("bank.outcome", outcome);
+            span.record(attribute::AMOUNT, amount);
+            span.record(attribute::OUTCOME, outcome);
         }
     }
 
@@ -154,9 +176,10 @@ impl CallSpan {
 
     fn end(&mut self, code: Code, error: bool) {
         if let Some(span) = self.span.take() {
-            span.record("rpc.response.status_code", status_name(code));
+            let name = StatusCode::of_number(i32::from(code)).name();
+            span.record(attribute::RPC_STATUS, name);
             if error {
-                span.record("otel.status_code", "ERROR");
+                span.record(STATUS, "ERROR");
             }
         }
     }
@@ -173,104 +196,92 @@ impl Drop for CallSpan {
 #[derive(Debug)]
 pub struct FanoutSpan {
     span: Span,
-    context: SpanContext,
+    context: TraceContext,
 }
 
 impl FanoutSpan {
     /// The fan-out of a traced write from `branch` to `width` peers.
-    pub fn start(parent: SpanContext, branch: BranchId, width: usize) -> Self {
-        let span = info_span!(
-            target: "passbook",
-            parent: None,
+    pub fn start(parent: TraceContext, branch: BranchId, width: usize) -> Self {
+        let span = branch_span!(
             names::span::FANOUT,
-            otel.kind = "internal",
-            otel.status_code = Empty,
-            "bank.node" = names::branch_service(branch),
-            "bank.branch" = i64::from(branch.0),
-            "bank.fanout.width" = integer(width),
-            "bank.fanout.acked" = Empty,
-            "bank.fanout.straggler" = Empty,
-            "bank.fanout.relayed" = Empty,
-            "bank.fanout.via" = Empty,
+            "internal",
+            branch,
+            { attribute::FANOUT_WIDTH } = integer(width),
+            { attribute::FANOUT_ACKED } = Empty,
+            { attribute::FANOUT_STRAGGLER } = Empty,
+            { attribute::FANOUT_RELAYED } = Empty,
+            { attribute::FANOUT_VIA } = Empty,
         );
         let span = adopt(span, parent);
         let context = span.context();
         Self { span, context }
     }
 
-    /// What the calls to peers are given.
-    pub fn context(&self) -> SpanContext {
+    /// The context for calls to peers and for links of pushes.
+    pub fn context(&self) -> TraceContext {
         self.context.clone()
     }
 
-    /// So many of the peers that hold the write have it from another branch; and who told of the last ones that
-    /// were waited for, if that was not they themselves.
-    pub fn note_relayed(&self, relayed: usize, via: Option<BranchId>) {
-        self.span.record("bank.fanout.relayed", integer(relayed));
-        if let Some(via) = via {
-            self.span.record("bank.fanout.via", i64::from(via.0));
-        }
+    /// Records how many of the peers that hold the write have it from a relay, and the relay that reported the
+    /// last ones that the customer waited for, if one did.
+    pub fn record_relay(&self, relayed: usize, via: Option<BranchId>) {
+        self.span.record(attribute::FANOUT_RELAYED, integer(relayed));
+        self.span.record(attribute::FANOUT_VIA, via.map(number));
     }
 
-    /// Ends it: how many peers hold the write, and whose answer was the last one that was waited for, if any
-    /// was.
+    /// Ends the span with the number of peers that hold the write, and the last one that the customer waited for,
+    /// if that is known.
     pub fn end(self, acked: usize, complete: bool, straggler: Option<BranchId>) {
-        self.span.record("bank.fanout.acked", integer(acked));
-        if let Some(straggler) = straggler {
-            self.span.record("bank.fanout.straggler", i64::from(straggler.0));
-        }
+        self.span.record(attribute::FANOUT_ACKED, integer(acked));
+        self.span.record(attribute::FANOUT_STRAGGLER, straggler.map(number));
         if !complete {
-            self.span.record("otel.status_code", "ERROR");
+            self.span.record(STATUS, "ERROR");
         }
     }
 }
 
-/// A push of rows to a peer: from its sending until the peer has acknowledged all of it.
+/// A push of rows to a peer, from its sending until the peer is known to hold the entries that it was the first to
+/// carry.
 #[derive(Debug)]
 pub struct PushSpan {
-    /// Until it has ended.
+    /// `None` after its end.
     span: Option<Span>,
 }
 
 impl PushSpan {
-    /// A push of `rows` rows, among them `writes` entries that the peer is told for the first time.
+    /// A push of `rows` rows, which is the first to carry `writes` entries to the peer.
     pub fn start(from: BranchId, to: BranchId, rows: usize, writes: u64) -> Self {
-        let span = info_span!(
-            target: "passbook",
-            parent: None,
+        let span = branch_span!(
             names::span::PUSH,
-            otel.kind = "client",
-            otel.status_code = Empty,
-            otel.status_description = Empty,
-            "bank.node" = names::branch_service(from),
-            "bank.branch" = i64::from(from.0),
-            "bank.peer" = i64::from(to.0),
-            "passbook.push.rows" = integer(rows),
-            "passbook.push.writes" = integer(writes),
+            "client",
+            from,
+            { attribute::PEER } = number(to),
+            { attribute::PUSH_ROWS } = integer(rows),
+            { attribute::PUSH_WRITES } = integer(writes),
         );
         Self { span: Some(span) }
     }
 
-    /// It carries the write whose fan-out is `write`, which waited so long before it was sent.
-    pub fn carries(&self, write: &SpanContext, waited: Duration) {
+    /// Links the push to a write that it carries, by the context of its fan-out and the time that it waited.
+    pub fn link(&self, write: &TraceContext, waited: Duration) {
         if let Some(span) = &self.span {
-            let waited = KeyValue::new(names::attribute::WAIT_US, integer(waited.as_micros()));
+            let waited = KeyValue::new(attribute::WAIT_US, integer(waited.as_micros()));
             span.add_link_with_attributes(write.span().span_context().clone(), vec![waited]);
         }
     }
 
-    /// The peer has acknowledged all of it.
+    /// The peer holds the entries.
     pub fn end(mut self) {
         self.span = None;
     }
 }
 
 impl Drop for PushSpan {
-    /// The stream went down before the acknowledgement came, or the branch ended.
+    /// The stream closed before the acknowledgement came, or the branch ended.
     fn drop(&mut self) {
         if let Some(span) = self.span.take() {
-            span.record("otel.status_code", "ERROR");
-            span.record("otel.status_description", "unfinished");
+            span.record(STATUS, "ERROR");
+            span.record(STATUS_DESCRIPTION, "unfinished");
         }
     }
 }
@@ -281,24 +292,21 @@ pub struct BorrowSpan(Span);
 
 impl BorrowSpan {
     /// A borrow for the request of `parent`.
-    pub fn start(parent: SpanContext, branch: BranchId) -> Self {
-        let span = info_span!(
-            target: "passbook",
-            parent: None,
+    pub fn start(parent: TraceContext, branch: BranchId) -> Self {
+        let span = branch_span!(
             names::span::BORROW,
-            otel.kind = "internal",
-            "bank.node" = names::branch_service(branch),
-            "bank.branch" = i64::from(branch.0),
-            "passbook.borrow.asks" = Empty,
-            "passbook.borrow.covered" = Empty,
+            "internal",
+            branch,
+            { attribute::BORROW_ASKS } = Empty,
+            { attribute::BORROW_COVERED } = Empty,
         );
         Self(adopt(span, parent))
     }
 
-    /// How often a branch was asked meanwhile, and whether the rights that came were enough.
+    /// Ends the span with the number of borrow requests, and whether the rights that came were enough.
     pub fn end(self, asks: u64, covered: bool) {
-        self.0.record("passbook.borrow.asks", integer(asks));
-        self.0.record("passbook.borrow.covered", covered);
+        self.0.record(attribute::BORROW_ASKS, integer(asks));
+        self.0.record(attribute::BORROW_COVERED, covered);
     }
 }
 
@@ -307,70 +315,48 @@ impl BorrowSpan {
 pub struct CollectSpan(Span);
 
 impl CollectSpan {
-    /// A collect for which `waiting` requests wait, the first traced one of which is `parent`.
-    pub fn start(parent: SpanContext, branch: BranchId, waiting: usize) -> Self {
-        let span = info_span!(
-            target: "passbook",
-            parent: None,
+    /// A collect for which `waiting` requests wait, the first traced one of which is `parent`. The `prover`, if
+    /// there is one, does it for this branch.
+    pub fn start(
+        parent: TraceContext,
+        branch: BranchId,
+        waiting: usize,
+        prover: Option<BranchId>,
+    ) -> Self {
+        let span = branch_span!(
             names::span::COLLECT,
-            otel.kind = "internal",
-            otel.status_code = Empty,
-            "bank.node" = names::branch_service(branch),
-            "bank.branch" = i64::from(branch.0),
-            "passbook.collect.waiting" = integer(waiting),
-            "passbook.collect.prover" = Empty,
+            "internal",
+            branch,
+            { attribute::COLLECT_WAITING } = integer(waiting),
+            { attribute::COLLECT_PROVER } = prover.map(number),
         );
         Self(adopt(span, parent))
     }
 
-    /// This traced request waits for it as well.
-    pub fn serves(&self, request: &SpanContext) {
+    /// Links the collect to another traced request that waits for it.
+    pub fn link(&self, request: &TraceContext) {
         self.0.add_link(request.span().span_context().clone());
     }
 
-    /// Another branch does it for this one.
-    pub fn note_prover(&self, prover: BranchId) {
-        self.0.record("passbook.collect.prover", i64::from(prover.0));
-    }
-
-    /// Ends it: whether every branch was heard in both rounds.
+    /// Ends the span; `complete` if every branch replied in both rounds.
     pub fn end(self, complete: bool) {
         if !complete {
-            self.0.record("otel.status_code", "ERROR");
+            self.0.record(STATUS, "ERROR");
         }
     }
 }
 
 /// Sets the parent. That fails only where no layer for OpenTelemetry is installed; there is nothing to trace then.
-fn adopt(span: Span, parent: SpanContext) -> Span {
+fn adopt(span: Span, parent: TraceContext) -> Span {
     let _ = span.set_parent(parent);
     span
+}
+
+fn number(branch: BranchId) -> i64 {
+    i64::from(branch.0)
 }
 
 /// An attribute's integers are signed.
 fn integer(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
-}
-
-/// The name of a code as the conventions spell it.
-const fn status_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }

@@ -7,7 +7,7 @@ use bank::{
     Answer, BranchId, Money, Operation, Outcome, Rejection, RequestId, Seq, SessionId, Version,
     Write, WriteKind,
 };
-use history::{BranchState, FinalState};
+use history::FinalState;
 use replication::{Attempt, ClusterId, Instant, Receipt, ReplicaStats, Request, Token};
 
 /// The write that a message asks for; negative amounts are refused.
@@ -212,14 +212,13 @@ pub fn from_state(
 
 /// A branch's state as the gate wants it.
 pub fn to_state(reply: &v1::StateReply) -> FinalState {
-    let state = BranchState {
+    FinalState {
         branch: BranchId(reply.branch),
         balance: Money::new(reply.balance),
         lowest_balance: Some(Money::new(reply.lowest_balance)),
         settled: reply.outstanding == 0,
-    };
-    let version = (!reply.version.is_empty()).then(|| to_version(&reply.version));
-    FinalState { state, version }
+        version: (!reply.version.is_empty()).then(|| to_version(&reply.version)),
+    }
 }
 
 #[cfg(test)]
@@ -319,7 +318,7 @@ mod tests {
 
     #[test]
     fn every_rejection_is_an_answer_that_reads_back_or_a_definite_failure() {
-        for rejection in Rejection::ALL {
+        for rejection in Rejection::ALL.iter().copied() {
             let refused =
                 Answer { outcome: Outcome::Rejected(rejection), balance: Some(Money::new(3)) };
             match to_write_reply(refused, Some(&receipt())) {
@@ -334,7 +333,7 @@ mod tests {
 
     #[test]
     fn every_way_to_read_survives_the_wire() {
-        for read in Read::ALL {
+        for read in Read::ALL.iter().copied() {
             assert_eq!(to_read(from_read(read)), Ok(read));
         }
         assert_eq!(to_read(0), Ok(Read::Session));
@@ -351,7 +350,7 @@ mod tests {
 
     #[test]
     fn every_ack_level_survives_the_wire() {
-        for ack in Ack::ALL {
+        for ack in Ack::ALL.iter().copied() {
             assert_eq!(to_ack(from_ack(ack)), Ok(ack));
         }
         assert_eq!(to_ack(0), Ok(Ack::All));

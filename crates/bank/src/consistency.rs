@@ -1,27 +1,43 @@
 //! What a customer can ask for with an operation.
 
+use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
+
 /// How many branches must hold a write before the customer is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    Serialize,
+    VariantArray,
+    VariantNames
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Ack {
     /// The branch that was asked.
     Local,
     /// More than half of the branches.
     Majority,
     /// Every branch.
+    #[default]
     All,
 }
 
 impl Ack {
     /// All levels.
-    pub const ALL: [Self; 3] = [Self::Local, Self::Majority, Self::All];
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// The name used in arguments and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Majority => "majority",
-            Self::All => "all",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// How many of `branches` that is.
@@ -35,7 +51,23 @@ impl Ack {
 }
 
 /// What a query is answered from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    Serialize,
+    VariantArray,
+    VariantNames
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Read {
     /// What the branch knows, once that is no less than what the customer knows.
     #[default]
@@ -48,14 +80,10 @@ pub enum Read {
 
 impl Read {
     /// All modes.
-    pub const ALL: [Self; 3] = [Self::Session, Self::Local, Self::Snapshot];
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// The name used in arguments and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::Local => "local",
-            Self::Snapshot => "snapshot",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }

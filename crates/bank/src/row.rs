@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
 use super::{Member, Money, Seq};
@@ -29,7 +30,7 @@ impl Total {
 }
 
 /// A customer at work: one program, one run. Random, so that no two are the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
 
 /// One request of a session, however often it is sent.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The position of a branch in its cluster: branches are ordered by their numbers, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Member(pub u16);
@@ -15,6 +17,7 @@ impl Member {
 
 /// How many entries a branch's log has, or which of them: the first is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
 pub struct Seq(pub u64);
 
 impl Seq {
@@ -35,7 +38,7 @@ impl fmt::Display for Seq {
 }
 
 /// A version vector: for each branch, how much of its log is known (Parker et al., 1983).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Version(Vec<Seq>);
 
 impl Version {

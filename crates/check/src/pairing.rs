@@ -2,26 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use bank::{CustomerId, Money, Operation, Outcome, Rejection, WriteKind};
+use bank::{CustomerId, Money, Operation, Outcome, Rejection};
 use exercise::{Answer, Event, Input, Received, ResultName};
-use history::Observation;
+use history::OperationRecord;
 
 /// A foreign output against its input.
 #[derive(Clone, Debug, Default)]
 pub struct Paired {
-    /// Every event that has an answer, in file order. A write whose result the output does not tell
-    /// stands with the one it should have had.
-    pub observations: Vec<Observation>,
+    /// Every event that has an answer, in file order. A write whose result is not in the output
+    /// has the outcome that it should have had.
+    pub operations: Vec<OperationRecord<'static>>,
     /// Answers that are missing, too many, or to something else: what is wrong, in a sentence each.
     pub mismatches: Vec<String>,
-    /// Writes whose results the output does not tell.
+    /// Writes whose results are not in the output.
     pub unjudged_writes: u64,
 }
 
 impl Paired {
     /// How many answers the output gives that can be judged.
     pub fn judged(&self) -> u64 {
-        let answers = u64::try_from(self.observations.len()).unwrap_or(u64::MAX);
+        let answers = u64::try_from(self.operations.len()).unwrap_or(u64::MAX);
         answers.saturating_sub(self.unjudged_writes)
     }
 }
@@ -66,15 +66,11 @@ pub fn pair_with(input: &Input, received: &Received) -> Paired {
         paired.unjudged_writes += u64::from(stated.is_none());
         let outcome = stated.unwrap_or_else(|| predicted(event.operation, model));
         if outcome == Outcome::Ok {
-            model += change(event.operation);
+            model += event.operation.delta();
         }
-        paired.observations.push(Observation {
-            customer,
-            event: number,
-            branch: event.branch,
-            operation: event.operation,
-            outcome,
+        paired.operations.push(OperationRecord {
             balance: answer.and_then(|answer| answer.balance).map(Money::new),
+            ..OperationRecord::new(customer, number, event.branch, event.operation, outcome)
         });
     }
     for (customer, rest) in answers {
@@ -113,19 +109,9 @@ fn stated(operation: Operation, answer: &Answer) -> Option<Outcome> {
     }
 }
 
-fn change(operation: Operation) -> i128 {
-    match operation {
-        Operation::Query => 0,
-        Operation::Write(write) => match write.kind {
-            WriteKind::Deposit => i128::from(write.amount.minor_units()),
-            WriteKind::Withdraw => -i128::from(write.amount.minor_units()),
-        },
-    }
-}
-
 fn predicted(operation: Operation, balance: i128) -> Outcome {
-    let left = balance + change(operation);
-    let refused = change(operation) < 0 && left < 0;
+    let left = balance + operation.delta();
+    let refused = operation.delta() < 0 && left < 0;
     if refused { Outcome::Rejected(Rejection::InsufficientFunds) } else { Outcome::Ok }
 }
 
@@ -163,8 +149,8 @@ mod tests {
         ] {
             let paired = pair(&output);
             assert_eq!(paired.mismatches, [""; 0]);
-            assert_eq!((paired.observations.len(), paired.unjudged_writes), (4, 0));
-            assert_eq!(paired.observations[1].balance, Some(Money::new(15)));
+            assert_eq!((paired.operations.len(), paired.unjudged_writes), (4, 0));
+            assert_eq!(paired.operations[1].balance, Some(Money::new(15)));
         }
     }
 
@@ -172,9 +158,9 @@ mod tests {
     fn balances_alone_are_those_of_the_queries_and_writes_stay_unjudged() {
         let paired = pair(r#"[{"id":1,"balance":15},{"id":1,"balance":15}]"#);
         assert_eq!(paired.mismatches, [""; 0]);
-        assert_eq!((paired.observations.len(), paired.unjudged_writes), (4, 2));
+        assert_eq!((paired.operations.len(), paired.unjudged_writes), (4, 2));
         let refused = Outcome::Rejected(Rejection::InsufficientFunds);
-        assert_eq!(paired.observations[2].outcome, refused, "as it should have been");
+        assert_eq!(paired.operations[2].outcome, refused, "as it should have been");
     }
 
     #[test]
@@ -230,7 +216,7 @@ mod tests {
             let text = serde_json::to_string(&laid_out(input.clone(), shape)).expect("json");
             let received = Received::parse(Path::new("out"), text.as_bytes()).expect("read");
             let paired = pair_with(&input, &received);
-            let outcomes: Vec<Outcome> = paired.observations.iter().map(|o| o.outcome).collect();
+            let outcomes: Vec<Outcome> = paired.operations.iter().map(|o| o.outcome).collect();
             let refused = Outcome::Rejected(Rejection::InsufficientFunds);
             assert_eq!(outcomes, [Outcome::Ok, Outcome::Ok, refused], "{:?}", paired.mismatches);
         }

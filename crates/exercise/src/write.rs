@@ -1,5 +1,7 @@
 //! Files appear whole or not at all.
 
+#![expect(clippy::disallowed_types, reason = "it replaces a file as a whole")]
+
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -184,6 +186,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "they look at the files that are written")]
 mod tests {
     use super::super::output::ResultName;
     use super::*;
@@ -285,7 +288,7 @@ mod tests {
     #[test]
     fn python_lines_are_as_the_seeds_print_them() {
         let entry = |interface: &str, result, balance| Entry {
-            interface: interface.to_owned(),
+            interface: interface.parse().expect("an interface"),
             branch: None,
             result,
             balance,

@@ -9,7 +9,7 @@ use bank::{
 };
 
 /// Stands for an index that there is not.
-pub const NONE: u32 = u32::MAX;
+pub(crate) const NONE: u32 = u32::MAX;
 /// Stands for an instant that never came.
 const NEVER: u64 = u64::MAX;
 
@@ -24,7 +24,7 @@ struct Session {
 #[derive(Clone, Copy, Debug)]
 struct Compact {
     number: u64,
-    event: u64,
+    position: u64,
     amount: Money,
     invoked: u64,
     completed: u64,
@@ -100,7 +100,7 @@ impl History {
         }
         self.calls.push(Compact {
             number: call.number,
-            event: call.event,
+            position: call.position,
             amount: call.write().map_or(Money::ZERO, |write| write.amount),
             invoked: call.invoked,
             completed: call.completed.unwrap_or(NEVER),
@@ -204,10 +204,10 @@ impl History {
         self.calls[place].number
     }
 
-    /// Whose the call at `place` is, and the how-manieth of that customer.
+    /// The customer of the call at `place`, and its position among the operations of that customer.
     pub fn asked_as(&self, place: usize) -> (CustomerId, u64) {
         let kept = &self.calls[place];
-        (self.sessions[at(kept.session)].customer, kept.event)
+        (self.sessions[at(kept.session)].customer, kept.position)
     }
 
     /// Where the branch that was asked stands among all.
@@ -227,7 +227,7 @@ impl History {
             session: session.id,
             customer: session.customer,
             number: kept.number,
-            event: kept.event,
+            position: kept.position,
             attempt: kept.attempt,
             operation,
             branch: self.branches[kept.branch.index()],
@@ -266,12 +266,12 @@ impl History {
 }
 
 /// An index as it is kept.
-pub fn index(value: usize) -> Result<u32, InvalidRecord> {
+pub(crate) fn index(value: usize) -> Result<u32, InvalidRecord> {
     u32::try_from(value).ok().filter(|value| *value != NONE).ok_or(InvalidRecord::TooMany)
 }
 
 /// An index as it is used. There is no platform of ours with less than 32 bits.
-pub fn at(kept: u32) -> usize {
+pub(crate) fn at(kept: u32) -> usize {
     usize::try_from(kept).unwrap_or(usize::MAX)
 }
 
@@ -284,7 +284,7 @@ mod tests {
             session: SessionId(7),
             customer: CustomerId(1),
             number,
-            event: number + 40,
+            position: number + 40,
             attempt: 2,
             operation: Operation::withdraw(30),
             branch: BranchId(9),

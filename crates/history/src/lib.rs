@@ -10,11 +10,9 @@ mod operation;
 mod run;
 mod settings;
 
-pub use files::{
-    Header, HistoryWriter, LedgerWriter, RecordedError, RecordedRun, read_history, read_ledger,
-};
-pub use history::{History, NONE, at, index};
+pub use files::{HistoryWriter, LedgerWriter, RecordedError, read_history, read_ledger};
+pub use history::History;
 pub use ledgers::{Extent, Ledgers, Log, Logged};
-pub use operation::{InvalidRecord, OperationRecord};
-pub use run::{BranchState, Case, FinalState, Observation};
+pub use operation::{InvalidRecord, OperationRecord, OwnedRecord, Record};
+pub use run::{FinalState, Header, Run};
 pub use settings::{BranchOrigin, Customers, ErrorLimit, ReferenceModel, Server, Settings};

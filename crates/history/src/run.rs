@@ -1,75 +1,90 @@
-//! A run as the checks read it.
+//! A whole run: what was set, what customers saw, what branches logged, and what they held at the end.
 
-use std::fmt;
+use std::path::Path;
 
-use bank::{BranchId, CustomerId, Money, Operation, Outcome, Version};
+use serde::{Deserialize, Serialize};
 
+use bank::{BranchId, Money, Version};
+
+use super::files::{RecordedError, read_run};
 use super::{ErrorLimit, History, Ledgers, ReferenceModel, Settings};
 
-/// One operation as its customer saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Observation {
-    /// Who asked.
-    pub customer: CustomerId,
-    /// The how-manieth operation of that customer this is, from 1.
-    pub event: u64,
-    /// Which branch was asked.
-    pub branch: BranchId,
-    /// What was asked.
-    pub operation: Operation,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// The balance in the answer, if there was one.
-    pub balance: Option<Money>,
-}
-
-impl fmt::Display for Observation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { customer, event, branch, operation, .. } = self;
-        write!(f, "operation {event} of customer {customer} ({operation} at branch {branch})")
-    }
+/// What a run was set to, which is the header of its files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// The opening balance.
+    pub opening: Money,
+    /// All branches, ascending.
+    pub branches: Vec<BranchId>,
+    /// The settings that guarantees depend on.
+    pub settings: Settings,
+    /// The rights of each branch at the start, by member in minor units, if the cluster was used before. Otherwise each
+    /// branch has its equal share of the opening balance.
+    pub rights: Option<Vec<i64>>,
+    /// The model that predicts all answers, if there is one.
+    pub reference_model: Option<ReferenceModel>,
+    /// How many operations may fail; `None` leaves availability not judged.
+    pub error_limit: Option<ErrorLimit>,
 }
 
 /// A branch after the run has settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BranchState {
-    /// Which branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalState {
+    /// The branch.
+    #[serde(rename = "state")]
     pub branch: BranchId,
-    /// What it holds.
+    /// Its balance.
     pub balance: Money,
-    /// The least it ever held; `None` if it does not tell.
+    /// The lowest balance it ever held; `None` if it does not report that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lowest_balance: Option<Money>,
     /// Whether all of its propagations had ended when it was read.
     pub settled: bool,
-}
-
-/// A branch after the run has settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FinalState {
-    /// What every scheme tells.
-    pub state: BranchState,
-    /// How much of each log it holds, where the scheme knows.
+    /// How much of each log it holds; `None` if its scheme keeps no logs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub version: Option<Version>,
 }
 
-/// A recorded run.
-#[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
+/// A run, recorded or simulated.
+#[derive(Clone, Debug)]
+pub struct Run {
     /// What the run was set to.
-    pub settings: Settings,
-    /// What the answers must be right as, beside what their versions show.
-    pub edition: Option<ReferenceModel>,
-    /// What the account held at the start.
-    pub opening: Money,
-    /// What each branch had the rights to at the start, by member, where the cluster had a past. Otherwise each
-    /// has its equal share of the opening balance.
-    pub rights: Option<&'a [i64]>,
-    /// How many operations may fail; `None` if the run does not say, which leaves its availability not judged.
-    pub error_limit: Option<ErrorLimit>,
-    /// What customers saw.
-    pub history: &'a History,
-    /// What branches logged.
-    pub ledgers: &'a Ledgers,
-    /// What branches hold at the end, those that could be asked.
-    pub finals: &'a [FinalState],
+    pub header: Header,
+    /// All operations.
+    pub history: History,
+    /// The logs of the branches.
+    pub ledgers: Ledgers,
+    /// The branches at the end, those that could be asked.
+    pub finals: Vec<FinalState>,
+}
+
+impl Header {
+    /// The header of a run on `branches` that is not given any rights, reference model or error limit.
+    pub fn new(
+        settings: Settings,
+        opening: Money,
+        branches: impl IntoIterator<Item = BranchId>,
+    ) -> Self {
+        let mut branches: Vec<BranchId> = branches.into_iter().collect();
+        branches.sort_unstable();
+        branches.dedup();
+        Self { opening, branches, settings, rights: None, reference_model: None, error_limit: None }
+    }
+}
+
+impl Run {
+    /// A run of which nothing is recorded yet.
+    pub fn new(header: Header) -> Self {
+        let history = History::new(header.branches.iter().copied());
+        let ledgers = Ledgers::missing(header.branches.len());
+        Self { header, history, ledgers, finals: Vec::new() }
+    }
+
+    /// Reads a run from its `history.jsonl` and its `ledger.jsonl`.
+    ///
+    /// # Errors
+    /// A file cannot be read, has a line that is not valid, or the two are not of one run.
+    pub fn read(history: &Path, ledger: &Path) -> Result<Self, RecordedError> {
+        read_run(history, ledger)
+    }
 }

@@ -1,9 +1,26 @@
 //! What a run was set to.
 
+use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 use bank::{Ack, Read};
 
 /// Whose branches were asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantArray
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Server {
     /// Ours, under the passbook scheme.
     Passbook,
@@ -14,21 +31,15 @@ pub enum Server {
 }
 
 impl Server {
-    /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 3] = [Self::Passbook, Self::Broadcast, Self::Foreign];
-
     /// The name used in files and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Passbook => "passbook",
-            Self::Broadcast => "broadcast",
-            Self::Foreign => "foreign",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// Whether operations overlap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, VariantArray)]
+#[serde(rename_all = "lowercase")]
 pub enum Customers {
     /// Never two at the same time.
     One,
@@ -36,21 +47,9 @@ pub enum Customers {
     Many,
 }
 
-impl Customers {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::One, Self::Many];
-
-    /// The name used in files and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::One => "one",
-            Self::Many => "many",
-        }
-    }
-}
-
-/// What an `output.json` must be right as, beside what its history shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A model that predicts every answer from the operations alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ReferenceModel {
     /// Customers came one after another, in the order of the file.
     Sequential,
@@ -58,25 +57,12 @@ pub enum ReferenceModel {
     FinalBalance,
 }
 
-impl ReferenceModel {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Sequential, Self::FinalBalance];
-
-    /// The name used in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sequential => "sequential",
-            Self::FinalBalance => "final-balance",
-        }
-    }
-}
-
-/// What a run was set to.
+/// What guarantees depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// Whose branches were asked.
     pub server: Server,
-    /// When writes were answered.
+    /// How many branches held a write before it was answered.
     pub ack: Ack,
     /// What queries were answered from.
     pub read: Read,
@@ -84,8 +70,9 @@ pub struct Settings {
     pub customers: Customers,
 }
 
-/// Whose branches served the run, and whether they lived. Decides whether failures are the fault of the bank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Who started the branches of a run, and whether they lived. Decides whether failures are the fault of the bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum BranchOrigin {
     /// The run started them, and all lived to its end.
     Started,
@@ -97,26 +84,11 @@ pub enum BranchOrigin {
     Running,
 }
 
-impl BranchOrigin {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Started, Self::Ended, Self::Interrupted, Self::Running];
-
-    /// The name used in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Started => "started",
-            Self::Ended => "ended",
-            Self::Interrupted => "interrupted",
-            Self::Running => "running",
-        }
-    }
-}
-
 /// How many operations may fail.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErrorLimit {
     /// The largest share of all operations that may fail or stay unanswered, from 0 to 1; 1 turns the check off.
     pub max_share: f64,
-    /// Whose branches they are sent to.
+    /// The origin of the branches that they are sent to.
     pub branches: BranchOrigin,
 }

@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn ack_majority_answers_when_half_of_the_peers_hold_it() {
-        for fanout in Fanout::ALL {
+        for fanout in Fanout::ALL.iter().copied() {
             let peers = (2..=5).map(BranchId).collect();
             let mut branch = Broadcast::new(BranchId(1), peers, fanout, Money::new(100));
             let told_first = told(&submit(&mut branch, Operation::deposit(10), Ack::Majority));

@@ -3,15 +3,18 @@
 use super::passbook::{Passbook, Settings, Timing};
 use super::{Broadcast, Fanout, Locking, Replica};
 use bank::{BranchId, Money};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
-/// How branches keep their accounts the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// How branches keep their accounts the same. Parsed from its name, broadcast has its default settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum Scheme {
     /// Rows, escrow and session tokens, in memory.
+    #[default]
     Passbook,
     /// The seed systems' algorithm.
     Broadcast {
-        /// In which order fellow branches are told.
+        /// In which order peers receive a write.
         fanout: Fanout,
         /// Whether customers wait for writes that are on their way.
         locking: Locking,
@@ -19,52 +22,12 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The names of all, in the order in which they are offered. The first is the default.
-    pub const NAMES: [&str; 2] = ["passbook", "broadcast"];
-
-    /// The schemes of these names in their order, or the default if there is none, with what else was asked
-    /// for; or what is wrong with that.
-    pub fn asked(
-        names: &[String],
-        fanout: Option<Fanout>,
-        lock: bool,
-    ) -> Result<Vec<Self>, String> {
-        let broadcast = Self::Broadcast {
-            fanout: fanout.unwrap_or(Fanout::Parallel),
-            locking: Locking::asked(lock),
-        };
-        let default = [Self::NAMES[0].to_owned()];
-        let mut asked = Vec::new();
-        for name in if names.is_empty() { &default } else { names } {
-            let scheme = [Self::Passbook, broadcast].into_iter().find(|s| s.name() == name);
-            let scheme = scheme.ok_or_else(|| {
-                format!("there is no scheme {name}; give one of {}", Self::NAMES.join(", "))
-            })?;
-            if asked.contains(&scheme) {
-                return Err(format!("--replication names {name} twice; name each scheme once"));
-            }
-            asked.push(scheme);
-        }
-        let option = match (fanout, lock) {
-            (Some(_), _) => "--fanout",
-            (None, true) => "--lock",
-            (None, false) => return Ok(asked),
-        };
-        if asked.contains(&broadcast) {
-            Ok(asked)
-        } else if names.is_empty() {
-            Err(format!("{option} is for --replication broadcast; add --replication broadcast"))
-        } else {
-            Err(format!("{option} is for --replication broadcast; leave it out"))
-        }
-    }
+    /// The names of all, in the order in which they are offered.
+    pub const NAMES: &'static [&'static str] = Self::VARIANTS;
 
     /// The name used in arguments and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Passbook => Self::NAMES[0],
-            Self::Broadcast { .. } => Self::NAMES[1],
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The replica of branch `me`. `life` is random: a branch that is started again has another.
@@ -90,36 +53,13 @@ impl Scheme {
 mod tests {
     use super::*;
 
-    fn asked(names: &[&str], fanout: Option<Fanout>, lock: bool) -> Result<Vec<Scheme>, String> {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        Scheme::asked(&names, fanout, lock)
-    }
-
     #[test]
-    fn names_are_taken_in_their_order_and_without_any_it_is_passbook() {
-        assert_eq!(asked(&[], None, false), Ok(vec![Scheme::Passbook]));
-        let broadcast =
-            Scheme::Broadcast { fanout: Fanout::Sequential, locking: Locking::UntilPropagated };
-        let both = asked(&["broadcast", "passbook"], Some(Fanout::Sequential), true);
-        assert_eq!(both, Ok(vec![broadcast, Scheme::Passbook]));
-        for name in Scheme::NAMES {
-            let one = asked(&[name], None, false).expect("a scheme");
-            assert_eq!(one.iter().map(|scheme| scheme.name()).collect::<Vec<_>>(), [name]);
+    fn scheme_is_parsed_from_its_name() {
+        let broadcast = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
+        for (name, scheme) in [("passbook", Scheme::Passbook), ("broadcast", broadcast)] {
+            assert_eq!((name.parse(), scheme.name()), (Ok(scheme), name));
         }
-    }
-
-    #[test]
-    fn what_cannot_be_is_said_with_what_to_do() {
-        let parallel = Some(Fanout::Parallel);
-        for (names, fanout, lock, expected) in [
-            (&[][..], parallel, false, "--fanout is for --replication broadcast; add --replic"),
-            (&[], None, true, "--lock is for --replication broadcast; add --replication broadcast"),
-            (&["passbook"], None, true, "--lock is for --replication broadcast; leave it out"),
-            (&["passbook", "passbook"], None, false, "names passbook twice; name each scheme once"),
-            (&["raft"], None, false, "there is no scheme raft; give one of passbook, broadcast"),
-        ] {
-            let refused = asked(names, fanout, lock).expect_err("refused");
-            assert!(refused.contains(expected), "{refused}");
-        }
+        assert_eq!(Scheme::NAMES, ["passbook", "broadcast"]);
+        assert!("raft".parse::<Scheme>().is_err());
     }
 }

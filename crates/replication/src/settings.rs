@@ -1,24 +1,37 @@
-//! What a scheme can be told.
+//! What a scheme can be set to.
 
-/// In which order the fellow branches are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
+
+/// In which order a branch sends a write to its peers.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    VariantNames
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum Fanout {
-    /// The next peer is told when the one before has answered.
+    /// To the next peer when the one before has answered.
     Sequential,
-    /// All peers are told at once.
+    /// To all peers at once.
+    #[default]
     Parallel,
 }
 
 impl Fanout {
-    /// Both ways.
-    pub const ALL: [Self; 2] = [Self::Sequential, Self::Parallel];
+    /// Both orders.
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// The name used in arguments and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sequential => "sequential",
-            Self::Parallel => "parallel",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -20,7 +20,7 @@ fn allocations(branches: u32, writes: u64) -> u64 {
         }
     });
     assert_eq!(machines.acknowledged - before, BATCHES * writes);
-    assert_eq!(machines.messages, (WARM_UP + BATCHES) * u64::from(branches - 1) * 2);
+    assert_eq!(machines.messages(), (WARM_UP + BATCHES) * u64::from(branches - 1) * 2);
     assert_eq!(machines.balances().len(), usize::try_from(branches).expect("few"));
     counted.count_total
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::customers::{Sending, Wake};
-use bank::{Answer, Member};
+use super::customers::{Response, Sending, Wake};
+use bank::Member;
 use replication::passbook::{Message, Room};
-use replication::{Attempt, Instant, Receipt, Ticket};
+use replication::{Instant, Ticket};
 
 /// Something that will happen in the simulated world.
 #[derive(Clone, Debug)]
@@ -25,27 +25,27 @@ pub(super) enum Event {
         epoch: u64,
     },
     /// Something comes to a process.
-    Comes {
+    Arrives {
         /// Which.
         to: Member,
-        /// In which life of it; in any if nothing is said.
-        life: Option<u32>,
+        /// In which incarnation of it; in any if nothing is said.
+        incarnation: Option<u32>,
         /// What.
-        what: Coming,
+        what: Arrival,
     },
     /// A sync has ended.
     Synced {
         /// Where.
         branch: Member,
-        /// In which life.
-        life: u32,
+        /// In which incarnation.
+        incarnation: u32,
     },
     /// A busy process looks at what has come.
     Ready {
         /// Which.
         branch: Member,
-        /// In which life.
-        life: u32,
+        /// In which incarnation.
+        incarnation: u32,
     },
     /// A customer does the next thing.
     Customer(usize, Wake),
@@ -62,23 +62,16 @@ pub(super) enum Event {
 /// An answer on its way to a customer.
 #[derive(Clone, Debug)]
 pub(super) struct Answered {
-    /// Whose.
     pub(super) customer: usize,
-    /// Who answers.
     pub(super) branch: Member,
-    /// In which life: with it, the connection ends.
-    pub(super) life: u32,
-    /// Which attempt.
-    pub(super) attempt: Attempt,
-    /// What.
-    pub(super) answer: Answer,
-    /// From what.
-    pub(super) receipt: Option<Receipt>,
+    /// The connection ends with this incarnation of the branch.
+    pub(super) incarnation: u32,
+    pub(super) response: Response,
 }
 
 /// Something that comes to a process, and waits there if the process is busy.
 #[derive(Clone, Debug)]
-pub(super) enum Coming {
+pub(super) enum Arrival {
     /// A new stream to a peer.
     Up {
         /// Which peer.

@@ -17,8 +17,8 @@ pub(super) enum Luck {
     Plan,
     /// One branch: its driver and its disk.
     Branch,
-    /// One life of a branch: which, and what it leaves to chance itself.
-    Life,
+    /// One incarnation of a branch: which, and what it leaves to chance itself.
+    Incarnation,
     /// What one branch sends another.
     Way,
     /// The streams between two branches.
@@ -32,7 +32,7 @@ impl Luck {
         match self {
             Self::Plan => 1,
             Self::Branch => 2,
-            Self::Life => 3,
+            Self::Incarnation => 3,
             Self::Way => 4,
             Self::Streams => 5,
             Self::Customer => 6,

@@ -3,9 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use strum::{IntoStaticStr, VariantArray};
+
+use super::plan::{Plan, TimingProfile};
+
 /// Something that is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Seen {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Counter {
+    /// Runs with the timing of the branches that serve.
+    ProductionTiming,
     /// Inputs that replicas took in.
     Steps,
     /// Operations that were answered "ok".
@@ -78,106 +85,38 @@ pub enum Seen {
     AmnesiaStops,
 }
 
-impl Seen {
-    /// All of it.
-    pub const ALL: [Self; 35] = [
-        Self::Steps,
-        Self::Done,
-        Self::Withdrawals,
-        Self::ContendedWithdrawals,
-        Self::UnknownOutcomes,
-        Self::Retries,
-        Self::GivenUp,
-        Self::DuplicateRequests,
-        Self::Borrows,
-        Self::Grants,
-        Self::GrantsInFlightAtCrash,
-        Self::Refusals,
-        Self::Contended,
-        Self::RightsUnavailable,
-        Self::TooFewBranches,
-        Self::Collects,
-        Self::Proofs,
-        Self::HoldersTold,
-        Self::Snapshots,
-        Self::Pushes,
-        Self::Streams,
-        Self::MessagesLost,
-        Self::MessagesTwice,
-        Self::OneWayPartitions,
-        Self::Pauses,
-        Self::Kills,
-        Self::PowerLosses,
-        Self::Restarts,
-        Self::TornTails,
-        Self::FailedSyncs,
-        Self::FullDisks,
-        Self::NoSpace,
-        Self::OldCopies,
-        Self::CorruptJournals,
-        Self::AmnesiaStops,
-    ];
-
+impl Counter {
     /// The name used in reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Steps => "steps",
-            Self::Done => "done operations",
-            Self::Withdrawals => "withdrawals",
-            Self::ContendedWithdrawals => "contended withdrawals",
-            Self::UnknownOutcomes => "unknown outcomes",
-            Self::Retries => "retries",
-            Self::GivenUp => "given up",
-            Self::DuplicateRequests => "duplicate requests",
-            Self::Borrows => "borrows",
-            Self::Grants => "grants",
-            Self::GrantsInFlightAtCrash => "grants in flight at a crash",
-            Self::Refusals => "refusals",
-            Self::Contended => "contended",
-            Self::RightsUnavailable => "rights unavailable",
-            Self::TooFewBranches => "too few branches",
-            Self::Collects => "collect requests",
-            Self::Proofs => "proofs made for others",
-            Self::HoldersTold => "told who holds a log",
-            Self::Snapshots => "snapshots answered",
-            Self::Pushes => "pushes",
-            Self::Streams => "streams",
-            Self::MessagesLost => "messages lost",
-            Self::MessagesTwice => "messages twice",
-            Self::OneWayPartitions => "one-way partitions",
-            Self::Pauses => "pauses",
-            Self::Kills => "kills",
-            Self::PowerLosses => "power losses",
-            Self::Restarts => "restarts from a journal",
-            Self::TornTails => "torn tails",
-            Self::FailedSyncs => "failed syncs",
-            Self::FullDisks => "full disks",
-            Self::NoSpace => "ended without space",
-            Self::OldCopies => "old copies",
-            Self::CorruptJournals => "corrupt journals",
-            Self::AmnesiaStops => "amnesia stops",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// How often everything was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters(BTreeMap<Seen, u64>);
+pub struct Counters(BTreeMap<Counter, u64>);
 
 impl Counters {
+    pub(super) fn of_plan(plan: &Plan) -> Self {
+        let mut counters = Self::default();
+        let production = plan.timing == TimingProfile::Production;
+        counters.add_many(Counter::ProductionTiming, u64::from(production));
+        counters
+    }
+
     /// Once more.
-    pub(super) fn add(&mut self, seen: Seen) {
+    pub(super) fn add(&mut self, seen: Counter) {
         self.add_many(seen, 1);
     }
 
     /// So many times more.
-    pub(super) fn add_many(&mut self, seen: Seen, times: u64) {
+    pub(super) fn add_many(&mut self, seen: Counter, times: u64) {
         let count = self.0.entry(seen).or_default();
         *count = count.saturating_add(times);
     }
 
     /// How often.
-    pub fn of(&self, seen: Seen) -> u64 {
+    pub fn of(&self, seen: Counter) -> u64 {
         self.0.get(&seen).copied().unwrap_or_default()
     }
 
@@ -189,15 +128,15 @@ impl Counters {
     }
 
     /// What was never seen.
-    pub fn never(&self) -> Vec<Seen> {
-        Seen::ALL.into_iter().filter(|seen| self.of(*seen) == 0).collect()
+    pub fn never(&self) -> Vec<Counter> {
+        Counter::VARIANTS.iter().copied().filter(|seen| self.of(*seen) == 0).collect()
     }
 }
 
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for seen in Seen::ALL {
-            writeln!(f, "{:>14}  {}", self.of(seen), seen.name())?;
+        for seen in Counter::VARIANTS {
+            writeln!(f, "{:>14}  {}", self.of(*seen), seen.name())?;
         }
         Ok(())
     }
@@ -210,13 +149,13 @@ mod tests {
     #[test]
     fn counters_add_up_and_say_what_is_missing() {
         let mut one = Counters::default();
-        one.add(Seen::Borrows);
+        one.add(Counter::Borrows);
         let mut other = Counters::default();
-        other.add_many(Seen::Borrows, 2);
-        other.add(Seen::Kills);
+        other.add_many(Counter::Borrows, 2);
+        other.add(Counter::Kills);
         one.merge(&other);
-        assert_eq!((one.of(Seen::Borrows), one.of(Seen::Kills)), (3, 1));
-        assert_eq!(one.never().len(), Seen::ALL.len() - 2);
+        assert_eq!((one.of(Counter::Borrows), one.of(Counter::Kills)), (3, 1));
+        assert_eq!(one.never().len(), Counter::VARIANTS.len() - 2);
         assert!(one.to_string().contains("             3  borrows\n"));
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct NoSpace;
 
 /// What a crash left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct CrashRemains {
     /// How many records will be read at the next start.
     pub(super) surviving: u64,
     /// Whether a part of one more was there, and cut away.
@@ -109,27 +109,27 @@ impl Disk {
     }
 
     /// The process ends and the machine goes on: everything written can be read.
-    pub(super) fn killed(&mut self) -> Left {
+    pub(super) fn killed(&mut self) -> CrashRemains {
         self.process_ended();
-        Left { surviving: self.len(), torn: false }
+        CrashRemains { surviving: self.len(), torn: false }
     }
 
     /// The machine ends: of what was not on disk a first part survives, and of the next record perhaps a
     /// piece, which is cut away.
-    pub(super) fn lost_power(&mut self, keep: PerMille, torn: bool) -> Left {
+    pub(super) fn lost_power(&mut self, keep: PerMille, torn: bool) -> CrashRemains {
         self.process_ended();
         let unsynced = self.records.len() - self.synced;
         let kept = keep.of(unsynced);
         self.records.truncate(self.synced + kept);
-        Left { surviving: self.len(), torn: torn && kept < unsynced }
+        CrashRemains { surviving: self.len(), torn: torn && kept < unsynced }
     }
 
     /// An old copy is put in the journal's place.
-    pub(super) fn replaced_by_copy(&mut self, records: usize) -> Left {
+    pub(super) fn replaced_by_copy(&mut self, records: usize) -> CrashRemains {
         self.process_ended();
         self.records.truncate(records);
         self.synced = self.synced.min(records);
-        Left { surviving: self.len(), torn: false }
+        CrashRemains { surviving: self.len(), torn: false }
     }
 
     /// A record in the middle is gone.
@@ -187,11 +187,14 @@ mod tests {
         disk.end_sync();
         (4..8).for_each(|life| disk.append(record(life)).expect("room"));
         disk.begin_sync(false);
-        assert_eq!(disk.killed(), Left { surviving: 8, torn: false });
+        assert_eq!(disk.killed(), CrashRemains { surviving: 8, torn: false });
         assert_eq!(disk.end_sync(), None, "the sync died with the process");
-        assert_eq!(disk.lost_power(PerMille(500), true), Left { surviving: 6, torn: true });
-        assert_eq!(disk.lost_power(PerMille(1000), true), Left { surviving: 6, torn: false });
-        assert_eq!(disk.lost_power(PerMille(0), false), Left { surviving: 4, torn: false });
+        assert_eq!(disk.lost_power(PerMille(500), true), CrashRemains { surviving: 6, torn: true });
+        assert_eq!(
+            disk.lost_power(PerMille(1000), true),
+            CrashRemains { surviving: 6, torn: false }
+        );
+        assert_eq!(disk.lost_power(PerMille(0), false), CrashRemains { surviving: 4, torn: false });
     }
 
     #[test]

@@ -1,27 +1,27 @@
 //! Replicas under one seed: time is a number, nothing waits, and the same seed gives the same run.
 //!
 //! A [`Plan`] is drawn from a seed: branches, customers and what goes wrong. [`run`] carries it out on the
-//! state machines that also serve, over a simulated network and simulated disks, while a judge watches who
-//! knows what really happened. A plan that ends in a [`Violation`] is made smaller by [`shrink`], and
-//! [`story`] tells it.
+//! state machines that also serve, over a simulated network and simulated disks. Whatever customers see is recorded and
+//! judged by `check`, as a run of servers is; what only an observer of the engine can see is judged by a judge that
+//! watches every step. A plan that ends in a [`Violation`] is made smaller by [`shrink`], and a [`Transcript`] shows it.
 
 mod agenda;
 mod chance;
 mod counters;
 mod customers;
-pub mod delays;
 mod disk;
 pub mod judge;
 mod network;
 mod plan;
+mod recorder;
 mod shrink;
-mod story;
-mod words;
+mod transcript;
 mod world;
 
-pub use counters::{Counters, Seen};
-pub use judge::{Property, Violation};
-pub use plan::{Mix, Plan};
-pub use shrink::{Shrunk, shrink};
-pub use story::{Story, story};
-pub use world::{Ran, run};
+pub use check::Property;
+pub use counters::{Counter, Counters};
+pub use judge::Violation;
+pub use plan::{FaultProfile, Plan};
+pub use shrink::{SmallerPlan, shrink};
+pub use transcript::Transcript;
+pub use world::{RunResult, run};

@@ -1,15 +1,15 @@
 //! Makes a failing plan smaller: what can be left out without the failure going away is left out.
 
 use super::chance::{PerMille, Span};
-use super::judge::Property;
 use super::plan::Plan;
 use super::world::run;
 use bank::Member;
+use check::Property;
 use replication::passbook::Mutant;
 
 /// A plan that was made smaller.
 #[derive(Clone, Debug)]
-pub struct Shrunk {
+pub struct SmallerPlan {
     /// What is left; running it violates the same property as before.
     pub plan: Plan,
     /// How many runs it took.
@@ -18,12 +18,12 @@ pub struct Shrunk {
 
 /// Leaves out faults, customers, operations, branches and troubles of the network, one at a time, while
 /// the same property is still violated. At most `tries` runs; nothing if the plan does not fail.
-pub fn shrink(plan: &Plan, mutant: Option<Mutant>, tries: usize) -> Option<Shrunk> {
+pub fn shrink(plan: &Plan, mutant: Option<Mutant>, tries: usize) -> Option<SmallerPlan> {
     let property = run(plan, mutant).violation?.property;
     let mut shrinking =
         Shrinking { plan: plan.clone(), property, mutant, tries: 1, tries_max: tries };
     while shrinking.round() {}
-    Some(Shrunk { plan: shrinking.plan, tries: shrinking.tries })
+    Some(SmallerPlan { plan: shrinking.plan, tries: shrinking.tries })
 }
 
 struct Shrinking {

@@ -2,46 +2,56 @@
 //! rule is there to prevent. Needs the feature `mutants`.
 
 use replication::passbook::Mutant;
-use simulation::{Mix, Plan, Property, run};
+use simulation::{FaultProfile, Plan, Property, run};
 
 const SEEDS: u64 = 2_000;
 
 /// What must find a mutant, and in which kind of run it shows if not in all.
-fn caught_by(mutant: Mutant) -> (&'static [Property], Option<Mix>) {
+fn caught_by(mutant: Mutant) -> (&'static [Property], Option<FaultProfile>) {
     use Property as P;
     match mutant {
         Mutant::AcknowledgeBeforePersisting
         | Mutant::CountConnected
         | Mutant::RelayReportsPushed => (&[P::Acknowledged], None),
         // Counted as held where it is not, or missing under what follows it.
-        Mutant::DropPush => (&[P::Acknowledged, P::Closed, P::Convergence], None),
+        Mutant::DropPush => (&[P::Acknowledged, P::Causal, P::Conservation], None),
         Mutant::ApplyRetryTwice | Mutant::DedupeLostAtRestart | Mutant::DedupeKeepsLast => {
-            (&[P::Accounted], None)
+            (&[P::Conservation, P::BalanceBounds], None)
         }
         // The late first attempt of a rejected request has to come after the answer to the second.
-        Mutant::RejectionsNotRemembered => (&[P::Accounted], Some(Mix::Lossy)),
-        Mutant::ReuseSeqAfterRestart => (&[P::OneWriter], None),
-        Mutant::JournalCutInTheMiddle => (&[P::OneWriter, P::Closed], None),
-        Mutant::PushWithoutClosure | Mutant::PushRowByRow | Mutant::ProofOfOwnRows => {
-            (&[P::Closed], None)
+        Mutant::RejectionsNotRemembered => {
+            (&[P::Conservation, P::BalanceBounds], Some(FaultProfile::Lossy))
         }
-        Mutant::OneCollect | Mutant::AskerJoinsCollect => (&[P::Snapshot, P::Refusal], None),
+        Mutant::ReuseSeqAfterRestart => (&[P::OneWriter], None),
+        Mutant::JournalCutInTheMiddle => (&[P::OneWriter, P::Causal], None),
+        Mutant::PushWithoutClosure | Mutant::PushRowByRow | Mutant::ProofOfOwnRows => {
+            (&[P::Causal], None)
+        }
+        Mutant::OneCollect | Mutant::AskerJoinsCollect => {
+            (&[P::Linearizable, P::BalanceBounds], None)
+        }
         // What others know of the own row is missing in what a refusal shows.
-        Mutant::CollectWithoutOwnRow => (&[P::Snapshot, P::Refusal, P::Closed], None),
+        Mutant::CollectWithoutOwnRow => {
+            (&[P::Linearizable, P::BalanceBounds, P::Causal, P::Overdraft], None)
+        }
         // A reply of the first round has to be late or doubled.
-        Mutant::CollectNotTiedToRound => (&[P::Snapshot, P::Refusal], Some(Mix::Lossy)),
-        Mutant::DeclinedByAllIsProof => (&[P::Refusal], None),
+        Mutant::CollectNotTiedToRound => {
+            (&[P::Linearizable, P::BalanceBounds], Some(FaultProfile::Lossy))
+        }
+        Mutant::DeclinedByAllIsProof => (&[P::Linearizable, P::BalanceBounds], None),
         Mutant::CollectShowsStaged | Mutant::NoSyncAfterReplay | Mutant::VisibleBeforeDurable => {
-            (&[P::Durable], None)
+            (&[P::DurableBeforeVisible], None)
         }
         Mutant::IgnoreTokenOnReads => (&[P::ReadYourWrites, P::MonotonicReads], None),
-        Mutant::IgnoreTokenOnWrites => (&[P::MonotonicWrites, P::WritesFollowReads], None),
+        Mutant::IgnoreTokenOnWrites => {
+            (&[P::MonotonicWrites, P::WritesFollowReads, P::ReadYourWrites], None)
+        }
         Mutant::GrantWithoutDebiting | Mutant::GrantCountedTwice | Mutant::PayOutOfBalance => {
             (&[P::Rights], None)
         }
         Mutant::SwappedSign => (&[P::Value], None),
         // What it had and lost is taken for held, and what depends on it is pushed.
-        Mutant::BeforeHello => (&[P::Acknowledged, P::Closed], None),
+        Mutant::BeforeHello => (&[P::Acknowledged, P::Causal], None),
         Mutant::IncarnationUnchecked => (&[P::Amnesia], None),
         Mutant::JournaledIsAcknowledged => (&[P::Acknowledged, P::ReadYourWrites], None),
         Mutant::StageAfterDeadline => (&[P::Deadline], None),

@@ -1,6 +1,7 @@
 //! The passbook scheme under seeds: the same machines that serve, on a simulated network and disks.
 
-use simulation::{Counters, Mix, Plan, Seen, run, story};
+use simulation::{Counter, Counters, FaultProfile, Plan, Transcript, run};
+use strum::VariantArray as _;
 
 #[test]
 fn no_seed_violates_anything_and_what_can_go_wrong_does() {
@@ -11,19 +12,25 @@ fn no_seed_violates_anything_and_what_can_go_wrong_does() {
         assert_eq!(ran.violation, None, "{again}");
         counters.merge(&ran.counters);
     }
-    for seen in [Seen::Borrows, Seen::Refusals, Seen::Kills, Seen::TornTails, Seen::AmnesiaStops] {
+    for seen in [
+        Counter::Borrows,
+        Counter::Refusals,
+        Counter::Kills,
+        Counter::TornTails,
+        Counter::AmnesiaStops,
+    ] {
         assert!(counters.of(seen) > 0, "{} never seen in\n{counters}", seen.name());
     }
 }
 
 #[test]
 fn the_same_seed_is_the_same_run_and_telling_it_changes_nothing() {
-    for mix in Mix::ALL {
-        let plan = Plan::from_seed(7, Some(mix));
+    for profile in FaultProfile::VARIANTS.iter().copied() {
+        let plan = Plan::from_seed(7, Some(profile));
         let ran = run(&plan, None);
         assert_eq!(ran, run(&plan, None));
-        assert_eq!(ran, story(&plan, None).ran);
-        assert_ne!(ran.hash, run(&Plan::from_seed(8, Some(mix)), None).hash);
+        assert_eq!(ran, Transcript::of(&plan, None).result);
+        assert_ne!(ran.hash, run(&Plan::from_seed(8, Some(profile)), None).hash);
     }
 }
 
@@ -38,18 +45,18 @@ fn nobody_starves_where_nothing_fails_and_customers_have_time() {
     let mut counters = Counters::default();
     let mut operations = 0;
     for seed in 0..seeds(300, 5_000) {
-        let plan = Plan::from_seed(seed, Some(Mix::NearZero));
+        let plan = Plan::from_seed(seed, Some(FaultProfile::NearZero));
         let ran = run(&plan, None);
         let again = format!("simulate --seeds 1 --first {seed} --mix near-zero --story");
         assert_eq!(ran.violation, None, "{again}");
-        assert_eq!(ran.counters.of(Seen::UnknownOutcomes), 0, "{again}");
+        assert_eq!(ran.counters.of(Counter::UnknownOutcomes), 0, "{again}");
         operations += plan.operations();
         counters.merge(&ran.counters);
     }
     let [withdrawals, contended] =
-        [Seen::Withdrawals, Seen::ContendedWithdrawals].map(|seen| counters.of(seen));
+        [Counter::Withdrawals, Counter::ContendedWithdrawals].map(|seen| counters.of(seen));
     println!("contended: {contended} of {withdrawals} withdrawals");
-    let ends = [Seen::Done, Seen::Refusals, Seen::Contended].map(|seen| counters.of(seen));
+    let ends = [Counter::Done, Counter::Refusals, Counter::Contended].map(|seen| counters.of(seen));
     let ended = usize::try_from(ends.iter().sum::<u64>()).expect("not so many");
     assert_eq!(ended, operations, "done, refused or contended, and nothing else:\n{counters}");
     assert!(contended * 100 < withdrawals, "{contended} of {withdrawals} are contended");
@@ -69,9 +76,12 @@ fn a_fault_put_in_on_purpose_is_found_made_smaller_and_told() {
     let (plan, property) = failing.expect("found within 100 seeds");
     let shrunk = shrink(&plan, mutant, 1_000).expect("it fails");
     assert!(shrunk.plan.operations() <= 2, "{} are left", shrunk.plan.operations());
-    let told = story(&shrunk.plan, mutant);
-    assert_eq!(told.ran.violation.as_ref().map(|violation| violation.property), Some(property));
-    assert_eq!(told.ran, run(&shrunk.plan, mutant), "it is the same run");
-    assert!(told.to_string().contains("VIOLATION"));
+    let transcript = Transcript::of(&shrunk.plan, mutant);
+    assert_eq!(
+        transcript.result.violation.as_ref().map(|violation| violation.property),
+        Some(property)
+    );
+    assert_eq!(transcript.result, run(&shrunk.plan, mutant), "it is the same run");
+    assert!(transcript.to_string().contains("does not hold: "));
     assert!(shrink(&plan, None, 10).is_none(), "without the fault there is nothing to find");
 }

@@ -84,6 +84,17 @@ impl Process {
     }
 }
 
+/// What `command` prints and how it ends, for a snapshot: the same on every machine and terminal.
+pub fn transcript(command: &mut Command) -> String {
+    command.env("COLUMNS", "100").env("NO_COLOR", "1").env_remove("CLICOLOR_FORCE");
+    command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+    let output = command.output().expect("started");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let ending = output.status.code().map_or_else(|| "killed".to_owned(), |code| code.to_string());
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    format!("exit code: {ending}\n----- stdout -----\n{stdout}----- stderr -----\n{stderr}")
+}
+
 /// Looks again and again until `look` finds something.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();

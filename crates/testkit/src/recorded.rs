@@ -6,13 +6,10 @@ mod model;
 use bank::{Ack, Read};
 use bank::{
     BranchId, CustomerId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Seq,
-    SessionId, StatusCode,
+    SessionId, Version,
 };
 use check::{Judged, judge};
-use history::{
-    BranchState, Case, Customers, FinalState, History, Ledgers, Logged, OperationRecord, Server,
-    Settings,
-};
+use history::{Customers, FinalState, Header, Logged, OperationRecord, Run, Server, Settings};
 
 use model::Bank;
 
@@ -92,64 +89,34 @@ impl Recording {
         (1..).take(self.logs.len()).map(BranchId).collect()
     }
 
-    pub fn history(&self) -> History {
-        let mut history = History::new(self.branches());
+    /// The run as loadgen would have recorded it.
+    pub fn run(&self) -> Run {
+        let header = Header::new(self.settings, Money::new(self.opening), self.branches());
+        let mut run = Run::new(header);
         for raw in &self.calls {
-            history.push(&raw.seen()).expect("a call that fits");
+            run.history.push(&raw.seen()).expect("a call that fits");
         }
-        history
-    }
-
-    pub fn ledgers(&self) -> Ledgers {
-        let mut ledgers = Ledgers::missing(self.logs.len());
         for (member, log) in (0..).map(Member).zip(&self.logs) {
             for (seq, raw) in (1..).zip(log) {
                 let logged = raw.logged(seq);
-                ledgers.push(member, &logged).expect("a branch").expect("an entry that fits");
+                run.ledgers.push(member, &logged).expect("a branch").expect("an entry that fits");
             }
-            ledgers.whole(member);
+            run.ledgers.whole(member);
         }
-        ledgers
-    }
-
-    pub fn finals(&self) -> Vec<FinalState> {
-        let version: Vec<Seq> = self.logs.iter().map(|log| Seq(kept(log.len()))).collect();
-        let state = |branch| BranchState {
+        let version: Version = self.logs.iter().map(|log| Seq(kept(log.len()))).collect();
+        let finals = self.branches().into_iter().map(|branch| FinalState {
             branch,
             balance: Money::new(self.balance),
             lowest_balance: Some(Money::new(self.balance.min(self.opening))),
             settled: true,
-        };
-        let last = |branch| FinalState {
-            state: state(branch),
-            version: Some(version.iter().copied().collect()),
-        };
-        self.branches().into_iter().map(last).collect()
+            version: Some(version.clone()),
+        });
+        run.finals = finals.collect();
+        run
     }
 
     pub fn judge(&self) -> Vec<Judged> {
-        let (history, ledgers, finals) = (self.history(), self.ledgers(), self.finals());
-        judge(&self.case(&history, &ledgers, &finals))
-    }
-
-    pub fn case<'a>(
-        &self,
-        history: &'a History,
-        ledgers: &'a Ledgers,
-        finals: &'a [FinalState],
-    ) -> Case<'a> {
-        let opening = Money::new(self.opening);
-        let settings = self.settings;
-        Case {
-            settings,
-            edition: None,
-            opening,
-            rights: None,
-            error_limit: None,
-            history,
-            ledgers,
-            finals,
-        }
+        judge(&self.run())
     }
 }
 
@@ -178,7 +145,7 @@ enum Doing {
 struct Customer {
     id: u64,
     number: u64,
-    event: u64,
+    position: u64,
     token: Vec<u64>,
     doing: Doing,
 }
@@ -201,7 +168,7 @@ pub fn record_as(shape: Shape, apart: bool, seed: u64) -> Recording {
     let new = |id: usize| Customer {
         id: kept(id) + 1,
         number: 0,
-        event: 0,
+        position: 0,
         token: vec![0; shape.branches],
         doing: Doing::Nothing,
     };
@@ -264,7 +231,7 @@ fn ask(
     apart: Option<u32>,
 ) -> RawCall {
     customer.number += 1 + kept(dice.roll(2));
-    customer.event += 1;
+    customer.position += 1;
     let amount = 1 + i64::try_from(dice.roll(100)).expect("small");
     let amount = apart.map_or(amount, |asked| (amount << NAME_BITS) + (1 << asked));
     let (deposits, withdrawals) = shape.mix;
@@ -277,24 +244,21 @@ fn ask(
         None => dice.roll(shape.branches),
         Some(_) => usize::try_from(customer.id - 1).expect("few"),
     };
+    let asked = OperationRecord::new(
+        CustomerId(customer.id),
+        customer.position,
+        BranchId(u32::try_from(member + 1).expect("few")),
+        operation,
+        Outcome::Ok,
+    );
     let call = OperationRecord {
         session: SessionId(customer.id * 7_919),
-        customer: CustomerId(customer.id),
         number: customer.number,
-        event: customer.event,
         attempt: 1 + u32::from(dice.percent(5)),
-        operation,
-        branch: BranchId(u32::try_from(member + 1).expect("few")),
         invoked: now,
         completed: None,
-        outcome: Outcome::Ok,
-        code: StatusCode::Ok,
-        status: None,
-        seq: None,
-        version: None,
-        at_most: None,
-        balance: None,
         trace: dice.percent(1).then_some(u128::from(now)),
+        ..asked
     };
     RawCall { call, member, version: None, at_most: None }
 }

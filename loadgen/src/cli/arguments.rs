@@ -6,24 +6,23 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bank::{Ack, Read};
-use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use exercise::{Input, check_writable, is_standard_input, source_name};
+use humantime::format_duration;
 use loadgen::Scenario;
 use loadgen::scenario::{
     ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Share, Stop, Style, Synthetic,
     ThinkTime, Wire, Workload, broadcast_reads,
 };
 use passbook::address::resolve;
+use passbook::arguments::{SchemeArguments, named};
 use passbook::cluster::port_of;
-use replication::{Fanout, Scheme};
+use replication::Scheme;
 
 use crate::cli::offline::{CheckArguments, GuaranteesArguments};
 use crate::cli::terminal::Verbosity;
 use crate::cli::values::{
-    Seed, ack_parser, fanout_parser, order_parser, parse_duration, parse_message_size,
-    parse_recording, parse_seed, parse_target, parse_timeout, parse_wait, read_parser,
-    style_parser, wire_parser,
+    Seed, parse_duration, parse_message_size, parse_seed, parse_target, parse_timeout, parse_wait,
 };
 
 /// The run folder where none is named.
@@ -102,11 +101,11 @@ struct ReplayArguments {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Whether customers wait for each other: one after another, or all writes at once and then all queries
-    #[arg(long, default_value = ReplayOrder::Sequential.name(), value_parser = order_parser())]
+    #[arg(long, default_value = ReplayOrder::default().name(), value_parser = named::<ReplayOrder>())]
     order: ReplayOrder,
     /// How answers are laid out: auto is per-event if an event names its branch, else grouped; lines is
     /// Python's notation
-    #[arg(long, default_value = Style::Auto.name(), value_parser = style_parser())]
+    #[arg(long, default_value = Style::default().name(), value_parser = named::<Style>())]
     style: Style,
     /// Write a run folder as well [default of several schemes: passbook-run]
     #[arg(long, value_name = "DIR")]
@@ -118,7 +117,8 @@ struct ReplayArguments {
 #[derive(Args, Debug)]
 struct SyntheticArguments {
     /// Customers, all at once; each does one operation at a time
-    #[arg(long, short = 'c', visible_alias = "concurrency", value_name = "N", default_value_t = 500,
+    #[arg(long, short = 'c', visible_alias = "concurrency", value_name = "N",
+        default_value_t = Synthetic::default().customers,
         value_parser = clap::value_parser!(u64).range(1..=20_000))]
     customers: u64,
     /// Branches of the cluster [default: 3; with --target as many as there are addresses; with --base-port there is
@@ -133,24 +133,25 @@ struct SyntheticArguments {
     #[arg(long, short = 'z', value_name = "TIME", value_parser = parse_duration)]
     duration: Option<Duration>,
     /// Weights of deposits, withdrawals and queries
-    #[arg(long, value_name = "D:W:Q", default_value_t = Mix::default())]
+    #[arg(long, value_name = "D:W:Q", default_value_t = Synthetic::default().mix)]
     mix: Mix,
     /// The share of operations at another branch than the customer's own, such as 20% or 0.2
-    #[arg(long, value_name = "SHARE", default_value = "20%")]
+    #[arg(long, value_name = "SHARE", default_value_t = Synthetic::default().roam)]
     roam: Share,
     /// What every branch holds at the start, at most 2^62: branches that are written to at once must not pass 2^63
     /// together [default: 1000000; what they hold if they run already]
     #[arg(long, value_name = "MONEY", value_parser = clap::value_parser!(i64).range(0..=1 << 62))]
     opening_balance: Option<i64>,
     /// Decides what customers do; "random" draws one and the report tells it
-    #[arg(long, value_name = "SEED", default_value = "1", value_parser = parse_seed)]
+    #[arg(long, value_name = "SEED", default_value_t = Seed::Given(Synthetic::default().seed),
+        value_parser = parse_seed)]
     seed: Seed,
     /// Time between an answer and the customer's next operation: a mean such as 10ms (exponential),
     /// constant:10ms or uniform:5ms..15ms
-    #[arg(long, value_name = "TIME", default_value_t = ThinkTime::NONE)]
+    #[arg(long, value_name = "TIME", default_value_t = Synthetic::default().think)]
     think: ThinkTime,
     /// How much of what customers see is recorded, and so can be checked: all, none, or so many operations
-    #[arg(long, value_name = "all|none|N", default_value = "all", value_parser = parse_recording)]
+    #[arg(long, value_name = "all|none|N", default_value_t = Scenario::default().recording)]
     record: Recording,
     /// Exit with 0 also if not everything could be checked because --record said so
     #[arg(long)]
@@ -160,26 +161,14 @@ struct SyntheticArguments {
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are truth values")]
 struct CommonArguments {
-    /// How the branches of a cluster that is started for the run keep their accounts the same: passbook, right under
-    /// any concurrency, in memory; broadcast as the exercise has it. Of several, such as broadcast,passbook, each has
-    /// a run of its own with the same workload, and one table shows what each costs and whether it was right
-    /// [default: passbook]
-    #[arg(long, value_name = "SCHEME,…", value_delimiter = ',',
-        value_parser = PossibleValuesParser::new(Scheme::NAMES))]
-    replication: Vec<String>,
-    /// Broadcast: in which order branches tell each other [default: parallel]
-    #[arg(long, value_parser = fanout_parser())]
-    fanout: Option<Fanout>,
-    /// Broadcast, the fourth document's lock: a branch's other customers wait from applying a write until the last
-    /// peer has answered
-    #[arg(long, conflicts_with_all = ["target", "base_port"])]
-    lock: bool,
+    #[command(flatten)]
+    scheme: SchemeArguments,
     /// How many branches hold a write when its customer is answered
-    #[arg(long, default_value = Ack::All.name(), value_parser = ack_parser())]
+    #[arg(long, default_value = Scenario::default().ack.name(), value_parser = named::<Ack>())]
     ack: Ack,
     /// Passbook: what a query is answered from: all that the customer was shown, what the branch knows, or what was
     /// true of all branches at one instant [default: session]
-    #[arg(long, value_parser = read_parser())]
+    #[arg(long, value_parser = named::<Read>())]
     read: Option<Read>,
     /// A running cluster instead of an embedded one: all its addresses, in the order of the branches
     #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = parse_target)]
@@ -193,25 +182,31 @@ struct CommonArguments {
         value_parser = clap::value_parser!(u16).range(1..))]
     base_port: Option<u16>,
     /// By which contract customers ask; all but passbook need nothing more of a server than its answers
-    #[arg(long, default_value = Wire::Passbook.name(), value_parser = wire_parser())]
+    #[arg(long, default_value = Scenario::default().wire.name(), value_parser = named::<Wire>())]
     wire: Wire,
     /// An operation without an answer after this long is unknown; an attempt to connect takes no longer, from 100ms
     /// to 10s
-    #[arg(long, short = 't', value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
+    #[arg(long, short = 't', value_name = "TIME", value_parser = parse_timeout,
+        default_value = format_duration(Scenario::default().timeout).to_string())]
     timeout: Duration,
     /// Wait so long for servers of a running cluster that cannot be reached yet, such as 10s [default: do not]
     #[arg(long, value_name = "TIME", value_parser = parse_wait)]
     wait: Option<Duration>,
     /// The largest answer that is accepted, such as 64KiB or 4MiB; a larger one is unknown
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_message_size)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_message_size,
+        default_value = format!("{}MiB", Scenario::default().message_bytes_max >> 20))]
     max_message: usize,
     /// The share of operations that may fail or stay unanswered before the run does not pass; 100% turns the check
     /// off. Refusals for lack of money are no failures, nor are those as contended or as out of range that the amounts
     /// explain
-    #[arg(long, value_name = "SHARE", default_value_t = Share::ONE_PERCENT)]
+    #[arg(long, value_name = "SHARE", default_value_t = Scenario::default().max_error_share)]
     max_error_share: Share,
+    /// Threads that perform operations, each with its own connections and its part of the customers; not more than there
+    /// are customers [default: half of the cores, from 1 to 4; 1 if the branches are embedded]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: Option<u8>,
     /// The share of operations that are traced, such as 1% or 0.01
-    #[arg(long, value_name = "SHARE", default_value = "1%")]
+    #[arg(long, value_name = "SHARE", default_value_t = Scenario::default().trace_sample)]
     trace_sample: SampleRate,
     /// Serve /metrics here until the report is printed
     #[arg(long, value_name = "HOST:PORT", value_parser = resolve)]
@@ -244,55 +239,49 @@ impl Arguments {
 
     /// What these arguments ask for, or one message that says what is wrong with them.
     pub(crate) fn into_asked(self) -> Result<Asked, String> {
-        match self.command {
-            Some(Command::Replay(replay)) => replay_scenario(replay),
-            Some(Command::Check(check)) => Ok(Asked::Check(check)),
-            Some(Command::Guarantees(asked)) => Ok(Asked::Guarantees(asked)),
+        let (scenario, warnings, common) = match self.command {
+            Some(Command::Check(check)) => return Ok(Asked::Check(check)),
+            Some(Command::Guarantees(asked)) => return Ok(Asked::Guarantees(asked)),
+            Some(Command::Replay(replay)) => replay.into_scenario()?,
             None => {
-                let targets = self.common.target.len();
-                if self.common.base_port.is_some() && self.synthetic.branches.is_none() {
-                    return Err(
-                        "--base-port does not tell how many branches there are; add --branches N"
-                            .to_owned(),
-                    );
-                }
-                let SyntheticArguments { record: recording, unchecked_ok, .. } = self.synthetic;
-                let workload = Workload::Synthetic(self.synthetic.into_synthetic(targets)?);
-                let task = self.common.into_task(workload, Some(self.out), Vec::new())?;
-                let scenario = Scenario { recording, unchecked_ok, ..task.scenario };
-                Ok(Asked::Run(Box::new(Task { scenario, ..task })))
+                let scenario = self.synthetic.into_scenario(&self.common)?;
+                (Scenario { out: Some(self.out), ..scenario }, Vec::new(), self.common)
             }
-        }
+        };
+        common.into_task(scenario, warnings).map(|task| Asked::Run(Box::new(task)))
     }
 }
 
-fn replay_scenario(arguments: ReplayArguments) -> Result<Asked, String> {
-    let (input, warnings) = Input::read(&arguments.input).map_err(|error| error.to_string())?;
-    let warnings = warnings.iter().map(|warning| warning.in_file(&arguments.input)).collect();
-    let several = arguments.common.replication.len() > 1;
-    let (output, out) = match (arguments.output, arguments.out) {
-        (Some(_), _) if several => {
-            return Err(
-                "-o takes the answers of one run, but --replication names several schemes; use \
-                        --out DIR, which holds the answers under each, or name one scheme"
-                    .to_owned(),
-            );
+impl ReplayArguments {
+    /// The settings of a replay alone, the warnings about its input, and the settings of any run.
+    fn into_scenario(self) -> Result<(Scenario, Vec<String>, CommonArguments), String> {
+        let (input, warnings) = Input::read(&self.input).map_err(|error| error.to_string())?;
+        let warnings = warnings.iter().map(|warning| warning.in_file(&self.input)).collect();
+        let has_several = self.common.scheme.has_several();
+        let (output, out) = match (self.output, self.out) {
+            (Some(_), _) if has_several => {
+                return Err(
+                    "-o takes the answers of one run, but --replication names several schemes; use \
+                     --out DIR, which holds the answers under each, or name one scheme"
+                        .to_owned(),
+                );
+            }
+            (None, None) if has_several => (None, Some(PathBuf::from(OUT))),
+            (None, None) => (Some(PathBuf::from("output.json")), None),
+            given => given,
+        };
+        if let Some(output) = &output {
+            check_output(output, &self.input, out.as_deref())?;
         }
-        (None, None) if several => (None, Some(PathBuf::from(OUT))),
-        (None, None) => (Some(PathBuf::from("output.json")), None),
-        given => given,
-    };
-    if let Some(output) = &output {
-        check_output(output, &arguments.input, out.as_deref())?;
+        let workload = Workload::Replay(Replay {
+            path: source_name(&self.input).into(),
+            input,
+            output,
+            order: self.order,
+            style: self.style,
+        });
+        Ok((Scenario { workload, out, ..Scenario::default() }, warnings, self.common))
     }
-    let workload = Workload::Replay(Replay {
-        path: source_name(&arguments.input).into(),
-        input,
-        output,
-        order: arguments.order,
-        style: arguments.style,
-    });
-    Ok(Asked::Run(Box::new(arguments.common.into_task(workload, out, warnings)?)))
 }
 
 /// An output that cannot be written, or would destroy something, must not cost a run.
@@ -324,12 +313,18 @@ fn check_output(output: &Path, input: &Path, out: Option<&Path>) -> Result<(), S
 }
 
 impl SyntheticArguments {
-    fn into_synthetic(self, targets: usize) -> Result<Synthetic, String> {
-        if targets > 0 && self.branches.is_some() {
+    /// The settings of synthetic customers; the settings of any run keep their defaults.
+    fn into_scenario(self, common: &CommonArguments) -> Result<Scenario, String> {
+        if common.base_port.is_some() && self.branches.is_none() {
+            return Err("--base-port does not tell how many branches there are; add --branches N"
+                .to_owned());
+        }
+        if !common.target.is_empty() && self.branches.is_some() {
             return Err("--branches is for the embedded cluster; with --target the addresses \
                         say how many there are: leave it out"
                 .to_owned());
         }
+        let default = Synthetic::default();
         let stop = match (self.events, self.duration) {
             (_, Some(duration)) if duration.is_zero() => {
                 return Err("--duration is zero; give a time such as 30s".to_owned());
@@ -340,21 +335,24 @@ impl SyntheticArguments {
                 );
             }
             (_, Some(duration)) => Stop::After(duration),
-            (events, None) => Stop::Events(events.unwrap_or(100)),
+            (Some(events), None) => Stop::Events(events),
+            (None, None) => default.stop,
         };
-        let seed = match self.seed {
-            Seed::Given(seed) => seed,
-            Seed::Random => rand::random(),
-        };
-        Ok(Synthetic {
+        let synthetic = Synthetic {
             customers: self.customers,
-            branches: self.branches.unwrap_or(3),
+            branches: self.branches.unwrap_or(default.branches),
             stop,
             mix: self.mix,
-            roam: self.roam.fraction(),
+            roam: self.roam,
             opening: self.opening_balance,
-            seed,
+            seed: self.seed.draw(),
             think: self.think,
+        };
+        Ok(Scenario {
+            workload: Workload::Synthetic(synthetic),
+            recording: self.record,
+            unchecked_ok: self.unchecked_ok,
+            ..Scenario::default()
         })
     }
 }
@@ -367,69 +365,51 @@ fn local_targets(base: u16, workload: &Workload) -> Result<Vec<String>, String> 
 }
 
 impl CommonArguments {
-    /// Running branches were told at their start how they keep their accounts the same.
-    fn nothing_for_running_branches(&self) -> Result<(), String> {
-        let option = match (&self.replication[..], self.fanout) {
-            ([_, ..], _) => "--replication",
-            ([], Some(_)) => "--fanout",
-            ([], None) => return Ok(()),
-        };
-        Err(format!(
-            "{option} is for a cluster that is started for the run; running branches were told \
-             theirs when they were started: leave it out"
-        ))
-    }
-
-    /// A task whose scenario is under the first of its schemes.
-    fn into_task(
-        self,
-        workload: Workload,
-        out: Option<PathBuf>,
-        warnings: Vec<String>,
-    ) -> Result<Task, String> {
+    /// `scenario` with these settings, under the first of its schemes.
+    fn into_task(self, scenario: Scenario, warnings: Vec<String>) -> Result<Task, String> {
         self.wire.carries(self.ack, self.read)?;
-        let running = match self.base_port {
-            Some(base) => local_targets(base, &workload)?,
-            None => self.target.clone(),
+        let targets = match self.base_port {
+            Some(base) => local_targets(base, &scenario.workload)?,
+            None => self.target,
         };
-        if self.wait.is_some() && running.is_empty() {
+        if self.wait.is_some() && targets.is_empty() {
             return Err("--wait is for a cluster that runs already; add --target or --base-port, or leave it out"
                 .to_owned());
         }
-        let mut schemes = Vec::new();
-        let cluster = if running.is_empty() {
-            schemes = Scheme::asked(&self.replication, self.fanout, self.lock)?;
+        let (schemes, cluster) = if targets.is_empty() {
+            let schemes = self.scheme.schemes()?;
             if schemes.iter().any(|scheme| matches!(scheme, Scheme::Broadcast { .. })) {
                 broadcast_reads(self.read)?;
             }
-            if let Some(opening) = workload.opening() {
+            if let Some(opening) = scenario.workload.opening() {
                 self.wire.check_opening(opening)?;
             }
-            let first = schemes[0];
-            if self.process {
-                ClusterChoice::Processes(first)
-            } else {
-                ClusterChoice::Embedded(first)
-            }
+            let choice =
+                if self.process { ClusterChoice::Processes } else { ClusterChoice::Embedded };
+            let cluster = choice(schemes[0]);
+            (schemes, cluster)
+        } else if let Some(option) = self.scheme.given() {
+            // Running branches were told at their start how they keep their accounts the same.
+            return Err(format!(
+                "{option} is for a cluster that is started for the run; running branches were told \
+                 theirs when they were started: leave it out"
+            ));
         } else {
-            self.nothing_for_running_branches()?;
-            ClusterChoice::Running { targets: running }
+            (Vec::new(), ClusterChoice::Running { targets })
         };
         let scenario = Scenario {
-            workload,
             cluster,
             wire: self.wire,
             ack: self.ack,
-            read: self.read.unwrap_or_default(),
+            read: self.read.unwrap_or(scenario.read),
             timeout: self.timeout,
             wait: self.wait,
             message_bytes_max: self.max_message,
             max_error_share: self.max_error_share,
+            workers: self.workers,
             trace_sample: self.trace_sample,
-            recording: Recording::All,
             keep_answers: self.verbose,
-            unchecked_ok: false,
-            out,
+            ..scenario
         };
         let (metrics_listen, metrics_linger) = (self.metrics_listen, self.metrics_linger);
         Ok(Task { scenario, schemes, warnings, metrics_listen, metrics_linger })

@@ -4,21 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bank::{Ack, Read};
-use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args};
 use history::Customers;
+use loadgen::Scenario;
 use loadgen::check_output::check_files;
 use loadgen::record::artifacts::seed_of;
 use loadgen::record::judge::judge_folder;
 use loadgen::report::{self, render_guarantees};
-use loadgen::scenario::{Wire, broadcast_reads};
+use loadgen::scenario::{Synthetic, Wire, Workload, broadcast_reads};
+use passbook::arguments::named;
 use replication::Scheme;
 
 use crate::cli::terminal::{self, Terminal};
-use crate::cli::values::{ack_parser, read_parser, wire_parser};
-
-/// As a run has them where no number is given.
-const BRANCHES: usize = 3;
 
 /// A folder, or two files.
 #[derive(Args, Debug)]
@@ -38,20 +35,20 @@ pub(crate) struct CheckArguments {
 #[derive(Args, Debug)]
 pub(crate) struct GuaranteesArguments {
     /// How branches keep their accounts the same
-    #[arg(long, value_name = "SCHEME", default_value = Scheme::NAMES[0],
-        value_parser = PossibleValuesParser::new(Scheme::NAMES))]
-    replication: String,
+    #[arg(long, value_name = "SCHEME", default_value = Scheme::default().name(),
+        value_parser = named::<Scheme>())]
+    replication: Scheme,
     /// How many branches hold a write when its customer is answered
-    #[arg(long, default_value = Ack::All.name(), value_parser = ack_parser())]
+    #[arg(long, default_value = Scenario::default().ack.name(), value_parser = named::<Ack>())]
     ack: Ack,
     /// Passbook: what a query is answered from [default: session]
-    #[arg(long, value_parser = read_parser())]
+    #[arg(long, value_parser = named::<Read>())]
     read: Option<Read>,
     /// By which contract customers ask: those of other programs tell status and balance only
-    #[arg(long, default_value = Wire::Passbook.name(), value_parser = wire_parser())]
+    #[arg(long, default_value = Scenario::default().wire.name(), value_parser = named::<Wire>())]
     wire: Wire,
     /// Customers, all at once
-    #[arg(long, short = 'c', value_name = "N", default_value_t = 500,
+    #[arg(long, short = 'c', value_name = "N", default_value_t = Synthetic::default().customers,
         value_parser = clap::value_parser!(u64).range(1..=20_000))]
     customers: u64,
 }
@@ -77,16 +74,17 @@ pub(crate) fn check(check: &CheckArguments, terminal: &Terminal) -> ExitCode {
     }
 }
 
-/// Tells what a run with these settings promises.
+/// Prints what a run with these settings promises.
 pub(crate) fn guarantees(asked: &GuaranteesArguments) -> ExitCode {
-    let GuaranteesArguments { replication, ack, read, wire, customers } = asked;
-    let customers = if *customers == 1 { Customers::One } else { Customers::Many };
-    let is_passbook = Scheme::NAMES[0] == replication;
-    let can_read = if is_passbook { Ok(()) } else { broadcast_reads(*read) };
-    if let Err(message) = wire.carries(*ack, *read).and(can_read) {
+    let GuaranteesArguments { replication, ack, read, wire, customers } = *asked;
+    let customers = if customers == 1 { Customers::One } else { Customers::Many };
+    let can_read = if replication == Scheme::Passbook { Ok(()) } else { broadcast_reads(read) };
+    if let Err(message) = wire.carries(ack, read).and(can_read) {
         return terminal::fail(report::ExitCode::BadInput, &message);
     }
-    let terms = (*ack, read.unwrap_or_default());
-    let text = render_guarantees(wire.settings(replication, BRANCHES, terms, customers));
+    let branches = Workload::Synthetic(Synthetic::default()).branch_ids().len();
+    let read = read.unwrap_or(Scenario::default().read);
+    let settings = wire.settings(replication.name(), branches, ack, read, customers);
+    let text = render_guarantees(settings);
     terminal::end(ExitCode::from(report::ExitCode::Passed.number()), terminal::print(&text))
 }

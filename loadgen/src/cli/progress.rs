@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loadgen::load::{Live, Look};
+use loadgen::load::{Live, LoadProgress};
 use loadgen::report::rate;
 
 /// A longer estimate is not shown as a number.
@@ -25,22 +25,22 @@ pub(crate) struct ProgressLine {
 
 impl ProgressLine {
     /// The next line.
-    pub(crate) fn next(&mut self, look: &Look, total: Total) -> String {
-        let ended = look.live.iter().map(Live::ended).sum();
-        let answered = look.live.iter().map(|live| live.response.count()).sum();
-        let unknown: u64 = look.live.iter().map(|live| live.unknown).sum();
-        let before = std::mem::replace(self, Self { elapsed: look.elapsed, answered, ended });
-        let elapsed = look.elapsed.saturating_sub(before.elapsed);
+    pub(crate) fn next(&mut self, progress: &LoadProgress, total: Total) -> String {
+        let ended = progress.live.iter().map(Live::ended).sum();
+        let answered = progress.live.iter().map(|live| live.response.count()).sum();
+        let unknown: u64 = progress.live.iter().map(|live| live.unknown).sum();
+        let before = std::mem::replace(self, Self { elapsed: progress.elapsed, answered, ended });
+        let elapsed = progress.elapsed.saturating_sub(before.elapsed);
         let figures = if answered == 0 {
             "no answer yet".to_owned()
         } else {
             let per_second = per_second(answered.saturating_sub(before.answered), elapsed);
             let per_second = per_second.map_or_else(|| "–".to_owned(), rate);
-            let (p50, p99) = (milliseconds(look.recent.p50), milliseconds(look.recent.p99));
+            let (p50, p99) = (milliseconds(progress.recent.p50), milliseconds(progress.recent.p99));
             format!("{per_second}/s, p50 {p50}, p99 {p99}")
         };
         let left = match total {
-            Total::Time(duration) => left_text(duration.saturating_sub(look.elapsed)),
+            Total::Time(duration) => left_text(duration.saturating_sub(progress.elapsed)),
             Total::Operations(operations) => {
                 // The first interval is that of connections and code that are cold.
                 let is_first = before.elapsed.is_zero();
@@ -49,7 +49,7 @@ impl ProgressLine {
                 estimate_text(operations.saturating_sub(ended), recent)
             }
         };
-        format!("{figures}, {unknown} unknown, {} customers, {left}", look.active)
+        format!("{figures}, {unknown} unknown, {} customers, {left}", progress.active)
     }
 }
 
@@ -87,11 +87,11 @@ mod tests {
 
     use super::*;
 
-    fn look(milliseconds: u64, answered: u64, unknown: u64) -> Look {
+    fn progress(milliseconds: u64, answered: u64, unknown: u64) -> LoadProgress {
         let mut live = Live { ok: answered, unknown, ..Live::default() };
         (0..answered).for_each(|_| live.response.record(Duration::from_millis(2)));
         let recent = (answered > 0).then_some(Duration::from_millis(2));
-        Look {
+        LoadProgress {
             elapsed: Duration::from_millis(milliseconds),
             active: 7,
             live: [live, Live::default(), Live::default()],
@@ -104,24 +104,24 @@ mod tests {
         let mut line = ProgressLine::default();
         let total = Total::Time(Duration::from_secs(5));
         let expected = "no answer yet, 3 unknown, 7 customers, 4 s left";
-        assert_eq!(line.next(&look(1_000, 0, 3), total), expected);
+        assert_eq!(line.next(&progress(1_000, 0, 3), total), expected);
         let expected = "10.00/s, p50 2.00 ms, p99 –, 3 unknown, 7 customers, 3 s left";
-        assert_eq!(line.next(&look(2_000, 10, 3), total), expected);
+        assert_eq!(line.next(&progress(2_000, 10, 3), total), expected);
     }
 
     #[test]
     fn time_left_is_estimated_from_the_recent_rate() {
         let mut line = ProgressLine::default();
         let total = Total::Operations(5_000);
-        let first = line.next(&look(1_000, 17, 0), total);
+        let first = line.next(&progress(1_000, 17, 0), total);
         assert!(first.ends_with("time left unknown"), "a slow start says nothing: {first}");
-        let second = line.next(&look(2_000, 1_017, 0), total);
+        let second = line.next(&progress(2_000, 1_017, 0), total);
         assert!(second.ends_with("about 3 s left"), "{second}");
-        let stuck = line.next(&look(3_000, 1_017, 0), total);
+        let stuck = line.next(&progress(3_000, 1_017, 0), total);
         assert!(stuck.ends_with("time left unknown"), "{stuck}");
-        let slow = line.next(&look(4_000, 1_018, 0), total);
+        let slow = line.next(&progress(4_000, 1_018, 0), total);
         assert!(slow.ends_with("more than 1 h left"), "{slow}");
-        let done = line.next(&look(5_000, 5_000, 0), total);
+        let done = line.next(&progress(5_000, 5_000, 0), total);
         assert!(done.ends_with("customers, 0 s left"), "{done}");
     }
 }

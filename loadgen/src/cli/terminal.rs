@@ -6,10 +6,9 @@ use std::process::ExitCode as ProcessExit;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use loadgen::load::Phase;
 use loadgen::record::disk::DiskUse;
-use loadgen::run::Phase;
-use loadgen::scenario::{Stop, Workload};
-use loadgen::{ExitCode, Progress, Report, Scenario, SideBySide};
+use loadgen::{Comparison, ExitCode, Progress, RunReport, Scenario};
 use passbook::telemetry::{Counts, OtlpEndpoint};
 
 use crate::cli::progress::{ProgressLine, Total};
@@ -113,16 +112,9 @@ impl Terminal {
 
     /// What the run has to do until it ends.
     pub(crate) fn total_of(scenario: &Scenario) -> Total {
-        match &scenario.workload {
-            Workload::Synthetic(synthetic) => match synthetic.stop {
-                Stop::After(duration) => Total::Time(duration),
-                Stop::Events(events) => {
-                    Total::Operations(synthetic.customers.saturating_mul(events))
-                }
-            },
-            Workload::Replay(replay) => {
-                Total::Operations(u64::try_from(replay.input.events().count()).unwrap_or(u64::MAX))
-            }
+        match scenario.workload.duration() {
+            Some(duration) => Total::Time(duration),
+            None => Total::Operations(scenario.workload.operations().unwrap_or(u64::MAX)),
         }
     }
 
@@ -140,7 +132,7 @@ impl Terminal {
                 for line in std::mem::take(&mut self.announcements) {
                     self.say(&line);
                 }
-                self.line.next(&progress.look, total)
+                self.line.next(&progress.load, total)
             }
             Phase::Drain => waiting_text("for the last answers", progress),
             Phase::Settle => waiting_text("until the branches have settled", progress),
@@ -156,7 +148,7 @@ impl Terminal {
         }
         let is_due = match progress.phase {
             Phase::WarmUp => false,
-            Phase::Measure if progress.look.elapsed.is_zero() => false,
+            Phase::Measure if progress.load.elapsed.is_zero() => false,
             Phase::Measure => {
                 self.seen += 1;
                 self.seen.is_multiple_of(PLAIN_EVERY)
@@ -192,7 +184,7 @@ impl Terminal {
         }
     }
 
-    pub(crate) fn report(&self, report: &Report) -> io::Result<()> {
+    pub(crate) fn report(&self, report: &RunReport) -> io::Result<()> {
         match self.verbosity {
             Verbosity::Quiet => print(&report.verdict_line()),
             Verbosity::Normal => print(&report.render()),
@@ -202,16 +194,16 @@ impl Terminal {
         }
     }
 
-    pub(crate) fn side_by_side(&self, sides: &SideBySide) -> io::Result<()> {
+    pub(crate) fn comparison(&self, comparison: &Comparison) -> io::Result<()> {
         match self.verbosity {
-            Verbosity::Quiet => print(&sides.verdict_lines()),
-            Verbosity::Normal => print(&sides.render()),
+            Verbosity::Quiet => print(&comparison.verdict_lines()),
+            Verbosity::Normal => print(&comparison.render()),
             Verbosity::Verbose => {
-                for report in sides.reports() {
+                for report in comparison.reports() {
                     self.report(report)?;
                     print("\n")?;
                 }
-                print(&sides.render())
+                print(&comparison.render())
             }
         }
     }

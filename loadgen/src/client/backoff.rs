@@ -74,7 +74,7 @@ impl Backoffs {
         }
     }
 
-    /// Adds all of another thread's.
+    /// Adds all of another worker's.
     pub(crate) fn merge(&mut self, other: &Self) {
         other.0.iter().for_each(|count| self.add(*count));
     }

@@ -90,6 +90,7 @@ mod tests {
     async fn probed(answer: fn(&[u8]) -> &'static [u8]) -> Option<&'static str> {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
+        #[expect(clippy::disallowed_methods, reason = "it is aborted below")]
         let server = tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.expect("a client");

@@ -1,4 +1,4 @@
-//! What the generator itself took and missed: CPU time of the process, and pauses of the customers' loop.
+//! What the generator itself took and missed: CPU time of the process, and pauses of the workers' loops.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -12,11 +12,13 @@ pub(super) const OBSERVE_EVERY: Duration = Duration::from_millis(10);
 /// What the generator took and missed in the measured window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GeneratorLoad {
+    /// How many workers performed the operations.
+    pub workers: usize,
     /// CPU time of the whole process, user and system.
     pub cpu: Duration,
     /// The time in which it was taken.
     pub observed: Duration,
-    /// The longest time in which the customers' loop did not run although it was due.
+    /// The longest time in which a worker's loop did not run although it was due.
     pub longest_pause: Duration,
 }
 
@@ -27,10 +29,22 @@ impl GeneratorLoad {
         if observed > 0.0 { self.cpu.as_secs_f64() / observed } else { 0.0 }
     }
 
+    /// This worker's load and that of `other`, which worked at the same time in the same process.
+    #[must_use]
+    pub fn beside(self, other: Self) -> Self {
+        Self {
+            workers: self.workers + other.workers,
+            cpu: self.cpu.max(other.cpu),
+            observed: self.observed.max(other.observed),
+            longest_pause: self.longest_pause.max(other.longest_pause),
+        }
+    }
+
     /// Both windows together.
     #[must_use]
-    pub fn and(self, next: Self) -> Self {
+    pub fn then(self, next: Self) -> Self {
         Self {
+            workers: self.workers.max(next.workers),
             cpu: self.cpu + next.cpu,
             observed: self.observed + next.observed,
             longest_pause: self.longest_pause.max(next.longest_pause),
@@ -42,7 +56,7 @@ fn process_cpu() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
-/// Observes the customers' loop from within, and the CPU time of the process.
+/// Observes a worker's loop from within, and the CPU time of the process.
 #[derive(Debug)]
 pub(super) struct GeneratorWatch {
     begun: Instant,
@@ -77,6 +91,7 @@ impl GeneratorWatch {
         }
         self.observe(now);
         let load = GeneratorLoad {
+            workers: 1,
             cpu: process_cpu().saturating_sub(self.cpu_begun),
             observed: now.saturating_duration_since(self.begun),
             longest_pause: self.longest_pause.get(),
@@ -124,13 +139,16 @@ mod tests {
     }
 
     #[test]
-    fn load_of_two_windows_is_their_sum() {
+    fn loads_add_up_over_time_and_not_over_workers() {
         let load = |cpu, observed, pause| GeneratorLoad {
+            workers: 1,
             cpu: Duration::from_secs(cpu),
             observed: Duration::from_secs(observed),
             longest_pause: Duration::from_secs(pause),
         };
-        assert_eq!(load(1, 4, 2).and(load(5, 4, 1)), load(6, 8, 2));
+        assert_eq!(load(1, 4, 2).then(load(5, 4, 1)), load(6, 8, 2));
+        let beside = load(1, 4, 2).beside(load(5, 4, 3));
+        assert_eq!(beside, GeneratorLoad { workers: 2, ..load(5, 4, 3) });
         assert!((load(6, 8, 2).cores() - 0.75).abs() < f64::EPSILON);
         assert!(GeneratorLoad::default().cores().abs() < f64::EPSILON);
     }

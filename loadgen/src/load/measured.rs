@@ -27,7 +27,7 @@ impl Measured {
         Self {
             window: self.window + next.window,
             silence: self.silence.into_iter().chain(shifted).max_by_key(longest),
-            generator: self.generator.and(next.generator),
+            generator: self.generator.then(next.generator),
         }
     }
 }

@@ -1,20 +1,31 @@
-//! The load: who does what when, and what is measured of it.
+//! The load: a schedule says which operation is due when, workers perform them, recorders count what came of it.
+//!
+//! ```text
+//! workload ─▶ schedules, one a worker ─▶ workers ─▶ customers ─▶ client
+//!                                           └─▶ recorder, spool of operations, calls in flight ─▶ merged
+//! ```
 
+mod customer;
 mod generator;
 mod measured;
+mod phase;
+mod progress;
 mod recorder;
-mod session;
+mod schedule;
 mod silence;
-mod stages;
 mod statuses;
-mod threads;
+mod worker;
+mod workers;
 
 pub use generator::GeneratorLoad;
 pub use measured::Measured;
+pub use phase::Phase;
+pub use progress::{LoadProgress, ProgressReader};
 pub use recorder::{
-    Class, Kind, KindRecord, Live, P50, P90, P99, P99_9, Recent, Recorder, percentile,
+    Class, KINDS, KindRecord, Live, P50, P90, P99, P99_9, Recent, Recorder, percentile,
 };
+pub use schedule::{Schedule, customers_at_once, schedules};
 pub use silence::Silence;
-pub use stages::crowds;
 pub use statuses::{StatusCount, Statuses};
-pub use threads::{AtWork, Crowd, Look, Order, Plan, Ran};
+pub use worker::WorkerSettings;
+pub use workers::{LoadError, LoadRecord, Workers, worker_count};

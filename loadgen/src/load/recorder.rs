@@ -1,59 +1,31 @@
-//! What one thread of customers counts. One writer, no lock; merged at the end.
+//! What one worker counts. One writer, no lock; merged at the end.
 
 use std::time::Duration;
 
-use bank::{BranchId, Operation, Outcome, Rejection, WriteKind};
-use hdrhistogram::Histogram;
+use bank::{BranchId, OperationKind, Outcome, Rejection};
+use hdrhistogram::{CreationError, Histogram};
+use history::{OperationRecord, Record};
 use passbook::telemetry::Latencies;
+use tokio::time::Instant;
 
 use super::statuses::Statuses;
 use crate::client::Backoffs;
-use crate::record::Performed;
+use crate::record::CallStatus;
 
 /// Histograms hold 1 ns to this, with three significant digits.
 const LATENCY_MAX: Duration = Duration::from_hours(1);
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// A kind of operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A deposit.
-    Deposit,
-    /// A withdrawal.
-    Withdraw,
-    /// A query.
-    Query,
-}
+/// The kinds of operations, in the order of reports.
+pub const KINDS: [OperationKind; 3] =
+    [OperationKind::Deposit, OperationKind::Withdraw, OperationKind::Query];
 
-impl Kind {
-    /// All of them, in the order of reports.
-    pub const ALL: [Self; 3] = [Self::Deposit, Self::Withdraw, Self::Query];
-
-    /// The name used in reports, metrics and `summary.json`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Deposit => "deposit",
-            Self::Withdraw => "withdraw",
-            Self::Query => "query",
-        }
-    }
-
-    const fn of(operation: Operation) -> Self {
-        match operation {
-            Operation::Query => Self::Query,
-            Operation::Write(write) => match write.kind {
-                WriteKind::Deposit => Self::Deposit,
-                WriteKind::Withdraw => Self::Withdraw,
-            },
-        }
-    }
-
-    const fn index(self) -> usize {
-        match self {
-            Self::Deposit => 0,
-            Self::Withdraw => 1,
-            Self::Query => 2,
-        }
+/// The position of `kind` in [`KINDS`].
+const fn index(kind: OperationKind) -> usize {
+    match kind {
+        OperationKind::Deposit => 0,
+        OperationKind::Withdraw => 1,
+        OperationKind::Query => 2,
     }
 }
 
@@ -72,21 +44,36 @@ impl Class {
     /// The classes whose latency is kept apart from that of answered operations, in the order of reports.
     pub const FAILURES: [Self; 2] = [Self::Failed, Self::Unanswered];
 
-    /// The class of an operation that has ended.
-    pub fn of(performed: &Performed) -> Self {
-        match performed.answer.outcome {
-            Outcome::Ok | Outcome::Rejected(Rejection::InsufficientFunds) => Self::Answered,
-            Outcome::Unknown if performed.status.is_unanswered() => Self::Unanswered,
-            Outcome::Rejected(_) | Outcome::Unknown => Self::Failed,
-        }
-    }
-
     /// The name used in reports and `summary.json`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Answered => "answered",
             Self::Failed => "failed",
             Self::Unanswered => "unanswered",
+        }
+    }
+}
+
+/// What only the recorder has to know of a call that ended.
+#[derive(Clone, Copy, Debug)]
+pub struct CallDetails<'a> {
+    /// When the operation had to begin.
+    pub due: Instant,
+    /// When it was first sent.
+    pub sent: Instant,
+    /// When it was answered, or given up.
+    pub ended: Instant,
+    /// The status with which it ended.
+    pub status: &'a CallStatus,
+}
+
+impl CallDetails<'_> {
+    /// The class of the operation, whose outcome is `outcome`.
+    pub fn class(&self, outcome: Outcome) -> Class {
+        match outcome {
+            Outcome::Ok | Outcome::Rejected(Rejection::InsufficientFunds) => Class::Answered,
+            Outcome::Unknown if self.status.is_unanswered() => Class::Unanswered,
+            Outcome::Rejected(_) | Outcome::Unknown => Class::Failed,
         }
     }
 }
@@ -120,7 +107,8 @@ impl Live {
         }
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Adds all of another's.
+    pub(super) fn merge(&mut self, other: &Self) {
         self.ok += other.ok;
         self.rejected += other.rejected;
         self.unknown += other.unknown;
@@ -142,11 +130,6 @@ pub struct KindRecord {
 }
 
 impl KindRecord {
-    /// No operations.
-    pub fn new() -> Self {
-        Self { live: Live::default(), response: histogram(), service: histogram() }
-    }
-
     /// Adds all of another's.
     pub fn merge(&mut self, other: &Self) {
         self.live.merge(&other.live);
@@ -156,30 +139,21 @@ impl KindRecord {
     }
 
     fn record_times(&mut self, response: Duration, service: Duration) {
-        self.live.response.record(response);
-        self.live.service.record(service);
         self.response.saturating_record(nanoseconds(response));
         self.service.saturating_record(nanoseconds(service));
     }
 }
 
-impl Default for KindRecord {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
+pub(super) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn histogram() -> Histogram<u64> {
-    let most = u64::try_from(LATENCY_MAX.as_nanos()).unwrap_or(u64::MAX);
-    Histogram::new_with_bounds(1, most, SIGNIFICANT_DIGITS)
-        .unwrap_or_else(|_| unreachable!("the bounds are constants that are allowed"))
+/// An empty histogram of latencies.
+pub(super) fn histogram() -> Result<Histogram<u64>, CreationError> {
+    Histogram::new_with_bounds(1, nanoseconds(LATENCY_MAX), SIGNIFICANT_DIGITS)
 }
 
-/// Records the operations of one thread.
+/// Records the operations of one worker.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     kinds: [KindRecord; 3],
@@ -192,34 +166,45 @@ pub struct Recorder {
     /// By place in [`Rejection::ALL`].
     rejections: [u64; Rejection::ALL.len()],
     /// The first whose outcome is unknown.
-    first_unknown: Vec<Performed>,
+    first_unknown: Vec<OperationRecord<'static>>,
     statuses: Statuses,
     backoffs: Backoffs,
 }
 
 impl Recorder {
     /// Nothing recorded.
-    pub fn new() -> Self {
-        Self {
-            kinds: [KindRecord::new(), KindRecord::new(), KindRecord::new()],
-            failures: [KindRecord::new(), KindRecord::new()],
+    ///
+    /// # Errors
+    /// There is no histogram of such latencies.
+    pub fn new() -> Result<Self, CreationError> {
+        let recent = histogram()?;
+        let (response, service) = (recent.clone(), recent.clone());
+        let record = KindRecord { live: Live::default(), response, service };
+        Ok(Self {
+            kinds: [record.clone(), record.clone(), record.clone()],
+            failures: [record.clone(), record],
             answered_in_window: 0,
-            recent: histogram(),
+            recent,
             rejections: [0; Rejection::ALL.len()],
             first_unknown: Vec::new(),
             statuses: Statuses::default(),
             backoffs: Backoffs::default(),
-        }
+        })
     }
 
     /// How many of the operations whose outcome is unknown are kept.
     pub const UNKNOWN_KEPT: usize = 3;
 
     /// Records an operation that has ended; `in_window` if that was in the measured window.
-    pub fn record(&mut self, performed: &Performed, in_window: bool) {
-        let Performed { operation, due, sent, ended, .. } = *performed;
-        let outcome = performed.answer.outcome;
-        let kind = &mut self.kinds[Kind::of(operation).index()];
+    pub fn record<V, S>(
+        &mut self,
+        operation: &Record<V, S>,
+        details: CallDetails<'_>,
+        in_window: bool,
+    ) {
+        let CallDetails { due, sent, ended, status } = details;
+        let Record { customer, position, branch, operation, outcome, invoked, .. } = *operation;
+        let kind = &mut self.kinds[index(operation.kind())];
         kind.live.count(outcome);
         if let Outcome::Rejected(reason) = outcome
             && let Some(place) = Rejection::ALL.iter().position(|known| *known == reason)
@@ -227,14 +212,17 @@ impl Recorder {
             self.rejections[place] += 1;
         }
         let is_unknown = outcome == Outcome::Unknown;
-        self.statuses.count(&performed.status, is_unknown);
+        self.statuses.count(status, is_unknown);
         if is_unknown && self.first_unknown.len() < Self::UNKNOWN_KEPT {
-            self.first_unknown.push(performed.clone());
+            let record = Record::new(customer, position, branch, operation, outcome);
+            self.first_unknown.push(Record { invoked, ..record });
         }
         let response = ended.saturating_duration_since(due);
         let service = ended.saturating_duration_since(sent);
-        let failures = match Class::of(performed) {
+        let failures = match details.class(outcome) {
             Class::Answered => {
+                kind.live.response.record(response);
+                kind.live.service.record(service);
                 kind.record_times(response, service);
                 self.recent.saturating_record(nanoseconds(response));
                 self.answered_in_window += u64::from(in_window);
@@ -252,7 +240,7 @@ impl Recorder {
         self.backoffs.record(branch, pause);
     }
 
-    /// Adds all of another thread's.
+    /// Adds all that another worker recorded.
     pub fn merge(&mut self, other: &Self) {
         for (kind, more) in self.kinds.iter_mut().zip(&other.kinds) {
             kind.merge(more);
@@ -266,17 +254,18 @@ impl Recorder {
         }
         self.statuses.merge(&other.statuses);
         self.backoffs.merge(&other.backoffs);
-        let room = Self::UNKNOWN_KEPT.saturating_sub(self.first_unknown.len());
-        self.first_unknown.extend(other.first_unknown.iter().take(room).cloned());
+        self.first_unknown.extend_from_slice(&other.first_unknown);
+        self.first_unknown.sort_by_key(|operation| operation.invoked);
+        self.first_unknown.truncate(Self::UNKNOWN_KEPT);
     }
 
     /// How many operations were rejected, by reason.
     pub fn rejections(&self) -> impl Iterator<Item = (Rejection, u64)> {
-        Rejection::ALL.into_iter().zip(self.rejections)
+        Rejection::ALL.iter().copied().zip(self.rejections)
     }
 
     /// The first operations whose outcome is unknown.
-    pub fn first_unknown(&self) -> &[Performed] {
+    pub fn first_unknown(&self) -> &[OperationRecord<'static>] {
         &self.first_unknown
     }
 
@@ -291,8 +280,8 @@ impl Recorder {
     }
 
     /// One kind's record.
-    pub fn kind(&self, kind: Kind) -> &KindRecord {
-        &self.kinds[kind.index()]
+    pub fn kind(&self, kind: OperationKind) -> &KindRecord {
+        &self.kinds[index(kind)]
     }
 
     /// The failures with their classes. Their latencies are in no kind's record; their counts are.
@@ -307,10 +296,8 @@ impl Recorder {
 
     /// All kinds together.
     pub fn all(&self) -> KindRecord {
-        let mut all = KindRecord::new();
-        for kind in &self.kinds {
-            all.merge(kind);
-        }
+        let [mut all, others @ ..] = self.kinds.clone();
+        others.iter().for_each(|kind| all.merge(kind));
         all
     }
 
@@ -319,12 +306,10 @@ impl Recorder {
         self.kinds.each_ref().map(|kind| kind.live.clone())
     }
 
-    /// Percentiles of the response times since the last call.
-    pub fn take_recent(&mut self) -> Recent {
-        let percentile = |tenths| percentile(&self.recent, tenths).map(Duration::from_nanos);
-        let recent = Recent { p50: percentile(P50), p99: percentile(P99) };
-        self.recent.reset();
-        recent
+    /// The response times of answered operations since the last call.
+    pub fn take_recent(&mut self) -> Histogram<u64> {
+        let empty = Histogram::new_from(&self.recent);
+        std::mem::replace(&mut self.recent, empty)
     }
 }
 
@@ -335,6 +320,13 @@ pub struct Recent {
     pub p50: Option<Duration>,
     /// The 99th percentile.
     pub p99: Option<Duration>,
+}
+
+impl Recent {
+    pub(super) fn of(nanoseconds: &Histogram<u64>) -> Self {
+        let percentile = |tenths| percentile(nanoseconds, tenths).map(Duration::from_nanos);
+        Self { p50: percentile(P50), p99: percentile(P99) }
+    }
 }
 
 /// Percentiles that are shown, in tenths of a percent.
@@ -357,77 +349,76 @@ pub fn percentile(values: &Histogram<u64>, tenths: u32) -> Option<u64> {
     supported.then(|| values.value_at_quantile(f64::from(tenths) / 1_000.0))
 }
 
-impl Default for Recorder {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use bank::{Answer, BranchId, CustomerId, RequestId, SessionId, StatusCode};
-    use replication::Attempt;
-    use tokio::time::Instant;
+    use bank::{CustomerId, Operation, StatusCode};
 
     use super::*;
-    use crate::record::CallStatus;
+
+    fn empty() -> Recorder {
+        Recorder::new().expect("valid bounds")
+    }
 
     const RESPONSE: Duration = Duration::from_millis(3);
 
-    fn ended(operation: Operation, outcome: Outcome, response: Duration) -> Performed {
-        let due = Instant::now();
-        let request = RequestId { session: SessionId(1), number: 1 };
+    /// An operation that was due 1 ms before it was sent.
+    #[derive(Clone)]
+    struct Ended {
+        record: OperationRecord<'static>,
+        response: Duration,
+        status: CallStatus,
+    }
+
+    impl Ended {
+        fn enter(&self, recorder: &mut Recorder, in_window: bool) {
+            let due = Instant::now();
+            let sent = due + Duration::from_millis(1);
+            let details =
+                CallDetails { due, sent, ended: due + self.response, status: &self.status };
+            recorder.record(&self.record, details, in_window);
+        }
+    }
+
+    fn ended(operation: Operation, outcome: Outcome, response: Duration) -> Ended {
         let status = match outcome {
             Outcome::Unknown => CallStatus::failed(StatusCode::DeadlineExceeded, true, ""),
             Outcome::Ok | Outcome::Rejected(_) => CallStatus::default(),
         };
-        Performed {
-            customer: CustomerId(9),
-            event: 4,
-            operation,
-            branch: BranchId(2),
-            due,
-            sent: due + Duration::from_millis(1),
-            ended: due + response,
-            attempt: Attempt { request, attempt: 1 },
-            answer: Answer { outcome, balance: None },
-            status,
-            receipt: None,
-            trace: None,
-        }
+        let record = Record::new(CustomerId(9), 4, BranchId(2), operation, outcome);
+        Ended { record, response, status }
     }
 
     #[test]
     fn outcomes_and_latencies_are_kept_by_kind_and_merged() {
-        let mut one = Recorder::new();
-        one.record(&ended(Operation::deposit(1), Outcome::Ok, RESPONSE), true);
+        let mut one = empty();
+        ended(Operation::deposit(1), Outcome::Ok, RESPONSE).enter(&mut one, true);
         let refused = Outcome::Rejected(Rejection::InsufficientFunds);
-        one.record(&ended(Operation::withdraw(1), refused, RESPONSE), true);
-        let mut two = Recorder::new();
-        two.record(&ended(Operation::Query, Outcome::Ok, LATENCY_MAX * 2), false);
+        ended(Operation::withdraw(1), refused, RESPONSE).enter(&mut one, true);
+        let mut two = empty();
+        ended(Operation::Query, Outcome::Ok, LATENCY_MAX * 2).enter(&mut two, false);
         one.merge(&two);
-        assert_eq!(one.kind(Kind::Deposit).live.ok, 1);
-        assert_eq!(one.kind(Kind::Withdraw).live.rejected, 1);
-        assert_eq!(one.kind(Kind::Query).live.ok, 1);
+        assert_eq!(one.kind(OperationKind::Deposit).live.ok, 1);
+        assert_eq!(one.kind(OperationKind::Withdraw).live.rejected, 1);
+        assert_eq!(one.kind(OperationKind::Query).live.ok, 1);
         let all = one.all();
         assert_eq!((all.response.len(), all.live.ended()), (3, 3));
         assert_eq!(one.answered_in_window(), 2);
         let p50 = all.response.value_at_quantile(0.5);
         assert!((2_990_000..3_010_000).contains(&p50), "{p50}");
-        let service = one.kind(Kind::Deposit).service.max();
+        let service = one.kind(OperationKind::Deposit).service.max();
         assert!((1_990_000..2_010_000).contains(&service), "{service}");
     }
 
     #[test]
     fn reasons_are_counted_apart_and_the_first_unanswered_are_kept() {
-        let mut recorder = Recorder::new();
+        let mut recorder = empty();
         let contended = Outcome::Rejected(Rejection::Contended);
         for outcome in [contended, Outcome::Unknown, Outcome::Ok, contended] {
-            recorder.record(&ended(Operation::withdraw(1), outcome, RESPONSE), true);
+            ended(Operation::withdraw(1), outcome, RESPONSE).enter(&mut recorder, true);
         }
-        let mut more = Recorder::new();
+        let mut more = empty();
         let unanswered = ended(Operation::Query, Outcome::Unknown, RESPONSE);
-        (0..9).for_each(|_| more.record(&unanswered, true));
+        (0..9).for_each(|_| unanswered.enter(&mut more, true));
         recorder.merge(&more);
         let counted: Vec<_> = recorder.rejections().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [(Rejection::Contended, 2)]);
@@ -436,14 +427,16 @@ mod tests {
 
     #[test]
     fn first_unknown_operations_include_those_with_an_error() {
-        let mut recorder = Recorder::new();
+        let mut recorder = empty();
         let unknown = ended(Operation::withdraw(1), Outcome::Unknown, RESPONSE);
         let error = CallStatus::failed(StatusCode::Internal, false, "exception");
-        recorder.record(&Performed { status: error, event: 7, ..unknown.clone() }, true);
-        recorder.record(&ended(Operation::Query, Outcome::Ok, RESPONSE), true);
-        recorder.record(&unknown, true);
-        let events: Vec<u64> = recorder.first_unknown().iter().map(|kept| kept.event).collect();
-        assert_eq!(events, [7, 4]);
+        let mut failed = Ended { status: error, ..unknown.clone() };
+        failed.record.position = 7;
+        failed.enter(&mut recorder, true);
+        ended(Operation::Query, Outcome::Ok, RESPONSE).enter(&mut recorder, true);
+        unknown.enter(&mut recorder, true);
+        let kept = recorder.first_unknown().iter().map(|operation| operation.position);
+        assert_eq!(kept.collect::<Vec<_>>(), [7, 4]);
     }
 
     #[test]
@@ -451,7 +444,7 @@ mod tests {
         let slow = Duration::from_millis(100);
         let overloaded = Outcome::Rejected(Rejection::Overloaded);
         let refused = Outcome::Rejected(Rejection::InsufficientFunds);
-        let mut recorder = Recorder::new();
+        let mut recorder = empty();
         for (outcome, response, count) in [
             (Outcome::Ok, slow, 15),
             (refused, slow, 5),
@@ -459,12 +452,12 @@ mod tests {
             (Outcome::Unknown, RESPONSE, 20),
         ] {
             let operation = ended(Operation::withdraw(1), outcome, response);
-            (0..count).for_each(|_| recorder.record(&operation, true));
+            (0..count).for_each(|_| operation.enter(&mut recorder, true));
         }
         let error = CallStatus::failed(StatusCode::Internal, false, "exception");
         let failed = ended(Operation::withdraw(1), Outcome::Unknown, RESPONSE);
-        recorder.record(&Performed { status: error, ..failed }, true);
-        let mut merged = Recorder::new();
+        Ended { status: error, ..failed }.enter(&mut recorder, true);
+        let mut merged = empty();
         merged.merge(&recorder);
         let all = merged.all();
         assert_eq!((all.response.len(), all.live.ended()), (20, 101));
@@ -477,13 +470,13 @@ mod tests {
         assert_eq!((failed.live.rejected, failed.response.len()), (60, 61));
         assert_eq!((unanswered.live.unknown, unanswered.response.len()), (20, 20));
         assert!(percentile(&failed.response, P50) < Some(4_000_000));
-        assert!(recorder.take_recent().p50 > Some(Duration::from_millis(99)));
+        assert!(Recent::of(&recorder.take_recent()).p50 > Some(Duration::from_millis(99)));
     }
 
     #[test]
     fn percentile_is_none_where_the_sample_is_too_small() {
         for (tenths, least) in [(P50, 20), (P90, 100), (P99, 1_000), (P99_9, 10_000)] {
-            let mut values = histogram();
+            let mut values = histogram().expect("valid bounds");
             values.saturating_record_n(5, least - 1);
             assert_eq!(percentile(&values, tenths), None, "{tenths}");
             values.saturating_record_n(5, 1);
@@ -493,12 +486,12 @@ mod tests {
 
     #[test]
     fn recent_percentiles_are_forgotten_and_none_without_answers() {
-        let mut recorder = Recorder::new();
+        let mut recorder = empty();
         let answered = ended(Operation::Query, Outcome::Ok, Duration::from_millis(5));
-        (0..20).for_each(|_| recorder.record(&answered, true));
-        let recent = recorder.take_recent();
+        (0..20).for_each(|_| answered.enter(&mut recorder, true));
+        let recent = Recent::of(&recorder.take_recent());
         assert!(recent.p50 > Some(Duration::from_millis(4)) && recent.p99.is_none(), "{recent:?}");
-        recorder.record(&ended(Operation::Query, Outcome::Unknown, RESPONSE), true);
-        assert_eq!(recorder.take_recent(), Recent::default());
+        ended(Operation::Query, Outcome::Unknown, RESPONSE).enter(&mut recorder, true);
+        assert_eq!(Recent::of(&recorder.take_recent()), Recent::default());
     }
 }

@@ -1,11 +1,14 @@
 //! Calls in flight per branch, and the longest time in which no branch answered.
 
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bank::BranchId;
 use tokio::time::Instant;
 
-use super::recorder::Class;
+use super::recorder::{Class, nanoseconds};
 
 /// A time in which calls were in flight, or had just failed, and no branch answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,82 +31,118 @@ impl Silence {
     }
 }
 
-/// Counts calls in flight and keeps the longest silence. Nothing is allocated per call.
+/// Counts the calls in flight of all workers and keeps the longest silence. Counting takes no lock and allocates
+/// nothing. Instants are nanoseconds since the measured window began.
 #[derive(Debug)]
 pub(super) struct CallsInFlight {
     begun: Instant,
-    /// By branch, sorted.
-    branches: Vec<(BranchId, u64)>,
-    total: u64,
-    /// When the current silence began: with the last answer, or with the first call after a time without
-    /// calls.
-    silent_since: Option<Instant>,
+    /// Sorted by branch.
+    branches: Vec<(BranchId, AtomicU64)>,
+    total: AtomicU64,
+    /// When the current silence began: with the last answer, or with the first call after a time without calls.
+    silent_since: AtomicU64,
+    longest: AtomicU64,
+    /// Whether a call was given up since the last answer.
+    has_given_up: AtomicBool,
+    details: Mutex<Details>,
+}
+
+/// What is written for a call that was given up or ends the longest silence so far, and for no other.
+#[derive(Debug, Default)]
+struct Details {
     /// The calls in flight when the first call of the current silence was given up.
     given_up: Vec<(BranchId, u64)>,
-    last_ended: Instant,
+    last_given_up: u64,
     longest: Silence,
 }
 
 impl CallsInFlight {
     /// No calls at `branches`, from the instant the measured window begins.
     pub(super) fn new(branches: impl Iterator<Item = BranchId>, begun: Instant) -> Self {
-        let mut branches: Vec<_> = branches.map(|branch| (branch, 0)).collect();
-        branches.sort_unstable();
-        let given_up = Vec::with_capacity(branches.len());
-        let longest =
-            Silence { in_flight: Vec::with_capacity(branches.len()), ..Silence::default() };
-        Self { begun, branches, total: 0, silent_since: None, given_up, last_ended: begun, longest }
+        let mut branches: Vec<_> = branches.map(|branch| (branch, AtomicU64::new(0))).collect();
+        branches.sort_unstable_by_key(|(branch, _)| *branch);
+        Self {
+            begun,
+            branches,
+            total: AtomicU64::new(0),
+            silent_since: AtomicU64::new(0),
+            longest: AtomicU64::new(0),
+            has_given_up: AtomicBool::new(false),
+            details: Mutex::default(),
+        }
     }
 
-    fn calls_at(&mut self, branch: BranchId) -> Option<&mut u64> {
+    fn nanoseconds(&self, at: Instant) -> u64 {
+        nanoseconds(at.saturating_duration_since(self.begun))
+    }
+
+    fn calls_at(&self, branch: BranchId) -> Option<&AtomicU64> {
         let index = self.branches.binary_search_by_key(&branch, |(id, _)| *id).ok()?;
-        self.branches.get_mut(index).map(|(_, calls)| calls)
+        self.branches.get(index).map(|(_, calls)| calls)
+    }
+
+    fn details(&self) -> MutexGuard<'_, Details> {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A call was sent to `branch`.
-    pub(super) fn start(&mut self, branch: BranchId, at: Instant) {
+    pub(super) fn start(&self, branch: BranchId, at: Instant) {
         if let Some(calls) = self.calls_at(branch) {
-            *calls += 1;
+            calls.fetch_add(1, Relaxed);
         }
-        self.total += 1;
-        self.silent_since.get_or_insert(at);
+        if self.total.fetch_add(1, Relaxed) == 0 && !self.has_given_up.load(Relaxed) {
+            self.silent_since.store(self.nanoseconds(at), Relaxed);
+        }
     }
 
     /// A call to `branch` that had been started ended.
-    pub(super) fn end(&mut self, branch: BranchId, at: Instant, class: Class) {
-        if class == Class::Unanswered && self.given_up.is_empty() {
-            self.given_up.extend_from_slice(&self.branches);
+    pub(super) fn end(&self, branch: BranchId, at: Instant, class: Class) {
+        let at = self.nanoseconds(at);
+        match class {
+            Class::Unanswered => self.give_up(at),
+            Class::Answered | Class::Failed => {
+                let since = self.silent_since.swap(at, Relaxed);
+                self.end_silence(since, at, true);
+            }
         }
         if let Some(calls) = self.calls_at(branch) {
-            *calls = calls.saturating_sub(1);
+            calls.fetch_sub(1, Relaxed);
         }
-        self.total = self.total.saturating_sub(1);
-        self.last_ended = at;
-        match class {
-            Class::Answered | Class::Failed => {
-                self.end_silence(at, true);
-                self.silent_since = (self.total > 0).then_some(at);
-                self.given_up.clear();
-            }
-            Class::Unanswered => {}
-        }
+        self.total.fetch_sub(1, Relaxed);
     }
 
-    fn end_silence(&mut self, at: Instant, ended_by_answer: bool) {
-        let Some(since) = self.silent_since else { return };
-        let lasted = at.saturating_duration_since(since);
-        if lasted > self.longest.lasted {
-            self.longest.from = since.saturating_duration_since(self.begun);
-            self.longest.lasted = lasted;
-            self.longest.ended_by_answer = ended_by_answer;
-            self.longest.in_flight.clone_from(&self.given_up);
+    fn give_up(&self, at: u64) {
+        let mut details = self.details();
+        if details.given_up.is_empty() {
+            let calls = self.branches.iter().map(|(id, calls)| (*id, calls.load(Relaxed)));
+            details.given_up.extend(calls);
+            self.has_given_up.store(true, Relaxed);
+        }
+        details.last_given_up = details.last_given_up.max(at);
+    }
+
+    fn end_silence(&self, since: u64, at: u64, ended_by_answer: bool) {
+        let lasted = at.saturating_sub(since);
+        let is_longest = lasted > self.longest.load(Relaxed);
+        if !is_longest && !self.has_given_up.load(Relaxed) {
+            return;
+        }
+        let mut details = self.details();
+        let in_flight = std::mem::take(&mut details.given_up);
+        self.has_given_up.store(false, Relaxed);
+        if lasted > self.longest.fetch_max(lasted, Relaxed) {
+            let (from, lasted) = (Duration::from_nanos(since), Duration::from_nanos(lasted));
+            details.longest = Silence { from, lasted, ended_by_answer, in_flight };
         }
     }
 
     /// The longest silence, when all calls have ended. `None` if no call took any time.
-    pub(super) fn finish(&mut self) -> Option<Silence> {
-        self.end_silence(self.last_ended, false);
-        let longest = std::mem::take(&mut self.longest);
+    pub(super) fn finish(&self) -> Option<Silence> {
+        if self.has_given_up.load(Relaxed) {
+            let last_given_up = self.details().last_given_up;
+            self.end_silence(self.silent_since.load(Relaxed), last_given_up, false);
+        }
+        let longest = std::mem::take(&mut self.details().longest);
         (!longest.lasted.is_zero()).then_some(longest)
     }
 }
@@ -131,15 +170,15 @@ mod tests {
             self.begun + Duration::from_millis(milliseconds)
         }
 
-        fn start(&mut self, branch: BranchId, at: u64) {
+        fn start(&self, branch: BranchId, at: u64) {
             self.calls.start(branch, self.at(at));
         }
 
-        fn end(&mut self, branch: BranchId, at: u64, class: Class) {
+        fn end(&self, branch: BranchId, at: u64, class: Class) {
             self.calls.end(branch, self.at(at), class);
         }
 
-        fn longest(mut self) -> Silence {
+        fn longest(self) -> Silence {
             self.calls.finish().expect("calls took time")
         }
     }
@@ -155,7 +194,7 @@ mod tests {
 
     #[test]
     fn silence_is_counted_across_branches_and_customers() {
-        let mut fixture = Fixture::new();
+        let fixture = Fixture::new();
         fixture.start(ONE, 0);
         fixture.start(TWO, 0);
         fixture.end(ONE, 10, Class::Answered);
@@ -167,7 +206,7 @@ mod tests {
 
     #[test]
     fn think_time_without_calls_is_no_silence() {
-        let mut fixture = Fixture::new();
+        let fixture = Fixture::new();
         fixture.start(ONE, 0);
         fixture.end(ONE, 5, Class::Answered);
         fixture.start(ONE, 10_005);
@@ -177,7 +216,7 @@ mod tests {
 
     #[test]
     fn stop_reports_calls_in_flight_at_every_branch() {
-        let mut fixture = Fixture::new();
+        let fixture = Fixture::new();
         fixture.start(ONE, 0);
         fixture.end(ONE, 100, Class::Answered);
         for (branch, at) in [(ONE, 100), (TWO, 101), (TWO, 102)] {
@@ -197,7 +236,7 @@ mod tests {
 
     #[test]
     fn stop_of_one_branch_is_not_everywhere() {
-        let mut fixture = Fixture::new();
+        let fixture = Fixture::new();
         fixture.start(ONE, 0);
         fixture.end(ONE, 1_000, Class::Unanswered);
         fixture.start(ONE, 1_000);

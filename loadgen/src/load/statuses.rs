@@ -61,7 +61,7 @@ impl Statuses {
         }
     }
 
-    /// Adds all of another thread's.
+    /// Adds all of another worker's.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.others += other.others;
         self.unanswered += other.unanswered;

@@ -22,7 +22,7 @@ impl<'a> Answers<'a> {
     pub fn of(history: &'a History) -> Self {
         let named = history.calls().enumerate();
         let mut order: Vec<_> =
-            named.map(|(place, call)| (call.customer, call.event, place)).collect();
+            named.map(|(place, call)| (call.customer, call.position, place)).collect();
         order.sort_unstable();
         Self { history, order }
     }
@@ -80,7 +80,7 @@ mod tests {
     use history::OperationRecord;
 
     use super::*;
-    use crate::scenario::{Mix, Replay, ReplayOrder, Stop, Style, Synthetic, ThinkTime};
+    use crate::scenario::{Replay, ReplayOrder, Stop, Style, Synthetic};
 
     fn call(
         customer: u64,
@@ -92,7 +92,7 @@ mod tests {
             session: SessionId(10 * customer),
             customer: CustomerId(customer),
             number: event,
-            event,
+            position: event,
             attempt: 1,
             operation,
             branch: BranchId(1),
@@ -153,16 +153,8 @@ mod tests {
 
     #[test]
     fn made_up_customers_are_in_their_order() {
-        let synthetic = Synthetic {
-            customers: 3,
-            branches: 1,
-            stop: Stop::Events(2),
-            mix: Mix::default(),
-            roam: 0.0,
-            opening: None,
-            seed: 1,
-            think: ThinkTime::NONE,
-        };
+        let synthetic =
+            Synthetic { customers: 3, branches: 1, stop: Stop::Events(2), ..Synthetic::default() };
         let history = history(&[
             call(3, 1, Operation::Query, 31),
             call(1, 1, Operation::Query, 11),

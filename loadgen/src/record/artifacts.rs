@@ -6,10 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use exercise::write_json;
-use passbook::telemetry::KeptTrace;
 use replication::Scheme;
-use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -73,12 +70,12 @@ pub enum ArtifactError {
         path: PathBuf,
     },
     /// Writing failed.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {cause}", path.display())]
     Unwritable {
         /// The file, at its destination.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -133,6 +130,7 @@ impl RunFolder {
     /// # Errors
     /// The folder for temporary files cannot be written.
     pub fn temporary() -> Result<Self, ArtifactError> {
+        #[expect(clippy::disallowed_methods, reason = "no other run has this name")]
         let number: u64 = rand::random();
         let folder = std::env::temp_dir();
         let begun = Self::begin(&folder.join(format!("passbook-{number:016x}")));
@@ -154,44 +152,27 @@ impl RunFolder {
         self.building.0.join(name)
     }
 
-    /// Writes a JSON file.
+    /// Writes a file. Returns what `fill`, which gets it empty, returns.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn json(&self, name: &str, value: &impl Serialize) -> Result<(), ArtifactError> {
-        self.write(name, |file| write_json(file, value))
-    }
-
-    /// Writes the kept traces, a line each.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn traces(&self, traces: &[KeptTrace]) -> Result<(), ArtifactError> {
-        self.write(TRACES, |file| {
-            let mut lines = BufWriter::new(file);
-            for trace in traces {
-                trace.write_otlp_line(&mut lines)?;
-            }
-            lines.flush()
-        })
-    }
-
-    /// Writes a file; `fill` gets it empty.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn write(
+    pub fn write<T>(
         &self,
         name: &str,
-        fill: impl FnOnce(&mut File) -> io::Result<()>,
-    ) -> Result<(), ArtifactError> {
-        let filled = File::create(self.path(name)).and_then(|mut file| fill(&mut file));
-        filled.map_err(|source| self.unwritable(name, source))
+        fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
+    ) -> Result<T, ArtifactError> {
+        let write = || {
+            let mut file = BufWriter::with_capacity(1 << 16, File::create(self.path(name))?);
+            let filled = fill(&mut file)?;
+            file.flush()?;
+            Ok(filled)
+        };
+        write().map_err(|cause| self.unwritable(name, cause))
     }
 
     /// The error of a file that could not be written.
-    pub fn unwritable(&self, name: &str, source: io::Error) -> ArtifactError {
-        ArtifactError::Unwritable { path: self.named.join(name), source }
+    pub fn unwritable(&self, name: &str, cause: io::Error) -> ArtifactError {
+        ArtifactError::Unwritable { path: self.named.join(name), cause }
     }
 
     /// Puts the folder in its place; an older run is gone then.
@@ -199,7 +180,7 @@ impl RunFolder {
     /// # Errors
     /// Something that is not a run is at the destination by now, or the folder cannot be moved there.
     pub fn finish(self) -> Result<PathBuf, ArtifactError> {
-        let unwritable = |source| ArtifactError::Unwritable { path: self.named.clone(), source };
+        let unwritable = |cause| ArtifactError::Unwritable { path: self.named.clone(), cause };
         if self.destination.symlink_metadata().is_ok() {
             if let Err(reason) = check_replaceable(&self.destination) {
                 let kept = self.keep_beside().map_err(unwritable)?;
@@ -269,6 +250,7 @@ impl FolderLock {
             if taken.is_some() || begun.elapsed() >= LOCK_LIMIT {
                 return Ok(taken);
             }
+            #[expect(clippy::disallowed_methods, reason = "the system reports no end of a lock")]
             std::thread::sleep(LOCK_POLL);
         }
     }
@@ -396,6 +378,10 @@ mod tests {
 
     use super::*;
 
+    fn write(folder: &RunFolder, name: &str, value: &Value) {
+        folder.write(name, |file| exercise::write_json(file, value)).expect("written");
+    }
+
     fn home() -> tempfile::TempDir {
         tempfile::tempdir().expect("a temporary folder")
     }
@@ -414,8 +400,8 @@ mod tests {
         let destination = home.path().join("run");
         for name in [INPUT, OUTPUT] {
             let folder = RunFolder::begin(&destination).expect("begun");
-            folder.json(SUMMARY, &summary()).expect("written");
-            folder.json(name, &2).expect("written");
+            write(&folder, SUMMARY, &summary());
+            write(&folder, name, &json!(2));
             folder.finish().expect("finished");
         }
         assert!(destination.join(OUTPUT).is_file());
@@ -449,7 +435,7 @@ mod tests {
         let home = home();
         let destination = home.path().join("run");
         let folder = RunFolder::begin(&destination).expect("begun");
-        folder.json(SUMMARY, &summary()).expect("written");
+        write(&folder, SUMMARY, &summary());
         folder.finish().expect("finished");
         drop(RunFolder::begin(&destination).expect("a run folder is accepted"));
         std::fs::create_dir(destination.join(INPUT)).expect("made");
@@ -461,7 +447,7 @@ mod tests {
     fn empty_folder_is_used() {
         let home = home();
         let folder = RunFolder::begin(home.path()).expect("begun");
-        folder.json(SUMMARY, &summary()).expect("written");
+        write(&folder, SUMMARY, &summary());
         folder.finish().expect("finished");
         assert!(home.path().join(SUMMARY).is_file());
     }
@@ -472,10 +458,10 @@ mod tests {
         let destination = home.path().join("run");
         for _ in 0..2 {
             let folder = RunFolder::begin(&destination).expect("begun");
-            folder.json(COMPARISON, &json!({"schema": 1, "schemes": []})).expect("written");
+            write(&folder, COMPARISON, &json!({"schema": 1, "schemes": []}));
             for scheme in Scheme::NAMES {
                 let run = RunFolder::begin(&folder.path(scheme)).expect("begun");
-                run.json(SUMMARY, &summary()).expect("written");
+                write(&run, SUMMARY, &summary());
                 run.finish().expect("finished");
             }
             folder.finish().expect("finished");
@@ -487,7 +473,7 @@ mod tests {
         std::fs::remove_file(destination.join("passbook/thesis.txt")).expect("removed");
 
         let folder = RunFolder::begin(&destination).expect("begun");
-        folder.json(SUMMARY, &summary()).expect("written");
+        write(&folder, SUMMARY, &summary());
         folder.finish().expect("finished");
         assert_eq!(count(&destination), 1);
     }
@@ -508,7 +494,7 @@ mod tests {
         let home = home();
         let destination = home.path().join("run");
         let folder = RunFolder::begin(&destination).expect("begun");
-        folder.json(SUMMARY, &summary()).expect("written");
+        write(&folder, SUMMARY, &summary());
         std::fs::create_dir(&destination).expect("made");
         std::fs::write(destination.join("thesis.txt"), "precious").expect("written");
         let refused = folder.finish().expect_err("not a run folder").to_string();
@@ -533,9 +519,9 @@ mod tests {
         let second = RunFolder::begin(&destination);
         assert!(matches!(second, Err(ArtifactError::InUse { .. })), "{second:?}");
         let other = RunFolder::begin(&home.path().join("other")).expect("another destination");
-        first.json(SUMMARY, &summary()).expect("its folder is still there");
+        write(&first, SUMMARY, &summary());
         first.finish().expect("finished");
-        other.json(SUMMARY, &summary()).expect("its folder is still there");
+        write(&other, SUMMARY, &summary());
         other.finish().expect("finished");
         assert_eq!(count(home.path()), 2);
     }

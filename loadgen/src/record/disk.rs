@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::scenario::{Recording, Scenario, Stop, Workload};
+use crate::scenario::{Recording, Scenario};
 
 /// On the disk for each recorded operation while the folder is made: 600 in its files and 100 in the spools they are made
 /// from. Measured with 1 to 10 branches, which differ by 60.
@@ -30,15 +30,8 @@ pub struct DiskUse {
 impl DiskUse {
     /// That of `scenario`, with the space that is free now; `None` if it records nothing.
     pub fn of(scenario: &Scenario) -> Option<Self> {
-        let (planned, duration) = match &scenario.workload {
-            Workload::Synthetic(synthetic) => match synthetic.stop {
-                Stop::Events(events) => (Some(synthetic.customers.saturating_mul(events)), None),
-                Stop::After(duration) => (None, Some(duration)),
-            },
-            Workload::Replay(replay) => {
-                (Some(u64::try_from(replay.input.events().count()).unwrap_or(u64::MAX)), None)
-            }
-        };
+        let planned = scenario.workload.operations();
+        let duration = scenario.workload.duration();
         let operations = match scenario.recording {
             Recording::Nothing => return None,
             Recording::All => planned,

@@ -21,7 +21,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::logged::{Logged, Piece, Source};
+use super::logged::{Logged, Source};
 use super::spool::Spool;
 use crate::interrupt::Interrupt;
 
@@ -52,13 +52,13 @@ pub enum LedgersError {
     NotAtRest,
     /// There is no place for what they log.
     #[error("cannot keep what branches log: {0}")]
-    Spool(#[from] std::io::Error),
+    Spool(std::io::Error),
 }
 
 /// Branches' logs while they are recorded.
 #[derive(Debug)]
 pub struct Ledgers {
-    taking: AbortOnDropHandle<(Vec<Source>, Spool<Piece>)>,
+    taking: AbortOnDropHandle<(Vec<Source>, Spool)>,
     ending: CancellationToken,
 }
 
@@ -93,7 +93,7 @@ impl Ledgers {
         folder: &Path,
         interrupt: &Interrupt,
     ) -> Result<Self, LedgersError> {
-        let spool = Spool::begin(folder, interrupt)?;
+        let spool = Spool::begin(folder, interrupt).map_err(LedgersError::Spool)?;
         let mut channels = channels.to_vec();
         channels.sort_unstable_by_key(|(branch, _)| *branch);
         let branches = channels.len();
@@ -118,6 +118,7 @@ impl Ledgers {
         let ending = CancellationToken::new();
         let hurry = interrupt.report().clone();
         let taking = take_all(sources, tapped, spool, ending.clone(), hurry);
+        #[expect(clippy::disallowed_methods, reason = "the handle aborts it")]
         Ok(Self { taking: AbortOnDropHandle::new(tokio::spawn(taking)), ending })
     }
 
@@ -129,7 +130,8 @@ impl Ledgers {
     /// What was recorded is lost.
     pub async fn finish(self) -> Result<Logged, LedgersError> {
         self.ending.cancel();
-        let (sources, spool) = self.taking.await.map_err(std::io::Error::other)?;
+        let (sources, spool) =
+            self.taking.await.map_err(|died| LedgersError::Spool(std::io::Error::other(died)))?;
         Ok(Logged::new(sources, spool))
     }
 }
@@ -186,10 +188,10 @@ impl Tapped {
 async fn take_all(
     mut sources: Vec<Source>,
     tapped: Vec<Tapped>,
-    mut spool: Spool<Piece>,
+    mut spool: Spool,
     ending: CancellationToken,
     hurry: CancellationToken,
-) -> (Vec<Source>, Spool<Piece>) {
+) -> (Vec<Source>, Spool) {
     let branches = u32::try_from(tapped.len()).unwrap_or(u32::MAX).max(1);
     let interval = PULL * branches.div_ceil(LOOKS);
     let mut looks = JoinSet::new();

@@ -1,8 +1,6 @@
 //! What branches logged, on its way to `ledger.jsonl`.
 
-use std::fs::File;
-use std::io::{self, BufWriter};
-use std::path::Path;
+use std::io;
 
 use bank::{BranchId, Entry, Member, Seq, Version};
 use history::{FinalState, Logged as LoggedEntry};
@@ -50,38 +48,8 @@ pub(super) struct Piece {
     member: u16,
     /// How many of its entries were recorded before these: the spool may have dropped some.
     first: u64,
-    #[serde(with = "bytes")]
+    #[serde(with = "serde_bytes")]
     entries: Vec<u8>,
-}
-
-/// Bytes as one, not as a list of numbers.
-mod bytes {
-    use std::fmt;
-
-    use serde::de::{Error, Visitor};
-    use serde::{Deserializer, Serializer};
-
-    struct Bytes;
-
-    impl Visitor<'_> for Bytes {
-        type Value = Vec<u8>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("bytes")
-        }
-
-        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-            Ok(bytes.to_vec())
-        }
-    }
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(bytes)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-        from.deserialize_bytes(Bytes)
-    }
 }
 
 /// What branches logged in a run. By default nothing was recorded.
@@ -89,7 +57,7 @@ mod bytes {
 pub struct Logged {
     /// By member.
     sources: Vec<Source>,
-    spool: Option<Spool<Piece>>,
+    spool: Option<Spool>,
     base: Option<Version>,
     rights: Option<Vec<i64>>,
 }
@@ -102,7 +70,7 @@ impl Logged {
         begun.all(|begun| Some(&begun.version) == first.map(|first| &first.version))
     }
 
-    pub(super) fn new(sources: Vec<Source>, spool: Spool<Piece>) -> Self {
+    pub(super) fn new(sources: Vec<Source>, spool: Spool) -> Self {
         let begun = || sources.iter().filter_map(|source| source.begun.as_ref());
         // Nobody knows more of a log than the branch that writes it.
         let mut base = Version::zero(sources.len());
@@ -125,16 +93,20 @@ impl Logged {
         self.rights.as_deref()
     }
 
-    /// Writes `ledger.jsonl` at `path`, with what branches hold at the end. Memory does not grow with the length of the
+    /// Writes `ledger.jsonl` to `file`, with what branches hold at the end. Memory does not grow with the length of the
     /// logs. Blocks; the same branches must be in `header`.
     ///
     /// # Errors
     /// The file cannot be written, or what was recorded cannot be read.
-    pub fn write(self, header: &Header, finals: &[FinalState], path: &Path) -> io::Result<()> {
+    pub fn write(
+        self,
+        file: impl io::Write,
+        header: &Header,
+        finals: &[FinalState],
+    ) -> io::Result<()> {
         let Self { sources, spool, base, .. } = self;
         let members = sources.len();
         let base = base.unwrap_or_else(|| Version::zero(members));
-        let file = BufWriter::with_capacity(1 << 16, File::create(path)?);
         let mut to = LedgerWriter::new(file, header)?;
         let mut logs: Vec<Log<'_>> =
             sources.iter().map(|source| Log::of(source, members)).collect();
@@ -146,11 +118,11 @@ impl Logged {
                 }
             }
         }
-        for FinalState { state, version } in finals {
+        for last in finals {
             let since =
                 |version: &Version| version.iter().map(|(of, seq)| since(&base, of, seq)).collect();
-            let version = version.as_ref().map(since);
-            to.state(&FinalState { state: *state, version })?;
+            let version = last.version.as_ref().map(since);
+            to.state(&FinalState { version, ..last.clone() })?;
         }
         let whole = logs.iter().filter(|log| log.is_whole());
         let whole: Vec<BranchId> = whole.map(|log| log.source.branch).collect();

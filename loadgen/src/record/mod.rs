@@ -2,17 +2,16 @@
 
 mod answers;
 pub mod artifacts;
-mod calls;
 pub mod disk;
 pub mod judge;
 mod ledgers;
 mod logged;
+mod operations;
 mod spool;
 mod status;
 
 pub use answers::{Answered, Answers, asked};
-pub use calls::{Calls, Performed, Recorded};
 pub use ledgers::{Ledgers, LedgersError};
 pub use logged::Logged;
-pub use spool::{Spool, Spooled};
+pub use operations::{OperationSpool, RecordedOperations};
 pub use status::{CallFailure, CallStatus, UndefinedWord};

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
+use std::iter::Peekable;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
@@ -20,17 +21,15 @@ const BLOCK_BYTES: usize = 1 << 18;
 /// Blocks that may wait for the disk: 16 MiB.
 const BLOCKS_MAX: usize = 64;
 
-/// Takes values of one kind in; of one thread.
+/// Takes in the values of one thread.
 #[derive(Debug)]
-pub struct Spool<T> {
+pub(super) struct Spool {
     block: Vec<u8>,
     in_block: u64,
-    recorded: u64,
     dropped: u64,
     to_disk: SyncSender<Vec<u8>>,
     emptied: Receiver<Vec<u8>>,
     writer: JoinHandle<io::Result<Written>>,
-    kind: PhantomData<fn(T)>,
 }
 
 #[derive(Debug)]
@@ -41,25 +40,23 @@ struct Written {
 
 /// What was recorded, to be read once.
 #[derive(Debug)]
-pub struct Spooled<T> {
+pub(super) struct Spooled<T> {
     file: BufReader<File>,
     blocks_left: u64,
     block: Vec<u8>,
     read: usize,
-    /// How many values there are.
-    pub recorded: u64,
     /// How many could not be taken in.
-    pub dropped: u64,
+    pub(super) dropped: u64,
     kind: PhantomData<fn() -> T>,
 }
 
-impl<T> Spool<T> {
+impl Spool {
     /// A spool in a file without a name in `folder`: it is gone with the process, however that ends. If it cannot be
     /// written, that ends the run by `interrupt`.
     ///
     /// # Errors
     /// The file cannot be made, or its thread cannot be started.
-    pub fn begin(folder: &Path, interrupt: &Interrupt) -> io::Result<Self> {
+    pub(super) fn begin(folder: &Path, interrupt: &Interrupt) -> io::Result<Self> {
         Self::over(tempfile::tempfile_in(folder)?, interrupt)
     }
 
@@ -83,23 +80,14 @@ impl<T> Spool<T> {
                 file.rewind()?;
                 Ok(Written { file, blocks: written })
             })?;
-        Ok(Self {
-            block: Vec::new(),
-            in_block: 0,
-            recorded: 0,
-            dropped: 0,
-            to_disk,
-            emptied,
-            writer,
-            kind: PhantomData,
-        })
+        Ok(Self { block: Vec::new(), in_block: 0, dropped: 0, to_disk, emptied, writer })
     }
 
     fn hand_over(&mut self) {
         let next = self.emptied.try_recv().unwrap_or_default();
         let full = std::mem::replace(&mut self.block, next);
         match self.to_disk.try_send(full) {
-            Ok(()) => self.recorded += self.in_block,
+            Ok(()) => {}
             Err(TrySendError::Full(mut block) | TrySendError::Disconnected(mut block)) => {
                 self.dropped += self.in_block;
                 block.clear();
@@ -113,13 +101,12 @@ impl<T> Spool<T> {
     ///
     /// # Errors
     /// The file could not be written.
-    pub fn finish(mut self) -> io::Result<Spooled<T>> {
+    pub(super) fn finish<T>(mut self) -> io::Result<Spooled<T>> {
         if !self.block.is_empty() {
             // Nothing is in a hurry now: what is left waits for its place.
             let left = std::mem::take(&mut self.block);
-            match self.to_disk.send(left) {
-                Ok(()) => self.recorded += self.in_block,
-                Err(_) => self.dropped += self.in_block,
+            if self.to_disk.send(left).is_err() {
+                self.dropped += self.in_block;
             }
         }
         drop(self.to_disk);
@@ -131,16 +118,13 @@ impl<T> Spool<T> {
             blocks_left: blocks,
             block: Vec::new(),
             read: 0,
-            recorded: self.recorded,
             dropped: self.dropped,
             kind: PhantomData,
         })
     }
-}
 
-impl<T: Serialize> Spool<T> {
     /// Takes a value in. Never waits.
-    pub fn push(&mut self, value: &T) {
+    pub(super) fn push(&mut self, value: &impl Serialize) {
         let before = self.block.len();
         if postcard::to_io(value, &mut self.block).is_err() {
             self.block.truncate(before);
@@ -183,6 +167,24 @@ impl<T: DeserializeOwned> Iterator for Spooled<T> {
     }
 }
 
+/// The values of all `spools`, each in ascending order of `key`, merged into one such order.
+pub(super) fn merge_by_key<T: DeserializeOwned>(
+    spools: Vec<Spooled<T>>,
+    key: impl Fn(&T) -> u64,
+) -> impl Iterator<Item = io::Result<T>> {
+    let mut spools: Vec<_> = spools.into_iter().map(Iterator::peekable).collect();
+    std::iter::from_fn(move || {
+        // An error comes first and ends it all.
+        let next = |spool: &mut Peekable<Spooled<T>>| {
+            spool.peek().map(|value| value.as_ref().map_or(0, &key))
+        };
+        let heads = spools.iter_mut().enumerate();
+        let heads = heads.filter_map(|(index, spool)| Some((next(spool)?, index)));
+        let (_, first) = heads.min()?;
+        spools.get_mut(first)?.next()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,17 +192,29 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out_in_its_order() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut spool = Spool::<(u64, Option<String>)>::begin(folder.path(), &Interrupt::default())
-            .expect("begun");
+        let mut spool = Spool::begin(folder.path(), &Interrupt::default()).expect("begun");
         // More than a block, and less than all that may wait.
         let value = |number: u64| (number, number.is_multiple_of(3).then(|| "x".repeat(20)));
         let count = 100_000;
         (0..count).for_each(|number| spool.push(&value(number)));
         assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0);
-        let spooled = spool.finish().expect("written");
-        assert_eq!((spooled.recorded, spooled.dropped), (count, 0));
+        let spooled: Spooled<(u64, Option<String>)> = spool.finish().expect("written");
+        assert_eq!(spooled.dropped, 0);
         let read: io::Result<Vec<_>> = spooled.collect();
         assert_eq!(read.expect("readable"), (0..count).map(value).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn spools_are_merged_by_key_without_loss() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let spools = [vec![1, 4, 4, 9], vec![], vec![2, 4, 10, 11]].map(|values: Vec<u64>| {
+            let spool = Spool::begin(folder.path(), &Interrupt::default());
+            let mut spool = spool.expect("begun");
+            values.iter().for_each(|value| spool.push(value));
+            spool.finish().expect("written")
+        });
+        let merged: io::Result<Vec<u64>> = merge_by_key(spools.into(), |value| *value).collect();
+        assert_eq!(merged.expect("readable"), [1, 2, 4, 4, 4, 9, 10, 11]);
     }
 
     #[test]
@@ -208,21 +222,21 @@ mod tests {
     fn full_disk_ends_the_run_and_blocks_nobody() {
         let full = File::options().write(true).open("/dev/full").expect("there");
         let interrupt = Interrupt::default();
-        let mut spool = Spool::<u64>::over(full, &interrupt).expect("begun");
+        let mut spool = Spool::over(full, &interrupt).expect("begun");
         while !interrupt.drain().is_cancelled() {
             spool.push(&u64::MAX);
         }
         let blocks = u64::try_from(BLOCK_BYTES * (BLOCKS_MAX + 2) / 9).expect("small");
         (0..blocks).for_each(|number| spool.push(&(u64::MAX - number)));
         assert!(spool.dropped > 0);
-        let error = spool.finish().expect_err("nothing could be written");
+        let error = spool.finish::<u64>().expect_err("nothing could be written");
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 
     #[test]
     fn nothing_in_is_nothing_out() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let spool = Spool::<u64>::begin(folder.path(), &Interrupt::default()).expect("begun");
-        assert_eq!(spool.finish().expect("written").count(), 0);
+        let spool = Spool::begin(folder.path(), &Interrupt::default()).expect("begun");
+        assert_eq!(spool.finish::<u64>().expect("written").count(), 0);
     }
 }

@@ -1,58 +1,24 @@
 //! What the latency figures do not show: times in which no branch answered, and a generator that was stopped or
 //! starved.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use check::grouped;
-use serde::Serialize;
 
-use super::Report;
-use super::text::milliseconds;
+use super::RunReport;
+use super::numbers::{counted, milliseconds};
 use crate::load::{GeneratorLoad, Silence};
 use crate::scenario::ClusterChoice;
 
 /// A silence is reported if it is longer than this and than [`SILENCE_MEDIANS`].
 const SILENCE_MIN: Duration = Duration::from_millis(100);
 /// A silence is reported if it is longer than so many median response times.
-const SILENCE_MEDIANS: u64 = 10;
+const SILENCE_MEDIANS: u32 = 10;
 /// So many branches are listed with their calls in flight.
 const BRANCHES_LISTED: usize = 10;
 
-/// The generator in `summary.json`.
-#[derive(Debug, Serialize)]
-pub(super) struct GeneratorRecord {
-    cpu_cores: f64,
-    cores_available: Option<usize>,
-    /// Whether the CPU time is that of the branches as well.
-    includes_branches: bool,
-    longest_pause_ms: f64,
-}
-
-/// The longest silence in `summary.json`.
-#[derive(Debug, Serialize)]
-pub(super) struct SilenceRecord {
-    from_s: f64,
-    lasted_ms: f64,
-    ended_by_answer: bool,
-    /// By branch, when the first call was given up; empty if none was.
-    in_flight: BTreeMap<u32, u64>,
-}
-
-fn as_milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
-}
-
 fn is_worth_reporting(silence: &Silence, median: Duration) -> bool {
-    let medians = u32::try_from(SILENCE_MEDIANS).unwrap_or(u32::MAX);
-    silence.lasted > SILENCE_MIN && silence.lasted > median.saturating_mul(medians)
-}
-
-fn calls(count: u64) -> String {
-    match count {
-        1 => "1 call".to_owned(),
-        _ => format!("{} calls", grouped(count)),
-    }
+    silence.lasted > SILENCE_MIN && silence.lasted > median.saturating_mul(SILENCE_MEDIANS)
 }
 
 /// The calls in flight at the branches that had any.
@@ -67,7 +33,7 @@ fn in_flight_text(silence: &Silence) -> String {
         1 => ", and at 1 more branch".to_owned(),
         more => format!(", and at {more} more branches"),
     };
-    format!("{} in flight: {listed}{more}", calls(total))
+    format!("{} in flight: {listed}{more}", counted(total, "call", "calls"))
 }
 
 fn silence_text(silence: &Silence) -> String {
@@ -99,55 +65,30 @@ fn generator_text(
         Some(available) => format!(" of {available} cores"),
         None => " cores".to_owned(),
     };
+    let workers = match load.workers {
+        1 => "1 worker".to_owned(),
+        workers => format!("{workers} workers"),
+    };
     let branches = if includes_branches { ", branches included" } else { "" };
     let pause = milliseconds(load.longest_pause);
     format!(
-        "generator: {:.2}{cores}{branches}; the longest time its loop did not run: {pause}",
+        "generator: {workers}, {:.2}{cores}{branches}; the longest time its loop did not run: {pause}",
         load.cores()
     )
 }
 
-impl Report {
-    /// Embedded branches run in this process.
-    fn includes_branches(&self) -> bool {
-        matches!(self.scenario.cluster, ClusterChoice::Embedded(_))
-    }
+/// The longest silence, if the percentiles need it beside them.
+pub(super) fn silence_line(report: &RunReport) -> Option<String> {
+    let silence = report.measured.silence.as_ref()?;
+    // Of answered operations, however few.
+    let median = Duration::from_nanos(report.all.response.value_at_quantile(0.5));
+    is_worth_reporting(silence, median).then(|| silence_text(silence))
+}
 
-    /// The median response time of answered operations, however few.
-    fn median(&self) -> Duration {
-        let all = self.rows.last().map(|all| all.record.response.value_at_quantile(0.5));
-        Duration::from_nanos(all.unwrap_or_default())
-    }
-
-    /// The longest silence, if the percentiles need it beside them.
-    pub(super) fn silence_line(&self) -> Option<String> {
-        let silence = self.measured.silence.as_ref()?;
-        is_worth_reporting(silence, self.median()).then(|| silence_text(silence))
-    }
-
-    pub(super) fn generator_line(&self) -> String {
-        let load = &self.measured.generator;
-        generator_text(load, self.cores_available, self.includes_branches())
-    }
-
-    pub(super) fn generator_record(&self) -> GeneratorRecord {
-        let load = &self.measured.generator;
-        GeneratorRecord {
-            cpu_cores: load.cores(),
-            cores_available: self.cores_available,
-            includes_branches: self.includes_branches(),
-            longest_pause_ms: as_milliseconds(load.longest_pause),
-        }
-    }
-
-    pub(super) fn silence_record(&self) -> Option<SilenceRecord> {
-        self.measured.silence.as_ref().map(|silence| SilenceRecord {
-            from_s: silence.from.as_secs_f64(),
-            lasted_ms: as_milliseconds(silence.lasted),
-            ended_by_answer: silence.ended_by_answer,
-            in_flight: silence.in_flight.iter().map(|(branch, calls)| (branch.0, *calls)).collect(),
-        })
-    }
+pub(super) fn generator_line(report: &RunReport) -> String {
+    // Embedded branches run in this process.
+    let includes_branches = matches!(report.scenario.cluster, ClusterChoice::Embedded(_));
+    generator_text(&report.measured.generator, report.cores_available, includes_branches)
 }
 
 #[cfg(test)]
@@ -203,15 +144,16 @@ mod tests {
     #[test]
     fn generator_text_names_cores_and_the_longest_pause() {
         let load = GeneratorLoad {
+            workers: 1,
             cpu: Duration::from_millis(2_240),
             observed: Duration::from_secs(2),
             longest_pause: Duration::from_millis(1_990),
         };
         assert_eq!(
             generator_text(&load, Some(2), true),
-            "generator: 1.12 of 2 cores, branches included; the longest time its loop did not run: 1,990 ms"
+            "generator: 1 worker, 1.12 of 2 cores, branches included; the longest time its loop did not run: 1,990 ms"
         );
         let alone = generator_text(&load, None, false);
-        assert!(alone.starts_with("generator: 1.12 cores; the longest"), "{alone}");
+        assert!(alone.starts_with("generator: 1 worker, 1.12 cores; the longest"), "{alone}");
     }
 }

@@ -1,14 +1,13 @@
-//! What was found, property by property: for people, and as records of `summary.json`.
+//! What was found, property by property, for people.
 
 use std::fmt::Write;
 
-use bank::CustomerId;
-use check::{Judged, NO_VERSIONS, Named, Verdict, Violation, grouped};
+use check::{Judged, NO_VERSIONS, Verdict, Violation, grouped, has_evidence};
 use history::Server;
-use serde::Serialize;
 
 use super::ExitCode;
-use crate::record::judge::{Counterexample, JudgedRun, has_evidence};
+use super::numbers::{count, counted};
+use crate::record::judge::{Counterexample, JudgedRun};
 
 /// Longer lines go on below.
 const WIDTH: usize = 100;
@@ -26,11 +25,7 @@ impl JudgedRun {
     pub fn render(&self) -> String {
         let mut text = String::new();
         let settings = self.header.settings;
-        let branches = match self.header.branches.len() {
-            1 => "1 branch".to_owned(),
-            n => format!("{n} branches"),
-        };
-        let operations = u64::try_from(self.operations).unwrap_or(u64::MAX);
+        let branches = counted(count(self.header.branches.len()), "branch", "branches");
         // How another program replicates is not known.
         let replication = match settings.server {
             Server::Foreign => "unknown replication".to_owned(),
@@ -45,7 +40,7 @@ impl JudgedRun {
             text,
             "{}  {} recorded operations, {branches} at {}, {replication}",
             self.verdict().name().to_uppercase(),
-            grouped(operations),
+            grouped(count(self.operations)),
             self.header.opening,
         );
         self.missing_evidence(&mut text);
@@ -83,26 +78,23 @@ impl JudgedRun {
 /// it can be the cause.
 pub(super) fn table<'a>(
     text: &mut String,
-    checks: impl IntoIterator<Item = &'a Judged> + Clone,
+    checks: impl IntoIterator<Item = &'a Judged>,
     told: Option<&Counterexample>,
 ) {
+    let checks: Vec<&Judged> = checks.into_iter().collect();
     let is_beyond_wire = |judged: &&Judged| {
         !judged.promised
             && judged.finding.verdict == Verdict::NotJudged
             && judged.finding.note == NO_VERSIONS
     };
-    let is_broken = |judged: &Judged, promised| {
-        judged.promised == promised && judged.finding.verdict == Verdict::Fail
+    let is_any_broken = |promised| {
+        let verdict = |judged: &&Judged| (judged.promised, judged.finding.verdict);
+        checks.iter().any(|judged| verdict(judged) == (promised, Verdict::Fail))
     };
-    let beyond_wire: Vec<&str> = checks
-        .clone()
-        .into_iter()
-        .filter(is_beyond_wire)
-        .map(|judged| judged.finding.property.name())
-        .collect();
-    let shows_observed =
-        !beyond_wire.is_empty() && checks.clone().into_iter().any(|judged| is_broken(judged, true));
-    let has_observed = checks.clone().into_iter().any(|judged| is_broken(judged, false));
+    let beyond_wire = checks.iter().copied().filter(is_beyond_wire);
+    let beyond_wire: Vec<&str> = beyond_wire.map(|judged| judged.finding.property.name()).collect();
+    let shows_observed = !beyond_wire.is_empty() && is_any_broken(true);
+    let has_observed = is_any_broken(false);
     for (place, judged) in checks.into_iter().enumerate() {
         if is_beyond_wire(&judged) {
             continue;
@@ -117,14 +109,13 @@ pub(super) fn table<'a>(
         let begin = format!("  {verdict:<12}{:<20}{said}  ", finding.property.name());
         let note = match finding.violations_total {
             0 => finding.note.clone(),
-            1 => format!("{} (1 violation)", finding.note),
-            n => format!("{} ({} violations)", finding.note, grouped(n)),
+            n => format!("{} ({})", finding.note, counted(n, "violation", "violations")),
         };
         wrapped(text, &begin, NOTE, &note);
         let is_told = told.is_some_and(|told| told.check == place);
         let broken = (*promised || shows_observed) && finding.verdict == Verdict::Fail && !is_told;
         if let Some(violation) = finding.violations.first().filter(|_| broken) {
-            let story = format!("{}{}", violation.story, traces(violation));
+            let story = format!("{}{}", violation.description, traces(violation));
             wrapped(text, &" ".repeat(10), 12, &story);
         }
     }
@@ -175,64 +166,18 @@ pub(super) fn wrapped(text: &mut String, begin: &str, indent: usize, words: &str
     let _ = writeln!(text, "{}", line.trim_end());
 }
 
-/// A property in `summary.json`.
-#[derive(Debug, Serialize)]
-pub(super) struct CheckRecord {
-    property: &'static str,
-    promised: bool,
-    verdict: &'static str,
-    violations: u64,
-    note: String,
-    first_violations: Vec<ViolationRecord>,
-}
-
-#[derive(Debug, Serialize)]
-struct ViolationRecord {
-    story: String,
-    operations: Vec<OperationRecord>,
-}
-
-/// An operation that takes part, the one that cannot be first.
-#[derive(Debug, Serialize)]
-struct OperationRecord {
-    customer: u64,
-    event: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<String>,
-}
-
-impl CheckRecord {
-    pub(super) fn of(Judged { finding, promised }: &Judged) -> Self {
-        let operation = |Named { customer: CustomerId(customer), event, trace, .. }: &Named| {
-            let trace_id = trace.map(|trace| format!("{trace:032x}"));
-            OperationRecord { customer: *customer, event: *event, trace_id }
-        };
-        let violation = |violation: &Violation| ViolationRecord {
-            story: violation.story.clone(),
-            operations: violation.operations.iter().map(operation).collect(),
-        };
-        Self {
-            property: finding.property.name(),
-            promised: *promised,
-            verdict: finding.verdict.name(),
-            violations: finding.violations_total,
-            note: finding.note.clone(),
-            first_violations: finding.violations.iter().map(violation).collect(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use check::{Finding, Property};
+    use bank::CustomerId;
+    use check::{Finding, Named, Property};
 
     use super::*;
 
     fn judged(promised: bool) -> Judged {
-        let named = Named { customer: CustomerId(7), event: 9, trace: Some(0xabc), place: None };
+        let named = Named { customer: CustomerId(7), position: 9, trace: Some(0xabc), place: 0 };
         let violation = Violation {
             operations: vec![named],
-            story: "held at their lowest: branch 1 at -3".to_owned(),
+            description: "held at their lowest: branch 1 at -3".to_owned(),
         };
         let finding = Finding {
             property: Property::Overdraft,
@@ -303,7 +248,8 @@ mod tests {
         let mut broken = judged(true);
         broken.finding.property = Property::Conservation;
         let mut observed = judged(false);
-        "was shown 3; it must be 4 to 5".clone_into(&mut observed.finding.violations[0].story);
+        "was shown 3; it must be 4 to 5"
+            .clone_into(&mut observed.finding.violations[0].description);
         let shown = |checks: &[Judged]| {
             let mut text = String::new();
             table(&mut text, checks, None);
@@ -332,20 +278,5 @@ mod tests {
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH && !line.ends_with(' ')));
         assert!(text.lines().skip(1).all(|line| line.starts_with("    word")), "{text}");
         assert_eq!(text.matches("word").count(), 60);
-    }
-
-    #[test]
-    fn records_name_every_operation_with_its_trace() {
-        let record = serde_json::to_value(CheckRecord::of(&judged(true))).expect("serializable");
-        let operation = &record["first_violations"][0]["operations"][0];
-        assert_eq!(
-            (operation["customer"].as_u64(), operation["event"].as_u64()),
-            (Some(7), Some(9))
-        );
-        assert_eq!(operation["trace_id"], "00000000000000000000000000000abc");
-        assert_eq!(
-            (record["violations"].as_u64(), record["promised"].as_bool()),
-            (Some(1), Some(true))
-        );
     }
 }

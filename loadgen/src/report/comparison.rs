@@ -1,4 +1,4 @@
-//! Runs of the same workload beside each other: what does each scheme cost, and was it right?
+//! A comparison of runs of the same workload: what does each scheme cost, and is it correct?
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use bank::Read;
 use check::Verdict;
 use serde::Serialize;
+use serde_json::Value;
 
-use super::caveats::SilenceRecord;
+use super::caveats::silence_line;
 use super::checks::table;
-use super::line::decisive_properties;
-use super::summary::{Percentiles, stands_out};
-use super::text::rate;
-use super::{ExitCode, Files, Report};
+use super::numbers::rate;
+use super::percentiles::Percentiles;
+use super::text::{replication_text, terms_text, workload_text};
+use super::verdict_line::decisive_properties;
+use super::{ExitCode, Files, RunReport, json};
 use crate::record::artifacts;
 
 /// Raised when a name or a meaning changes.
@@ -20,8 +22,8 @@ const SCHEMA: u32 = 2;
 
 /// The reports of runs that differ in their scheme only.
 #[derive(Clone, Debug)]
-pub struct SideBySide {
-    reports: Vec<Report>,
+pub struct Comparison {
+    reports: Vec<RunReport>,
     /// The names of schemes that an interruption left out.
     not_run: Vec<&'static str>,
     folder: Option<PathBuf>,
@@ -30,17 +32,17 @@ pub struct SideBySide {
 
 /// The content of `comparison.json`. Units are last in names.
 #[derive(Debug, Serialize)]
-pub struct SideBySideFigures {
+pub struct ComparisonFigures {
     schema: u32,
     exit_code: u8,
     seed: Option<u64>,
-    schemes: Vec<Side>,
+    schemes: Vec<ComparisonRow>,
     not_run: Vec<&'static str>,
 }
 
 /// A line of the table.
 #[derive(Debug, Serialize)]
-struct Side {
+struct ComparisonRow {
     replication: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     fanout: Option<&'static str>,
@@ -53,14 +55,14 @@ struct Side {
     interrupted: bool,
     throughput_per_s: f64,
     response: Percentiles,
-    longest_silence: Option<SilenceRecord>,
+    longest_silence: Option<Value>,
     frames_sent: Option<u64>,
     frames_per_write: Option<f64>,
 }
 
-impl SideBySide {
+impl Comparison {
     /// These reports, and which schemes there is none of.
-    pub fn new(reports: Vec<Report>, not_run: Vec<&'static str>) -> Self {
+    pub fn new(reports: Vec<RunReport>, not_run: Vec<&'static str>) -> Self {
         let record_error = reports.iter().find_map(|report| report.record_error.clone());
         Self { reports, not_run, folder: None, record_error }
     }
@@ -68,9 +70,9 @@ impl SideBySide {
     /// With the run folders in `folder`, by the names of their schemes.
     #[must_use]
     pub fn with_folder(self, folder: &Path) -> Self {
-        let placed = |report: Report| {
+        let placed = |report: RunReport| {
             let folder = Some(folder.join(&report.cluster.replication));
-            report.with_files(Files { folder, output: None })
+            RunReport { files: Files { folder, output: None }, ..report }
         };
         let reports = self.reports.into_iter().map(placed).collect();
         Self { reports, folder: Some(folder.to_owned()), ..self }
@@ -88,7 +90,7 @@ impl SideBySide {
     }
 
     /// The report of each run, in order.
-    pub fn reports(&self) -> &[Report] {
+    pub fn reports(&self) -> &[RunReport] {
         &self.reports
     }
 
@@ -97,7 +99,7 @@ impl SideBySide {
         if self.record_error.is_some() {
             return ExitCode::NotDone;
         }
-        let codes: Vec<ExitCode> = self.reports.iter().map(Report::exit_code).collect();
+        let codes: Vec<ExitCode> = self.reports.iter().map(RunReport::exit_code).collect();
         let left_out = (!self.not_run.is_empty()).then_some(ExitCode::Interrupted);
         let order = [ExitCode::Failed, ExitCode::Unknown, ExitCode::Interrupted];
         let first = order.into_iter().find(|code| codes.contains(code) || left_out == Some(*code));
@@ -105,20 +107,21 @@ impl SideBySide {
     }
 
     /// The table in numbers.
-    pub fn figures(&self) -> SideBySideFigures {
-        SideBySideFigures {
+    pub fn figures(&self) -> ComparisonFigures {
+        ComparisonFigures {
             schema: SCHEMA,
             exit_code: self.exit_code().number(),
-            seed: self.reports.first().and_then(Report::seed),
-            schemes: self.reports.iter().map(Report::side).collect(),
+            seed: self.reports.first().and_then(RunReport::seed),
+            schemes: self.reports.iter().map(ComparisonRow::of).collect(),
             not_run: self.not_run.clone(),
         }
     }
 
     /// One line for each scheme: its name, the verdict, the properties that it rests on, and the seed.
     pub fn verdict_lines(&self) -> String {
-        let line =
-            |report: &Report| format!("{} {}", report.cluster.replication, report.verdict_line());
+        let line = |report: &RunReport| {
+            format!("{} {}", report.cluster.replication, report.verdict_line())
+        };
         self.reports.iter().map(line).collect()
     }
 
@@ -126,14 +129,14 @@ impl SideBySide {
     pub fn render(&self) -> String {
         let mut text = String::new();
         if let Some(first) = self.reports.first() {
-            let _ = writeln!(text, "passbook  {}", first.workload_text());
-            let _ = writeln!(text, "          {}", first.terms_text());
-            let schemes: Vec<String> = self.reports.iter().map(Report::scheme_text).collect();
+            let _ = writeln!(text, "passbook  {}", workload_text(first));
+            let _ = writeln!(text, "          {}", terms_text(first));
+            let schemes: Vec<String> = self.reports.iter().map(scheme_text).collect();
             let _ = writeln!(text, "          one after another: {}\n", schemes.join("; "));
         }
         text.push_str(&self.figures().table());
         for report in &self.reports {
-            if let Some(line) = report.silence_line() {
+            if let Some(line) = silence_line(report) {
                 let _ = writeln!(text, "{}: {line}", report.cluster.replication);
             }
         }
@@ -141,7 +144,7 @@ impl SideBySide {
             if report.verdict() != Verdict::Pass && !report.checks().is_empty() {
                 let _ = writeln!(text, "\nchecks of {}", report.cluster.replication);
                 let checks = report.checks().iter();
-                let wrong = checks.filter(|c| c.promised && stands_out(c.finding.verdict));
+                let wrong = checks.filter(|c| c.promised && c.finding.verdict > Verdict::Pass);
                 table(&mut text, wrong, None);
             }
         }
@@ -154,11 +157,11 @@ impl SideBySide {
     }
 }
 
-impl SideBySideFigures {
+impl ComparisonFigures {
     fn table(&self) -> String {
         let mut text = String::new();
-        let heads = ["p50", "p90", "p99", "p99.9", "max"].map(|head| format!("{head:>10}"));
-        let _ = write!(text, "{:<10}{:>11}{}", "scheme", "per second", heads.concat());
+        let heads = Percentiles::heads();
+        let _ = write!(text, "{:<10}{:>11}{heads}", "scheme", "per second");
         let _ = writeln!(text, "{:>14}  verdict", "frames/write");
         for side in &self.schemes {
             let per_second = rate(side.throughput_per_s);
@@ -180,7 +183,25 @@ impl SideBySideFigures {
     }
 }
 
-impl Side {
+impl ComparisonRow {
+    fn of(report: &RunReport) -> Self {
+        Self {
+            replication: report.cluster.replication.clone(),
+            fanout: report.fanout(),
+            lock: report.locks(),
+            read: report.read().name(),
+            verdict: report.verdict().name(),
+            because: decisive_properties(report.verdict(), report.checks()),
+            exit_code: report.exit_code().number(),
+            interrupted: report.interrupted,
+            throughput_per_s: report.throughput_per_s(),
+            response: Percentiles::of(&report.all.response),
+            longest_silence: report.measured.silence.as_ref().map(json::silence),
+            frames_sent: report.cluster.frames_sent,
+            frames_per_write: report.frames_per_write(),
+        }
+    }
+
     fn verdict_text(&self) -> String {
         if self.verdict == Verdict::Pass.name() {
             return self.verdict.to_owned();
@@ -193,42 +214,25 @@ impl Side {
     }
 }
 
-impl Report {
-    fn side(&self) -> Side {
-        let all = self.rows.last().map(|all| Percentiles::of(&all.record.response));
-        Side {
-            replication: self.cluster.replication.clone(),
-            fanout: self.fanout(),
-            lock: self.locks(),
-            read: self.read().name(),
-            verdict: self.verdict().name(),
-            because: decisive_properties(self.verdict(), self.checks()),
-            exit_code: self.exit_code().number(),
-            interrupted: self.interrupted,
-            throughput_per_s: self.throughput_per_s(),
-            response: all.unwrap_or_default(),
-            longest_silence: self.silence_record(),
-            frames_sent: self.cluster.frames_sent,
-            frames_per_write: self.frames_per_write(),
-        }
-    }
-
-    /// The scheme with what distinguishes it.
-    fn scheme_text(&self) -> String {
-        let read = match self.read() {
-            Read::Local => String::new(),
-            read => format!(", read {}", read.name()),
-        };
-        format!("{}{read}", self.replication_text())
-    }
+/// The scheme with what distinguishes it.
+fn scheme_text(report: &RunReport) -> String {
+    let read = match report.read() {
+        Read::Local => String::new(),
+        read => format!(", read {}", read.name()),
+    };
+    format!("{}{read}", replication_text(report))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn side(replication: &str, throughput_per_s: f64, frames_per_write: Option<f64>) -> Side {
-        Side {
+    fn side(
+        replication: &str,
+        throughput_per_s: f64,
+        frames_per_write: Option<f64>,
+    ) -> ComparisonRow {
+        ComparisonRow {
             replication: replication.to_owned(),
             fanout: None,
             lock: false,
@@ -254,18 +258,18 @@ mod tests {
 
     #[test]
     fn the_table_shows_what_each_scheme_costs_and_whether_it_was_right() {
-        let wrong = Side {
+        let wrong = ComparisonRow {
             verdict: "fail",
             because: vec!["overdraft", "convergence"],
             ..side("broadcast", 51_389.4, Some(4.0))
         };
-        let early = Side { interrupted: true, ..side("passbook", 96_000.0, Some(0.614)) };
-        let silent = Side {
+        let early = ComparisonRow { interrupted: true, ..side("passbook", 96_000.0, Some(0.614)) };
+        let silent = ComparisonRow {
             verdict: "unknown",
             response: Percentiles::default(),
             ..side("other", 0.5, None)
         };
-        let figures = SideBySideFigures {
+        let figures = ComparisonFigures {
             schema: SCHEMA,
             exit_code: 3,
             seed: Some(1),

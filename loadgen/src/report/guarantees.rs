@@ -5,6 +5,7 @@ use std::fmt::Write;
 use bank::{Ack, Read};
 use check::{Guarantee, guarantees};
 use history::{Customers, Server, Settings};
+use strum::VariantArray as _;
 
 use super::checks::wrapped;
 
@@ -50,7 +51,7 @@ fn words(settings: Settings) -> String {
 /// Everything that differs in one setting, as the options of a run call it.
 fn others(settings: Settings) -> Vec<(String, Settings)> {
     let mut others = Vec::new();
-    for server in Server::ALL.into_iter().filter(|server| *server != settings.server) {
+    for server in Server::VARIANTS.iter().copied().filter(|server| *server != settings.server) {
         let option = match server {
             Server::Passbook | Server::Broadcast => format!("--replication {}", server.name()),
             Server::Foreign => "--wire bank".to_owned(),
@@ -58,12 +59,12 @@ fn others(settings: Settings) -> Vec<(String, Settings)> {
         let read = if server == Server::Passbook { Read::default() } else { Read::Local };
         others.push((option, Settings { server, read, ..settings }));
     }
-    for ack in Ack::ALL.into_iter().filter(|ack| *ack != settings.ack) {
+    for ack in Ack::ALL.iter().copied().filter(|ack| *ack != settings.ack) {
         if settings.server != Server::Foreign {
             others.push((format!("--ack {}", ack.name()), Settings { ack, ..settings }));
         }
     }
-    for read in Read::ALL.into_iter().filter(|read| *read != settings.read) {
+    for read in Read::ALL.iter().copied().filter(|read| *read != settings.read) {
         if settings.server == Server::Passbook {
             others.push((format!("--read {}", read.name()), Settings { read, ..settings }));
         }

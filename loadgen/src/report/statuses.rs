@@ -1,12 +1,11 @@
-//! How calls ended that have no answer the contract defines: for people, and as records of `summary.json`.
+//! How calls ended that have no answer the contract defines, for people.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use check::grouped;
-use serde::Serialize;
 
-use super::text::operations;
+use super::numbers::{counted, operations};
 use crate::client::{BackoffCount, Backoffs};
 use crate::load::{StatusCount, Statuses};
 
@@ -51,57 +50,13 @@ pub(super) fn table(text: &mut String, statuses: &Statuses, timeout: Duration) {
 /// How often customers backed off.
 pub(super) fn backoffs(text: &mut String, backoffs: &Backoffs) {
     for BackoffCount { branch, pauses, paused } in backoffs.counts() {
-        let (calls, times) = if *pauses == 1 { ("call", "time") } else { ("calls", "times") };
         let _ = writeln!(
             text,
-            "      branch {branch}: {count} {calls} failed; customers backed off {count} {times}, {:.1} s in all",
+            "      branch {branch}: {} failed; customers backed off {}, {:.1} s in all",
+            counted(*pauses, "call", "calls"),
+            counted(*pauses, "time", "times"),
             paused.as_secs_f64(),
-            count = grouped(*pauses),
         );
-    }
-}
-
-/// A status in `summary.json`.
-#[derive(Debug, Serialize)]
-pub(super) struct StatusRecord {
-    code: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expected: Option<&'static str>,
-    count: u64,
-    first_message: String,
-}
-
-/// Back-off from one branch in `summary.json`.
-#[derive(Debug, Serialize)]
-pub(super) struct BackoffRecord {
-    branch: u32,
-    pauses: u64,
-    paused_s: f64,
-}
-
-impl StatusRecord {
-    pub(super) fn all(statuses: &Statuses) -> Vec<Self> {
-        let record = |StatusCount { code, first, count }| {
-            let (status, expected) = match first.word {
-                Some(undefined) => (Some(undefined.word), Some(undefined.expected)),
-                None => (None, None),
-            };
-            Self { code: code.name(), status, expected, count, first_message: first.message }
-        };
-        statuses.counts().into_iter().map(record).collect()
-    }
-}
-
-impl BackoffRecord {
-    pub(super) fn all(backoffs: &Backoffs) -> Vec<Self> {
-        let record = |count: &BackoffCount| Self {
-            branch: count.branch.0,
-            pauses: count.pauses,
-            paused_s: count.paused.as_secs_f64(),
-        };
-        backoffs.counts().iter().map(record).collect()
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 use bank::Operation;
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use opentelemetry::{KeyValue, Value};
-use passbook::telemetry::{KeptTrace, SpanData, names};
+use passbook::telemetry::names::{self, attribute};
+use passbook::telemetry::{KeptTrace, SpanData};
 
-use super::text::milliseconds;
+use super::numbers::milliseconds;
 
 /// Columns of the widest bar.
 const WIDTH: usize = 32;
@@ -48,7 +49,7 @@ fn integer(attributes: &[KeyValue], name: &str) -> Option<i64> {
 
 /// The operation that a customer's span is about.
 fn operation(span: &SpanData) -> Option<&str> {
-    let named = |attribute: &&KeyValue| attribute.key.as_str() == "bank.operation";
+    let named = |pair: &&KeyValue| pair.key.as_str() == attribute::OPERATION;
     match span.attributes.iter().find(named).map(|attribute| &attribute.value) {
         Some(Value::String(text)) => Some(text.as_str()),
         _ => None,
@@ -72,7 +73,7 @@ fn linked(traces: &[KeptTrace], of: TraceId) -> impl Iterator<Item = (SpanId, Sh
     spans.flat_map(move |span| {
         let links = span.links.iter().filter(move |link| link.span_context.trace_id() == of);
         links.map(move |link| {
-            let waited = integer(&link.attributes, names::attribute::WAIT_US);
+            let waited = integer(&link.attributes, attribute::WAIT_US);
             let waited = waited.and_then(|waited| u64::try_from(waited).ok());
             let waited = waited.map(Duration::from_micros);
             (link.span_context.span_id(), Shown { span, waited })
@@ -106,7 +107,7 @@ impl Waterfall {
             siblings.sort_by_key(|shown| shown.span.start_time);
         }
         let mut rows = Vec::new();
-        let straggler = |span: &SpanData| integer(&span.attributes, "bank.fanout.straggler");
+        let straggler = |span: &SpanData| integer(&span.attributes, attribute::FANOUT_STRAGGLER);
         let straggler = trace.spans.iter().find_map(straggler);
         let root_shown = Shown { span: root, waited: None };
         add_rows(root_shown, &children, root.start_time, straggler, 0, &mut rows);
@@ -121,10 +122,10 @@ impl Waterfall {
         let number = |name| integer(&root.attributes, name).unwrap_or_default();
         let title = format!(
             "{kind} {} by customer {} (operation {}) at branch {}",
-            number("bank.amount"),
-            number("bank.customer"),
-            number("bank.number"),
-            number("bank.branch"),
+            number(attribute::AMOUNT),
+            number(attribute::CUSTOMER),
+            number(attribute::NUMBER),
+            number(attribute::BRANCH),
         );
         Some(Self { trace_id: trace.id, took: took(root), title, rows, hidden })
     }
@@ -175,8 +176,8 @@ fn add_rows(
     rows: &mut Vec<Bar>,
 ) {
     let number = |name| integer(&span.attributes, name);
-    let branch = number("bank.branch").unwrap_or_default();
-    let peer = number("bank.peer");
+    let branch = number(attribute::BRANCH).unwrap_or_default();
+    let peer = number(attribute::PEER);
     let is_straggler = peer.is_some() && peer == straggler;
     let what = match (&span.span_kind, peer) {
         (SpanKind::Client, None) => format!("customer calls branch {branch}"),
@@ -189,19 +190,19 @@ fn add_rows(
             "borrow rights of other branches".to_owned()
         }
         (SpanKind::Internal, _) if span.name == names::span::COLLECT => {
-            let by = number("passbook.collect.prover");
+            let by = number(attribute::COLLECT_PROVER);
             let by = by.map(|prover| format!(" by way of branch {prover}"));
             format!("collect the ledgers of all branches{}", by.unwrap_or_default())
         }
         (SpanKind::Internal, _) => {
             let optional = number;
             let number = |name| number(name).unwrap_or_default();
-            let (acked, width) = (number("bank.fanout.acked"), number("bank.fanout.width"));
-            let relayed = match number("bank.fanout.relayed") {
+            let (acked, width) = (number(attribute::FANOUT_ACKED), number(attribute::FANOUT_WIDTH));
+            let relayed = match number(attribute::FANOUT_RELAYED) {
                 0 => String::new(),
                 relayed => format!(", {relayed} by way of others"),
             };
-            let told = match optional("bank.fanout.via") {
+            let told = match optional(attribute::FANOUT_VIA) {
                 Some(via) => format!(", told by branch {via}"),
                 None => String::new(),
             };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bank::CustomerId;
+use serde::{Serialize, Serializer};
 
 use super::{Share, ShareError, scramble};
 
@@ -55,6 +56,12 @@ impl From<Share> for SampleRate {
     fn from(share: Share) -> Self {
         let threshold = (share.fraction() * (1_u64 << HASH_BITS) as f64) as u64;
         Self { share, threshold }
+    }
+}
+
+impl Serialize for SampleRate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.share.serialize(serializer)
     }
 }
 

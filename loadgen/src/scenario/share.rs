@@ -3,10 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
 use thiserror::Error;
 
 /// A share from 0 to 1, written as `20%` or `0.2`.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
 pub struct Share(f64);
 
 impl Share {
@@ -14,6 +16,8 @@ impl Share {
     pub const NONE: Self = Self(0.0);
     /// One in a hundred.
     pub const ONE_PERCENT: Self = Self(0.01);
+    /// One in five.
+    pub const TWENTY_PERCENT: Self = Self(0.2);
     /// Everything.
     pub const ALL: Self = Self(1.0);
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 /// The longest think time that is accepted: sums of instants and think times stay representable.
@@ -58,6 +60,15 @@ impl fmt::Display for ThinkTime {
             Self::Exponential(mean) => write!(f, "exponential:{}", time(*mean)),
             Self::Uniform(least, most) => write!(f, "uniform:{}..{}", time(*least), time(*most)),
         }
+    }
+}
+
+impl Serialize for ThinkTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut record = serializer.serialize_struct("ThinkTime", 2)?;
+        record.serialize_field("think", &self.to_string())?;
+        record.serialize_field("think_mean_s", &self.mean().as_secs_f64())?;
+        record.end()
     }
 }
 

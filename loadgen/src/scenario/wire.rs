@@ -1,13 +1,25 @@
 //! By which contract customers ask.
 
-use bank::Money;
-use bank::{Ack, Read};
+use bank::{Ack, Money, Read};
 use check::grouped;
 use history::{Customers, Server, Settings};
 use passbook::wire::exercise::to_int32;
+use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 /// A contract between customers and branches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    VariantNames
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum Wire {
     /// Our own, `passbook.v1.Bank`.
     #[default]
@@ -19,20 +31,17 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// All contracts.
-    pub const ALL: [Self; 3] = [Self::Passbook, Self::Bank, Self::BankService];
-
     /// The name used in arguments and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Passbook => "passbook",
-            Self::Bank => "bank",
-            Self::BankService => "bankservice",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
-}
 
-impl Wire {
+    /// All contracts but this one.
+    pub fn others(self) -> impl Iterator<Item = Self> {
+        let all = <Self as VariantArray>::VARIANTS.iter().copied();
+        all.filter(move |other| *other != self)
+    }
+
     /// Only our own contract has a place for what is asked for. The error names it, and says what to do.
     pub fn carries(self, ack: Ack, read: Option<Read>) -> Result<(), String> {
         let ack = (ack != Ack::All).then(|| format!("--ack {}", ack.name()));
@@ -63,11 +72,12 @@ impl Wire {
         self,
         replication: &str,
         branches: usize,
-        (ack, read): (Ack, Read),
+        ack: Ack,
+        read: Read,
         customers: Customers,
     ) -> Settings {
         let server = match self {
-            Self::Passbook => Server::ALL.into_iter().find(|server| server.name() == replication),
+            Self::Passbook => replication.parse().ok(),
             Self::Bank | Self::BankService => None,
         };
         let server = server.unwrap_or(Server::Foreign);
@@ -111,7 +121,7 @@ mod tests {
     #[test]
     fn answers_without_versions_are_a_foreign_servers_and_one_branch_is_all() {
         let settings = |wire: Wire, replication, branches| {
-            wire.settings(replication, branches, (Ack::Local, Read::Snapshot), Customers::Many)
+            wire.settings(replication, branches, Ack::Local, Read::Snapshot, Customers::Many)
         };
         let own = settings(Wire::Passbook, "passbook", 3);
         assert_eq!((own.server, own.ack, own.read), (Server::Passbook, Ack::Local, Read::Snapshot));

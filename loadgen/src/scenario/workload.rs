@@ -6,8 +6,9 @@ use bank::{BranchId, CustomerId, Operation};
 use exercise::Event;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
+use serde::Serialize;
 
-use super::{Mix, ThinkTime, ThinkTimes, scramble};
+use super::{Mix, Share, ThinkTime, ThinkTimes, seconds};
 
 /// The largest amount of a synthetic write; the smallest is 1.
 const AMOUNT_MAX: i64 = 100;
@@ -15,39 +16,78 @@ const AMOUNT_MAX: i64 = 100;
 const THINK_STREAM: u64 = 0x7468_696e_6b00_0001;
 
 /// When a synthetic customer is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Stop {
     /// After so many operations.
+    #[serde(rename = "events_each")]
     Events(u64),
     /// When the run has lasted so long.
+    #[serde(rename = "duration_s", serialize_with = "seconds")]
     After(Duration),
 }
 
-/// Customers made up from a seed.
-#[derive(Clone, Debug, PartialEq)]
+impl Stop {
+    /// How long customers work; `None` if the number of operations decides.
+    pub const fn duration(self) -> Option<Duration> {
+        match self {
+            Self::Events(_) => None,
+            Self::After(duration) => Some(duration),
+        }
+    }
+}
+
+/// Customers drawn from a seed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Synthetic {
     /// How many, with ids from 1.
     pub customers: u64,
-    /// How many branches an embedded cluster has, with ids from 1.
+    /// How many branches a cluster that is started for the run has, with ids from 1.
+    #[serde(skip)]
     pub branches: u32,
     /// When each is done.
+    #[serde(flatten)]
     pub stop: Stop,
     /// How often they do what.
     pub mix: Mix,
     /// The chance per operation that it is done at another branch than the customer's own.
-    pub roam: f64,
+    pub roam: Share,
     /// What every branch holds at the start. If not said: what a running cluster holds, or
     /// [`Synthetic::OPENING`].
+    #[serde(skip)]
     pub opening: Option<i64>,
     /// Decides everything that is drawn.
     pub seed: u64,
     /// The time between an answer and the customer's next operation.
+    #[serde(flatten)]
     pub think: ThinkTime,
+}
+
+impl Default for Synthetic {
+    fn default() -> Self {
+        Self {
+            customers: 500,
+            branches: 3,
+            stop: Stop::Events(100),
+            mix: Mix::default(),
+            roam: Share::TWENTY_PERCENT,
+            opening: None,
+            seed: 1,
+            think: ThinkTime::NONE,
+        }
+    }
 }
 
 impl Synthetic {
     /// The opening balance of an embedded cluster, minor units.
     pub const OPENING: i64 = 1_000_000;
+
+    /// How many operations all customers do; `None` if time decides.
+    pub const fn operations(&self) -> Option<u64> {
+        match self.stop {
+            Stop::Events(events) => Some(self.customers.saturating_mul(events)),
+            Stop::After(_) => None,
+        }
+    }
 
     /// The endless list of what `customer` does at `branches`.
     pub fn events(&self, customer: CustomerId, branches: &[BranchId]) -> Events {
@@ -59,7 +99,7 @@ impl Synthetic {
             branches: branches.to_vec(),
             home,
             mix: self.mix,
-            roam: self.roam,
+            roam: self.roam.fraction(),
         }
     }
 
@@ -119,21 +159,20 @@ impl Iterator for Events {
     }
 }
 
+/// Mixes 64 bits so that neighbours have nothing in common (the finalizer of `SplitMix64`, Steele,
+/// Lea and Flood 2014).
+pub(crate) const fn scramble(bits: u64) -> u64 {
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn synthetic(seed: u64) -> Synthetic {
-        Synthetic {
-            customers: 2,
-            branches: 3,
-            stop: Stop::Events(10),
-            mix: Mix::default(),
-            roam: 0.2,
-            opening: None,
-            seed,
-            think: ThinkTime::NONE,
-        }
+        Synthetic { customers: 2, seed, ..Synthetic::default() }
     }
 
     fn drawn(synthetic: &Synthetic, customer: u64) -> Vec<Event> {
@@ -177,7 +216,7 @@ mod tests {
 
     #[test]
     fn with_one_branch_nobody_roams() {
-        let everywhere = Synthetic { roam: 1.0, ..synthetic(1) };
+        let everywhere = Synthetic { roam: Share::ALL, ..synthetic(1) };
         let mut events = everywhere.events(CustomerId(7), &[BranchId(4)]);
         assert!(events.all_at(BranchId(4)));
     }

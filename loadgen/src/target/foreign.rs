@@ -1,138 +1,128 @@
-//! Branches that say nothing of themselves but what a query is answered: no inspection, no health.
+//! Servers of another program, known by their answers to queries only: no inspection, no health checks.
 
 use std::time::Duration;
 
 use bank::{BranchId, Money};
 use futures_util::future::try_join_all;
-use history::{BranchState, FinalState};
+use history::FinalState;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
+use super::connection::{
+    Connected, Patience, answering_wire, check_distinct, connect_all, wire_hint,
+};
+use super::lifecycle::{SETTLE_LIMIT, Settled, TargetError};
+use super::membership::{Membership, Requirements};
+use super::polling::{Pace, Polled, poll};
 use crate::client::{Bank, ConnectError, Terms, explain};
-use crate::scenario::Wire;
-use crate::target::connecting::{Patience, answering_wire, connect_all, wire_hint};
-use crate::target::polling::{Pace, Polled, poll};
+use crate::scenario::{Scenario, Wire};
 
 /// Between two queries of a branch.
 const POLL: Duration = Duration::from_millis(50);
-/// Before a run, balances must not change for so long, and are given so long to stop.
+/// Before a run, balances must not change for this long.
 const REST: Duration = Duration::from_millis(100);
+/// How long balances may take to stop changing.
 const REST_LIMIT: Duration = Duration::from_secs(1);
 
-/// Such branches cannot be used for this run.
+/// Servers of another program cannot be used for this run.
 #[derive(Debug, Error)]
-pub enum QueriedError {
-    /// A branch cannot be reached.
+#[expect(missing_docs, reason = "the messages name the fields")]
+pub enum ForeignTargetError {
+    /// A server cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The number of addresses is not that of the file's branches.
     #[error("{have} addresses for the {want} branches of the file; give {want}")]
-    Count {
-        /// Addresses that were given.
-        have: usize,
-        /// Branches in the file.
-        want: usize,
-    },
+    Count { have: usize, want: usize },
     /// A query was not answered.
     #[error(
         "branch {branch} at {address} does not answer a query by --wire {wire}: {message}{hint}",
         wire = wire.name()
     )]
     NoAnswer {
-        /// Which branch.
         branch: BranchId,
-        /// Where.
         address: String,
-        /// By which contract it was asked.
         wire: Wire,
-        /// What came instead.
         message: String,
         /// What to do about it, after a semicolon; empty where that is not known.
         hint: String,
     },
-    /// Operations that are not this run's are under way.
+    /// Operations of another program are in progress.
     #[error(
         "somebody else is writing to these branches: branch {branch} at {address} held {before}, then {after}, while \
          this run was starting; wait until they are done, or use other branches"
     )]
-    InUse {
-        /// The branch at which it was seen.
-        branch: BranchId,
-        /// Its address.
-        address: String,
-        /// What it held first.
-        before: Money,
-        /// What it held a moment later.
-        after: Money,
-    },
+    InUse { branch: BranchId, address: String, before: Money, after: Money },
     /// The branches do not hold what the run is to begin with.
     #[error("branch {branch} at {address} holds {held}, but {expected}; restart the branches")]
     Opening {
-        /// Which branch.
         branch: BranchId,
-        /// Where.
         address: String,
-        /// What it holds.
         held: Money,
         /// What it should hold, and why.
         expected: String,
     },
 }
 
-/// Branches to be asked by a contract that is not ours.
+/// Servers that are loaded over a contract other than ours.
 #[derive(Debug)]
-pub struct Queried {
+pub struct ForeignTarget {
     bank: Bank,
     channels: Vec<Channel>,
-    addresses: Vec<(BranchId, String)>,
+    membership: Membership,
     wire: Wire,
 }
 
-impl Queried {
-    /// Connects to `targets`, which are the branches `named` in that order or, without names, those from 1. A query
-    /// may take `limit`.
-    pub(crate) async fn connect(
-        targets: Vec<String>,
-        named: Option<&[BranchId]>,
-        wire: Wire,
-        terms: Terms,
-        limit: Duration,
+impl ForeignTarget {
+    /// Connects to `targets` once their balances are at rest. Their ids are those of the file in its order or, without
+    /// a file, count from 1.
+    pub(super) async fn find(
+        targets: &[String],
+        scenario: &Scenario,
+        required: &Requirements,
         patience: &Patience,
-    ) -> Result<Self, QueriedError> {
-        let ids: Vec<BranchId> = match named {
-            Some(named) if named.len() != targets.len() => {
-                let (have, want) = (targets.len(), named.len());
-                return Err(QueriedError::Count { have, want });
+    ) -> Result<Self, TargetError> {
+        check_distinct(targets, patience).await?;
+        let ids: Vec<BranchId> = match required.fixed_ids() {
+            Some(fixed) if fixed.len() != targets.len() => {
+                let (have, want) = (targets.len(), fixed.len());
+                return Err(ForeignTargetError::Count { have, want }.into());
             }
-            Some(named) => named.to_vec(),
+            Some(fixed) => fixed.to_vec(),
             None => (1..).map(BranchId).take(targets.len()).collect(),
         };
-        let (targets, channels): (Vec<_>, Vec<_>) =
-            connect_all(targets, patience).await?.into_iter().unzip();
+        let connected = connect_all(targets.to_vec(), patience).await?;
+        let channels: Vec<Channel> = connected.iter().map(|c| c.channel.clone()).collect();
+        let Scenario { wire, timeout, .. } = *scenario;
         let to_branches = ids.iter().copied().zip(channels.iter().cloned()).collect();
-        let bank = Bank::over(to_branches, wire, terms, limit)?;
-        let addresses = ids.into_iter().zip(targets).collect();
-        Ok(Self { bank, channels, addresses, wire })
+        let bank = Bank::over(to_branches, wire, Terms::of(scenario), timeout)?;
+        let addresses = connected.into_iter().map(|Connected { address, .. }| address);
+        let membership = Membership {
+            addresses: ids.into_iter().zip(addresses).collect(),
+            opening: Money::ZERO,
+            replication: "unknown replication".to_owned(),
+        };
+        let mut target = Self { bank, channels, membership, wire };
+        target.membership.opening = target.opening(required.opening, patience).await?;
+        Ok(target)
     }
 
-    /// Ids and addresses in the order of the branches.
-    pub fn addresses(&self) -> &[(BranchId, String)] {
-        &self.addresses
+    pub(super) const fn membership(&self) -> &Membership {
+        &self.membership
     }
 
-    /// What every branch holds; that must be the same, and `expected` if the run is to begin with that. A query that
+    /// The balance of every branch; it must be the same, and `expected` if the run is to begin with that. A query that
     /// fails is repeated, within the limits of `patience`.
-    pub(crate) async fn opening(
+    async fn opening(
         &self,
         expected: Option<Money>,
         patience: &Patience,
-    ) -> Result<Money, QueriedError> {
+    ) -> Result<Money, ForeignTargetError> {
         let balances = self.balances_at_rest(patience).await?;
         let mut first: Option<(BranchId, Money)> = None;
-        for ((branch, address), held) in self.addresses.iter().zip(balances) {
-            let unlike = match (expected, first) {
+        for ((branch, address), held) in self.membership.addresses.iter().zip(balances) {
+            let difference = match (expected, first) {
                 (Some(opening), _) if opening != held => {
                     Some(format!("the run is to begin at {opening}"))
                 }
@@ -141,9 +131,9 @@ impl Queried {
                 }
                 _ => None,
             };
-            if let Some(expected) = unlike {
+            if let Some(expected) = difference {
                 let (branch, address) = (*branch, address.clone());
-                return Err(QueriedError::Opening { branch, address, held, expected });
+                return Err(ForeignTargetError::Opening { branch, address, held, expected });
             }
             first = first.or(Some((*branch, held)));
         }
@@ -151,21 +141,24 @@ impl Queried {
     }
 
     /// What every branch holds once that has not changed for [`REST`].
-    async fn balances_at_rest(&self, patience: &Patience) -> Result<Vec<Money>, QueriedError> {
+    async fn balances_at_rest(
+        &self,
+        patience: &Patience,
+    ) -> Result<Vec<Money>, ForeignTargetError> {
         let begun = Instant::now();
         let mut since = begun;
         let mut last = self.balances(patience).await?;
         loop {
             sleep(POLL).await;
             let next = self.balances(patience).await?;
-            let changes = self.addresses.iter().zip(last.iter().zip(&next));
+            let changes = self.membership.addresses.iter().zip(last.iter().zip(&next));
             let changed = changes.into_iter().find(|(_, (before, after))| before != after);
             if let Some(((branch, address), (before, after))) = changed {
                 since = Instant::now();
                 if begun.elapsed() >= REST_LIMIT {
                     let (branch, address) = (*branch, address.clone());
                     let (before, after) = (*before, *after);
-                    return Err(QueriedError::InUse { branch, address, before, after });
+                    return Err(ForeignTargetError::InUse { branch, address, before, after });
                 }
             } else if since.elapsed() >= REST {
                 return Ok(next);
@@ -175,8 +168,8 @@ impl Queried {
     }
 
     /// What every branch holds.
-    async fn balances(&self, patience: &Patience) -> Result<Vec<Money>, QueriedError> {
-        let branches = self.addresses.iter().zip(&self.channels);
+    async fn balances(&self, patience: &Patience) -> Result<Vec<Money>, ForeignTargetError> {
+        let branches = self.membership.addresses.iter().zip(&self.channels);
         let asking = branches.map(async |((branch, address), channel)| {
             loop {
                 match self.bank.balance(*branch).await {
@@ -192,7 +185,7 @@ impl Queried {
                         };
                         let (branch, address) = (*branch, address.clone());
                         let message = explain(&address, &error).await;
-                        return Err(QueriedError::NoAnswer {
+                        return Err(ForeignTargetError::NoAnswer {
                             branch,
                             address,
                             wire,
@@ -206,23 +199,23 @@ impl Queried {
         try_join_all(asking).await
     }
 
-    /// Asks every branch until all have shown one balance twice, at most `limit` and not after `hurry`, and returns
-    /// what each answered last. A branch that has not answered is missing.
-    pub async fn settle(&self, limit: Duration, hurry: &CancellationToken) -> Vec<FinalState> {
+    /// Queries every branch until all have shown one balance twice, at most [`SETTLE_LIMIT`] and not after `hurry`, and
+    /// returns what each answered last. A branch that has not answered is missing.
+    pub(super) async fn settle(&self, hurry: &CancellationToken) -> Settled {
+        let addresses = &self.membership.addresses;
         let ask = async |index: usize| {
-            let (branch, _) = self.addresses.get(index)?;
+            let (branch, _) = addresses.get(index)?;
             self.bank.balance(*branch).await.ok()
         };
-        let pace = Pace { pause: POLL, limit };
-        let polled = poll(self.addresses.len(), ask, show_one_balance, pace, hurry).await;
-        let states = self.addresses.iter().zip(polled).filter_map(|((branch, _), polled)| {
+        let pace = Pace { pause: POLL, limit: SETTLE_LIMIT };
+        let polled = poll(addresses.len(), ask, show_one_balance, pace, hurry).await;
+        let states = addresses.iter().zip(polled).filter_map(|((branch, _), polled)| {
             // What does not move any more is settled, also where others hold something else.
             let settled = polled.before == polled.last;
             let (branch, balance) = (*branch, polled.last?);
-            let state = BranchState { branch, balance, lowest_balance: None, settled };
-            Some(FinalState { state, version: None })
+            Some(FinalState { branch, balance, lowest_balance: None, settled, version: None })
         });
-        states.collect()
+        Settled { finals: states.collect(), frames_sent: None, is_cut: hurry.is_cancelled() }
     }
 }
 

@@ -10,29 +10,29 @@ use tokio_util::sync::CancellationToken;
 
 /// What one branch has answered.
 #[derive(Clone, Debug)]
-pub(crate) struct Polled<T> {
+pub(super) struct Polled<T> {
     /// The answer before the last.
-    pub(crate) before: Option<T>,
+    pub(super) before: Option<T>,
     /// The last answer; `None` if it has not answered.
-    pub(crate) last: Option<T>,
+    pub(super) last: Option<T>,
     /// When the last answer was asked for.
     asked: Option<Instant>,
 }
 
 /// How often and how long branches are asked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(super) struct Pace {
     /// From an answer, or a failed call, to the next call of the same branch.
-    pub(crate) pause: Duration,
+    pub(super) pause: Duration,
     /// After this long, what has been answered must do.
-    pub(crate) limit: Duration,
+    pub(super) limit: Duration,
 }
 
 /// Asks the branches from 0 to `branches`, each on its own, so that one that does not answer does not hold up the
 /// others. `ask` returns `None` where a call failed; it is repeated. Ends when `is_settled` holds for the answers of
 /// all, and still does after each has been asked once more: what was on its way between two of them has arrived
 /// then. Ends also at the limit of `pace`, and when `hurry` is cancelled.
-pub(crate) async fn poll<T, F>(
+pub(super) async fn poll<T, F>(
     branches: usize,
     ask: impl Fn(usize) -> F,
     is_settled: impl Fn(&[Polled<T>]) -> bool,

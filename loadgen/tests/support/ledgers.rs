@@ -77,7 +77,7 @@ pub(crate) async fn settled(channels: &Channels) -> Vec<FinalState> {
             finals.push(to_state(client.state(StateRequest {}).await.expect("told").get_ref()));
         }
         let first = &finals[0];
-        let same = |last: &FinalState| last.state.settled && last.version == first.version;
+        let same = |last: &FinalState| last.settled && last.version == first.version;
         if finals.iter().all(same) {
             return finals;
         }
@@ -85,16 +85,13 @@ pub(crate) async fn settled(channels: &Channels) -> Vec<FinalState> {
 }
 
 pub(crate) fn header(channels: &Channels, opening: Money, logged: &Logged) -> Header {
-    let mut branches: Vec<BranchId> = channels.iter().map(|(branch, _)| *branch).collect();
-    branches.sort_unstable();
     let (server, customers) = (Server::Passbook, Customers::Many);
+    let settings = Settings { server, ack: Ack::All, read: Read::Session, customers };
+    let branches = channels.iter().map(|(branch, _)| *branch);
     Header {
-        opening,
-        branches,
-        settings: Settings { server, ack: Ack::All, read: Read::Session, customers },
         rights: logged.rights().map(<[i64]>::to_vec),
-        edition: None,
         error_limit: Some(ErrorLimit { max_share: 0.0, branches: BranchOrigin::Running }),
+        ..Header::new(settings, opening, branches)
     }
 }
 
@@ -106,7 +103,8 @@ pub(crate) fn written(
     finals: &[FinalState],
 ) -> (Logs, Vec<FinalState>) {
     let path = home.path().join("ledger.jsonl");
-    logged.write(header, finals, &path).expect("written");
+    let file = File::create(&path).expect("a file");
+    logged.write(file, header, finals).expect("written");
     let file = BufReader::new(File::open(&path).expect("a file"));
     let (read, logs, finals) = read_ledger(&path, file).expect("valid");
     assert_eq!(&read, header);

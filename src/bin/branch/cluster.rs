@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use exercise::Input;
+use passbook::arguments::SchemeArguments;
 use passbook::cluster::{ProcessCluster, ProcessError, ProcessSpec, asked_to_end, port_of};
 use tokio::time::timeout;
 
-use crate::{Failure, Replication, say, say_warning};
+use crate::{Failure, say, say_warning};
 
 /// Who ends a whole service may send SIGTERM to every process of it: then a branch may end before this
 /// process has heard of it.
@@ -23,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PORT", default_value_t = 50_050)]
     base_port: u16,
     #[command(flatten)]
-    replication: Replication,
+    scheme: SchemeArguments,
 }
 
 /// Starts them, says so, and ends them when asked to.
@@ -40,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         binary: std::env::current_exe().context("failed to find this program's file")?,
         branches: input.branches,
         opening: input.opening,
-        scheme: arguments.replication.scheme().map_err(Failure::Asked)?,
+        scheme: arguments.scheme.scheme().map_err(Failure::Asked)?,
         base_port: arguments.base_port,
     };
     // Best effort, for the pipes to the branches.

@@ -9,12 +9,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use bank::{BranchId, Money};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use passbook::address::resolve;
+use passbook::arguments::SchemeArguments;
 use passbook::branch::{Branch, Peer, Warning};
 use passbook::telemetry::{OtlpEndpoint, SpanCounters, Tracing, serve_metrics};
-use replication::{Fanout, Scheme};
+use replication::Scheme;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -57,46 +57,10 @@ struct Serve {
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(i64).range(0..))]
     opening_balance: i64,
     #[command(flatten)]
-    replication: Replication,
+    scheme: SchemeArguments,
     /// Serve /metrics here
     #[arg(long, value_name = "HOST:PORT", value_parser = resolve)]
     metrics_listen: Option<SocketAddr>,
-}
-
-/// How branches keep their accounts the same.
-#[derive(Args, Clone, Debug)]
-struct Replication {
-    /// How branches keep their accounts the same, the same for all of a cluster: passbook, right under any
-    /// concurrency, in memory: a branch that ends is not let in again; broadcast as the exercise has it
-    /// [default: passbook]
-    #[arg(long = "replication", value_name = "SCHEME", value_delimiter = ',',
-        value_parser = PossibleValuesParser::new(Scheme::NAMES))]
-    schemes: Vec<String>,
-    /// Broadcast: in which order fellow branches are told [default: parallel]
-    #[arg(long, value_parser = fanout_parser())]
-    fanout: Option<Fanout>,
-    /// Broadcast: the branch's other customers wait from applying a write until the last peer has answered
-    #[arg(long)]
-    lock: bool,
-}
-
-impl Replication {
-    fn scheme(&self) -> Result<Scheme, String> {
-        let schemes = Scheme::asked(&self.schemes, self.fanout, self.lock)?;
-        match schemes[..] {
-            [scheme] => Ok(scheme),
-            _ => Err(
-                "--replication names several schemes, but branches keep their accounts by one; \
-                      give one (loadgen runs each of a list)"
-                    .to_owned(),
-            ),
-        }
-    }
-}
-
-fn fanout_parser() -> impl TypedValueParser<Value = Fanout> {
-    PossibleValuesParser::new(Fanout::ALL.map(Fanout::name))
-        .map(|name| Fanout::ALL.into_iter().find(|f| f.name() == name).unwrap_or(Fanout::Parallel))
 }
 
 fn parse_peer(text: &str) -> Result<Peer, String> {
@@ -170,7 +134,7 @@ fn validate(serve: &Serve) -> Result<Scheme, String> {
             ));
         }
     }
-    serve.replication.scheme()
+    serve.scheme.scheme()
 }
 
 /// Runs `work` between the beginning and the end of tracing.
@@ -206,6 +170,7 @@ async fn serve_branch(
 ) -> anyhow::Result<()> {
     let (id, opening) = (BranchId(serve.id), Money::new(serve.opening_balance));
     let peers = serve.peers.iter().map(|peer| peer.id).collect();
+    #[expect(clippy::disallowed_methods, reason = "no other incarnation has this name")]
     let replica = scheme.replica(id, peers, opening, rand::random());
     let branch =
         Branch::new(id, serve.peers.clone(), opening, replica).on_warning(

@@ -6,13 +6,14 @@ use std::net::Ipv4Addr;
 use anyhow::Context;
 use bank::{BranchId, Money};
 use clap::Args;
+use passbook::arguments::SchemeArguments;
 use passbook::branch::Branch;
 use passbook::cluster::{Lifeline, Orders, Said, asked_to_end};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Failure, Replication, say, say_warning};
+use crate::{Failure, say, say_warning};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -24,7 +25,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     opening_balance: i64,
     #[command(flatten)]
-    replication: Replication,
+    scheme: SchemeArguments,
 }
 
 /// Binds, hears of its peers, and serves until the parent ends or a signal asks for it.
@@ -70,7 +71,8 @@ async fn work(
 ) -> Result<(), Failure> {
     let (id, opening) = (BranchId(arguments.id), Money::new(arguments.opening_balance));
     let peers = orders.peers.iter().map(|peer| peer.id).collect();
-    let scheme = arguments.replication.scheme().map_err(Failure::Asked)?;
+    let scheme = arguments.scheme.scheme().map_err(Failure::Asked)?;
+    #[expect(clippy::disallowed_methods, reason = "no other incarnation has this name")]
     let replica = scheme.replica(id, peers, opening, rand::random());
     let branch = Branch::new(id, orders.peers, opening, replica)
         .on_warning(|warning| say_warning(&warning.to_string()));

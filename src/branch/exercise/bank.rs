@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::super::services::{deadline, end};
-use super::{Caller, ExerciseServices};
+use super::services::{Caller, ExerciseServices};
 use crate::wire::exercise::bank::bank_server::Bank;
 use crate::wire::exercise::bank::{TransactionRequest, TransactionResponse};
 use crate::wire::exercise::{FAIL, SUCCESS, Word, to_int32};

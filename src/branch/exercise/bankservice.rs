@@ -4,7 +4,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::super::services::{deadline, end};
-use super::{Caller, ExerciseServices};
+use super::services::{Caller, ExerciseServices};
 use crate::wire::exercise::bankservice::bank_service_server::BankService;
 use crate::wire::exercise::bankservice::{
     BalanceQuery, BranchRequest, CustomerRequest, ResponseMessage,

@@ -18,6 +18,8 @@
 //! Skipped where there is no `go` or the module is not downloaded, unless `PASSBOOK_REQUIRE_PORCUPINE` is 1. If
 //! `PASSBOOK_LINEARIZABLE_OUT` names a file, the histories are written there whether porcupine is there or not.
 
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "it runs a program")]
+
 use std::fs;
 use std::io::{self, Write};
 use std::iter;

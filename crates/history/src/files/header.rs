@@ -1,151 +1,100 @@
 //! The first line of a recorded file.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
-use crate::{BranchOrigin, Customers, ErrorLimit, ReferenceModel, Server, Settings};
-use bank::{Ack, Read};
-use bank::{BranchId, Money};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{Customers, ErrorLimit, Header, ReferenceModel, Server, Settings};
+use bank::{Ack, BranchId, Money, Read};
 
 /// The version of the format. Fields may be added; one that is renamed or removed raises it.
 const SCHEMA: u32 = 1;
 
-/// What a run was set to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Header {
-    /// What the account held at the start.
-    pub opening: Money,
-    /// All branches, ascending.
-    pub branches: Vec<BranchId>,
-    /// What promises depend on.
-    pub settings: Settings,
-    /// What each branch had the rights to at the start, by member, where the cluster had a past. Otherwise each
-    /// had its equal share of the opening balance.
-    pub rights: Option<Vec<i64>>,
-    /// What `output.json` must be right as, beside what the history shows.
-    pub edition: Option<ReferenceModel>,
-    /// How many operations may fail; `None` in files that were written before there was such a limit.
-    pub error_limit: Option<ErrorLimit>,
-}
-
 /// As the file has it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct HeaderLine {
+pub(super) struct HeaderLine<'h> {
+    #[serde(deserialize_with = "known_schema")]
     schema: u32,
-    file: String,
-    opening_balance: i64,
-    branches: Vec<u32>,
-    replication: String,
-    ack: String,
-    read: String,
-    customers: String,
+    file: Cow<'h, str>,
+    opening_balance: Money,
+    branches: Cow<'h, [BranchId]>,
+    replication: Server,
+    ack: Ack,
+    read: Read,
+    customers: Customers,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    rights: Option<Vec<i64>>,
+    rights: Option<Cow<'h, [i64]>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    edition: Option<String>,
+    edition: Option<ReferenceModel>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    error_limit: Option<ErrorLimitLine>,
+    error_limit: Option<ErrorLimit>,
 }
 
-/// How many operations may fail, as the file has it.
-#[derive(Debug, Serialize, Deserialize)]
-struct ErrorLimitLine {
-    max_share: f64,
-    branches: String,
-}
-
-impl ErrorLimitLine {
-    fn of(limit: ErrorLimit) -> Self {
-        let ErrorLimit { max_share, branches } = limit;
-        Self { max_share, branches: branches.name().to_owned() }
-    }
-
-    fn limit(&self) -> Result<ErrorLimit, String> {
-        let Self { max_share, branches } = self;
-        if !(0.0..=1.0).contains(max_share) {
-            return Err(format!("\"max_share\" is {max_share}; expected a fraction from 0 to 1"));
-        }
-        let branches = named(BranchOrigin::ALL, BranchOrigin::name, "branches", branches)?;
-        Ok(ErrorLimit { max_share: *max_share, branches })
+/// Refuses another schema before the rest is read, which may not be readable then.
+fn known_schema<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    match u32::deserialize(from)? {
+        SCHEMA => Ok(SCHEMA),
+        other => Err(D::Error::custom(format!("schema {other}; this version reads {SCHEMA}"))),
     }
 }
 
-impl HeaderLine {
-    pub(super) fn of(header: &Header, file: &str) -> Self {
+impl<'h> HeaderLine<'h> {
+    pub(super) fn of(header: &'h Header, file: &'h str) -> Self {
         let Settings { server, ack, read, customers } = header.settings;
         Self {
             schema: SCHEMA,
-            file: file.to_owned(),
-            opening_balance: header.opening.minor_units(),
-            branches: header.branches.iter().map(|branch| branch.0).collect(),
-            replication: server.name().to_owned(),
-            ack: ack.name().to_owned(),
-            read: read.name().to_owned(),
-            customers: customers.name().to_owned(),
-            rights: header.rights.clone(),
-            edition: header.edition.map(|edition| edition.name().to_owned()),
-            error_limit: header.error_limit.map(ErrorLimitLine::of),
+            file: file.into(),
+            opening_balance: header.opening,
+            branches: Cow::Borrowed(&header.branches),
+            replication: server,
+            ack,
+            read,
+            customers,
+            rights: header.rights.as_deref().map(Cow::Borrowed),
+            edition: header.reference_model,
+            error_limit: header.error_limit,
         }
     }
 
     /// What it means, or what is wrong with it.
-    pub(super) fn header(&self, file: &str) -> Result<Header, String> {
-        if self.schema != SCHEMA {
-            let found = self.schema;
-            return Err(format!("schema {found}; this version reads schema {SCHEMA}"));
-        }
+    pub(super) fn header(self, file: &str) -> Result<Header, String> {
         if self.file != file {
             return Err(format!("this is a {:?} file; expected {file:?}", self.file));
         }
-        let mut branches: Vec<BranchId> = self.branches.iter().copied().map(BranchId).collect();
-        branches.sort_unstable();
-        branches.dedup();
-        if branches.is_empty() || branches.len() != self.branches.len() {
+        if let Some(ErrorLimit { max_share, .. }) = self.error_limit
+            && !(0.0..=1.0).contains(&max_share)
+        {
+            return Err(format!("\"max_share\" is {max_share}; expected a fraction from 0 to 1"));
+        }
+        let Self { replication: server, ack, read, customers, .. } = self;
+        let settings = Settings { server, ack, read, customers };
+        let branches = self.branches.iter().copied();
+        let header = Header {
+            rights: self.rights.map(Cow::into_owned),
+            reference_model: self.edition,
+            error_limit: self.error_limit,
+            ..Header::new(settings, self.opening_balance, branches)
+        };
+        if header.branches.is_empty() || header.branches.len() != self.branches.len() {
             return Err("expected each branch once in \"branches\", and at least one".to_owned());
         }
-        let settings = Settings {
-            server: named(Server::ALL, Server::name, "replication", &self.replication)?,
-            ack: named(Ack::ALL, Ack::name, "ack", &self.ack)?,
-            read: named(Read::ALL, Read::name, "read", &self.read)?,
-            customers: named(Customers::ALL, Customers::name, "customers", &self.customers)?,
-        };
-        let edition = self.edition.as_deref();
-        let edition =
-            edition.map(|text| named(ReferenceModel::ALL, ReferenceModel::name, "edition", text));
-        Ok(Header {
-            opening: Money::new(self.opening_balance),
-            rights: self.rights(branches.len())?,
-            branches,
-            settings,
-            edition: edition.transpose()?,
-            error_limit: self.error_limit.as_ref().map(ErrorLimitLine::limit).transpose()?,
-        })
-    }
-
-    fn rights(&self, branches: usize) -> Result<Option<Vec<i64>>, String> {
-        let Some(rights) = &self.rights else { return Ok(None) };
-        if rights.len() != branches {
-            let found = rights.len();
-            return Err(format!("\"rights\" are of {found} branches; there are {branches}"));
-        }
-        let together: i128 = rights.iter().copied().map(i128::from).sum();
-        if together > self.opening_balance.into() {
-            let opening = self.opening_balance;
-            return Err(format!(
-                "\"rights\" are {together} together; expected at most the opening balance, {opening}"
-            ));
-        }
-        Ok(Some(rights.clone()))
+        check_rights(&header)?;
+        Ok(header)
     }
 }
 
-fn named<T: Copy, const N: usize>(
-    all: [T; N],
-    name: impl Fn(T) -> &'static str,
-    field: &str,
-    text: &str,
-) -> Result<T, String> {
-    all.into_iter().find(|one| name(*one) == text).ok_or_else(|| {
-        let known: Vec<&str> = all.into_iter().map(name).collect();
-        format!("{field:?} is {text:?}; expected one of {}", known.join(", "))
-    })
+fn check_rights(Header { rights, branches, opening, .. }: &Header) -> Result<(), String> {
+    let Some(rights) = rights else { return Ok(()) };
+    let (found, expected) = (rights.len(), branches.len());
+    if found != expected {
+        return Err(format!("\"rights\" are of {found} branches; there are {expected}"));
+    }
+    let together: i128 = rights.iter().copied().map(i128::from).sum();
+    if together > opening.minor_units().into() {
+        return Err(format!(
+            "\"rights\" are {together} together; expected at most the opening balance, {opening}"
+        ));
+    }
+    Ok(())
 }

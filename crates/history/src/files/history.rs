@@ -6,60 +6,48 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::{Hex, OutcomeName, Reason};
-use super::header::{Header, HeaderLine};
-use super::lines::{Lines, RecordedError};
-use crate::{History, OperationRecord};
-use bank::{
-    BranchId, CustomerId, Money, Operation, Seq, SessionId, StatusCode, Write as BankWrite,
-    WriteKind,
-};
+use super::fields::{Hex, OutcomeName};
+use super::lines::{LineWriter, Lines, RecordedError};
+use crate::{Header, History, OperationRecord};
+use bank::{BranchId, CustomerId, Money, OperationKind, Rejection, Seq, SessionId, StatusCode};
 
 const FILE: &str = "history";
 /// How the last line begins.
 const END: &str = "{\"end\"";
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Deposit,
-    Withdraw,
-    Query,
-}
 
 /// An operation as the file has it. `V` is the version: borrowed to write, owned when read. So is the status word.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound(deserialize = "V: Deserialize<'de>"))]
 struct CallLine<'w, V> {
     session: Hex<u64>,
-    customer: u64,
+    customer: CustomerId,
     number: u64,
     event: u64,
     attempt: u32,
-    operation: Kind,
+    operation: OperationKind,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    amount: Option<i64>,
-    branch: u32,
+    amount: Option<Money>,
+    branch: BranchId,
     invoked: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     completed: Option<u64>,
     outcome: OutcomeName,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    reason: Option<Reason>,
-    /// The name of the gRPC status code, unless it is `OK`.
+    reason: Option<Rejection>,
+    /// `None` stands for `OK`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    code: Option<Cow<'w, str>>,
+    code: Option<StatusCode>,
     /// The status word of an answer that the contract does not define.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     status: Option<Cow<'w, str>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    seq: Option<u64>,
+    seq: Option<Seq>,
     #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
     version: Option<V>,
     #[serde(skip_serializing_if = "Option::is_none", default = "Option::default")]
     at_most: Option<V>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    balance: Option<i64>,
+    balance: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     trace_id: Option<Hex<u128>>,
 }
@@ -75,30 +63,25 @@ struct EndLine {
 impl<'a> CallLine<'a, &'a [u64]> {
     fn of(call: &OperationRecord<'a>) -> Self {
         let (outcome, reason) = OutcomeName::of(call.outcome);
-        let operation = match call.write().map(|write| write.kind) {
-            None => Kind::Query,
-            Some(WriteKind::Deposit) => Kind::Deposit,
-            Some(WriteKind::Withdraw) => Kind::Withdraw,
-        };
         Self {
             session: Hex(call.session.0),
-            customer: call.customer.0,
+            customer: call.customer,
             number: call.number,
-            event: call.event,
+            event: call.position,
             attempt: call.attempt,
-            operation,
-            amount: call.write().map(|write| write.amount.minor_units()),
-            branch: call.branch.0,
+            operation: call.operation.kind(),
+            amount: call.write().map(|write| write.amount),
+            branch: call.branch,
             invoked: call.invoked,
             completed: call.completed,
             outcome,
             reason,
-            code: (call.code != StatusCode::Ok).then(|| call.code.name().into()),
+            code: (call.code != StatusCode::Ok).then_some(call.code),
             status: call.status.map(Cow::Borrowed),
-            seq: call.seq.map(|seq| seq.0),
+            seq: call.seq,
             version: call.version,
             at_most: call.at_most,
-            balance: call.balance.map(Money::minor_units),
+            balance: call.balance,
             trace_id: call.trace.map(Hex),
         }
     }
@@ -108,34 +91,26 @@ impl CallLine<'_, Vec<u64>> {
     fn call(&self) -> Result<OperationRecord<'_>, &'static str> {
         let outcome = self.outcome.with(self.reason);
         let outcome = outcome.ok_or("expected a \"reason\" if and only if it was rejected")?;
-        let kind = match self.operation {
-            Kind::Query => None,
-            Kind::Deposit => Some(WriteKind::Deposit),
-            Kind::Withdraw => Some(WriteKind::Withdraw),
-        };
-        let operation = match (kind, self.amount.map(Money::new)) {
-            (None, None) => Operation::Query,
-            (Some(kind), Some(amount)) => Operation::Write(BankWrite { kind, amount }),
-            _ => return Err("expected an \"amount\" if and only if it is a write"),
-        };
-        let code = self.code.as_deref().map_or(Some(StatusCode::Ok), StatusCode::of_name);
+        if self.amount.is_some() == (self.operation == OperationKind::Query) {
+            return Err("expected an \"amount\" if and only if it is a write");
+        }
         Ok(OperationRecord {
             session: SessionId(self.session.0),
-            customer: CustomerId(self.customer),
+            customer: self.customer,
             number: self.number,
-            event: self.event,
+            position: self.event,
             attempt: self.attempt,
-            operation,
-            branch: BranchId(self.branch),
+            operation: self.operation.with_amount(self.amount.unwrap_or_default()),
+            branch: self.branch,
             invoked: self.invoked,
             completed: self.completed,
             outcome,
-            code: code.ok_or("expected a \"code\" of gRPC, such as \"UNAVAILABLE\"")?,
+            code: self.code.unwrap_or_default(),
             status: self.status.as_deref(),
-            seq: self.seq.map(Seq),
+            seq: self.seq,
             version: self.version.as_deref(),
             at_most: self.at_most.as_deref(),
-            balance: self.balance.map(Money::new),
+            balance: self.balance,
             trace: self.trace_id.map(|trace| trace.0),
         })
     }
@@ -143,33 +118,23 @@ impl CallLine<'_, Vec<u64>> {
 
 /// Writes `history.jsonl` as operations end, in constant memory. Wrap what it writes to in a buffer.
 #[derive(Debug)]
-pub struct HistoryWriter<W> {
-    to: W,
-    count: u64,
-}
+pub struct HistoryWriter<W>(LineWriter<W>);
 
 impl<W: Write> HistoryWriter<W> {
     /// Begins the file.
-    pub fn new(mut to: W, header: &Header) -> io::Result<Self> {
-        serde_json::to_writer(&mut to, &HeaderLine::of(header, FILE))?;
-        to.write_all(b"\n")?;
-        Ok(Self { to, count: 0 })
+    pub fn new(to: W, header: &Header) -> io::Result<Self> {
+        LineWriter::begin(to, header, FILE).map(Self)
     }
 
     /// Adds an operation. Those of a session come in their order.
     pub fn write(&mut self, call: &OperationRecord<'_>) -> io::Result<()> {
-        serde_json::to_writer(&mut self.to, &CallLine::of(call))?;
-        self.to.write_all(b"\n")?;
-        self.count += 1;
-        Ok(())
+        self.0.write(&CallLine::of(call))
     }
 
     /// Ends the file. `dropped` operations were not recorded; if there are any, the history is not whole.
-    pub fn finish(mut self, dropped: u64) -> io::Result<W> {
-        serde_json::to_writer(&mut self.to, &EndLine { end: true, count: self.count, dropped })?;
-        self.to.write_all(b"\n")?;
-        self.to.flush()?;
-        Ok(self.to)
+    pub fn finish(self, dropped: u64) -> io::Result<W> {
+        let end = EndLine { end: true, count: self.0.count(), dropped };
+        self.0.end(&end)
     }
 }
 
@@ -178,12 +143,7 @@ impl<W: Write> HistoryWriter<W> {
 /// # Errors
 /// The file cannot be read, or a line of it is not valid.
 pub fn read_history(path: &Path, from: impl BufRead) -> Result<(Header, History), RecordedError> {
-    let mut lines = Lines::new(path, from);
-    if !lines.advance()? {
-        return Err(lines.wrong("there is no header; expected the first line of a history"));
-    }
-    let header = lines.parse::<HeaderLine>("the header of a history")?;
-    let header = header.header(FILE).map_err(|message| lines.wrong(message))?;
+    let (mut lines, header) = Lines::begin(path, from, FILE)?;
     let mut history = History::new(header.branches.iter().copied());
     loop {
         if !lines.advance()? {
@@ -192,9 +152,8 @@ pub fn read_history(path: &Path, from: impl BufRead) -> Result<(Header, History)
         }
         if lines.begins(END) {
             let end = lines.parse::<EndLine>("the end of a history")?;
-            if usize::try_from(end.count) != Ok(history.len()) {
-                let there = history.len();
-                let count = end.count;
+            let (count, there) = (end.count, history.len());
+            if usize::try_from(count) != Ok(there) {
                 return Err(
                     lines.wrong(format!("the end speaks of {count} operations, there are {there}"))
                 );
@@ -214,28 +173,13 @@ pub fn read_history(path: &Path, from: impl BufRead) -> Result<(Header, History)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bank::Outcome;
+    use bank::{Operation, Outcome};
 
     fn call(code: StatusCode, status: Option<&str>) -> OperationRecord<'_> {
-        OperationRecord {
-            session: SessionId(7),
-            customer: CustomerId(1),
-            number: 1,
-            event: 1,
-            attempt: 1,
-            operation: Operation::deposit(5),
-            branch: BranchId(1),
-            invoked: 10,
-            completed: None,
-            outcome: Outcome::Unknown,
-            code,
-            status,
-            seq: None,
-            version: None,
-            at_most: None,
-            balance: None,
-            trace: None,
-        }
+        let operation = Operation::deposit(5);
+        let asked =
+            OperationRecord::new(CustomerId(1), 1, BranchId(1), operation, Outcome::Unknown);
+        OperationRecord { code, status, ..asked }
     }
 
     fn line(call: &OperationRecord<'_>) -> String {
@@ -258,8 +202,7 @@ mod tests {
     #[test]
     fn code_that_grpc_does_not_define_is_rejected() {
         let line = line(&call(StatusCode::Unavailable, None)).replace("UNAVAILABLE", "gone");
-        let read: CallLine<'_, Vec<u64>> = serde_json::from_str(&line).expect("a line");
-        let expected = "expected a \"code\" of gRPC, such as \"UNAVAILABLE\"";
-        assert_eq!(read.call(), Err(expected));
+        let error = serde_json::from_str::<CallLine<'_, Vec<u64>>>(&line).expect_err("no code");
+        assert!(error.to_string().contains("unknown variant `gone`"), "{error}");
     }
 }

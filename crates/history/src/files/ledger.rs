@@ -6,9 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::fields::Hex;
-use super::header::{Header, HeaderLine};
-use super::lines::{Lines, RecordedError};
-use crate::{BranchState, FinalState, Ledgers, Logged};
+use super::lines::{LineWriter, Lines, RecordedError};
+use crate::{FinalState, Header, Ledgers, Logged};
 use bank::{BranchId, Entry, Member, Money, RequestId, Seq, SessionId};
 
 const FILE: &str = "ledger";
@@ -27,13 +26,13 @@ enum Kind {
 /// An entry as the file has it.
 #[derive(Debug, Serialize, Deserialize)]
 struct EntryLine<V> {
-    branch: u32,
-    seq: u64,
+    branch: BranchId,
+    seq: Seq,
     kind: Kind,
-    amount: i64,
+    amount: Money,
     /// To whom a grant is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    to: Option<u32>,
+    to: Option<BranchId>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     session: Option<Hex<u64>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -42,43 +41,26 @@ struct EntryLine<V> {
     version: Option<V>,
 }
 
-/// What a branch held at the end, as the file has it.
-#[derive(Debug, Serialize, Deserialize)]
-struct StateLine {
-    /// The branch.
-    state: u32,
-    balance: i64,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    lowest_balance: Option<i64>,
-    settled: bool,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    version: Option<Vec<u64>>,
-}
-
 #[derive(Debug, Serialize, Deserialize)]
 struct EndLine {
     end: bool,
     count: u64,
     /// The branches whose logs are all there.
-    whole: Vec<u32>,
+    whole: Vec<BranchId>,
 }
 
 /// Writes `ledger.jsonl`, in constant memory. Wrap what it writes to in a buffer.
 #[derive(Debug)]
 pub struct LedgerWriter<W> {
-    to: W,
+    lines: LineWriter<W>,
     branches: Vec<BranchId>,
-    count: u64,
 }
 
 impl<W: Write> LedgerWriter<W> {
     /// Begins the file.
-    pub fn new(mut to: W, header: &Header) -> io::Result<Self> {
-        serde_json::to_writer(&mut to, &HeaderLine::of(header, FILE))?;
-        to.write_all(b"\n")?;
-        let mut branches = header.branches.clone();
-        branches.sort_unstable();
-        Ok(Self { to, branches, count: 0 })
+    pub fn new(to: W, header: &Header) -> io::Result<Self> {
+        let lines = LineWriter::begin(to, header, FILE)?;
+        Ok(Self { lines, branches: header.branches.clone() })
     }
 
     /// Adds an entry of the log of `branch`. Those of one log come in the order in which it was written.
@@ -89,14 +71,14 @@ impl<W: Write> LedgerWriter<W> {
             Entry::Grant { to, amount } => {
                 let whom = self.branches.get(to.index()).copied();
                 let nobody = || io::Error::new(io::ErrorKind::InvalidInput, "a grant to no branch");
-                (Kind::Grant, amount, Some(whom.ok_or_else(nobody)?.0))
+                (Kind::Grant, amount, Some(whom.ok_or_else(nobody)?))
             }
         };
-        self.line(&EntryLine {
-            branch: branch.0,
-            seq: logged.seq.0,
+        self.lines.write(&EntryLine {
+            branch,
+            seq: logged.seq,
             kind,
-            amount: amount.minor_units(),
+            amount,
             to,
             session: logged.request.map(|request| Hex(request.session.0)),
             number: logged.request.map(|request| request.number),
@@ -106,29 +88,13 @@ impl<W: Write> LedgerWriter<W> {
 
     /// Adds what a branch held at the end.
     pub fn state(&mut self, last: &FinalState) -> io::Result<()> {
-        let FinalState { state, version } = last;
-        self.line(&StateLine {
-            state: state.branch.0,
-            balance: state.balance.minor_units(),
-            lowest_balance: state.lowest_balance.map(Money::minor_units),
-            settled: state.settled,
-            version: version.as_ref().map(|version| version.iter().map(|(_, seq)| seq.0).collect()),
-        })
+        self.lines.write(last)
     }
 
     /// Ends the file. `whole` are the branches all of whose logs were written.
-    pub fn finish(mut self, whole: &[BranchId]) -> io::Result<W> {
-        let whole = whole.iter().map(|branch| branch.0).collect();
-        let end = EndLine { end: true, count: self.count, whole };
-        self.line(&end)?;
-        self.to.flush()?;
-        Ok(self.to)
-    }
-
-    fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.to, line)?;
-        self.count += 1;
-        self.to.write_all(b"\n")
+    pub fn finish(self, whole: &[BranchId]) -> io::Result<W> {
+        let end = EndLine { end: true, count: self.lines.count(), whole: whole.to_vec() };
+        self.lines.end(&end)
     }
 }
 
@@ -140,14 +106,9 @@ pub fn read_ledger(
     path: &Path,
     from: impl BufRead,
 ) -> Result<(Header, Ledgers, Vec<FinalState>), RecordedError> {
-    let mut lines = Lines::new(path, from);
-    if !lines.advance()? {
-        return Err(lines.wrong("there is no header; expected the first line of a ledger"));
-    }
-    let header = lines.parse::<HeaderLine>("the header of a ledger")?;
-    let header = header.header(FILE).map_err(|message| lines.wrong(message))?;
-    let member = |branch: u32| {
-        let place = header.branches.binary_search(&BranchId(branch)).ok();
+    let (mut lines, header) = Lines::begin(path, from, FILE)?;
+    let member = |branch: BranchId| {
+        let place = header.branches.binary_search(&branch).ok();
         let member = place.and_then(|place| u16::try_from(place).ok()).map(Member);
         member.ok_or_else(|| format!("branch {branch} is not one of the run's branches"))
     };
@@ -171,9 +132,9 @@ pub fn read_ledger(
         }
         count += 1;
         if lines.begins(STATE) {
-            let state = lines.parse::<StateLine>("what a branch held at the end")?;
-            member(state.state).map_err(|message| lines.wrong(message))?;
-            finals.push(state.last());
+            let last = lines.parse::<FinalState>("what a branch held at the end")?;
+            member(last.branch).map_err(|message| lines.wrong(message))?;
+            finals.push(last);
             continue;
         }
         let line = lines.parse::<EntryLine<Vec<u64>>>("an entry of a log")?;
@@ -189,7 +150,7 @@ pub fn read_ledger(
 
 impl EntryLine<Vec<u64>> {
     fn logged(&self, to: Option<Member>) -> Result<Logged<'_>, &'static str> {
-        let amount = Money::new(self.amount);
+        let amount = self.amount;
         let entry = match (&self.kind, to) {
             (Kind::Deposit, None) => Entry::Deposit(amount),
             (Kind::Withdraw, None) => Entry::Withdraw(amount),
@@ -206,19 +167,6 @@ impl EntryLine<Vec<u64>> {
             (None, None) => None,
             _ => return Err("expected \"session\" and \"number\" together or neither"),
         };
-        Ok(Logged { seq: Seq(self.seq), entry, request, version: self.version.as_deref() })
-    }
-}
-
-impl StateLine {
-    fn last(self) -> FinalState {
-        let state = BranchState {
-            branch: BranchId(self.state),
-            balance: Money::new(self.balance),
-            lowest_balance: self.lowest_balance.map(Money::new),
-            settled: self.settled,
-        };
-        let version = self.version.map(|seqs| seqs.into_iter().map(Seq).collect());
-        FinalState { state, version }
+        Ok(Logged { seq: self.seq, entry, request, version: self.version.as_deref() })
     }
 }

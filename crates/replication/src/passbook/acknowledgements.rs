@@ -68,7 +68,7 @@ impl Acknowledgements {
         self.holders.extend(held);
         // Descending: what the last branch that a level needs holds, all that it needs hold.
         self.holders.sort_unstable_by(|a, b| b.cmp(a));
-        for ack in Ack::ALL {
+        for ack in Ack::ALL.iter().copied() {
             let last = ack.needed(self.holders.len()) - 1;
             let reached = self.holders[last].min(own);
             self.level(ack).reached = reached;
@@ -181,7 +181,7 @@ mod tests {
     fn what_others_hold_is_not_answered_before_it_is_durable_here() {
         let mut acks = Acknowledgements::default();
         acks.wait(Ack::Majority, awaiting(2, 1));
-        assert_eq!(answered(&mut acks, Ack::Majority, [1, 2, 2]), [0; 0]);
+        assert_eq!(answered(&mut acks, Ack::Majority, [1, 2, 2]), [0_u64; 0]);
         assert_eq!(answered(&mut acks, Ack::Majority, [2, 2, 2]), [1]);
     }
 

@@ -610,7 +610,7 @@ impl Engine {
         let (own, connected) = (self.log.durable().of(ctx.me), self.peers.connected());
         let held = ctx.others().map(|peer| self.pushes.acknowledged(peer).of(ctx.me));
         self.log.acknowledged(self.acknowledgements.count(own, held));
-        for ack in Ack::ALL {
+        for ack in Ack::ALL.iter().copied() {
             while let Some(answered) = self.acknowledgements.pop(ctx, ack, connected) {
                 self.log.reply_acknowledged(ctx, &answered);
             }

@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn request_waits_until_its_whole_token_is_visible() {
         let mut gate = gate(&[(1, [1, 1]), (2, [0, 1]), (3, [0, 1])]);
-        assert_eq!(released(&mut gate, [0, 0]), [0; 0]);
+        assert_eq!(released(&mut gate, [0, 0]), [0_u64; 0]);
         assert_eq!(released(&mut gate, [0, 1]), [2, 3]);
         assert_eq!(released(&mut gate, [1, 1]), [1]);
         assert_eq!(gate.len(), 0);

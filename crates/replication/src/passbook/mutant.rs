@@ -15,7 +15,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
     Hash,
     EnumString,
     IntoStaticStr,
-    VariantArray,
+    VariantArray
 )]
 #[strum(serialize_all = "kebab-case")]
 pub enum Mutant {

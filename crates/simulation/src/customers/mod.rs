@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use rand_pcg::Pcg64Mcg;
 
-use super::agenda::{Agenda, Coming, Event};
+use super::agenda::{Agenda, Arrival, Event};
 use super::chance::{Luck, PerMille};
-use super::judge::Asked;
 use super::plan::{self, Plan, Script, Step};
 use bank::{Answer, Operation, Outcome};
 use replication::passbook::Session;
@@ -26,44 +25,46 @@ pub(super) enum Wake {
     AskAgain(Attempt),
 }
 
-/// A request on its way.
+/// One attempt at an operation. Its session and number name the operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Sending {
-    /// Whose.
-    pub(super) customer: usize,
-    /// Which attempt.
+pub(super) struct CustomerRequest {
     pub(super) attempt: Attempt,
-    /// What, and for how long: the branch counts from when it arrives.
+    /// The branch counts the timeout from when the attempt arrives.
     pub(super) step: Step,
     /// What the customer carries.
     pub(super) token: Option<Token>,
+}
+
+/// A request on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sending {
+    pub(super) customer: usize,
+    pub(super) request: CustomerRequest,
     /// Whether another copy of it is on its way.
     pub(super) copy: bool,
 }
 
+/// The answer to one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Response {
+    pub(super) attempt: Attempt,
+    pub(super) answer: Answer,
+    pub(super) receipt: Option<Receipt>,
+}
+
 /// Something a customer has done that others need to know of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
-    /// An operation begins.
-    Asks(Asked),
+pub(super) enum CustomerEvent {
+    /// An operation begins with its first attempt.
+    Begins(CustomerRequest),
     /// An attempt is not waited for any more; there is another.
     Retries {
-        /// Which.
         next: Attempt,
         /// The one before was answered with "unknown"; otherwise no answer came in time.
-        told: bool,
+        after_unknown: bool,
     },
-    /// An answer is taken for final.
-    Takes {
-        /// Of which attempt.
-        attempt: Attempt,
-        /// To what.
-        operation: Operation,
-        /// What.
-        answer: Answer,
-        /// From what.
-        receipt: Option<Receipt>,
-    },
+    /// An answer is taken as final.
+    Takes { operation: Operation, response: Response },
 }
 
 #[derive(Debug)]
@@ -81,9 +82,7 @@ struct Customer {
 /// An operation that is not answered.
 #[derive(Debug)]
 struct Current {
-    attempt: Attempt,
-    step: Step,
-    token: Option<Token>,
+    request: CustomerRequest,
     /// The attempt was answered with "unknown", and another will be made.
     resting: bool,
 }
@@ -132,45 +131,48 @@ impl Customers {
     }
 
     /// A customer is woken.
-    pub(super) fn wake(&mut self, who: usize, wake: Wake, agenda: &mut Agenda) -> Option<Said> {
+    pub(super) fn wake(
+        &mut self,
+        who: usize,
+        wake: Wake,
+        agenda: &mut Agenda,
+    ) -> Option<CustomerEvent> {
         match wake {
             Wake::Begin => self.begin(who, agenda),
             Wake::Timeout(attempt) => {
-                let current = self.all[who].current.as_ref()?;
-                if current.attempt != attempt || current.resting {
-                    return None;
-                }
-                if attempt.attempt < current.step.attempts {
+                let current = self.waiting(who, attempt)?;
+                if attempt.attempt < current.request.step.attempts {
                     return Some(self.retry(who, false, agenda));
                 }
                 let answer = Answer { outcome: Outcome::Unknown, balance: None };
-                self.take(who, attempt, answer, None, agenda)
+                self.take(who, Response { attempt, answer, receipt: None }, agenda)
             }
             Wake::AskAgain(attempt) => {
                 let current = self.all[who].current.as_ref()?;
-                (current.attempt == attempt).then(|| self.retry(who, true, agenda))
+                (current.request.attempt == attempt).then(|| self.retry(who, true, agenda))
             }
         }
     }
 
-    /// An answer reaches a customer. One to an earlier attempt is not listened to.
-    pub(super) fn hear(
+    /// What a customer waits for, if it is the answer to this attempt.
+    fn waiting(&mut self, who: usize, attempt: Attempt) -> Option<&mut Current> {
+        let current = self.all[who].current.as_mut();
+        current.filter(|current| current.request.attempt == attempt && !current.resting)
+    }
+
+    /// An answer reaches a customer. One to an earlier attempt is ignored.
+    pub(super) fn receive(
         &mut self,
         who: usize,
-        attempt: Attempt,
-        answer: Answer,
-        receipt: Option<Receipt>,
+        response: Response,
         agenda: &mut Agenda,
-    ) -> Option<Said> {
-        let customer = &mut self.all[who];
-        let current = customer.current.as_ref()?;
-        if current.attempt != attempt || current.resting {
-            return None;
-        }
-        let outcome = customer.session.answered(attempt, answer.outcome, receipt.as_ref())?;
-        match outcome {
-            Outcome::Unknown => self.unknown_answer(who, answer, receipt, agenda),
-            Outcome::Ok | Outcome::Rejected(_) => self.take(who, attempt, answer, receipt, agenda),
+    ) -> Option<CustomerEvent> {
+        self.waiting(who, response.attempt)?;
+        let Response { attempt, answer, receipt } = &response;
+        let session = &mut self.all[who].session;
+        match session.answered(*attempt, answer.outcome, receipt.as_ref())? {
+            Outcome::Unknown => self.receive_unknown(who, response, agenda),
+            Outcome::Ok | Outcome::Rejected(_) => self.take(who, response, agenda),
         }
     }
 
@@ -190,28 +192,20 @@ impl Customers {
         heard.then_some(delay)
     }
 
-    fn begin(&mut self, who: usize, agenda: &mut Agenda) -> Option<Said> {
+    fn begin(&mut self, who: usize, agenda: &mut Agenda) -> Option<CustomerEvent> {
         let customer = &mut self.all[who];
         let step = *customer.script.steps.get(customer.done)?;
         let attempt = customer.session.begin();
-        let token = customer.session.token().cloned();
-        let asked = Asked {
-            attempt,
-            branch: step.branch,
-            operation: step.operation,
-            ack: step.ack,
-            read: step.read,
-            token: token.clone(),
-        };
-        customer.current = Some(Current { attempt, step, token, resting: false });
+        let request = CustomerRequest { attempt, step, token: customer.session.token().cloned() };
+        customer.current = Some(Current { request: request.clone(), resting: false });
         self.send(who, agenda);
-        Some(Said::Asks(asked))
+        Some(CustomerEvent::Begins(request))
     }
 
     fn send(&mut self, who: usize, agenda: &mut Agenda) {
         let plan = self.plan;
         let customer = &mut self.all[who];
-        let Some(current) = &customer.current else {
+        let Some(Current { request, .. }) = &customer.current else {
             return;
         };
         let random = &mut customer.random;
@@ -221,64 +215,57 @@ impl Customers {
             let delay = plan.customer_delay.draw(random);
             let sent = if copy { twice } else { !lost };
             if sent {
-                let sending = Sending {
-                    customer: who,
-                    attempt: current.attempt,
-                    step: current.step,
-                    token: current.token.clone(),
-                    copy,
-                };
-                let what = Coming::Request(Box::new(sending));
-                agenda.after(delay, Event::Comes { to: current.step.branch, life: None, what });
+                let sending = Sending { customer: who, request: request.clone(), copy };
+                let what = Arrival::Request(Box::new(sending));
+                agenda.after(
+                    delay,
+                    Event::Arrives { to: request.step.branch, incarnation: None, what },
+                );
             }
         }
-        let timeout = Event::Customer(who, Wake::Timeout(current.attempt));
-        agenda.after(current.step.timeout, timeout);
+        let timeout = Event::Customer(who, Wake::Timeout(request.attempt));
+        agenda.after(request.step.timeout, timeout);
     }
 
-    /// The branch says that it does not know: so there is no need to wait for the timeout, but a little.
-    fn unknown_answer(
+    /// The branch reports that it does not know: so there is no need to wait for the timeout, but a little.
+    fn receive_unknown(
         &mut self,
         who: usize,
-        answer: Answer,
-        receipt: Option<Receipt>,
+        response: Response,
         agenda: &mut Agenda,
-    ) -> Option<Said> {
-        let customer = &mut self.all[who];
-        let current = customer.current.as_mut()?;
-        if current.attempt.attempt >= current.step.attempts {
-            let attempt = current.attempt;
-            return self.take(who, attempt, answer, receipt, agenda);
+    ) -> Option<CustomerEvent> {
+        let current = self.waiting(who, response.attempt)?;
+        if response.attempt.attempt >= current.request.step.attempts {
+            return self.take(who, response, agenda);
         }
         current.resting = true;
-        let wait = self.plan.customer_delay.draw(&mut customer.random);
-        agenda.after(wait, Event::Customer(who, Wake::AskAgain(current.attempt)));
+        let wait = self.plan.customer_delay.draw(&mut self.all[who].random);
+        agenda.after(wait, Event::Customer(who, Wake::AskAgain(response.attempt)));
         None
     }
 
-    fn retry(&mut self, who: usize, told: bool, agenda: &mut Agenda) -> Said {
+    fn retry(&mut self, who: usize, after_unknown: bool, agenda: &mut Agenda) -> CustomerEvent {
         let customer = &mut self.all[who];
-        let attempt = customer.session.retry();
+        let next = customer.session.retry();
         if let Some(current) = &mut customer.current {
-            current.attempt = attempt;
+            current.request.attempt = next;
             current.resting = false;
         }
         self.send(who, agenda);
-        Said::Retries { next: attempt, told }
+        CustomerEvent::Retries { next, after_unknown }
     }
 
     fn take(
         &mut self,
         who: usize,
-        attempt: Attempt,
-        answer: Answer,
-        receipt: Option<Receipt>,
+        response: Response,
         agenda: &mut Agenda,
-    ) -> Option<Said> {
+    ) -> Option<CustomerEvent> {
         let customer = &mut self.all[who];
-        let Step { operation, anew, .. } = customer.current.take()?.step;
-        let passing = matches!(answer.outcome, Outcome::Rejected(why) if why.is_passing());
-        if passing && customer.anew < anew {
+        let Step { operation, anew, .. } = customer.current.take()?.request.step;
+        let answer = response.answer;
+        let is_retryable = matches!(answer.outcome, Outcome::Rejected(why) if why.is_retryable());
+        if is_retryable && customer.anew < anew {
             customer.anew += 1;
         } else {
             customer.anew = 0;
@@ -287,6 +274,6 @@ impl Customers {
         if let Some(step) = customer.script.steps.get(customer.done) {
             agenda.after(step.think, Event::Customer(who, Wake::Begin));
         }
-        Some(Said::Takes { attempt, operation, answer, receipt })
+        Some(CustomerEvent::Takes { operation, response })
     }
 }

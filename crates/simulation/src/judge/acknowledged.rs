@@ -1,61 +1,73 @@
-//! I5: what is acknowledged is durable on as many branches as was said.
+//! What is acknowledged is durable on as many branches as was reported.
 
-use super::accounted::Acknowledged;
-use super::disk::Disk;
-use super::{Deed, Property, Violation, name, seqs};
-use bank::{Member, Version};
+use super::journal::Journal;
+use super::{Action, Violation, first_missing, name, require};
+use bank::{Ack, Member, RequestId, Seq, Version};
+use check::Property;
 
-/// An answer came no sooner than it was asked for, and is true.
-pub(super) fn is_durable(
-    disks: &[Disk],
-    answer: &Acknowledged,
-    needed: usize,
-) -> Result<(), Violation> {
-    let Acknowledged { request, branch, seq, achieved } = *answer;
-    Property::Acknowledged.unless(achieved >= needed, || {
+/// A write that is answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Acknowledgement {
+    pub(super) request: RequestId,
+    pub(super) branch: Member,
+    pub(super) seq: Seq,
+    /// How many branches hold it, as the answer reports.
+    pub(super) achieved: usize,
+    pub(super) ack: Ack,
+}
+
+/// The answer came no sooner than it was asked for, and is true.
+pub(super) fn is_durable(journals: &[Journal], answer: &Acknowledgement) -> Result<(), Violation> {
+    let Acknowledgement { request, branch, seq, achieved, ack } = *answer;
+    let needed = match ack {
+        Ack::Local => 1,
+        Ack::Majority => journals.len() / 2 + 1,
+        Ack::All => journals.len(),
+    };
+    require(Property::Acknowledged, achieved >= needed, || {
         format!("{request} is answered when {achieved} branches hold it, and asked for {needed}")
     })?;
-    let holders = disks.iter().filter(|disk| disk.ever_durable().of(branch) >= seq).count();
-    Property::Acknowledged.unless(holders >= achieved, || {
+    let holders =
+        journals.iter().filter(|journal| journal.ever_durable().of(branch) >= seq).count();
+    require(Property::Acknowledged, holders >= achieved, || {
         format!(
-            "{request} is told that {achieved} branches hold entry {} of {}; it is durable on {holders}",
-            seq.0, name(branch)
+            "{request} is answered with {achieved} branches holding entry {seq} of {}; it is durable on {holders}",
+            name(branch)
         )
     })
 }
 
-/// A branch says what is durable: here `at` itself or, passed on, at another one.
+/// A branch reports what is durable: here `at` itself or, forwarded, at another one.
 pub(super) fn is_true(
-    disks: &[Disk],
-    deed: Deed,
+    journals: &[Journal],
+    action: Action,
     at: Member,
-    said: &Version,
+    reported: &Version,
 ) -> Result<(), Violation> {
-    let disk = disks.get(at.index());
-    // What is passed on may be about an earlier life of a branch that is gone.
+    let journal = journals.get(at.index());
+    // What is forwarded may be about an earlier incarnation of a branch that is gone.
     let durable =
-        disk.map(|disk| if at == deed.branch { disk.durable() } else { disk.ever_durable() });
-    let missing = durable.and_then(|durable| durable.first_missing(said));
-    Property::Acknowledged.unless(durable.is_some() && missing.is_none(), || {
-        format!(
-            "{deed} {} durable on {}; that is {}",
-            seqs(said),
-            name(at),
-            durable.map(seqs).unwrap_or_default()
-        )
+        journal.map(
+            |journal| {
+                if at == action.branch { journal.durable() } else { journal.ever_durable() }
+            },
+        );
+    let holds = durable.is_some_and(|durable| first_missing(durable, reported).is_none());
+    require(Property::Acknowledged, holds, || {
+        let durable = durable.map(Version::to_string).unwrap_or_default();
+        format!("{action} {reported} durable on {}; that is {durable}", name(at))
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::disk::Mark;
-    use super::super::scene::request;
+    use super::super::fixture::request;
+    use super::super::journal::Mark;
     use super::super::truth::tests::version;
     use super::*;
-    use bank::Seq;
 
-    fn disks() -> [Disk; 3] {
-        let mut disks = [0, 1, 2].map(|member| Disk::new(Member(member), 3));
+    fn disks() -> [Journal; 3] {
+        let mut disks = [0, 1, 2].map(|member| Journal::new(Member(member), 3));
         disks[0].append(Mark::Own);
         disks[0].sync_all();
         disks[1].append(Mark::Rows(vec![(Member(0), Seq(1))]));
@@ -66,27 +78,28 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_is_counted_on_disks() {
-        let answer = |achieved| {
+        let answer = |achieved, ack| {
             let (branch, seq) = (Member(0), Seq(1));
-            Acknowledged { request: request(1, 1), branch, seq, achieved }
+            Acknowledgement { request: request(1, 1), branch, seq, achieved, ack }
         };
         let mut disks = disks();
-        is_durable(&disks, &answer(2), 2).expect("two hold it");
-        let found = is_durable(&disks, &answer(2), 3).expect_err("too soon");
+        is_durable(&disks, &answer(2, Ack::Majority)).expect("two hold it");
+        let found = is_durable(&disks, &answer(2, Ack::All)).expect_err("too soon");
         assert_eq!(found.property, Property::Acknowledged);
-        let found = is_durable(&disks, &answer(3), 3).expect_err("the third has not synced");
+        let found = is_durable(&disks, &answer(3, Ack::All)).expect_err("the third has not synced");
         assert_eq!(found.property, Property::Acknowledged);
         disks[2].sync_all();
-        is_durable(&disks, &answer(3), 3).expect("all hold it");
+        is_durable(&disks, &answer(3, Ack::All)).expect("all hold it");
         disks[1].cut(0);
-        is_durable(&disks, &answer(3), 3).expect("who held it counts, even if it is gone since");
+        is_durable(&disks, &answer(3, Ack::All))
+            .expect("who held it counts, even if it is gone since");
     }
 
     #[test]
     fn what_is_said_to_be_durable_is() {
         let mut disks = disks();
-        let says = |branch| Deed::of(Member(branch), "says that it has");
-        let found = |disks: &[Disk], from, at, seqs: &[u64]| {
+        let says = |branch| Action::of(Member(branch), "says that it has");
+        let found = |disks: &[Journal], from, at, seqs: &[u64]| {
             is_true(disks, says(from), Member(at), &version(seqs)).err().map(|found| found.property)
         };
         assert_eq!(found(&disks, 1, 1, &[1, 0, 0]), None);

@@ -1,29 +1,31 @@
 //! A branch that lost its memory is stopped, and no other is.
 
-use super::disk::Disk;
+use super::journal::Journal;
 use super::truth::Truth;
-use super::{Property, Violation, name};
+use super::{Violation, covers, name, require};
 use bank::Member;
+use check::Property;
 use replication::passbook::{Stop, Storage};
 
 /// Whether a branch has forgotten entries that it wrote. One that had written none may begin anew: nobody
 /// served before all knew it, so nothing depends on what it was.
-pub(super) fn has_forgotten(truth: &Truth, disk: &Disk, branch: Member) -> bool {
-    disk.is_lost() && disk.staged().of(branch) < truth.length(branch)
+pub(super) fn has_forgotten(truth: &Truth, journal: &Journal, branch: Member) -> bool {
+    journal.is_lost() && journal.staged().of(branch) < truth.length(branch)
 }
 
 /// A branch stops itself only if it was lost, and nothing ever makes two logs of one branch.
-pub(super) fn may_stop(disk: &Disk, branch: Member, why: &Stop) -> Result<(), Violation> {
+pub(super) fn may_stop(journal: &Journal, branch: Member, why: &Stop) -> Result<(), Violation> {
     if let Stop::Fork { .. } = why {
-        return Err(Property::OneWriter.violated(format!("{} stops: {why}", name(branch))));
+        return require(Property::OneWriter, false, || format!("{} stops: {why}", name(branch)));
     }
-    Property::Amnesia
-        .unless(disk.is_lost(), || format!("{} stops and has lost nothing: {why}", name(branch)))
+    require(Property::Amnesia, journal.is_lost(), || {
+        format!("{} stops and has lost nothing: {why}", name(branch))
+    })
 }
 
 /// A branch writes to its log, and knows all of it.
-pub(super) fn may_write(truth: &Truth, disk: &Disk, branch: Member) -> Result<(), Violation> {
-    Property::Amnesia.unless(!has_forgotten(truth, disk, branch), || {
+pub(super) fn may_write(truth: &Truth, journal: &Journal, branch: Member) -> Result<(), Violation> {
+    require(Property::Amnesia, !has_forgotten(truth, journal, branch), || {
         format!(
             "{} came back without all {} entries of its log, and writes to it",
             name(branch),
@@ -37,26 +39,26 @@ pub(super) fn may_write(truth: &Truth, disk: &Disk, branch: Member) -> Result<()
 /// once, and nobody can know better before it has met the others.
 pub(super) fn may_serve(
     truth: &Truth,
-    disk: &Disk,
+    journal: &Journal,
     storage: Storage,
     branch: Member,
 ) -> Result<(), Violation> {
     let in_memory = storage == Storage::Memory;
-    let forgot_others = disk.is_lost() && !disk.staged().covers(disk.ever_durable());
-    let forgot = has_forgotten(truth, disk, branch) || forgot_others;
-    Property::Amnesia.unless(!(in_memory && forgot), || {
+    let forgot_others = journal.is_lost() && !covers(journal.staged(), journal.ever_durable());
+    let forgot = has_forgotten(truth, journal, branch) || forgot_others;
+    require(Property::Amnesia, !(in_memory && forgot), || {
         format!(
             "{} serves, and came back with {} where it had acknowledged {}",
             name(branch),
-            disk.staged(),
-            disk.ever_durable()
+            journal.staged(),
+            journal.ever_durable()
         )
     })
 }
 
 /// A branch is still there when all have met.
-pub(super) fn may_stay(truth: &Truth, disk: &Disk, branch: Member) -> Result<(), Violation> {
-    Property::Amnesia.unless(!has_forgotten(truth, disk, branch), || {
+pub(super) fn may_stay(truth: &Truth, journal: &Journal, branch: Member) -> Result<(), Violation> {
+    require(Property::Amnesia, !has_forgotten(truth, journal, branch), || {
         format!(
             "in the end {} is not stopped, and came back without all {} entries of its log",
             name(branch),
@@ -67,19 +69,19 @@ pub(super) fn may_stay(truth: &Truth, disk: &Disk, branch: Member) -> Result<(),
 
 #[cfg(test)]
 mod tests {
-    use super::super::disk::Mark;
+    use super::super::journal::Mark;
     use super::super::truth::tests::write;
     use super::*;
     use bank::{BranchId, Entry, Money, Seq};
 
     const ME: Member = Member(0);
 
-    fn branch() -> (Truth, Disk) {
+    fn branch() -> (Truth, Journal) {
         let mut truth = Truth::new(1, Money::ZERO);
         write(&mut truth, 0, Entry::Deposit(Money::new(1)), &[0]);
-        let mut disk = Disk::new(ME, 1);
-        disk.append(Mark::Own);
-        (truth, disk)
+        let mut journal = Journal::new(ME, 1);
+        journal.append(Mark::Own);
+        (truth, journal)
     }
 
     fn lost(result: Result<(), Violation>) {
@@ -88,54 +90,55 @@ mod tests {
 
     #[test]
     fn a_branch_that_forgot_entries_must_not_go_on() {
-        let (truth, mut disk) = branch();
-        disk.cut(0);
-        disk.lose();
-        lost(may_write(&truth, &disk, ME));
-        lost(may_stay(&truth, &disk, ME));
-        lost(may_serve(&truth, &disk, Storage::Memory, ME));
-        may_serve(&truth, &disk, Storage::Journal, ME).expect("nobody can know yet");
+        let (truth, mut journal) = branch();
+        journal.cut(0);
+        journal.lose();
+        lost(may_write(&truth, &journal, ME));
+        lost(may_stay(&truth, &journal, ME));
+        lost(may_serve(&truth, &journal, Storage::Memory, ME));
+        may_serve(&truth, &journal, Storage::Journal, ME).expect("nobody can know yet");
         let why = Stop::LostEntries { peer: BranchId(2), theirs: Seq(1), ours: Seq(0) };
-        may_stop(&disk, ME, &why).expect("as it must");
+        may_stop(&journal, ME, &why).expect("as it must");
     }
 
     #[test]
     fn a_branch_that_knows_everything_must_not_stop() {
-        let (truth, disk) = branch();
-        may_write(&truth, &disk, ME).expect("it knows everything");
-        may_stay(&truth, &disk, ME).expect("it knows everything");
-        may_serve(&truth, &disk, Storage::Memory, ME).expect("it knows everything");
-        lost(may_stop(&disk, ME, &Stop::OtherLog { peer: BranchId(2) }));
+        let (truth, journal) = branch();
+        may_write(&truth, &journal, ME).expect("it knows everything");
+        may_stay(&truth, &journal, ME).expect("it knows everything");
+        may_serve(&truth, &journal, Storage::Memory, ME).expect("it knows everything");
+        lost(may_stop(&journal, ME, &Stop::OtherLog { peer: BranchId(2) }));
     }
 
     #[test]
     fn a_branch_that_had_written_nothing_may_begin_anew_or_be_stopped() {
         let truth = Truth::new(1, Money::ZERO);
-        let mut disk = Disk::new(ME, 1);
-        disk.lose();
-        may_write(&truth, &disk, ME).expect("it knows everything");
-        may_serve(&truth, &disk, Storage::Memory, ME).expect("it knows everything");
-        may_stop(&disk, ME, &Stop::OtherIncarnation { peer: BranchId(2) })
+        let mut journal = Journal::new(ME, 1);
+        journal.lose();
+        may_write(&truth, &journal, ME).expect("it knows everything");
+        may_serve(&truth, &journal, Storage::Memory, ME).expect("it knows everything");
+        may_stop(&journal, ME, &Stop::OtherIncarnation { peer: BranchId(2) })
             .expect("another knew it");
     }
 
     #[test]
     fn a_branch_that_forgot_what_it_acknowledged_must_not_serve() {
         let truth = Truth::new(2, Money::ZERO);
-        let mut disk = Disk::new(ME, 2);
-        disk.append(Mark::Rows(vec![(Member(1), Seq(4))]));
-        disk.sync_all();
-        may_serve(&truth, &disk, Storage::Memory, ME).expect("it holds what it acknowledged");
-        disk.cut(0);
-        disk.lose();
-        lost(may_serve(&truth, &disk, Storage::Memory, ME));
+        let mut journal = Journal::new(ME, 2);
+        journal.append(Mark::Rows(vec![(Member(1), Seq(4))]));
+        journal.sync_all();
+        may_serve(&truth, &journal, Storage::Memory, ME).expect("it holds what it acknowledged");
+        journal.cut(0);
+        journal.lose();
+        lost(may_serve(&truth, &journal, Storage::Memory, ME));
     }
 
     #[test]
     fn a_fork_is_never_right() {
-        let (_, mut disk) = branch();
-        disk.lose();
-        let found = may_stop(&disk, ME, &Stop::Fork { origin: BranchId(3) }).expect_err("a fork");
+        let (_, mut journal) = branch();
+        journal.lose();
+        let found =
+            may_stop(&journal, ME, &Stop::Fork { origin: BranchId(3) }).expect_err("a fork");
         assert_eq!(found.property, Property::OneWriter);
     }
 }

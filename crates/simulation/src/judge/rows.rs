@@ -1,19 +1,18 @@
-//! I1: a row has one writer, only grows, and its chain is that of its log.
+//! A row has one writer, only grows, and its chain is that of its log.
 
 use super::truth::Truth;
-use super::{Deed, Property, Violation, entries, name, or_nothing, words};
+use super::{Action, Violation, entries, name, or_nothing, require, words};
 use bank::{Chain, Member, Row, Seq, Total};
+use check::Property;
 
 /// A row that somebody shows is what its branch has written, up to its length.
-pub(super) fn is_true(truth: &Truth, deed: Deed, row: &Row) -> Result<(), Violation> {
+pub(super) fn is_true(truth: &Truth, action: Action, row: &Row) -> Result<(), Violation> {
     let (origin, seq) = (row.origin, row.seq);
     let (Some(totals), Some(chain)) = (truth.totals(origin, seq), truth.chain(origin, seq)) else {
-        return Err(Property::OneWriter.violated(format!(
-            "{deed} {} of {}, which has written {}",
-            entries(seq),
-            name(origin),
-            truth.length(origin).0
-        )));
+        return require(Property::OneWriter, false, || {
+            let written = truth.length(origin);
+            format!("{action} {} of {}, which has written {written}", entries(seq), name(origin))
+        });
     };
     let granted = (0..).map(Member).zip(totals.granted.iter());
     let same = row.chain == chain
@@ -21,9 +20,9 @@ pub(super) fn is_true(truth: &Truth, deed: Deed, row: &Row) -> Result<(), Violat
         && row.withdrawn == Total(totals.withdrawn)
         && row.granted.totals().len() <= totals.granted.len()
         && granted.into_iter().all(|(member, total)| row.granted.to(member) == Total(*total));
-    Property::OneWriter.unless(same, || {
+    require(Property::OneWriter, same, || {
         format!(
-            "{deed} {} of {} as {}; what was written is {totals} with the chain {:x}",
+            "{action} {} of {} as {}; what was written is {totals} with the chain {:x}",
             entries(seq),
             name(origin),
             words::row(row),
@@ -35,14 +34,14 @@ pub(super) fn is_true(truth: &Truth, deed: Deed, row: &Row) -> Result<(), Violat
 /// A hash over a prefix of a log, as somebody else holds it.
 pub(super) fn is_true_chain(
     truth: &Truth,
-    deed: Deed,
+    action: Action,
     origin: Member,
     (seq, chain): (Seq, Chain),
 ) -> Result<(), Violation> {
     let expected = truth.chain(origin, seq);
-    Property::OneWriter.unless(expected == Some(chain), || {
+    require(Property::OneWriter, expected == Some(chain), || {
         format!(
-            "{deed} {} of {} with the chain {:x}; what was written has {}",
+            "{action} {} of {} with the chain {:x}; what was written has {}",
             entries(seq),
             name(origin),
             chain.0,
@@ -53,13 +52,13 @@ pub(super) fn is_true_chain(
 
 /// A row never shrinks where it is held.
 pub(super) fn has_not_shrunk(
-    deed: Deed,
+    action: Action,
     origin: Member,
     before: Seq,
     now: Seq,
 ) -> Result<(), Violation> {
-    Property::OneWriter.unless(before <= now, || {
-        format!("{deed} {} of {} after it showed {}", entries(now), name(origin), before.0)
+    require(Property::OneWriter, before <= now, || {
+        format!("{action} {} of {} after it showed {}", entries(now), name(origin), before.0)
     })
 }
 
@@ -71,15 +70,15 @@ mod tests {
 
     #[test]
     fn only_the_row_that_was_written_is_true() {
-        let deed = Deed::of(Member(0), "shows");
+        let action = Action::of(Member(0), "shows");
         let mut truth = Truth::new(2, Money::ZERO);
         let mut row = Row::empty(Member(1));
-        is_true(&truth, deed, &row).expect("an empty log");
+        is_true(&truth, action, &row).expect("an empty log");
         let grant = Entry::Grant { to: Member(0), amount: Money::new(2) };
         for entry in [Entry::Deposit(Money::new(5)), grant, Entry::Withdraw(Money::new(1))] {
             write(&mut truth, 1, entry, &[0, 0]);
             row.append(&entry, None);
-            is_true(&truth, deed, &row).expect("as it was written");
+            is_true(&truth, action, &row).expect("as it was written");
         }
         let mut wrong = vec![row.clone(); 7];
         wrong[0].deposited = Total(6);
@@ -90,24 +89,24 @@ mod tests {
         wrong[5].origin = Member(2);
         wrong[6].append(&Entry::Deposit(Money::new(1)), None);
         for row in wrong {
-            let violation = is_true(&truth, deed, &row).expect_err("not what was written");
+            let violation = is_true(&truth, action, &row).expect_err("not what was written");
             assert_eq!(violation.property, Property::OneWriter, "{row:?}");
         }
     }
 
     #[test]
     fn a_chain_of_another_log_and_a_shorter_row_are_found() {
-        let deed = Deed::of(Member(0), "knows");
+        let action = Action::of(Member(0), "knows");
         let mut truth = Truth::new(1, Money::ZERO);
         write(&mut truth, 0, Entry::Deposit(Money::new(5)), &[0]);
         let chain = truth.chain(Member(0), Seq(1)).expect("an entry");
-        is_true_chain(&truth, deed, Member(0), (Seq(1), chain)).expect("as it was written");
+        is_true_chain(&truth, action, Member(0), (Seq(1), chain)).expect("as it was written");
         for wrong in [(Seq(1), Chain(9)), (Seq(2), chain), (Seq(0), chain)] {
-            let found = is_true_chain(&truth, deed, Member(0), wrong).expect_err("another");
+            let found = is_true_chain(&truth, action, Member(0), wrong).expect_err("another");
             assert_eq!(found.property, Property::OneWriter);
         }
-        has_not_shrunk(deed, Member(0), Seq(1), Seq(1)).expect("the same");
-        let found = has_not_shrunk(deed, Member(0), Seq(2), Seq(1)).expect_err("shorter");
+        has_not_shrunk(action, Member(0), Seq(1), Seq(1)).expect("the same");
+        let found = has_not_shrunk(action, Member(0), Seq(2), Seq(1)).expect_err("shorter");
         assert_eq!(found.property, Property::OneWriter);
     }
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Property, Violation, name, words};
+use super::{Violation, name, require, words};
 use bank::{Chain, Entry, Member, Money, RequestId, Seq, Version};
+use check::Property;
 
 /// What a log adds up to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +37,6 @@ impl Totals {
         totals
     }
 
-    /// What has moved: the same in two totals between which lie grants only.
-    pub(super) const fn moved(&self) -> (u128, u128) {
-        (self.deposited, self.withdrawn)
-    }
-
     /// Deposits minus withdrawals.
     pub(super) fn net(&self) -> i128 {
         signed(self.deposited) - signed(self.withdrawn)
@@ -65,12 +61,13 @@ pub(super) fn signed(total: u128) -> i128 {
 
 /// One entry, and the log up to it.
 #[derive(Clone, Debug)]
-pub(super) struct Logged {
-    pub(super) request: Option<RequestId>,
+pub(in super::super) struct Logged {
+    pub(in super::super) entry: Entry,
+    pub(in super::super) request: Option<RequestId>,
     pub(super) totals: Totals,
     pub(super) chain: Chain,
     /// What its branch had written down before it. It only grows along a log.
-    pub(super) dependencies: Version,
+    pub(in super::super) dependencies: Version,
 }
 
 /// The logs of all branches.
@@ -126,47 +123,52 @@ impl Truth {
         self.entry(member, seq).map(|logged| logged.chain)
     }
 
-    /// Opening balance + all deposits − all withdrawals up to `version`, if all that was written.
-    pub(super) fn balance(&self, version: &Version) -> Option<i128> {
-        version.iter().try_fold(self.opening, |balance, (member, seq)| {
-            Some(balance + self.totals(member, seq)?.net())
-        })
+    /// The logs of all branches, by member.
+    pub(in super::super) fn logs(&self) -> &[Vec<Logged>] {
+        &self.logs
     }
 
     /// A branch writes its next entry, which it says is the `seq`-th and makes the hash `chain`.
     pub(super) fn append(
         &mut self,
         branch: Member,
-        (seq, chain): (Seq, Chain),
-        (entry, request): (&Entry, Option<RequestId>),
+        written: &Written<'_>,
         dependencies: Version,
     ) -> Result<(), Violation> {
+        let Written { seq, chain, entry, request } = *written;
         let length = self.length(branch);
-        Property::OneWriter.unless(seq == length.next(), || {
-            format!("{} writes entry {}, and its log has {} entries", name(branch), seq.0, length.0)
+        require(Property::OneWriter, seq == length.next(), || {
+            format!("{} writes entry {seq}, and its log has {length} entries", name(branch))
         })?;
         let before = self.chain(branch, length).unwrap_or_default();
         let expected = before.after(seq, entry, request);
-        Property::OneWriter.unless(chain == expected, || {
+        require(Property::OneWriter, chain == expected, || {
             format!(
-                "{} writes entry {} with the chain {:x} instead of {:x}",
+                "{} writes entry {seq} with the chain {:x} instead of {:x}",
                 name(branch),
-                seq.0,
                 chain.0,
                 expected.0
             )
         })?;
         let totals = self.totals(branch, length).unwrap_or(&self.nothing).after(entry);
-        self.logs[branch.index()].push(Logged { request, totals, chain, dependencies });
+        let logged = Logged { entry: *entry, request, totals, chain, dependencies };
+        self.logs[branch.index()].push(logged);
         Ok(())
     }
 
-    /// A branch has lost all entries but the first `length`. Those lost are handed back.
-    pub(super) fn cut(&mut self, branch: Member, length: Seq) -> Vec<Logged> {
-        let log = &mut self.logs[branch.index()];
-        let length = usize::try_from(length.0).unwrap_or(usize::MAX).min(log.len());
-        log.split_off(length)
+    /// A branch has lost all entries but the first `length`.
+    pub(super) fn cut(&mut self, branch: Member, length: Seq) {
+        self.logs[branch.index()].truncate(usize::try_from(length.0).unwrap_or(usize::MAX));
     }
+}
+
+/// An entry as a branch writes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written<'a> {
+    pub(super) seq: Seq,
+    pub(super) chain: Chain,
+    pub(super) entry: &'a Entry,
+    pub(super) request: Option<RequestId>,
 }
 
 #[cfg(test)]
@@ -185,7 +187,8 @@ pub(super) mod tests {
         let before = truth.chain(branch, truth.length(branch)).expect("a branch");
         let chain = before.after(seq, &entry, None);
         let dependencies = version(dependencies);
-        truth.append(branch, (seq, chain), (&entry, None), dependencies).expect("the next entry");
+        let written = Written { seq, chain, entry: &entry, request: None };
+        truth.append(branch, &written, dependencies).expect("the next entry");
     }
 
     pub(in super::super) fn version(seqs: &[u64]) -> Version {
@@ -193,16 +196,15 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn totals_add_up_and_balances_follow_the_version() {
+    fn totals_add_up_and_a_cut_takes_the_rest() {
         let mut truth = Truth::new(2, Money::new(100));
         write(&mut truth, 0, Entry::Deposit(Money::new(30)), &[0, 0]);
         write(&mut truth, 0, Entry::Grant { to: Member(1), amount: Money::new(7) }, &[1, 0]);
         write(&mut truth, 1, Entry::Withdraw(Money::new(50)), &[2, 0]);
-        assert_eq!(truth.balance(&version(&[0, 0])), Some(100));
-        assert_eq!(truth.balance(&version(&[2, 1])), Some(80));
-        assert_eq!(truth.balance(&version(&[3, 1])), None, "never written");
         assert_eq!(truth.totals(Member(0), Seq(2)).expect("an entry").granted[1], 7);
-        assert_eq!(truth.cut(Member(0), Seq(1)).len(), 1);
+        assert_eq!(truth.totals(Member(1), Seq(1)).expect("an entry").net(), -50);
+        assert_eq!(truth.totals(Member(0), Seq(3)), None, "never written");
+        truth.cut(Member(0), Seq(1));
         assert_eq!(truth.length(Member(0)), Seq(1));
     }
 
@@ -211,8 +213,10 @@ pub(super) mod tests {
         let mut truth = Truth::new(1, Money::ZERO);
         let entry = Entry::Deposit(Money::new(1));
         let chain = |seq| Chain::default().after(seq, &entry, None);
-        let mut append =
-            |seq, chain| truth.append(Member(0), (seq, chain), (&entry, None), version(&[0]));
+        let mut append = |seq, chain| {
+            let written = Written { seq, chain, entry: &entry, request: None };
+            truth.append(Member(0), &written, version(&[0]))
+        };
         let property = |result: Result<(), Violation>| result.expect_err("wrong").property;
         assert_eq!(property(append(Seq(2), chain(Seq(2)))), Property::OneWriter);
         assert_eq!(property(append(Seq(1), Chain(1))), Property::OneWriter);

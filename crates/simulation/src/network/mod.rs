@@ -10,7 +10,7 @@ mod tests;
 
 use pair::{Pair, Side};
 
-use super::agenda::{Agenda, Coming, Event};
+use super::agenda::{Agenda, Arrival, Event};
 use super::chance::{Luck, PerMille, Span};
 use super::plan::{self, Plan};
 use bank::{BranchId, Member};
@@ -37,7 +37,7 @@ pub(super) enum Ending {
 
 /// What became of a message that was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sent {
+pub(super) struct Delivery {
     /// It will not arrive.
     pub(super) lost: bool,
     /// It will arrive twice.
@@ -98,8 +98,8 @@ impl Network {
                 pair.ways[side.index()].stopped = pair.epoch;
             }
             let wait = notice.draw(&mut pair.random);
-            let what = Coming::Down { peer: branch, epoch: pair.epoch };
-            agenda.after(wait, Event::Comes { to: peer, life: None, what });
+            let what = Arrival::Down { peer: branch, epoch: pair.epoch };
+            agenda.after(wait, Event::Arrives { to: peer, incarnation: None, what });
         }
     }
 
@@ -115,7 +115,7 @@ impl Network {
     }
 
     /// Takes one cut away.
-    pub(super) fn mend(&mut self, from: Member, to: Member, agenda: &mut Agenda) {
+    pub(super) fn restore(&mut self, from: Member, to: Member, agenda: &mut Agenda) {
         let (pair, side) = self.find_mut(from, to);
         let way = &mut pair.ways[side.index()];
         way.cuts = way.cuts.saturating_sub(1);
@@ -169,8 +169,8 @@ impl Network {
         let epoch = pair.epoch;
         for (to, peer) in [(low, high), (high, low)] {
             let wait = Span::micros(0, 4_000).draw(&mut pair.random);
-            let what = Coming::Up { peer, epoch };
-            agenda.after(wait, Event::Comes { to, life: None, what });
+            let what = Arrival::Up { peer, epoch };
+            agenda.after(wait, Event::Arrives { to, incarnation: None, what });
         }
         true
     }
@@ -182,32 +182,32 @@ impl Network {
         to: Member,
         message: Message,
         agenda: &mut Agenda,
-    ) -> Sent {
+    ) -> Delivery {
         let plan = self.plan;
         let (pair, side) = self.find_mut(from, to);
         let sender = &pair.sides[side.index()];
         let epoch = sender.epoch;
         if !sender.up || pair.ways[side.index()].stopped >= epoch {
-            return Sent { lost: true, twice: false };
+            return Delivery { lost: true, twice: false };
         }
         if pair.ways[side.index()].cuts > 0 {
             pair.swallowed(side, epoch, &plan, (from, to), agenda);
-            return Sent { lost: true, twice: false };
+            return Delivery { lost: true, twice: false };
         }
         let way = &mut pair.ways[side.index()];
         if plan.loss.happens(&mut way.random) {
-            return Sent { lost: true, twice: false };
+            return Delivery { lost: true, twice: false };
         }
         let twice = plan.twice.happens(&mut way.random);
         if twice {
             let arrival = way.arrival(&plan, agenda.now());
-            let what = Coming::Message { from, epoch, message: message.clone() };
-            agenda.at(arrival, Event::Comes { to, life: None, what });
+            let what = Arrival::Message { from, epoch, message: message.clone() };
+            agenda.at(arrival, Event::Arrives { to, incarnation: None, what });
         }
         let arrival = way.arrival(&plan, agenda.now());
-        let what = Coming::Message { from, epoch, message };
-        agenda.at(arrival, Event::Comes { to, life: None, what });
-        Sent { lost: false, twice }
+        let what = Arrival::Message { from, epoch, message };
+        agenda.at(arrival, Event::Arrives { to, incarnation: None, what });
+        Delivery { lost: false, twice }
     }
 
     /// The process of `to` learns of a new stream: what it is told, with the messages that were waiting.

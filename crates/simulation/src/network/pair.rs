@@ -2,7 +2,7 @@
 
 use rand_pcg::Pcg64Mcg;
 
-use super::super::agenda::{Agenda, Coming, Event};
+use super::super::agenda::{Agenda, Arrival, Event};
 use super::super::chance::Span;
 use super::super::plan;
 use super::Luck;
@@ -46,14 +46,14 @@ pub(super) struct Pair {
     /// Another is being opened.
     pub(super) connecting: bool,
     /// What each side was told.
-    pub(super) sides: [Told; 2],
+    pub(super) sides: [Endpoint; 2],
     /// The way from each side to the other.
     pub(super) ways: [Way; 2],
 }
 
 /// What one side was told.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Endpoint {
     /// The newest stream that its process, or an earlier life of it, was told of.
     pub(super) epoch: u64,
     /// Whether the process that lives takes it for open.
@@ -104,7 +104,7 @@ impl Pair {
             epoch: 0,
             broken: true,
             connecting: false,
-            sides: [Told::default(), Told::default()],
+            sides: [Endpoint::default(), Endpoint::default()],
             ways: [way(low, high), way(high, low)],
         }
     }
@@ -126,8 +126,8 @@ impl Pair {
         way.stopped = epoch;
         for (one, peer) in [(from, to), (to, from)] {
             let wait = plan.notice.draw(&mut self.random);
-            let what = Coming::Down { peer, epoch };
-            agenda.after(wait, Event::Comes { to: one, life: None, what });
+            let what = Arrival::Down { peer, epoch };
+            agenda.after(wait, Event::Arrives { to: one, incarnation: None, what });
         }
     }
 
@@ -143,8 +143,8 @@ impl Pair {
         self.ways.iter_mut().for_each(|way| way.stopped = way.stopped.max(epoch));
         for (one, peer) in [(low, high), (high, low)] {
             let wait = notice.draw(&mut self.random);
-            let what = Coming::Down { peer, epoch };
-            agenda.after(wait, Event::Comes { to: one, life: None, what });
+            let what = Arrival::Down { peer, epoch };
+            agenda.after(wait, Event::Arrives { to: one, incarnation: None, what });
         }
     }
 }

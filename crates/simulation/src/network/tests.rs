@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::super::plan::Mix;
+use super::super::plan::FaultProfile;
 use super::*;
 
 const A: Member = Member(0);
@@ -16,7 +16,7 @@ struct World {
 }
 
 fn world(change: impl FnOnce(&mut Plan)) -> World {
-    let mut plan = Plan::from_seed(11, Some(Mix::Healthy));
+    let mut plan = Plan::from_seed(11, Some(FaultProfile::Healthy));
     plan.branches = 3;
     change(&mut plan);
     let mut world = World {
@@ -61,13 +61,13 @@ impl World {
             Event::Keepalive { low, high, epoch } => {
                 self.network.keepalive(low, high, epoch, &mut self.agenda);
             }
-            Event::Comes { to, what, .. } if !self.dead.contains(&to) => {
+            Event::Arrives { to, what, .. } if !self.dead.contains(&to) => {
                 let inputs = match what {
-                    Coming::Up { peer, epoch } => self.network.up(to, peer, epoch),
-                    Coming::Down { peer, epoch } => {
+                    Arrival::Up { peer, epoch } => self.network.up(to, peer, epoch),
+                    Arrival::Down { peer, epoch } => {
                         self.network.down(to, peer, epoch, &mut self.agenda).into_iter().collect()
                     }
-                    Coming::Message { from, epoch, message } => {
+                    Arrival::Message { from, epoch, message } => {
                         let agenda = &mut self.agenda;
                         let input = self.network.message(to, from, epoch, message, agenda);
                         input.into_iter().collect()
@@ -135,7 +135,7 @@ fn a_cut_swallows_messages_and_the_stream_breaks_before_anything_later_comes() {
     world.network.cut(A, B, &mut world.agenda);
     world.send(A, B, 1);
     world.send(B, A, 2);
-    world.network.mend(A, B, &mut world.agenda);
+    world.network.restore(A, B, &mut world.agenda);
     world.send(A, B, 3);
     world.run();
     assert_eq!(world.seen(B, A), ["up", "down", "up"], "1 was swallowed, so 3 must not come");

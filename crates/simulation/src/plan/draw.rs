@@ -4,55 +4,82 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
+use strum::VariantArray as _;
 
 use super::super::chance::{Luck, PerMille, Span, choose};
-use super::{Disk, Mix, Network, Plan, faults, scripts};
+use super::{Disk, FaultProfile, Network, Plan, TimingProfile, faults, scripts};
 use bank::Money;
 use replication::Instant;
 use replication::passbook::Storage;
 
-pub(super) fn plan(seed: u64, forced: Option<Mix>) -> Plan {
+pub(super) fn plan(seed: u64, forced: Option<FaultProfile>) -> Plan {
     let random = &mut Luck::Plan.of(seed, 0);
-    let weights = Mix::ALL.map(|mix| (mix.weight(), mix));
+    let weights = FaultProfile::VARIANTS
+        .iter()
+        .map(|profile| (profile.weight(), *profile))
+        .collect::<Vec<_>>();
     // Drawn also when it is forced: a seed then keeps the rest of its plan.
-    let chosen = choose(random, &weights).unwrap_or(Mix::Everything);
-    let mix = forced.unwrap_or(chosen);
-    let branches = branches(random, mix);
-    let opening = opening(random, mix, branches);
-    let storage = storage(random, mix);
-    let network = network(random, mix);
-    let disk = disk(random, mix);
-    let customers = scripts::draw(random, mix, branches, opening);
+    let chosen = choose(random, &weights).unwrap_or(FaultProfile::Everything);
+    let profile = forced.unwrap_or(chosen);
+    let branches = branches(random, profile);
+    let opening = opening(random, profile, branches);
+    let storage = storage(random, profile);
+    let network = network(random, profile);
+    let disk = disk(random, profile);
+    let customers = scripts::draw(random, profile, branches, opening);
     // Most of what customers do happens in the first second.
     let window = Span::millis(100, 1500).draw(random);
-    let faults = faults::draw(random, mix, branches, storage, window);
+    let faults = faults::draw(random, profile, branches, storage, window);
     let last = faults.iter().map(|timed| timed.at).max().unwrap_or_default();
     let heals = last.max(Instant(window)).after(Span::millis(50, 2500).draw(random));
     let prover = random.random_bool(0.5);
-    Plan { seed, mix, branches, opening, storage, prover, network, disk, customers, faults, heals }
+    let timing =
+        if random.random_ratio(1, 3) { TimingProfile::Production } else { TimingProfile::Short };
+    // Where a repetition is to happen during a fault, that has to last longer.
+    let factor = match timing {
+        TimingProfile::Production if !faults.is_empty() => {
+            choose(random, &[(1, 1), (2, 5), (1, 20)])
+        }
+        TimingProfile::Production | TimingProfile::Short => None,
+    };
+    let plan = Plan {
+        seed,
+        profile,
+        branches,
+        opening,
+        storage,
+        timing,
+        prover,
+        network,
+        disk,
+        customers,
+        faults,
+        heals,
+    };
+    plan.stretched(factor.unwrap_or(1))
 }
 
-fn branches(random: &mut Pcg64Mcg, mix: Mix) -> u16 {
-    let choices: &[(u32, u16)] = match mix {
-        Mix::Contended => &[(1, 2), (2, 3)],
+fn branches(random: &mut Pcg64Mcg, profile: FaultProfile) -> u16 {
+    let choices: &[(u32, u16)] = match profile {
+        FaultProfile::Contended => &[(1, 2), (2, 3)],
         // Somebody must be left who remembers.
-        Mix::Deaths | Mix::OldCopies => &[(2, 2), (6, 3), (2, 4), (1, 5)],
-        Mix::Partitions => &[(2, 2), (8, 3), (3, 4), (3, 5)],
+        FaultProfile::Deaths | FaultProfile::OldCopies => &[(2, 2), (6, 3), (2, 4), (1, 5)],
+        FaultProfile::Partitions => &[(2, 2), (8, 3), (3, 4), (3, 5)],
         _ => &[(2, 1), (8, 2), (30, 3), (6, 4), (7, 5), (1, 10)],
     };
     choose(random, choices).unwrap_or(3)
 }
 
-fn opening(random: &mut Pcg64Mcg, mix: Mix, branches: u16) -> Money {
-    let near_zero = match mix {
-        Mix::NearZero => true,
+fn opening(random: &mut Pcg64Mcg, profile: FaultProfile, branches: u16) -> Money {
+    let near_zero = match profile {
+        FaultProfile::NearZero => true,
         // What is late or comes twice matters most where much is asked.
-        Mix::Lossy => random.random_bool(0.5),
+        FaultProfile::Lossy => random.random_bool(0.5),
         _ => false,
     };
-    let each = match mix {
+    let each = match profile {
         _ if near_zero => random.random_range(0..=25),
-        Mix::Contended => random.random_range(60..=150),
+        FaultProfile::Contended => random.random_range(60..=150),
         _ => {
             let most = choose(random, &[(4, 30), (4, 150), (1, 1_000_000)]).unwrap_or(150);
             random.random_range(0..=most)
@@ -62,26 +89,26 @@ fn opening(random: &mut Pcg64Mcg, mix: Mix, branches: u16) -> Money {
     Money::new(each * i64::from(branches) + random.random_range(0..=2))
 }
 
-fn storage(random: &mut Pcg64Mcg, mix: Mix) -> Storage {
-    match mix {
-        Mix::Crashes | Mix::Disks | Mix::OldCopies => Storage::Journal,
-        Mix::Deaths => Storage::Memory,
+fn storage(random: &mut Pcg64Mcg, profile: FaultProfile) -> Storage {
+    match profile {
+        FaultProfile::Crashes | FaultProfile::Disks | FaultProfile::OldCopies => Storage::Journal,
+        FaultProfile::Deaths => Storage::Memory,
         _ if random.random_bool(0.5) => Storage::Journal,
         _ => Storage::Memory,
     }
 }
 
-fn network(random: &mut Pcg64Mcg, mix: Mix) -> Network {
+fn network(random: &mut Pcg64Mcg, profile: FaultProfile) -> Network {
     let near = (4, Span::micros(50, 1_000));
     let town = (4, Span::micros(500, 8_000));
     let far = (2, Span::micros(10_000, 80_000));
-    let delay = match mix {
-        Mix::Contended => Span::micros(50, 2_000),
+    let delay = match profile {
+        FaultProfile::Contended => Span::micros(50, 2_000),
         _ => choose(random, &[near, town, far]).unwrap_or(near.1),
     };
-    let lossy = match mix {
-        Mix::Lossy => true,
-        Mix::Everything => random.random_bool(0.4),
+    let lossy = match profile {
+        FaultProfile::Lossy => true,
+        FaultProfile::Everything => random.random_bool(0.4),
         _ => false,
     };
     let most = |random: &mut Pcg64Mcg, loses: bool, most: u32| {
@@ -108,9 +135,9 @@ fn network(random: &mut Pcg64Mcg, mix: Mix) -> Network {
     }
 }
 
-fn disk(random: &mut Pcg64Mcg, mix: Mix) -> Disk {
-    let slowest = match mix {
-        Mix::Contended => Duration::from_millis(1),
+fn disk(random: &mut Pcg64Mcg, profile: FaultProfile) -> Disk {
+    let slowest = match profile {
+        FaultProfile::Contended => Duration::from_millis(1),
         _ => choose(random, &[(3, 2), (3, 10), (1, 60)])
             .map_or(Duration::ZERO, Duration::from_millis),
     };

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
+use strum::VariantArray as _;
 
 use super::super::chance::{PerMille, Span, choose, number};
-use super::{Fault, Mix, Moment, Timed};
+use super::{Fault, FaultProfile, Moment, PlannedFault};
 use bank::Member;
 use replication::Instant;
 use replication::passbook::Storage;
@@ -14,34 +15,37 @@ use replication::passbook::Storage;
 /// Draws what goes wrong within `window`.
 pub(super) fn draw(
     random: &mut Pcg64Mcg,
-    mix: Mix,
+    profile: FaultProfile,
     branches: u16,
     storage: Storage,
     window: Duration,
-) -> Vec<Timed> {
+) -> Vec<PlannedFault> {
     let mut draw = Draw { random, branches, window, faults: Vec::new() };
-    match mix {
-        Mix::Healthy | Mix::NearZero | Mix::Contended | Mix::Roaming => {}
-        Mix::Lossy => draw.several(0..=2, Draw::reset),
-        Mix::Partitions => draw.several(1..=4, Draw::partition),
-        Mix::Crashes => {
+    match profile {
+        FaultProfile::Healthy
+        | FaultProfile::NearZero
+        | FaultProfile::Contended
+        | FaultProfile::Roaming => {}
+        FaultProfile::Lossy => draw.several(0..=2, Draw::reset),
+        FaultProfile::Partitions => draw.several(1..=4, Draw::partition),
+        FaultProfile::Crashes => {
             draw.several(1..=4, Draw::crash);
             if draw.random.random_ratio(1, 8) {
                 draw.power_loss_everywhere();
             }
         }
-        Mix::Disks => {
+        FaultProfile::Disks => {
             draw.several(1..=3, Draw::disk_trouble);
             draw.several(0..=1, Draw::crash);
         }
-        Mix::Deaths => draw.several(1..=usize::from(branches), Draw::death),
-        Mix::Pauses => draw.several(1..=3, Draw::pause),
-        Mix::OldCopies => {
+        FaultProfile::Deaths => draw.several(1..=usize::from(branches), Draw::death),
+        FaultProfile::Pauses => draw.several(1..=3, Draw::pause),
+        FaultProfile::OldCopies => {
             draw.several(0..=2, Draw::crash);
             draw.several(0..=1, Draw::partition);
             draw.old_copy();
         }
-        Mix::Everything => draw.anything(storage),
+        FaultProfile::Everything => draw.anything(storage),
     }
     draw.faults.sort_by_key(|timed| timed.at);
     draw.faults
@@ -51,7 +55,7 @@ struct Draw<'a> {
     random: &'a mut Pcg64Mcg,
     branches: u16,
     window: Duration,
-    faults: Vec<Timed>,
+    faults: Vec<PlannedFault>,
 }
 
 /// Draws a fault of one kind, or some that belong together.
@@ -105,7 +109,7 @@ impl<'a> Draw<'a> {
         if self.random.random_bool(0.5) {
             Moment::Now
         } else {
-            Moment::ALL[self.random.random_range(0..Moment::ALL.len())]
+            Moment::VARIANTS[self.random.random_range(0..Moment::VARIANTS.len())]
         }
     }
 
@@ -114,7 +118,7 @@ impl<'a> Draw<'a> {
     }
 
     fn push(&mut self, at: Instant, lasts: Duration, fault: Fault) {
-        self.faults.push(Timed { at, lasts, fault });
+        self.faults.push(PlannedFault { at, lasts, fault });
     }
 
     fn reset(&mut self) {

@@ -1,33 +1,37 @@
 //! Everything of a run, drawn from one seed, as a list of pieces that can be left out one by one.
 
 mod draw;
+mod fault_profile;
 mod faults;
-mod mix;
 mod scripts;
 
 use std::time::Duration;
+
+use strum::{IntoStaticStr, VariantArray};
 
 use super::chance::{PerMille, Span};
 use bank::{Ack, Read};
 use bank::{Member, Money, Operation, SessionId};
 use replication::Instant;
-use replication::passbook::Storage;
+use replication::passbook::{Storage, Timing};
 
-pub use mix::Mix;
+pub use fault_profile::FaultProfile;
 
 /// One simulated run: the same plan is the same run, to the last message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Decides every delay and every loss.
     pub seed: u64,
-    /// What kind of run it is.
-    pub mix: Mix,
+    /// What goes wrong.
+    pub profile: FaultProfile,
     /// How many branches.
     pub branches: u16,
     /// What they hold together at the start.
     pub opening: Money,
     /// Where they keep what they know.
     pub storage: Storage,
+    /// How long they wait before they repeat something.
+    pub timing: TimingProfile,
     /// Whether the first collects for the others.
     pub prover: bool,
     /// What lies between them.
@@ -37,9 +41,28 @@ pub struct Plan {
     /// Who asks.
     pub customers: Vec<Script>,
     /// What goes wrong, in the order of time.
-    pub faults: Vec<Timed>,
+    pub faults: Vec<PlannedFault>,
     /// From here on nothing is lost, nothing is cut, disks are free and all who can be are awake.
     pub heals: Instant,
+}
+
+/// How long branches wait before they repeat something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
+pub enum TimingProfile {
+    /// [`Timing::default`]: short, so that a run of a second sees many repetitions.
+    Short,
+    /// [`Timing::on_streams`]: that of the branches that serve.
+    Production,
+}
+
+impl TimingProfile {
+    pub(super) fn timing(self) -> Timing {
+        match self {
+            Self::Short => Timing::default(),
+            Self::Production => Timing::on_streams(),
+        }
+    }
 }
 
 /// How messages travel.
@@ -116,7 +139,7 @@ pub struct Step {
 
 /// Something that goes wrong, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timed {
+pub struct PlannedFault {
     /// From when.
     pub at: Instant,
     /// How long it lasts; for a process that ends, until it is started again.
@@ -212,7 +235,7 @@ pub enum Fault {
 }
 
 /// Between which two things that a process does it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 pub enum Moment {
     /// Wherever it is.
     Now,
@@ -234,30 +257,30 @@ pub enum Moment {
     Answered,
 }
 
-impl Moment {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Now,
-        Self::Staged,
-        Self::Granted,
-        Self::Received,
-        Self::Synced,
-        Self::Pushed,
-        Self::Acknowledged,
-        Self::Asked,
-        Self::Answered,
-    ];
-}
-
 impl Plan {
     /// The plan of `seed`; of one kind, or of the kind that the seed chooses.
-    pub fn from_seed(seed: u64, mix: Option<Mix>) -> Self {
-        draw::plan(seed, mix)
+    pub fn from_seed(seed: u64, profile: Option<FaultProfile>) -> Self {
+        draw::plan(seed, profile)
     }
 
     /// How many operations customers will ask for, leaving aside what they do anew.
     pub fn operations(&self) -> usize {
         self.customers.iter().map(|customer| customer.steps.len()).sum()
+    }
+
+    /// The same plan with everything that customers wait for and that goes wrong `factor` times as long.
+    fn stretched(mut self, factor: u32) -> Self {
+        let stretch = |instant: &mut Instant| instant.0 *= factor;
+        for timed in &mut self.faults {
+            stretch(&mut timed.at);
+            timed.lasts *= factor;
+        }
+        stretch(&mut self.heals);
+        for step in self.customers.iter_mut().flat_map(|customer| &mut customer.steps) {
+            step.think *= factor;
+            step.timeout *= factor;
+        }
+        self
     }
 
     /// All branches.
@@ -280,9 +303,9 @@ mod tests {
 
     #[test]
     fn plans_speak_of_branches_that_exist_and_end() {
-        for mix in Mix::ALL {
+        for profile in FaultProfile::VARIANTS.iter().copied() {
             for seed in 0..300 {
-                let plan = Plan::from_seed(seed, Some(mix));
+                let plan = Plan::from_seed(seed, Some(profile));
                 assert!((1..=10).contains(&plan.branches));
                 assert!(!plan.opening.is_negative());
                 let steps = plan.customers.iter().flat_map(|customer| &customer.steps);
@@ -305,9 +328,10 @@ mod tests {
 
     #[test]
     fn every_mix_is_chosen_by_some_seed() {
-        for mix in Mix::ALL {
-            let chosen = (0..1000).filter(|seed| Plan::from_seed(*seed, None).mix == mix).count();
-            assert!(chosen > 5, "{mix:?}: {chosen} of 1000");
+        for profile in FaultProfile::VARIANTS.iter().copied() {
+            let chosen =
+                (0..1000).filter(|seed| Plan::from_seed(*seed, None).profile == profile).count();
+            assert!(chosen > 5, "{profile:?}: {chosen} of 1000");
         }
     }
 }

@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
 use super::super::chance::{PerMille, Span, choose, number, weighted};
-use super::{Mix, Script, Step};
+use super::{FaultProfile, Script, Step};
 use bank::{Ack, Read};
 use bank::{Member, Money, Operation, SessionId};
 
@@ -35,20 +35,25 @@ struct Habits {
     reads: [u32; 3],
 }
 
-pub(super) fn draw(random: &mut Pcg64Mcg, mix: Mix, branches: u16, opening: Money) -> Vec<Script> {
-    let mut habits = habits(random, mix);
+pub(super) fn draw(
+    random: &mut Pcg64Mcg,
+    profile: FaultProfile,
+    branches: u16,
+    opening: Money,
+) -> Vec<Script> {
+    let mut habits = habits(random, profile);
     if random.random_ratio(1, 60) {
         habits.customers = 10..=20;
     }
     let count = number(random, habits.customers.clone());
     let mut scripts: Vec<Script> = (0..count).map(|_| script(random, &habits, branches)).collect();
-    if mix == Mix::Contended {
+    if profile == FaultProfile::Contended {
         scripts.extend((0..2).map(|_| whale(random, branches, opening)));
     }
     scripts
 }
 
-fn habits(random: &mut Pcg64Mcg, mix: Mix) -> Habits {
+fn habits(random: &mut Pcg64Mcg, profile: FaultProfile) -> Habits {
     let any_acks =
         choose(random, &[(3, [1, 1, 1]), (1, [1, 0, 0]), (1, [0, 1, 0]), (2, [0, 0, 1])]);
     let usual = Habits {
@@ -69,8 +74,8 @@ fn habits(random: &mut Pcg64Mcg, mix: Mix) -> Habits {
         acks: any_acks.unwrap_or([1, 1, 1]),
         reads: [5, 1, 3],
     };
-    match mix {
-        Mix::NearZero => Habits {
+    match profile {
+        FaultProfile::NearZero => Habits {
             customers: 4..=9,
             kinds: [2, 8, 3],
             reads: [1, 0, 3],
@@ -84,7 +89,7 @@ fn habits(random: &mut Pcg64Mcg, mix: Mix) -> Habits {
             persistent: PerMille::NEVER,
             ..usual
         },
-        Mix::Contended => Habits {
+        FaultProfile::Contended => Habits {
             customers: 5..=8,
             steps: 40..=60,
             amount: 1..=20,
@@ -95,8 +100,8 @@ fn habits(random: &mut Pcg64Mcg, mix: Mix) -> Habits {
             acks: [1, 0, 0],
             ..usual
         },
-        Mix::Lossy => Habits { reads: [3, 1, 4], ..usual },
-        Mix::Roaming => Habits {
+        FaultProfile::Lossy => Habits { reads: [3, 1, 4], ..usual },
+        FaultProfile::Roaming => Habits {
             roam: PerMille(1000),
             think: Span::micros(0, 500),
             acks: [8, 1, 1],

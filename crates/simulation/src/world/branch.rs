@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand_pcg::Pcg64Mcg;
 
-use super::super::agenda::Coming;
+use super::super::agenda::Arrival;
 use super::super::chance::{Luck, Span};
 use super::super::disk::Disk;
 use super::super::plan::{Fault, Moment, Plan};
@@ -16,13 +16,12 @@ use replication::{Attempt, Instant, Ticket};
 
 /// Whether a branch without a process may be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum Restart {
     /// When the fault that ended it is over.
-    Starts,
+    Allowed,
     /// Only when everything heals.
-    WaitsForHealing,
-    /// Never again.
-    Nothing,
+    AfterHealing,
+    Never,
 }
 
 /// One branch.
@@ -32,9 +31,9 @@ pub(super) struct Branch {
     pub(super) disk: Disk,
     process: Option<Process>,
     /// How many processes have ended here.
-    pub(super) life: u32,
+    pub(super) incarnation: u32,
     /// Whether it may be started when no process is there.
-    pub(super) next: Next,
+    pub(super) restart: Restart,
     /// It lost what others know: it has to be stopped, and nobody serves it customers meanwhile if what
     /// it lost was a part of its journal.
     pub(super) forgot: bool,
@@ -48,20 +47,20 @@ pub(super) struct Branch {
 pub(super) struct Process {
     pub(super) replica: Box<Passbook>,
     /// Requests that were not answered.
-    pub(super) open: BTreeMap<Ticket, Open>,
+    pub(super) open: BTreeMap<Ticket, OpenRequest>,
     /// It stands still.
     pub(super) paused: bool,
     /// It will look at what has come in a moment.
     pub(super) busy: bool,
     /// What has come while it stood still or was busy.
-    pub(super) inbox: VecDeque<Coming>,
+    pub(super) inbox: VecDeque<Arrival>,
     /// The timers that are set.
     pub(super) timers: BTreeSet<Instant>,
 }
 
 /// A request that was not answered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Open {
+pub(super) struct OpenRequest {
     pub(super) customer: usize,
     pub(super) attempt: Attempt,
     /// The mode of a query; nothing for a write.
@@ -75,8 +74,8 @@ impl Branch {
             random: Luck::Branch.of(plan.seed, u64::from(member.0)),
             disk: Disk::default(),
             process: None,
-            life: 0,
-            next: Next::Starts,
+            incarnation: 0,
+            restart: Restart::Allowed,
             forgot: false,
             damaged: false,
             aimed: None,
@@ -88,7 +87,7 @@ impl Branch {
         Span::micros(0, 8_000).draw(&mut self.random)
     }
 
-    pub(super) const fn lives(&self) -> bool {
+    pub(super) const fn is_running(&self) -> bool {
         self.process.is_some()
     }
 
@@ -114,7 +113,7 @@ impl Branch {
     /// The process ends; whether there was one.
     pub(super) fn end(&mut self) -> bool {
         let was = self.process.take().is_some();
-        self.life += u32::from(was);
+        self.incarnation += u32::from(was);
         was
     }
 }

@@ -2,13 +2,13 @@
 
 use super::super::agenda::Event;
 use super::super::chance::PerMille;
-use super::super::counters::Seen;
+use super::super::counters::Counter;
 use super::super::judge::Violation;
 use super::super::plan::{Fault, Moment};
-use super::super::words;
+use super::super::transcript::words;
 use super::World;
-use super::branch::Next;
-use super::lives::Crash;
+use super::branch::Restart;
+use super::processes::Crash;
 use bank::Member;
 use replication::passbook::{Passbook, Record, Storage};
 
@@ -28,7 +28,7 @@ impl World<'_> {
             }
             Fault::Reset { left, right } => {
                 if self.network.reset(left, right, &mut self.agenda) {
-                    self.teller.tell(self.agenda.now(), || words::reset(left, right));
+                    self.note(|| words::reset(left, right));
                 }
             }
             Fault::Kill { branch, when }
@@ -54,10 +54,10 @@ impl World<'_> {
             return Ok(());
         }
         match self.plan.faults[number].fault {
-            Fault::Cut { from, to } => self.mend(from, to),
+            Fault::Cut { from, to } => self.restore(from, to),
             Fault::Split { left, right } => {
-                self.mend(left, right);
-                self.mend(right, left);
+                self.restore(left, right);
+                self.restore(right, left);
             }
             Fault::Reset { .. } => {}
             Fault::Death { branch, .. } => self.branches[branch.index()].aimed = None,
@@ -78,7 +78,7 @@ impl World<'_> {
                 return self.start_again(branch);
             }
             Fault::Pause { branch } => {
-                self.teller.tell(self.agenda.now(), || words::resumed(branch));
+                self.note(|| format!("{} goes on", words::branch(branch)));
                 return self.resume(branch);
             }
         }
@@ -88,15 +88,15 @@ impl World<'_> {
     /// Everything that can heal does.
     pub(super) fn heals(&mut self) -> Result<(), Violation> {
         self.healed = true;
-        let dead = self.branches.iter().filter(|branch| branch.next == Next::Nothing);
+        let dead = self.branches.iter().filter(|branch| branch.restart == Restart::Never);
         let dead: Vec<Member> = dead.map(|branch| branch.member).collect();
-        self.teller.tell(self.agenda.now(), || words::healed(&dead));
+        self.note(|| words::healed(&dead));
         self.network.heal(&mut self.agenda);
         self.customers.heal();
         for member in self.plan.members() {
             let branch = &mut self.branches[member.index()];
-            if branch.next == Next::WaitsForHealing {
-                branch.next = Next::Starts;
+            if branch.restart == Restart::AfterHealing {
+                branch.restart = Restart::Allowed;
             }
             branch.aimed = None;
             branch.disk.limit(None);
@@ -128,7 +128,7 @@ impl World<'_> {
 
     /// A process is ended from outside.
     fn strike(&mut self, branch: Member, fault: Fault) -> Result<(), Violation> {
-        if !self.branches[branch.index()].lives() {
+        if !self.branches[branch.index()].is_running() {
             self.spare(branch, "it does not run");
             return Ok(());
         }
@@ -138,7 +138,7 @@ impl World<'_> {
                 self.crash(branch, Crash::LostPower { keep, torn })
             }
             Fault::Death { .. } if journal => {
-                self.branches[branch.index()].next = Next::WaitsForHealing;
+                self.branches[branch.index()].restart = Restart::AfterHealing;
                 self.crash(branch, Crash::Killed)
             }
             _ if journal => self.crash(branch, Crash::Killed),
@@ -149,34 +149,36 @@ impl World<'_> {
     fn cut(&mut self, from: Member, to: Member) {
         self.network.cut(from, to, &mut self.agenda);
         let one_way = self.network.is_open(to, from);
-        self.counters.add_many(Seen::OneWayPartitions, u64::from(one_way));
-        self.teller.tell(self.agenda.now(), || words::cut(from, to));
+        self.counters.add_many(Counter::OneWayPartitions, u64::from(one_way));
+        self.note(|| words::cut(from, to));
     }
 
-    fn mend(&mut self, from: Member, to: Member) {
-        self.network.mend(from, to, &mut self.agenda);
-        self.teller.tell(self.agenda.now(), || words::mended(from, to));
+    fn restore(&mut self, from: Member, to: Member) {
+        self.network.restore(from, to, &mut self.agenda);
+        self.note(|| {
+            format!("messages get from {} to {} again", words::branch(from), words::branch(to))
+        });
     }
 
     fn pause(&mut self, member: Member) {
         if let Some(process) = self.branches[member.index()].process() {
             process.paused = true;
-            self.counters.add(Seen::Pauses);
-            self.teller.tell(self.agenda.now(), || words::paused(member));
+            self.counters.add(Counter::Pauses);
+            self.note(|| words::pause(member));
         }
     }
 
     fn start_again(&mut self, member: Member) -> Result<(), Violation> {
         let branch = &self.branches[member.index()];
         // One that was never started comes at its time.
-        if branch.life == 0 {
+        if branch.incarnation == 0 {
             return Ok(());
         }
         self.start(member)
     }
 
     fn spare(&mut self, member: Member, why: &str) {
-        self.teller.tell(self.agenda.now(), || words::spared(member, why));
+        self.note(|| format!("{} is spared: {why}", words::branch(member)));
     }
 
     /// In memory mode a process takes everything with it: somebody must be left who knows it, and the
@@ -194,11 +196,11 @@ impl World<'_> {
             return Ok(());
         }
         let branch = &mut self.branches[member.index()];
-        if !branch.lives() {
+        if !branch.is_running() {
             return Ok(());
         }
         branch.forgot = true;
-        branch.next = if comes_back { Next::Starts } else { Next::Nothing };
+        branch.restart = if comes_back { Restart::Allowed } else { Restart::Never };
         self.crash(member, Crash::Killed)
     }
 
@@ -227,14 +229,14 @@ impl World<'_> {
         // The copy ends before the last entry that everybody knows.
         let lost = known.and_then(|known| records.iter().position(|r| entry(r) == Some(known)));
         match lost {
-            _ if !branch.lives() => {
+            _ if !branch.is_running() => {
                 self.spare(member, "it does not run");
                 Ok(())
             }
-            Some(lost) if branch.lives() && served && !self.journal_taken => {
+            Some(lost) if branch.is_running() && served && !self.journal_taken => {
                 self.journal_taken = true;
                 branch.forgot = true;
-                self.counters.add(Seen::OldCopies);
+                self.counters.add(Counter::OldCopies);
                 self.crash(member, Crash::Copied { records: keep.of(lost) })
             }
             _ => {
@@ -254,7 +256,7 @@ impl World<'_> {
             self.spare(member, "its journal has no entry that another follows");
             return Ok(());
         };
-        if !branch.lives() || self.journal_taken || !self.others_serve(member) {
+        if !branch.is_running() || self.journal_taken || !self.others_serve(member) {
             self.spare(member, "not all serve, or a journal was taken away before");
             return Ok(());
         }

@@ -2,41 +2,44 @@
 
 mod branch;
 mod faults;
-mod lives;
-mod perform;
-mod step;
+
+mod effects;
+mod inputs;
+mod processes;
 
 use std::hash::{Hash as _, Hasher as _};
-use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
-use super::agenda::{Agenda, Coming, Event};
-use super::counters::{Counters, Seen};
-use super::customers::{Customers, Said, Wake};
-use super::judge::{Judge, Property, Violation};
+use super::agenda::{Agenda, Arrival, Event};
+use super::counters::{Counter, Counters};
+use super::customers::{CustomerEvent, Customers, Wake};
+use super::judge::{Judge, Violation};
 use super::network::{Network, member};
 use super::plan::Plan;
-use super::story::Teller;
-use super::words;
+use super::recorder::Recorder;
+use super::transcript::Lines;
+use super::transcript::words;
 use bank::{BranchId, Member};
 use branch::Branch;
-use perform::GrantsInFlight;
-use replication::passbook::{Effect, Mutant};
+use check::Property;
+use effects::GrantsInFlight;
+use replication::passbook::Effect;
+use replication::passbook::Mutant;
 use replication::{Instant, Ticket};
 
 /// After the healing, and when customers are done, everything is at rest if nothing but timers was seen
-/// for so long. Longer than anything waits before it repeats itself.
-const QUIET: Duration = Duration::from_secs(6);
-/// Nothing may go on for longer than this after the healing, besides customers who wait.
-const RESTLESS_MAX: Duration = Duration::from_mins(2);
+/// for so many times the longest wait before a repetition.
+const QUIET_REPETITIONS: u32 = 3;
+/// Nothing may go on for so many such times after the healing, besides customers who wait.
+const RESTLESS_REPETITIONS: u32 = 60;
 /// A run has no more steps than these, and than so many an operation.
 const STEPS_MIN: u64 = 300_000;
 const STEPS_PER_OPERATION: u64 = 3_000;
 
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
+pub struct RunResult {
     /// A hash of everything that every replica was told and said, and when.
     pub hash: u64,
     /// What was seen.
@@ -48,13 +51,17 @@ pub struct Ran {
 }
 
 /// Runs a plan.
-pub fn run(plan: &Plan, mutant: Option<Mutant>) -> Ran {
-    World::new(plan, mutant, Teller::silent()).run().0
+pub fn run(plan: &Plan, mutant: Option<Mutant>) -> RunResult {
+    run_with(plan, mutant, Lines::dropped()).0
 }
 
-/// Runs a plan and says what happened, a line an event.
-pub(super) fn tell(plan: &Plan, mutant: Option<Mutant>) -> (Ran, Vec<String>) {
-    World::new(plan, mutant, Teller::telling()).run()
+/// Runs a plan. Returns with the result the lines that were kept.
+pub(super) fn run_with(
+    plan: &Plan,
+    mutant: Option<Mutant>,
+    lines: Lines,
+) -> (RunResult, Vec<String>) {
+    World::new(plan, mutant, lines).run()
 }
 
 struct World<'a> {
@@ -65,9 +72,10 @@ struct World<'a> {
     branches: Vec<Branch>,
     customers: Customers,
     judge: Judge,
+    recorder: Recorder,
     counters: Counters,
     hasher: SipHasher13,
-    teller: Teller,
+    lines: Lines,
     /// Kept between steps for its room.
     effects: Vec<Effect>,
     tickets: u64,
@@ -81,7 +89,7 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(plan: &'a Plan, mutant: Option<Mutant>, teller: Teller) -> Self {
+    fn new(plan: &'a Plan, mutant: Option<Mutant>, lines: Lines) -> Self {
         let mut agenda = Agenda::default();
         for (number, fault) in plan.faults.iter().enumerate() {
             agenda.at(fault.at, Event::Begins(number));
@@ -101,9 +109,10 @@ impl<'a> World<'a> {
             branches,
             customers,
             judge: Judge::new(usize::from(plan.branches), plan.opening, plan.storage),
-            counters: Counters::default(),
+            recorder: Recorder::new(plan),
+            counters: Counters::of_plan(plan),
             hasher: SipHasher13::new(),
-            teller,
+            lines,
             effects: Vec::new(),
             tickets: 0,
             grants: GrantsInFlight::new(plan.branches),
@@ -114,34 +123,34 @@ impl<'a> World<'a> {
         }
     }
 
-    fn run(mut self) -> (Ran, Vec<String>) {
+    fn run(mut self) -> (RunResult, Vec<String>) {
         let done = self.until_rest().and_then(|()| self.end());
         let violation = done.err();
-        if let Some(violation) = &violation {
-            self.teller.tell(self.agenda.now(), || words::violation(violation));
-        }
-        self.counters.add_many(Seen::Steps, self.steps);
-        let ran = Ran {
+        self.counters.add_many(Counter::Steps, self.steps);
+        let ran = RunResult {
             hash: self.hasher.finish(),
             counters: self.counters,
             ended: self.agenda.now(),
             violation,
         };
-        (ran, self.teller.lines())
+        (ran, self.lines.into_vec())
     }
 
     fn until_rest(&mut self) -> Result<(), Violation> {
         let operations = u64::try_from(self.plan.operations()).unwrap_or(u64::MAX);
         let steps_max = STEPS_MIN.max(operations.saturating_mul(STEPS_PER_OPERATION));
         let mut waited_until = self.plan.heals;
+        let repetition = self.plan.timing.timing().push_repeat_max;
+        let (quiet, restless_max) =
+            (repetition * QUIET_REPETITIONS, repetition * RESTLESS_REPETITIONS);
         while let Some(next) = self.agenda.next_at() {
-            if self.healed && self.customers.are_done() && next > self.lively.after(QUIET) {
+            if self.healed && self.customers.are_done() && next > self.lively.after(quiet) {
                 break;
             }
             if !self.customers.are_done() {
                 waited_until = waited_until.max(self.agenda.now());
             }
-            if self.steps > steps_max || next > waited_until.after(RESTLESS_MAX) {
+            if self.steps > steps_max || next > waited_until.after(restless_max) {
                 return Err(self.restless());
             }
             let Some(event) = self.agenda.next() else {
@@ -164,7 +173,9 @@ impl<'a> World<'a> {
     fn happens(&mut self, event: Event) -> Result<(), Violation> {
         let timer = matches!(
             event,
-            Event::Comes { what: Coming::Tick, .. } | Event::Ready { .. } | Event::Keepalive { .. }
+            Event::Arrives { what: Arrival::Tick, .. }
+                | Event::Ready { .. }
+                | Event::Keepalive { .. }
         );
         if !timer {
             self.lively = self.agenda.now();
@@ -173,7 +184,7 @@ impl<'a> World<'a> {
             Event::Start(branch) => self.start(branch),
             Event::Connected(low, high) => {
                 if self.network.connected(low, high, &mut self.agenda) {
-                    self.counters.add(Seen::Streams);
+                    self.counters.add(Counter::Streams);
                 }
                 Ok(())
             }
@@ -181,32 +192,35 @@ impl<'a> World<'a> {
                 self.network.keepalive(low, high, epoch, &mut self.agenda);
                 Ok(())
             }
-            Event::Comes { to, life, what } => {
-                if life.is_none_or(|life| life == self.branches[to.index()].life) {
+            Event::Arrives { to, incarnation, what } => {
+                if incarnation
+                    .is_none_or(|incarnation| incarnation == self.branches[to.index()].incarnation)
+                {
                     self.comes(to, what)?;
                 }
                 Ok(())
             }
-            Event::Synced { branch, life } => self.synced(branch, life),
-            Event::Ready { branch, life } => self.ready(branch, life),
+            Event::Synced { branch, incarnation } => self.synced(branch, incarnation),
+            Event::Ready { branch, incarnation } => self.ready(branch, incarnation),
             Event::Customer(who, wake) => {
-                let said = self.customers.wake(who, wake, &mut self.agenda);
-                if let (Wake::Timeout(attempt), Some(_)) = (wake, &said) {
+                let event = self.customers.wake(who, wake, &mut self.agenda);
+                if let (Wake::Timeout(attempt), Some(_)) = (wake, &event) {
                     self.given_up(who, attempt);
                 }
-                self.said(who, said)
+                self.customer_event(who, event);
+                Ok(())
             }
             Event::Answered(answered) => {
                 // The connection ended with the process.
                 let branch = &self.branches[answered.branch.index()];
-                if !branch.lives() || branch.life != answered.life {
+                if !branch.is_running() || branch.incarnation != answered.incarnation {
                     return Ok(());
                 }
                 let agenda = &mut self.agenda;
-                let (who, attempt) = (answered.customer, answered.attempt);
-                let said =
-                    self.customers.hear(who, attempt, answered.answer, answered.receipt, agenda);
-                self.said(who, said)
+                let who = answered.customer;
+                let event = self.customers.receive(who, answered.response, agenda);
+                self.customer_event(who, event);
+                Ok(())
             }
             Event::Begins(fault) => self.begins(fault),
             Event::Ends(fault) => self.ends(fault),
@@ -214,21 +228,27 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Tells the judge what a customer has done.
-    fn said(&mut self, who: usize, said: Option<Said>) -> Result<(), Violation> {
-        let Some(said) = said else {
-            return Ok(());
-        };
-        self.teller.tell(self.agenda.now(), || words::said(who, &said));
-        match said {
-            Said::Asks(asked) => self.judge.asked(asked),
-            Said::Retries { .. } => self.counters.add(Seen::Retries),
-            Said::Takes { attempt, operation, answer, receipt } => {
-                self.count_taken(operation, answer.outcome);
-                self.judge.took(attempt, &answer, receipt.as_ref())?;
+    /// A customer has done something.
+    fn customer_event(&mut self, who: usize, event: Option<CustomerEvent>) {
+        let Some(event) = event else { return };
+        self.note(|| words::customer_event(who, &event));
+        let now = self.agenda.now();
+        match event {
+            CustomerEvent::Begins(first) => {
+                self.recorder.begins(who, now, &first);
+                self.judge.begins(&first);
+            }
+            CustomerEvent::Retries { .. } => self.counters.add(Counter::Retries),
+            CustomerEvent::Takes { operation, response } => {
+                self.count_taken(operation, response.answer.outcome);
+                self.recorder.takes(who, now, &response);
             }
         }
-        Ok(())
+    }
+
+    /// Adds a line to the transcript, if there is one.
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        self.lines.add(self.agenda.now(), what);
     }
 
     /// Everything is at rest: the last look.
@@ -238,7 +258,8 @@ impl<'a> World<'a> {
             .iter()
             .filter_map(|branch| Some((branch.member, branch.replica()?)))
             .collect();
-        self.judge.ended(&alive)
+        self.judge.ended(&alive)?;
+        self.recorder.judge(self.plan, &self.judge, &alive)
     }
 
     fn next_ticket(&mut self) -> Ticket {

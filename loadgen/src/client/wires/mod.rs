@@ -13,7 +13,7 @@ use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 
 use super::error::CallError;
-use crate::scenario::{DEFAULT_MESSAGE_BYTES_MAX, Wire};
+use crate::scenario::{Scenario, Wire};
 
 /// What is asked for with every operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +26,17 @@ pub struct Terms {
     pub message_bytes_max: usize,
 }
 
+impl Terms {
+    /// What every operation of `scenario` asks for.
+    pub const fn of(scenario: &Scenario) -> Self {
+        let Scenario { ack, read, message_bytes_max, .. } = *scenario;
+        Self { ack, read, message_bytes_max }
+    }
+}
+
 impl Default for Terms {
     fn default() -> Self {
-        Self { ack: Ack::All, read: Read::default(), message_bytes_max: DEFAULT_MESSAGE_BYTES_MAX }
+        Self::of(&Scenario::default())
     }
 }
 

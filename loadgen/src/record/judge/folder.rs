@@ -3,13 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use check::{Finding, Judged, OutputFile, Verdict, Violation, judge, story};
+use check::{Finding, Judged, OutputFile, Verdict, Violation, judge, verdict};
 use exercise::{ReceivedError, read_answers};
-use history::{Header, RecordedError, RecordedRun};
+use history::{Header, RecordedError, Run};
 use replication::Scheme;
 use thiserror::Error;
 
-use super::verdict;
 use crate::record::artifacts::{COMPARISON, HISTORY, LEDGER, OUTPUT};
 
 /// A folder cannot be judged.
@@ -49,7 +48,7 @@ pub struct JudgedRun {
     pub operations: usize,
     /// Whether it has all operations of the run.
     pub is_whole: bool,
-    /// A verdict a property: the file's, that of its edition if it has one, and those of the history.
+    /// A verdict a property: the file's, that of its reference model if it has one, and those of the history.
     pub checks: Vec<Judged>,
     /// The first broken promise, if one is.
     pub counterexample: Option<Counterexample>,
@@ -72,20 +71,17 @@ pub fn judge_folder(folder: &Path) -> Result<JudgedRun, JudgeError> {
     if let Some(reason) = unfit(folder) {
         return Err(JudgeError::Unfit { path: folder.to_owned(), reason });
     }
-    let run = RecordedRun::read(&folder.join(HISTORY), &folder.join(LEDGER))?;
+    let run = Run::read(&folder.join(HISTORY), &folder.join(LEDGER))?;
     let mut output = OutputFile::of(&run.history);
     let is_whole =
-        read_answers(&folder.join(OUTPUT), |customer, answer| output.says(customer, answer))?;
-    let finding = output.finish(is_whole);
-    let promised = check::promises(run.settings(), finding.property);
-    let mut checks = vec![Judged { finding, promised }];
-    let case = run.case();
-    checks.extend(judge(&case));
+        read_answers(&folder.join(OUTPUT), |customer, answer| output.add(customer, answer))?;
+    let mut checks = vec![Judged::under(run.header.settings, output.finish(is_whole))];
+    checks.extend(judge(&run));
     let counterexample = checks.iter().enumerate().find_map(|(check, judged)| {
         let finding = &judged.finding;
         let broken = judged.promised && finding.verdict == Verdict::Fail;
         let violation = telling(finding).filter(|_| broken)?;
-        Some(Counterexample { check, lines: story(&case, finding, violation) })
+        Some(Counterexample { check, lines: check::counterexample(&run, finding, violation) })
     });
     let (operations, is_whole) = (run.history.len(), run.history.is_complete());
     Ok(JudgedRun { header: run.header, operations, is_whole, checks, counterexample })
@@ -108,9 +104,8 @@ fn unfit(folder: &Path) -> Option<String> {
             "there is no such folder; give the folder of a recorded run".to_owned()
         });
     }
-    let runs = Scheme::NAMES.map(|scheme| folder.join(scheme));
+    let runs = Scheme::NAMES.iter().map(|scheme| folder.join(scheme));
     let runs: Vec<String> = runs
-        .iter()
         .filter(|run| run.join(HISTORY).is_file())
         .map(|run| run.display().to_string())
         .collect();

@@ -1,9 +1,10 @@
+use std::fs::File;
 use std::io::BufReader;
 
 use bank::Money;
 use bank::{Ack, Read};
 use history::read_ledger;
-use history::{BranchState, Customers, Extent, Ledgers, Server, Settings};
+use history::{Customers, Extent, Ledgers, Server, Settings};
 use passbook::wire::LogEncoder;
 use tempfile::TempDir;
 
@@ -16,7 +17,7 @@ const BRANCHES: [BranchId; 2] = [BranchId(4), BranchId(7)];
 struct Taken {
     folder: TempDir,
     sources: Vec<Source>,
-    spool: Spool<Piece>,
+    spool: Spool,
 }
 
 fn version(seqs: [u64; 2]) -> Version {
@@ -58,28 +59,24 @@ impl Taken {
         }
         let logged = Logged::new(self.sources, self.spool);
         let told = (logged.base().cloned(), logged.rights().map(<[i64]>::to_vec));
-        let header = Header {
-            opening: Money::new(60),
-            branches: BRANCHES.to_vec(),
-            settings: Settings {
-                server: Server::Passbook,
-                ack: Ack::All,
-                read: Read::Session,
-                customers: Customers::Many,
-            },
-            rights: told.1.clone(),
-            edition: None,
-            error_limit: None,
+        let settings = Settings {
+            server: Server::Passbook,
+            ack: Ack::All,
+            read: Read::Session,
+            customers: Customers::Many,
         };
-        let state = BranchState {
+        let header =
+            Header { rights: told.1.clone(), ..Header::new(settings, Money::new(60), BRANCHES) };
+        let finals = [FinalState {
             branch: BRANCHES[0],
             balance: Money::new(62),
             lowest_balance: None,
             settled: true,
-        };
-        let finals = [FinalState { state, version: Some(version([5, 5])) }];
+            version: Some(version([5, 5])),
+        }];
         let path = self.folder.path().join("ledger.jsonl");
-        logged.write(&header, &finals, &path).expect("written");
+        let file = File::create(&path).expect("a file");
+        logged.write(file, &header, &finals).expect("written");
         let file = BufReader::new(File::open(&path).expect("a file"));
         let (read, ledgers, finals) = read_ledger(&path, file).expect("valid");
         assert_eq!(read, header);

@@ -296,7 +296,7 @@ impl Cluster {
     }
 
     fn said(&self, from: Member, message: Message) -> Input {
-        Input::Peer { from: self.id(from), message }
+        Input::Peer { from: self.id(from), message: message }
     }
 
     /// A message arrives.

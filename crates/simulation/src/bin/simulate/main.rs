@@ -1,4 +1,10 @@
-//! `simulate`: the passbook scheme under thousands of seeds, and the story of a seed that fails.
+//! `simulate`: the passbook scheme under thousands of seeds, and the transcript of a seed that fails.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "it runs seeds in threads and measures them"
+)]
 
 mod seeds;
 
@@ -13,8 +19,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
 use replication::passbook::Mutant;
-use seeds::{Failed, Found, Wanted};
-use simulation::{Mix, Plan, Seen, shrink, story};
+use seeds::{Failure, Options, Report};
+use simulation::{Counter, FaultProfile, Plan, Transcript, shrink};
+use strum::VariantArray as _;
 
 /// With as many seeds of all kinds, everything that is counted must have been seen.
 const SEEDS_THAT_SEE_EVERYTHING: u64 = 10_000;
@@ -32,7 +39,7 @@ Exit codes:
 /// Runs the passbook scheme on a simulated network and simulated disks, and judges it.
 ///
 /// Each seed is a run of its own: branches, customers and what goes wrong are drawn from it. Of the seeds that
-/// fail the first is made smaller and told.
+/// fail, the first is made smaller and printed with its transcript.
 #[derive(Debug, Parser)]
 #[command(name = "simulate", version, after_long_help = EXIT_CODES)]
 struct Arguments {
@@ -43,8 +50,8 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     first: u64,
     /// Only runs of this kind; otherwise each seed chooses
-    #[arg(long, value_parser = mix_parser())]
-    mix: Option<Mix>,
+    #[arg(long, value_parser = profile_parser())]
+    mix: Option<FaultProfile>,
     /// Put this fault into every branch
     #[cfg(feature = "mutants")]
     #[arg(long, value_parser = mutant_parser())]
@@ -52,7 +59,7 @@ struct Arguments {
     /// How many threads, 1 to 1024 and never more than seeds; as many as the machine has cores if not given
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Tell the story of the first seed, whether it fails or not, and of no other
+    /// Print the transcript of the first seed, whether it fails or not, and run no other
     #[arg(long)]
     story: bool,
 }
@@ -71,7 +78,7 @@ impl Arguments {
         })
     }
 
-    /// What tells the whole of a seed, of those that these arguments run.
+    /// The command that prints the transcript of a seed.
     fn again(&self, seed: u64) -> String {
         let program = std::env::args().next().unwrap_or_else(|| "simulate".to_owned());
         let mix = self.mix.map_or(String::new(), |mix| format!(" --mix {}", mix.name()));
@@ -98,9 +105,9 @@ impl Arguments {
     }
 }
 
-fn mix_parser() -> impl TypedValueParser<Value = Mix> {
-    PossibleValuesParser::new(Mix::ALL.map(Mix::name))
-        .map(|name| Mix::ALL.into_iter().find(|m| m.name() == name).unwrap_or(Mix::Everything))
+fn profile_parser() -> impl TypedValueParser<Value = FaultProfile> {
+    PossibleValuesParser::new(FaultProfile::VARIANTS.iter().map(|profile| profile.name()))
+        .try_map(|name| name.parse())
 }
 
 #[cfg(feature = "mutants")]
@@ -114,88 +121,89 @@ fn main() -> ExitCode {
     if let Some(mistake) = arguments.mistake() {
         Arguments::command().error(ErrorKind::ValueValidation, mistake).exit();
     }
-    let done = if arguments.story { tell(&arguments) } else { simulate(&arguments) };
+    let done = if arguments.story { print_transcript(&arguments) } else { simulate(&arguments) };
     match done {
         Ok(code) => code,
         // Whoever reads has heard enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error may be closed as well; there is nobody to tell then.
+            // Standard error may be closed as well.
             let _ = writeln!(io::stderr(), "error: failed to write: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn say(what: impl fmt::Display) -> io::Result<()> {
+fn print(what: impl fmt::Display) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     write!(stdout, "{what}").and_then(|()| stdout.flush())
 }
 
-fn tell(arguments: &Arguments) -> io::Result<ExitCode> {
+fn print_transcript(arguments: &Arguments) -> io::Result<ExitCode> {
     let plan = Plan::from_seed(arguments.first, arguments.mix);
-    let story = story(&plan, arguments.mutant());
-    say(&story)?;
-    Ok(if story.ran.violation.is_some() { ExitCode::from(3) } else { ExitCode::SUCCESS })
+    let transcript = Transcript::of(&plan, arguments.mutant());
+    print(&transcript)?;
+    Ok(if transcript.result.violation.is_some() { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }
 
 fn simulate(arguments: &Arguments) -> io::Result<ExitCode> {
     let began = Instant::now();
-    let wanted = Wanted {
+    let options = Options {
         first: arguments.first,
         seeds: arguments.seeds,
-        mix: arguments.mix,
+        profile: arguments.mix,
         mutant: arguments.mutant(),
         threads: arguments.threads(),
     };
-    let found = seeds::run(&wanted);
+    let found = seeds::run(&options);
     let seconds = began.elapsed().as_secs_f64();
-    report(&wanted, &found, seconds)?;
+    report(&options, &found, seconds)?;
     if let Some((seed, failed)) = found.failed.first_key_value() {
-        say(format!("\nseed {seed} fails: {failed}\nagain: {}\n", arguments.again(*seed)))?;
-        if matches!(failed, Failed::Violated(_)) {
-            tell_smaller(&wanted, *seed)?;
+        print(format!("\nseed {seed} fails: {failed}\nagain: {}\n", arguments.again(*seed)))?;
+        if matches!(failed, Failure::Violated(_)) {
+            print_smaller(&options, *seed)?;
         }
         return Ok(ExitCode::from(3));
     }
     let never = found.counters.never();
-    if wanted.mix.is_none() && wanted.seeds >= SEEDS_THAT_SEE_EVERYTHING && !never.is_empty() {
-        let names: Vec<&str> = never.into_iter().map(Seen::name).collect();
-        say(format!("\nnever seen, so nothing is known of it: {}\n", names.join(", ")))?;
+    if options.profile.is_none() && options.seeds >= SEEDS_THAT_SEE_EVERYTHING && !never.is_empty()
+    {
+        let names: Vec<&str> = never.into_iter().map(Counter::name).collect();
+        print(format!("\nnever seen, so nothing is known of it: {}\n", names.join(", ")))?;
         return Ok(ExitCode::from(3));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(wanted: &Wanted, found: &Found, seconds: f64) -> io::Result<()> {
+fn report(options: &Options, found: &Report, seconds: f64) -> io::Result<()> {
     let failed = u64::try_from(found.failed.len()).unwrap_or(u64::MAX);
-    let passed = wanted.seeds.saturating_sub(failed);
-    let steps = found.counters.of(Seen::Steps);
+    let passed = options.seeds.saturating_sub(failed);
+    let steps = found.counters.of(Counter::Steps);
     let [withdrawals, contended] =
-        [Seen::Withdrawals, Seen::ContendedWithdrawals].map(|seen| found.counters.of(seen));
+        [Counter::Withdrawals, Counter::ContendedWithdrawals].map(|seen| found.counters.of(seen));
     // Only for the eye.
     let per_second = |count: u64| Duration::from_millis(count).as_secs_f64() * 1e3 / seconds;
-    say(format!(
+    print(format!(
         "{passed} of {} seeds passed in {seconds:.1} s: {:.0} seeds/s, {:.0} steps/s\n\
          contended: {contended} of {withdrawals} withdrawals\n{}",
-        wanted.seeds,
-        per_second(wanted.seeds),
+        options.seeds,
+        per_second(options.seeds),
         per_second(steps),
         found.counters
     ))?;
     for (property, seeds) in found.by_property() {
         let first: Vec<String> = seeds.iter().take(5).map(u64::to_string).collect();
         let (count, first) = (seeds.len(), first.join(", "));
-        say(format!("{count:>14}  seeds fail by {property}, first {first}\n"))?;
+        print(format!("{count:>14}  seeds fail by {property}, first {first}\n"))?;
     }
     Ok(())
 }
 
-fn tell_smaller(wanted: &Wanted, seed: u64) -> io::Result<()> {
-    let plan = Plan::from_seed(seed, wanted.mix);
-    let Some(shrunk) = shrink(&plan, wanted.mutant, TRIES_MAX) else {
-        return say("it did not fail when it was run again\n");
+fn print_smaller(options: &Options, seed: u64) -> io::Result<()> {
+    let plan = Plan::from_seed(seed, options.profile);
+    let Some(shrunk) = shrink(&plan, options.mutant, TRIES_MAX) else {
+        return print("it did not fail when it was run again\n");
     };
-    say(format!("the same with what can be left out left out ({} tries):\n\n", shrunk.tries))?;
-    say(story(&shrunk.plan, wanted.mutant))
+    print(format!("the same with what can be left out left out ({} tries):\n\n", shrunk.tries))?;
+    print(Transcript::of(&shrunk.plan, options.mutant))
 }

@@ -7,31 +7,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use replication::passbook::Mutant;
-use simulation::{self, Counters, Mix, Plan, Property, Violation};
+use simulation::{self, Counters, FaultProfile, Plan, Violation};
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct Options {
     pub(crate) first: u64,
     pub(crate) seeds: u64,
-    pub(crate) mix: Option<Mix>,
+    pub(crate) profile: Option<FaultProfile>,
     pub(crate) mutant: Option<Mutant>,
     pub(crate) threads: usize,
 }
 
 /// How a seed failed.
 #[derive(Clone, Debug)]
-pub(crate) enum Failed {
+pub(crate) enum Failure {
     /// A property did not hold.
     Violated(Violation),
     /// The program itself failed; what it said is on standard error.
     Panicked,
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Violated(Violation { property, detail }) => write!(f, "{property:?}: {detail}"),
+            Self::Violated(Violation { property, detail }) => {
+                write!(f, "{}: {detail}", property.name())
+            }
             Self::Panicked => f.write_str("panicked"),
         }
     }
@@ -39,20 +41,20 @@ impl fmt::Display for Failed {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct Report {
     pub(crate) counters: Counters,
     /// By seed.
-    pub(crate) failed: BTreeMap<u64, Failed>,
+    pub(crate) failed: BTreeMap<u64, Failure>,
 }
 
-impl Found {
+impl Report {
     /// The seeds that failed, by what.
     pub(crate) fn by_property(&self) -> BTreeMap<String, Vec<u64>> {
         let mut seeds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for (seed, failed) in &self.failed {
             let name = match failed {
-                Failed::Violated(Violation { property, .. }) => name(*property),
-                Failed::Panicked => "a panic".to_owned(),
+                Failure::Violated(Violation { property, .. }) => property.name().to_owned(),
+                Failure::Panicked => "a panic".to_owned(),
             };
             seeds.entry(name).or_default().push(*seed);
         }
@@ -65,18 +67,14 @@ impl Found {
     }
 }
 
-fn name(property: Property) -> String {
-    format!("{property:?}")
-}
-
 /// Runs all seeds; a thread that has finished one takes the next.
-pub(crate) fn run(wanted: &Wanted) -> Found {
+pub(crate) fn run(options: &Options) -> Report {
     let next = AtomicU64::new(0);
     thread::scope(|scope| {
         // This thread works too, so it does not matter if the machine has no more threads to give.
-        let helper = || thread::Builder::new().spawn_scoped(scope, || work(wanted, &next)).ok();
-        let workers: Vec<_> = (1..wanted.threads).map_while(|_| helper()).collect();
-        let mut all = work(wanted, &next);
+        let helper = || thread::Builder::new().spawn_scoped(scope, || work(options, &next)).ok();
+        let workers: Vec<_> = (1..options.threads).map_while(|_| helper()).collect();
+        let mut all = work(options, &next);
         for worker in workers {
             // A run that panics is caught in the worker, so it cannot panic itself.
             all.merge(worker.join().unwrap_or_default());
@@ -85,27 +83,29 @@ pub(crate) fn run(wanted: &Wanted) -> Found {
     })
 }
 
-fn work(wanted: &Wanted, next: &AtomicU64) -> Found {
-    let mut found = Found::default();
+fn work(options: &Options, next: &AtomicU64) -> Report {
+    let mut found = Report::default();
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= wanted.seeds {
+        if number >= options.seeds {
             return found;
         }
-        let seed = wanted.first.saturating_add(number);
-        match catch_unwind(|| run_one(seed, wanted)) {
+        let seed = options.first.saturating_add(number);
+        match catch_unwind(|| run_one(seed, options)) {
             Ok((counters, violation)) => {
                 found.counters.merge(&counters);
-                found.failed.extend(violation.map(|violation| (seed, Failed::Violated(violation))));
+                found
+                    .failed
+                    .extend(violation.map(|violation| (seed, Failure::Violated(violation))));
             }
             Err(_) => {
-                found.failed.insert(seed, Failed::Panicked);
+                found.failed.insert(seed, Failure::Panicked);
             }
         }
     }
 }
 
-fn run_one(seed: u64, wanted: &Wanted) -> (Counters, Option<Violation>) {
-    let ran = simulation::run(&Plan::from_seed(seed, wanted.mix), wanted.mutant);
+fn run_one(seed: u64, options: &Options) -> (Counters, Option<Violation>) {
+    let ran = simulation::run(&Plan::from_seed(seed, options.profile), options.mutant);
     (ran.counters, ran.violation)
 }

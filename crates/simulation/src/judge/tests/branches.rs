@@ -4,26 +4,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::paid_in;
-use crate::judge::Property;
-use crate::judge::scene::{DEADLINE, Double, NOW, Scene, broken, question, request};
+use crate::judge::fixture::{DEADLINE, Double, Fixture, NOW, broken, operation, request};
 use bank::{BranchId, Chain, Entry, Member, Money, Operation, Row, Seq, Version};
+use check::Property;
 use replication::passbook::{Configuration, Hello, Incarnation, Message, Record, Round, Storage};
 use replication::{ClusterId, Instant};
 
 #[test]
 fn a_record_that_comes_too_late_or_that_nobody_asked_for_is_found() {
-    let mut scene = Scene::new(Storage::Journal);
+    let mut scene = Fixture::new(Storage::Journal);
     let asked = request(1, 1);
-    scene.ask(question(asked, 0, Operation::deposit(5)));
+    scene.ask(&operation(asked, 0, Operation::deposit(5)));
     let entry = Entry::Deposit(Money::new(5));
     let chain = Chain::default().after(Seq(1), &entry, Some(asked));
     let record = Record::Own { seq: Seq(1), entry, request: Some(asked), chain };
     let late = Instant(DEADLINE.0 + Duration::from_nanos(1));
     let found = scene.judge.recorded(late, Member(0), &record);
     assert_eq!(broken(found), Some(Property::Deadline));
-    let mut scene = Scene::new(Storage::Journal);
+    let mut scene = Fixture::new(Storage::Journal);
     let found = scene.judge.recorded(NOW, Member(0), &record);
-    assert_eq!(broken(found), Some(Property::Accounted));
+    assert_eq!(broken(found), Some(Property::Deadline));
+}
+
+#[test]
+fn grant_of_negative_amount_is_found() {
+    let mut scene = Fixture::new(Storage::Journal);
+    let grant = Entry::Grant { to: Member(1), amount: Money::new(-5) };
+    assert_eq!(broken(scene.try_write(0, grant, None)), Some(Property::Rights));
 }
 
 #[test]
@@ -47,21 +54,21 @@ fn rows_without_what_they_depend_on_and_own_rows_are_not_taken_in() {
     scene.judge.forgot(Member(0), 0);
     scene.judge.truth.cut(Member(0), Seq::ZERO);
     let news = Record::Received { rows: vec![row] };
-    assert_eq!(broken(scene.judge.recorded(NOW, Member(0), &news)), Some(Property::Closed));
+    assert_eq!(broken(scene.judge.recorded(NOW, Member(0), &news)), Some(Property::Causal));
 }
 
 #[test]
 fn what_is_not_durable_is_neither_shown_nor_pushed() {
-    let mut scene = Scene::new(Storage::Journal);
+    let mut scene = Fixture::new(Storage::Journal);
     scene.write(0, request(1, 1), Operation::deposit(5));
     scene.look(0).expect("staged and not shown");
     scene.branches[0].publish();
-    assert_eq!(broken(scene.push(0, 1, 0)), Some(Property::Durable));
-    assert_eq!(broken(scene.look(0)), Some(Property::Durable));
+    assert_eq!(broken(scene.push(0, 1, 0)), Some(Property::DurableBeforeVisible));
+    assert_eq!(broken(scene.look(0)), Some(Property::DurableBeforeVisible));
     let rows = scene.branches[0].visible.rows().to_vec();
     let collected = Message::Collected { id: 1, round: Round::First, rows: rows.clone() };
     let found = scene.judge.sent(Member(0), Member(1), &collected);
-    assert_eq!(broken(found), Some(Property::Durable));
+    assert_eq!(broken(found), Some(Property::DurableBeforeVisible));
     scene.sync(0);
     scene.judge.sent(Member(0), Member(1), &collected).expect("durable");
     scene.push(0, 1, 0).expect("durable");
@@ -71,7 +78,7 @@ fn what_is_not_durable_is_neither_shown_nor_pushed() {
     let (id, round, rows) = (2, Round::First, vec![scene.branches[1].own().clone()]);
     let part = Message::Collected { id, round, rows };
     let found = scene.judge.sent(Member(1), Member(0), &part);
-    assert_eq!(broken(found), Some(Property::Closed), "it was paid in upon what branch 0 had");
+    assert_eq!(broken(found), Some(Property::Causal), "it was paid in upon what branch 0 had");
     let known = [1, 0].map(Seq).into_iter().collect();
     let asked = Message::Collect { id, round, known };
     scene.judge.sent(Member(0), Member(1), &asked).expect("a question");
@@ -98,7 +105,7 @@ fn a_branch_that_shows_another_row_or_less_than_before_is_found() {
 
 #[test]
 fn paying_out_more_than_the_own_rights_is_found_as_soon_as_it_is_staged() {
-    let mut scene = Scene::new(Storage::Journal);
+    let mut scene = Fixture::new(Storage::Journal);
     scene.write(0, request(1, 1), Operation::withdraw(10));
     scene.look(0).expect("it is its share");
     scene.write(0, request(1, 2), Operation::withdraw(1));
@@ -115,16 +122,16 @@ fn a_crash_takes_what_was_staged_and_nothing_that_was_seen() {
     let entry = Entry::Deposit(Money::new(7));
     scene.try_write(0, entry, Some(request(1, 2))).expect("its first entry is gone");
     let found = scene.judge.crashed(Member(0), 0);
-    assert_eq!(broken(found), Some(Property::Durable), "the first was seen");
+    assert_eq!(broken(found), Some(Property::DurableBeforeVisible), "the first was seen");
 }
 
 #[test]
 fn what_survived_unsynced_is_not_durable_until_it_is_synced() {
-    let mut scene = Scene::new(Storage::Journal);
+    let mut scene = Fixture::new(Storage::Journal);
     scene.write(0, request(1, 1), Operation::deposit(5));
     scene.judge.crashed(Member(0), 1).expect("nothing is lost");
     scene.branches[0].publish();
-    assert_eq!(broken(scene.look(0)), Some(Property::Durable));
+    assert_eq!(broken(scene.look(0)), Some(Property::DurableBeforeVisible));
     scene.sync(0);
     scene.look(0).expect("now it is");
 }

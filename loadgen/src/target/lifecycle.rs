@@ -1,0 +1,221 @@
+//! Start, settle and end, whatever the target.
+
+use std::time::Duration;
+
+use bank::{BranchId, Money};
+use history::FinalState;
+use passbook::branch::BranchHandle;
+use passbook::cluster::{ClusterError, MakeReplica, ProcessError};
+use thiserror::Error;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use super::connection::{Patience, ReachError};
+use super::embedded::{EmbeddedTarget, SocketsError};
+use super::foreign::{ForeignTarget, ForeignTargetError};
+use super::inspected::{InspectedBranches, UnsuitableError};
+use super::membership::{Membership, Requirements};
+use super::processes::ProcessTarget;
+use super::running::{self, InUseError};
+use crate::client::ConnectError;
+use crate::interrupt::Interrupt;
+use crate::scenario::{ClusterChoice, Scenario, Wire};
+
+/// How long propagations may take to end after the last answer.
+pub const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The target cannot be used for this run.
+#[derive(Debug, Error)]
+pub enum TargetError {
+    /// The embedded cluster did not start or failed.
+    #[error(transparent)]
+    Embedded(#[from] ClusterError),
+    /// The embedded cluster needs more sockets than this process may have.
+    #[error(transparent)]
+    Sockets(#[from] SocketsError),
+    /// The processes of branches did not start or failed.
+    #[error(transparent)]
+    Processes(#[from] ProcessError),
+    /// A branch cannot be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A branch is not ready for a run.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
+    /// Operations of another program are in progress.
+    #[error(transparent)]
+    InUse(#[from] InUseError),
+    /// Servers of another program cannot be used.
+    #[error(transparent)]
+    Foreign(#[from] ForeignTargetError),
+    /// The branches answer, but the run would have no meaning.
+    #[error(transparent)]
+    Unsuitable(#[from] UnsuitableError),
+}
+
+/// The branches of a run.
+#[derive(Debug)]
+pub enum Target {
+    /// In threads of this process.
+    Embedded(EmbeddedTarget),
+    /// In a process each, started for the run.
+    Processes(ProcessTarget),
+    /// Branches that run already.
+    Running(InspectedBranches),
+    /// Servers of another program, known by their answers only.
+    Foreign(ForeignTarget),
+}
+
+/// The state of the branches after the last answer of the customers.
+#[derive(Clone, Debug, Default)]
+pub struct Settled {
+    /// The state of each branch that answered, in their order.
+    pub finals: Vec<FinalState>,
+    /// How many messages the branches have sent each other since their start. `None` where a branch did not
+    /// answer, or does not count.
+    pub frames_sent: Option<u64>,
+    /// Whether an interruption ended the wait before all had settled.
+    pub is_cut: bool,
+}
+
+/// A branch that died, or that did not answer any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostBranch {
+    /// Its id.
+    pub branch: BranchId,
+    /// What is known of it, in a sentence that names the branch.
+    pub how: String,
+}
+
+impl Target {
+    /// Starts or finds the branches of `scenario` and waits until all are ready. `replica`, if given, makes the
+    /// replicas of an embedded cluster instead of the scheme. `waiting` receives the addresses of servers that
+    /// `--wait` waits for.
+    pub async fn start(
+        scenario: &Scenario,
+        replica: Option<MakeReplica>,
+        waiting: UnboundedSender<String>,
+    ) -> Result<Self, TargetError> {
+        let required = Requirements::of(&scenario.workload);
+        let own = |waiting| Patience::with_own(required.ids.len(), waiting);
+        let running = |waiting| Patience::with_running(scenario.timeout, scenario.wait, waiting);
+        Ok(match &scenario.cluster {
+            ClusterChoice::Embedded(scheme) => Self::Embedded(
+                EmbeddedTarget::start(&required, *scheme, replica, &own(waiting)).await?,
+            ),
+            ClusterChoice::Processes(scheme) => {
+                Self::Processes(ProcessTarget::start(&required, *scheme, &own(waiting)).await?)
+            }
+            ClusterChoice::Running { targets } if scenario.wire == Wire::Passbook => {
+                Self::Running(running::find(targets, &required, &running(waiting)).await?)
+            }
+            ClusterChoice::Running { targets } => Self::Foreign(
+                ForeignTarget::find(targets, scenario, &required, &running(waiting)).await?,
+            ),
+        })
+    }
+
+    /// The branches that report their state; `None` where they only answer queries.
+    const fn inspected(&self) -> Option<&InspectedBranches> {
+        match self {
+            Self::Embedded(target) => Some(target.branches()),
+            Self::Processes(target) => Some(target.branches()),
+            Self::Running(branches) => Some(branches),
+            Self::Foreign(_) => None,
+        }
+    }
+
+    const fn membership(&self) -> &Membership {
+        match self {
+            Self::Embedded(target) => target.branches().membership(),
+            Self::Processes(target) => target.branches().membership(),
+            Self::Running(branches) => branches.membership(),
+            Self::Foreign(target) => target.membership(),
+        }
+    }
+
+    /// Ids and addresses in the order of the branches.
+    pub fn addresses(&self) -> &[(BranchId, String)] {
+        &self.membership().addresses
+    }
+
+    /// The ids in the order of the branches.
+    pub fn ids(&self) -> Vec<BranchId> {
+        self.addresses().iter().map(|(id, _)| *id).collect()
+    }
+
+    /// The balance that every branch has at the start.
+    pub fn opening(&self) -> Money {
+        self.membership().opening
+    }
+
+    /// The name of the replication scheme.
+    pub fn replication(&self) -> &str {
+        &self.membership().replication
+    }
+
+    /// Channels to the branches that report their state, each with its id.
+    pub fn channels(&self) -> &[(BranchId, Channel)] {
+        self.inspected().map_or(&[], InspectedBranches::channels)
+    }
+
+    /// Handles to the metrics of an embedded cluster.
+    pub fn handles(&self) -> &[BranchHandle] {
+        match self {
+            Self::Embedded(target) => target.handles(),
+            Self::Processes(_) | Self::Running(_) | Self::Foreign(_) => &[],
+        }
+    }
+
+    /// Waits until no propagation is in progress anywhere, at most [`SETTLE_LIMIT`] and not after `hurry`, and returns
+    /// the last state of every branch. A branch that has not answered is missing.
+    pub async fn settle(&mut self, hurry: &CancellationToken) -> Settled {
+        let dead = match self {
+            Self::Processes(target) => target.dead_branches(),
+            Self::Embedded(_) | Self::Running(_) | Self::Foreign(_) => Vec::new(),
+        };
+        match self {
+            Self::Embedded(target) => target.branches().settle(&dead, hurry).await,
+            Self::Processes(target) => target.branches().settle(&dead, hurry).await,
+            Self::Running(branches) => branches.settle(&dead, hurry).await,
+            Self::Foreign(target) => target.settle(hurry).await,
+        }
+    }
+
+    /// How many messages branches have sent each other since their start. `None` where a branch does not answer, or
+    /// does not count.
+    pub async fn frames_sent(&self) -> Option<u64> {
+        self.inspected()?.frames_sent().await
+    }
+
+    /// Ends what was started for the run in order, and names the lost branches: those that ended by themselves, and
+    /// those that are not in `settled`. Blocks, and no longer when `interrupt` asks to report at once.
+    pub fn end(
+        self,
+        settled: &Settled,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<LostBranch>, TargetError> {
+        let addresses = self.addresses().to_vec();
+        let mut lost = match self {
+            Self::Embedded(target) => target.end()?,
+            Self::Processes(target) => target.end(interrupt),
+            Self::Running(_) | Self::Foreign(_) => Vec::new(),
+        };
+        for (branch, address) in addresses {
+            let is_known = settled.finals.iter().any(|last| last.branch == branch)
+                || lost.iter().any(|lost| lost.branch == branch);
+            if !is_known {
+                let why = if settled.is_cut {
+                    "was not waited for, because the run was to report at once"
+                } else {
+                    "did not answer at the end"
+                };
+                let how = format!("branch {branch} at {address} {why}: what it holds is unknown");
+                lost.push(LostBranch { branch, how });
+            }
+        }
+        lost.sort_by_key(|lost| lost.branch);
+        Ok(lost)
+    }
+}

@@ -1,0 +1,114 @@
+//! What both contracts have in common: the operations behind their words.
+//!
+//! A customer's write is one like any other: it goes through the driver and is acknowledged by all branches. A
+//! propagation applies here only, and only where branches call each other, as these contracts expect.
+
+use std::time::Instant;
+
+use tonic::metadata::MetadataMap;
+
+use super::super::call_driver::CallCommand;
+use super::super::handle::{BranchHandle, Command};
+use crate::telemetry::{CallSpan, TraceContext, extract};
+use crate::wire::exercise::{Word, to_int32};
+use crate::wire::{Failure, to_write};
+use bank::{Ack, Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
+
+/// Both contracts for one branch.
+#[derive(Clone, Debug)]
+pub(in super::super) struct ExerciseServices {
+    id: BranchId,
+    handle: BranchHandle,
+}
+
+/// The metadata of a call.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) deadline: Instant,
+    pub(super) trace: Option<TraceContext>,
+}
+
+impl ExerciseServices {
+    pub(in super::super) fn new(id: BranchId, handle: BranchHandle) -> Self {
+        Self { id, handle }
+    }
+
+    pub(super) fn span(&self, metadata: &MetadataMap, method: &'static str) -> CallSpan {
+        CallSpan::server(extract(metadata), method, self.id)
+    }
+
+    /// Executes the operation `word`, with an answer whose balance, if it has one, fits into 32 bits.
+    pub(super) async fn perform(
+        &self,
+        word: Word,
+        amount: i32,
+        caller: Caller,
+    ) -> Result<Answer, Failure> {
+        match word {
+            Word::Query => {
+                let Caller { deadline, trace } = caller;
+                let answer = self
+                    .handle
+                    .submit_anonymous(Operation::Query, Ack::Local, deadline, trace)
+                    .await?;
+                answer.balance.map(to_int32).transpose()?;
+                Ok(answer)
+            }
+            Word::Write(kind) => self.write(kind, amount, caller).await,
+            Word::Propagate(kind) => self.apply(kind, amount, caller.deadline).await,
+        }
+    }
+
+    async fn write(&self, kind: WriteKind, amount: i32, caller: Caller) -> Result<Answer, Failure> {
+        let write = to_write(kind, amount.into())?;
+        if kind == WriteKind::Deposit {
+            self.check_range(write.amount).await?;
+        }
+        let Caller { deadline, trace } = caller;
+        let answer = self
+            .handle
+            .submit_anonymous(Operation::Write(write), Ack::All, deadline, trace)
+            .await?;
+        // These contracts can refuse a write only for lack of money.
+        if let Outcome::Rejected(rejection) = answer.outcome
+            && rejection != Rejection::InsufficientFunds
+        {
+            return Err(rejection.into());
+        }
+        // Only if others deposited between the look and the write.
+        if let Some(balance) = answer.balance.filter(|balance| to_int32(*balance).is_err()) {
+            return Err(Failure::MadeBeyondInt32(balance));
+        }
+        Ok(answer)
+    }
+
+    /// Rejects a deposit after which the balance would not fit into 32 bits, before anything is changed.
+    async fn check_range(&self, amount: Money) -> Result<(), Failure> {
+        let balance = self.handle.stats().await?.balance;
+        let after = balance.checked_add(amount).ok_or(Failure::OutOfRange)?;
+        to_int32(after).map(|_| ())
+    }
+
+    async fn apply(
+        &self,
+        kind: WriteKind,
+        amount: i32,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let calls = self.handle.calls()?;
+        let write = to_write(kind, amount.into())?;
+        if kind == WriteKind::Deposit {
+            self.check_range(write.amount).await?;
+        }
+        let deadline = self.handle.clock.at(deadline);
+        let apply = |reply| Command::Peer(CallCommand::Apply { write, deadline, reply });
+        if !calls.ask(apply).await? {
+            return Err(Failure::OutOfRange);
+        }
+        let balance = self.handle.stats().await?.balance;
+        if to_int32(balance).is_err() {
+            return Err(Failure::MadeBeyondInt32(balance));
+        }
+        Ok(Answer { outcome: Outcome::Ok, balance: Some(balance) })
+    }
+}
