@@ -18,7 +18,7 @@ use bank::CustomerId;
 use history::OperationRecord;
 
 pub use final_balance::final_balance;
-pub use numbers::{grouped, percent};
+pub use numbers::{counted, grouped, percent};
 pub use output_file::OutputFile;
 pub use pairing::{Paired, pair_with};
 pub use promises::{Guarantee, guarantees, promises};
