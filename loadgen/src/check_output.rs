@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use check::{Finding, Verdict, final_balance, sequential};
-use check::{Paired, pair_with};
+use check::{Finding, Paired, Verdict, counted, final_balance, pair_with, sequential};
 use exercise::{Input, InputError, Position, Received, ReceivedError, Warning, is_standard_input};
 use history::ReferenceModel;
 use thiserror::Error;
@@ -18,7 +17,7 @@ const DIFFERENCES_SHOWN: usize = 5;
 
 /// There is nothing that can be judged.
 #[derive(Debug, Error)]
-pub enum ForeignError {
+pub enum CheckOutputError {
     /// The input cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -45,9 +44,9 @@ const fn model_name(model: ReferenceModel) -> &'static str {
     }
 }
 
-/// A verdict on a foreign output.
+/// A verdict on the output of another program.
 #[derive(Clone, Debug)]
-pub struct ForeignReport {
+pub struct OutputReport {
     judged: Judgement,
     /// Why the whole file fails, where a part of it does not, or it answers another input.
     explanation: Option<String>,
@@ -69,12 +68,12 @@ struct Judgement {
 
 /// Judges the output at `output` as the answers to `input`. The sequential model must hold for the whole file, or
 /// else the final-balance model.
-pub fn check_files(input: &Path, output: &Path) -> Result<ForeignReport, ForeignError> {
+pub fn check_files(input: &Path, output: &Path) -> Result<OutputReport, CheckOutputError> {
     if is_standard_input(input) && is_standard_input(output) {
-        return Err(ForeignError::StandardInputTwice);
+        return Err(CheckOutputError::StandardInputTwice);
     }
     if let Some(folder) = run_folder_of(output) {
-        return Err(ForeignError::RunFolder { folder });
+        return Err(CheckOutputError::RunFolder { folder });
     }
     let (asked, input_warnings) = Input::read(input)?;
     let received = Received::read(output)?;
@@ -82,7 +81,7 @@ pub fn check_files(input: &Path, output: &Path) -> Result<ForeignReport, Foreign
     let of_input = input_warnings.iter().map(|warning| warning.in_file(input));
     let of_output = received.warnings.iter().chain(&judged.assumed);
     let warnings = of_input.chain(of_output.map(|warning| warning.in_file(output))).collect();
-    Ok(ForeignReport { judged, explanation, warnings })
+    Ok(OutputReport { judged, explanation, warnings })
 }
 
 /// The run folder that holds the file at `path`, if it is in one.
@@ -119,20 +118,14 @@ fn other_customers(asked: &Input, received: &Received) -> Option<String> {
     if expected == found {
         return None;
     }
-    let count = |customers: usize| match customers {
-        1 => "1 customer".to_owned(),
-        _ => format!("{customers} customers"),
-    };
-    let input = count(expected.len());
+    let input = counted(expected.len(), "customer", "customers");
     Some(if expected.len() == found.len() {
         format!(
             "the input and the output have {input} each, but not the same ones; check that they belong together"
         )
     } else {
-        format!(
-            "the input has {input}, the output {}; check that they belong together",
-            found.len()
-        )
+        let output = found.len();
+        format!("the input has {input}, the output {output}; check that they belong together")
     })
 }
 
@@ -195,7 +188,7 @@ fn may_be_concurrent(asked: &Input) -> bool {
     asked.customers.iter().any(|block| Some(block.id) != first) && !asked.names_branches()
 }
 
-impl ForeignReport {
+impl OutputReport {
     /// What the process is to end with.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::of(self.judged.verdict)
@@ -244,14 +237,15 @@ impl ForeignReport {
         };
         let wrong = finding.violations.iter().map(|violation| violation.description.as_str());
         let mismatched = paired.mismatches.iter().map(String::as_str);
+        let mut shown = 0;
         for difference in mismatched.chain(wrong).take(DIFFERENCES_SHOWN) {
+            shown += 1;
             let _ = writeln!(text, "  {difference}");
         }
         let mismatches = u64::try_from(paired.mismatches.len()).unwrap_or(u64::MAX);
-        let total = finding.violations_total.saturating_add(mismatches);
-        let shown = u64::try_from(DIFFERENCES_SHOWN).unwrap_or(u64::MAX);
-        if total > shown {
-            let _ = writeln!(text, "  … and {} more differences", total - shown);
+        let more = finding.violations_total.saturating_add(mismatches).saturating_sub(shown);
+        if more > 0 {
+            let _ = writeln!(text, "  … and {more} more differences");
         }
         if paired.unjudged_writes > 0 {
             let _ = writeln!(

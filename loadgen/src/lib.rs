@@ -1,17 +1,14 @@
 //! Loads a replicated bank with customers, measures it honestly and judges what they saw.
 //!
 //! ```text
-//! arguments ─▶ scenario ─▶ run ─▶ report
-//!                           │
-//!                           ├─ clusters    an embedded cluster, or the addresses of a running one
-//!                           ├─ connecting  from addresses to servers that are ready
-//!                           ├─ queried     branches of other programs, known by their answers only
-//!                           ├─ customers   closed loops in threads of their own, each with its recorder
-//!                           ├─ judge       output.json as read back from disk ─▶ findings
-//!                           └─ artifacts   the run folder, whole or not at all
+//! cli ─▶ scenario ─▶ run ─▶ report
+//!                     │
+//!                     ├─ target     the branches: embedded, processes, running, foreign
+//!                     ├─ load       schedules, workers and customers, who call branches by client
+//!                     └─ record     what customers saw and branches logged, as files; read back and judged
 //!
-//! scenario under each of several schemes ─▶ sides ─▶ their reports beside each other
-//! an output.json of any program ─▶ foreign ─▶ verdict
+//! comparison    the same scenario under each of several schemes
+//! check_output  the output of any program ─▶ verdict
 //! ```
 //!
 //! The library never prints, never exits and never installs telemetry: the binary does.

@@ -18,7 +18,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use cli::arguments::{Arguments, Asked, Task};
+use cli::arguments::{Arguments, Request, Task};
 use cli::terminal::{Terminal, end, fail};
 
 /// Thousands of connections and calls are thousands of small blocks: measured a fifth faster than glibc's.
@@ -45,15 +45,15 @@ fn main() -> ExitCode {
         }
     };
     let verbosity = arguments.verbosity();
-    match arguments.into_asked() {
-        Ok(Asked::Run(task)) => {
+    match arguments.into_request() {
+        Ok(Request::Run(task)) => {
             cli::terminal::say_warnings(&task.warnings);
             supervise(task, Terminal::new(verbosity)).unwrap_or_else(|error| {
                 fail(report::ExitCode::NotDone, &format!("failed to start: {error}"))
             })
         }
-        Ok(Asked::Check(asked)) => cli::offline::check(&asked, &Terminal::new(verbosity)),
-        Ok(Asked::Guarantees(asked)) => cli::offline::guarantees(&asked),
+        Ok(Request::Check(check)) => cli::offline::check(&check, &Terminal::new(verbosity)),
+        Ok(Request::Guarantees(settings)) => cli::offline::guarantees(&settings),
         Err(message) => fail(report::ExitCode::BadInput, &message),
     }
 }
@@ -112,16 +112,16 @@ fn perform(task: &Task, mut terminal: Terminal, interrupt: &Interrupt) -> ExitCo
         Err(error) => return fail(code_of(&error), &error.to_string()),
     };
     let printed = match &done {
-        Done::One(report) => terminal.report(report),
-        Done::Several(comparison) => terminal.comparison(comparison),
+        RunOutcome::One(report) => terminal.report(report),
+        RunOutcome::Several(comparison) => terminal.comparison(comparison),
     };
     let printed = printed.and_then(|()| match &endpoint {
         Some(endpoint) => terminal.exported(endpoint, &spans),
         None => Ok(()),
     });
     let (code, record_error) = match &done {
-        Done::One(report) => (report.exit_code(), report.record_error()),
-        Done::Several(comparison) => (comparison.exit_code(), comparison.record_error()),
+        RunOutcome::One(report) => (report.exit_code(), report.record_error()),
+        RunOutcome::Several(comparison) => (comparison.exit_code(), comparison.record_error()),
     };
     let code = match record_error {
         Some(error) => fail(code, error),
@@ -162,7 +162,7 @@ fn wait(interrupt: &Interrupt, limit: Duration) {
 }
 
 /// What a task came to.
-enum Done {
+enum RunOutcome {
     One(Box<RunReport>),
     Several(Comparison),
 }
@@ -173,7 +173,7 @@ fn perform_traced(
     tracing: &Tracing,
     interrupt: &Interrupt,
     metrics: Option<&MetricsServer>,
-) -> Result<Done, RunError> {
+) -> Result<RunOutcome, RunError> {
     let Task { scenario, schemes, .. } = task;
     let total = Terminal::total_of(scenario);
     let mut progress = |progress: &loadgen::Progress| terminal.progress(progress, total);
@@ -186,8 +186,8 @@ fn perform_traced(
         replica: None,
     };
     if schemes.len() > 1 {
-        run_each(scenario, schemes, hooks).map(Done::Several)
+        run_each(scenario, schemes, hooks).map(RunOutcome::Several)
     } else {
-        run(scenario, hooks).map(|report| Done::One(Box::new(report)))
+        run(scenario, hooks).map(|report| RunOutcome::One(Box::new(report)))
     }
 }

@@ -33,7 +33,7 @@ use crate::report::{ClusterFacts, Files, RunReport, TraceCounts, Unrecorded, Wat
 use crate::scenario::{
     ClusterChoice, Recording, Replay, ReplayOrder, Scenario, Synthetic, Wire, Workload,
 };
-use crate::target::{LostBranch, SETTLE_LIMIT, Settled, Target, TargetError};
+use crate::target::{LostBranch, SETTLE_LIMIT, SettleOutcome, Target, TargetError};
 
 /// Between two signs of life.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -117,18 +117,18 @@ pub enum RunError {
 }
 
 /// What the branches and the customers gave.
-struct Performed {
+struct LoadOutcome {
     target: Target,
     record: LoadRecord,
     measured: Measured,
-    settled: Settled,
+    settled: SettleOutcome,
     logged: Logged,
     /// What branches sent each other for it.
     frames_sent: Option<u64>,
 }
 
 /// What was written into the run folder, and found there.
-struct Recorded {
+struct WrittenRecord {
     judged: JudgedRun,
     unrecorded: Unrecorded,
     output: Output,
@@ -153,7 +153,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<RunReport, RunError>
         .build()
         .map_err(LoadError::Thread)?;
     let (interrupt, tracing) = (hooks.interrupt.clone(), hooks.tracing);
-    let Performed { target, record, measured, settled, logged, frames_sent } =
+    let LoadOutcome { target, record, measured, settled, logged, frames_sent } =
         runtime.block_on(perform(scenario, &folder, hooks))?;
     // The connections of this thread end with its runtime; branches would wait for them otherwise.
     drop(runtime);
@@ -166,13 +166,13 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<RunReport, RunError>
     let header = header(scenario, &replication, &ids, opening, &logged, error_limit);
     let LoadRecord { recorder, operations } = record;
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
-    let recording = Record { operations, logged, settled: &settled, traces: &kept.traces };
+    let recording = RunRecord { operations, logged, settled: &settled, traces: &kept.traces };
     let recorded = recording.write(scenario, &folder, &header);
     let (recorded, error) = match recorded {
         Ok(recorded) => (recorded, None),
-        Err(error) => (Recorded::nothing(header), Some(error)),
+        Err(error) => (WrittenRecord::nothing(header), Some(error)),
     };
-    let Recorded { judged, unrecorded, output, files } = recorded;
+    let WrittenRecord { judged, unrecorded, output, files } = recorded;
     let mut report = RunReport {
         scenario: Arc::clone(scenario),
         all: recorder.all(),
@@ -222,21 +222,21 @@ fn unsaved(scenario: &Scenario, error: &RunError) -> String {
 }
 
 /// What is to be written into the run folder.
-struct Record<'a> {
+struct RunRecord<'a> {
     operations: Vec<OperationSpool>,
     logged: Logged,
-    settled: &'a Settled,
+    settled: &'a SettleOutcome,
     traces: &'a [KeptTrace],
 }
 
-impl Record<'_> {
+impl RunRecord<'_> {
     /// Writes everything but the summary, and judges it as read back from disk.
     fn write(
         self,
         scenario: &Scenario,
         folder: &RunFolder,
         header: &Header,
-    ) -> Result<Recorded, RunError> {
+    ) -> Result<WrittenRecord, RunError> {
         let Self { operations, logged, settled, traces } = self;
         let recorded = OperationSpool::finish(operations);
         let recorded = recorded.map_err(|source| folder.unwritable(HISTORY, source))?;
@@ -251,11 +251,11 @@ impl Record<'_> {
             traces.iter().try_for_each(|trace| trace.write_otlp_line(file))
         })?;
         let judged = judge_folder(folder.building())?;
-        Ok(Recorded { judged, unrecorded, output, files })
+        Ok(WrittenRecord { judged, unrecorded, output, files })
     }
 }
 
-impl Recorded {
+impl WrittenRecord {
     /// Nothing is on disk, so nothing was judged.
     fn nothing(header: Header) -> Self {
         let judged = JudgedRun {
@@ -355,7 +355,7 @@ async fn perform(
     scenario: &Arc<Scenario>,
     folder: &RunFolder,
     hooks: Hooks<'_>,
-) -> Result<Performed, RunError> {
+) -> Result<LoadOutcome, RunError> {
     let Hooks { progress, interrupt, metrics, tracing, replica } = hooks;
     let mut report = |phase, limit, waiting, load| {
         let interrupted = interrupt.is_raised();
@@ -399,7 +399,7 @@ async fn perform(
     if let Some(metrics) = metrics {
         metrics.show(load.progress(), target.handles().to_vec(), tracing.map(Tracing::counters));
     }
-    let (mut measured, mut settled) = (Measured::default(), Settled::default());
+    let (mut measured, mut settled) = (Measured::default(), SettleOutcome::default());
     for step in schedules(&scenario.workload, &ids, workers) {
         tell(Phase::Measure, None);
         let reader = load.progress();
@@ -424,7 +424,7 @@ async fn perform(
     let frames = settled.frames_sent.zip(frames_before);
     let frames_sent = frames.and_then(|(all, before)| all.checked_sub(before));
     let record = load.finish();
-    Ok(Performed { target, record, measured, settled, logged, frames_sent })
+    Ok(LoadOutcome { target, record, measured, settled, logged, frames_sent })
 }
 
 /// How many workers perform `scenario`.

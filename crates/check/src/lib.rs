@@ -28,7 +28,7 @@ pub use finding::{Finding, Named, Verdict, Violation};
 pub use guarantees::{Guarantee, guarantees, promises};
 use index::RunIndex;
 pub use judge::{CHECKS, Check, Judged, NO_VERSIONS, has_evidence, judge, verdict};
-pub use numbers::{grouped, percent};
+pub use numbers::{counted, grouped, percent};
 pub use pairing::{Paired, pair_with};
 pub use properties::{OutputFile, final_balance, sequential};
 pub use property::Property;

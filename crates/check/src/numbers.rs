@@ -13,6 +13,12 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A count of the things that `singular` and `plural` name: `1 customer`, `1,234 customers`.
+pub fn counted(number: impl TryInto<u64>, singular: &str, plural: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{} {}", grouped(number), if number == 1 { singular } else { plural })
+}
+
 /// A fraction in per cent with at most four decimals: `0.125` is `12.5%`.
 pub fn percent(fraction: f64) -> String {
     let digits = format!("{:.4}", fraction * 100.0);
@@ -28,6 +34,13 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn count_of_one_is_singular() {
+        assert_eq!(counted(1_usize, "customer", "customers"), "1 customer");
+        assert_eq!(counted(0_u64, "customer", "customers"), "0 customers");
+        assert_eq!(counted(1_234_u64, "customer", "customers"), "1,234 customers");
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Replay an input file, its customers one after another
-    Replay(ReplayArguments),
+    Replay(Box<ReplayArguments>),
     /// Judge a recorded run again, or an output.json that any program made
     Check(CheckArguments),
     /// Tell what a run promises with given settings, and why
@@ -69,7 +69,7 @@ enum Command {
 
 /// What the command line asks for.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum Request {
     /// A run, or one of each of several schemes.
     Run(Box<Task>),
     /// A verdict on files.
@@ -159,7 +159,6 @@ struct SyntheticArguments {
 }
 
 #[derive(Args, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are truth values")]
 struct CommonArguments {
     #[command(flatten)]
     scheme: SchemeArguments,
@@ -238,17 +237,17 @@ impl Arguments {
     }
 
     /// What these arguments ask for, or one message that says what is wrong with them.
-    pub(crate) fn into_asked(self) -> Result<Asked, String> {
+    pub(crate) fn into_request(self) -> Result<Request, String> {
         let (scenario, warnings, common) = match self.command {
-            Some(Command::Check(check)) => return Ok(Asked::Check(check)),
-            Some(Command::Guarantees(asked)) => return Ok(Asked::Guarantees(asked)),
+            Some(Command::Check(check)) => return Ok(Request::Check(check)),
+            Some(Command::Guarantees(settings)) => return Ok(Request::Guarantees(settings)),
             Some(Command::Replay(replay)) => replay.into_scenario()?,
             None => {
                 let scenario = self.synthetic.into_scenario(&self.common)?;
                 (Scenario { out: Some(self.out), ..scenario }, Vec::new(), self.common)
             }
         };
-        common.into_task(scenario, warnings).map(|task| Asked::Run(Box::new(task)))
+        common.into_task(scenario, warnings).map(|task| Request::Run(Box::new(task)))
     }
 }
 

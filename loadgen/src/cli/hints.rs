@@ -7,142 +7,73 @@ use clap::{Command, Error};
 
 /// Options of other programs, and what to use instead. Each `--option` that the text names exists.
 struct Hint {
-    theirs: &'static [&'static str],
+    /// Separated by blanks.
+    theirs: &'static str,
     ours: &'static str,
+}
+
+impl Hint {
+    fn theirs(&self) -> impl Iterator<Item = &'static str> {
+        self.theirs.split_whitespace()
+    }
 }
 
 const TARGET: &str = "--target HOST:PORT,… (every branch, in their order) and --base-port PORT (branches on 127.0.0.1)";
 
 const HINTS: [Hint; 13] = [
     Hint {
-        theirs: &[
-            "--vus",
-            "-u",
-            "--users",
-            "--threads",
-            "--clients",
-            "--connections",
-            "--workers",
-            "-w",
-            "--concurrent",
-            "--parallel",
-            "--parallelism",
-            "-j",
-            "--jobs",
-            "--num-users",
-            "--sessions",
-        ],
+        theirs: "--vus -u --users --threads --clients --connections -w --concurrent --parallel \
+            --parallelism -j --jobs --num-users --sessions",
         ours: "--customers N (customers at once, each with one operation in flight)",
     },
     Hint {
-        theirs: &[
-            "-n",
-            "--requests",
-            "--number",
-            "--num-requests",
-            "--total",
-            "--iterations",
-            "-i",
-            "--count",
-            "--repeat",
-            "--loops",
-            "--operations",
-            "--transactions",
-        ],
+        theirs: "-n --requests --number --num-requests --total --iterations -i --count --repeat \
+            --loops --operations --transactions",
         ours: "--events N (operations of each customer; all of them are --customers times as many)",
     },
     Hint {
-        theirs: &[
-            "--host",
-            "-H",
-            "--hosts",
-            "--address",
-            "--addr",
-            "--addresses",
-            "-a",
-            "--url",
-            "--uri",
-            "--server",
-            "--endpoint",
-            "--endpoints",
-            "--port",
-            "-p",
-        ],
+        theirs: "--host -H --hosts --address --addr --addresses -a --url --uri --server --endpoint \
+            --endpoints --port -p",
         ours: TARGET,
     },
     Hint {
-        theirs: &[
-            "--rps",
-            "--qps",
-            "--rate",
-            "-r",
-            "-R",
-            "--arrival-rate",
-            "--rate-limit",
-            "--rate-max",
-            "--throughput",
-        ],
+        theirs: "--rps --qps --rate -r -R --arrival-rate --rate-limit --rate-max --throughput",
         ours: "no rate, because customers wait for their answers (closed loop); --think TIME makes them pause",
     },
     Hint {
-        theirs: &["--run-time", "--runtime", "--time", "--length", "-d", "-T", "--test-duration"],
+        theirs: "--run-time --runtime --time --length -d -T --test-duration",
         ours: "--duration TIME (such as 30s)",
     },
     Hint {
-        theirs: &["--deadline", "--request-timeout", "--rpc-timeout", "--max-time", "-m"],
+        theirs: "--deadline --request-timeout --rpc-timeout --max-time -m",
         ours: "--timeout TIME (for each operation)",
     },
     Hint {
-        theirs: &[
-            "--proto",
-            "--protoset",
-            "--import-paths",
-            "--call",
-            "--method",
-            "--service",
-            "--rpc",
-        ],
+        theirs: "--proto --protoset --import-paths --call --method --service --rpc",
         ours: "--wire WIRE (the contract of the bank: passbook, bank or bankservice)",
     },
     Hint {
-        theirs: &["--data", "--body", "--payload", "--workload", "--scenario", "--script"],
+        theirs: "--data --body --payload --workload --scenario --script",
         ours: "--mix D:W:Q (weights of deposits, withdrawals and queries) and the command replay FILE",
     },
     Hint {
-        theirs: &[
-            "--output-format",
-            "--format",
-            "-O",
-            "--json",
-            "--csv",
-            "--summary-export",
-            "--report",
-        ],
+        theirs: "--output-format --format -O --json --csv --summary-export --report",
         ours: "--out DIR (the run folder, with summary.json)",
     },
     Hint {
-        theirs: &["--output", "-o", "--output-dir"],
+        theirs: "--output -o --output-dir",
         ours: "--out DIR (the run folder); the command replay has -o FILE",
     },
     Hint {
-        theirs: &["--nodes", "--replicas", "--servers", "--num-branches"],
+        theirs: "--nodes --replicas --servers --num-branches",
         ours: "--branches N (of the cluster that is started for the run)",
     },
     Hint {
-        theirs: &["--metrics", "--metrics-port", "--prometheus", "--prometheus-port"],
+        theirs: "--metrics --metrics-port --prometheus --prometheus-port",
         ours: "--metrics-listen HOST:PORT",
     },
     Hint {
-        theirs: &[
-            "--insecure",
-            "--plaintext",
-            "--tls",
-            "--cacert",
-            "--cert",
-            "--key",
-            "--skipTLS",
-            "--skip-tls",
-        ],
+        theirs: "--insecure --plaintext --tls --cacert --cert --key --skipTLS --skip-tls",
         ours: "no TLS: every connection is in plain text",
     },
 ];
@@ -164,7 +95,7 @@ pub(crate) fn hint(
         _ => return None,
     };
     let name = given.split('=').next().unwrap_or(given);
-    let Hint { ours, .. } = HINTS.iter().find(|hint| hint.theirs.contains(&name))?;
+    let Hint { ours, .. } = HINTS.iter().find(|hint| hint.theirs().any(|theirs| theirs == name))?;
     // A subcommand comes first if there is one.
     let subcommand = arguments.into_iter().next();
     let subcommand = subcommand.and_then(|name| command.find_subcommand(name));
@@ -213,7 +144,7 @@ mod tests {
     #[test]
     fn no_option_with_a_hint_exists_and_each_has_one_hint() {
         let command = Arguments::command();
-        let all: Vec<&str> = HINTS.iter().flat_map(|hint| hint.theirs).copied().collect();
+        let all: Vec<&str> = HINTS.iter().flat_map(Hint::theirs).collect();
         for (index, name) in all.iter().enumerate() {
             assert!(!all[..index].contains(name), "{name} is there twice");
             let long = name.strip_prefix("--");

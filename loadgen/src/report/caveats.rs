@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use check::grouped;
+use check::{counted, grouped};
 
 use super::RunReport;
-use super::numbers::{counted, milliseconds};
+use super::numbers::milliseconds;
 use crate::load::{GeneratorLoad, Silence};
 use crate::scenario::ClusterChoice;
 
@@ -65,10 +65,7 @@ fn generator_text(
         Some(available) => format!(" of {available} cores"),
         None => " cores".to_owned(),
     };
-    let workers = match load.workers {
-        1 => "1 worker".to_owned(),
-        workers => format!("{workers} workers"),
-    };
+    let workers = counted(load.workers, "worker", "workers");
     let branches = if includes_branches { ", branches included" } else { "" };
     let pause = milliseconds(load.longest_pause);
     format!(

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use check::{Judged, NO_VERSIONS, Verdict, Violation, grouped, has_evidence};
+use check::{Judged, NO_VERSIONS, Verdict, Violation, counted, grouped, has_evidence};
 use history::Server;
 
 use super::ExitCode;
-use super::numbers::{count, counted};
+use super::numbers::count;
 use crate::record::judge::{Counterexample, JudgedRun};
 
 /// Longer lines go on below.
@@ -25,7 +25,7 @@ impl JudgedRun {
     pub fn render(&self) -> String {
         let mut text = String::new();
         let settings = self.header.settings;
-        let branches = counted(count(self.header.branches.len()), "branch", "branches");
+        let branches = counted(self.header.branches.len(), "branch", "branches");
         // How another program replicates is not known.
         let replication = match settings.server {
             Server::Foreign => "unknown replication".to_owned(),

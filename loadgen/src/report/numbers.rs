@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bank::Money;
-use check::grouped;
+use check::{counted, grouped};
 
 /// A duration as people compare them: always in milliseconds, digits by size.
 pub(super) fn milliseconds(time: Duration) -> String {
@@ -35,11 +35,6 @@ pub(super) fn money(amount: Money) -> String {
     let units = amount.minor_units();
     let sign = if units < 0 { "-" } else { "" };
     format!("{sign}{}", grouped(units.unsigned_abs()))
-}
-
-/// `number` of the things that `singular` and `plural` name.
-pub(super) fn counted(number: u64, singular: &str, plural: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { singular } else { plural })
 }
 
 pub(super) fn operations(number: u64) -> String {

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use check::grouped;
+use check::{counted, grouped};
 
-use super::numbers::{counted, operations};
+use super::numbers::operations;
 use crate::client::{BackoffCount, Backoffs};
 use crate::load::{StatusCount, Statuses};
 

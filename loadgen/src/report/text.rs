@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use bank::{Read, Rejection};
-use check::grouped;
+use check::{counted, grouped};
 use exercise::{Entry, Output, ResultName};
 use history::OperationRecord;
 
-use super::numbers::{count, counted, milliseconds, money, operations, rate};
+use super::numbers::{count, milliseconds, money, operations, rate};
 use super::percentiles::Percentiles;
 use super::{RunReport, Unrecorded, caveats, checks, statuses};
 use crate::record::artifacts;
@@ -64,7 +64,7 @@ pub(super) fn replication_text(report: &RunReport) -> String {
 }
 
 fn branches_text(report: &RunReport) -> String {
-    let branches = counted(count(report.cluster.branches), "branch", "branches");
+    let branches = counted(report.cluster.branches, "branch", "branches");
     format!("{branches} at {}", money(report.cluster.opening))
 }
 

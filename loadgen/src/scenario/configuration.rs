@@ -28,7 +28,7 @@ pub struct Scenario {
     #[serde(rename = "timeout_s", serialize_with = "seconds")]
     pub timeout: Duration,
     /// For how long servers of a running cluster that cannot be reached are tried again.
-    #[serde(rename = "wait_s", serialize_with = "optional_seconds")]
+    #[serde(rename = "wait_s", serialize_with = "seconds")]
     pub wait: Option<Duration>,
     /// Bytes of the largest answer that is accepted; a larger one is unknown.
     #[serde(rename = "max_message_bytes")]
@@ -177,15 +177,13 @@ where
     serializer.serialize_str((*value).into())
 }
 
-pub(super) fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(time.as_secs_f64())
-}
-
-#[expect(clippy::ref_option, reason = "the signature that serde calls")]
-fn optional_seconds<S: Serializer>(
-    time: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+/// A time, or an optional one, in seconds.
+pub(super) fn seconds<T, S>(time: &T, serializer: S) -> Result<S::Ok, S::Error>
+where
+    T: Copy + Into<Option<Duration>>,
+    S: Serializer,
+{
+    let time: Option<Duration> = (*time).into();
     time.map(|time| time.as_secs_f64()).serialize(serializer)
 }
 

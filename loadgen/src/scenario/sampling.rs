@@ -4,15 +4,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use bank::CustomerId;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{Share, ShareError, scramble};
 
 /// A share of all operations, chosen by a hash of the operation's name: the same ones in each run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct SampleRate {
     share: Share,
     /// Hashes below this are traced; the range of a hash is cut to 53 bits, which a float holds.
+    #[serde(skip)]
     threshold: u64,
 }
 
@@ -56,12 +58,6 @@ impl From<Share> for SampleRate {
     fn from(share: Share) -> Self {
         let threshold = (share.fraction() * (1_u64 << HASH_BITS) as f64) as u64;
         Self { share, threshold }
-    }
-}
-
-impl Serialize for SampleRate {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.share.serialize(serializer)
     }
 }
 

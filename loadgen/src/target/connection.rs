@@ -104,7 +104,7 @@ pub(super) fn wire_hint(tried: Wire, works: Option<Wire>) -> String {
 
 /// A server that is connected.
 #[derive(Clone, Debug)]
-pub(super) struct Connected {
+pub(super) struct Connection {
     /// As it was given.
     pub(super) address: String,
     pub(super) channel: Channel,
@@ -242,7 +242,7 @@ fn first_repeated(resolved: &[Vec<SocketAddr>]) -> Option<(usize, usize)> {
 pub(super) async fn connect_all(
     targets: Vec<String>,
     patience: &Patience,
-) -> Result<Vec<Connected>, ConnectError> {
+) -> Result<Vec<Connection>, ConnectError> {
     let first = join_all(targets.iter().map(|target| connect(target, patience.next_attempt())));
     let first = first.await;
     let missing = targets.iter().zip(&first).filter(|(_, connected)| is_unreachable(connected));
@@ -255,7 +255,7 @@ pub(super) async fn connect_all(
             patience.pause().await;
             connected = connect(&address, patience.next_attempt()).await;
         }
-        Ok(Connected { address, channel: connected? })
+        Ok(Connection { address, channel: connected? })
     }))
     .await
 }
@@ -269,7 +269,7 @@ const fn is_unreachable(connected: &Result<Channel, ConnectError>) -> bool {
 /// # Errors
 /// It is not, in time, or it is no branch.
 pub(super) async fn branch_state(
-    Connected { address, channel }: &Connected,
+    Connection { address, channel }: &Connection,
     patience: &Patience,
 ) -> Result<StateReply, ReachError> {
     let begun = Instant::now();

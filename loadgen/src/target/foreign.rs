@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use super::connection::{
-    Connected, Patience, answering_wire, check_distinct, connect_all, wire_hint,
+    Connection, Patience, answering_wire, check_distinct, connect_all, wire_hint,
 };
-use super::lifecycle::{SETTLE_LIMIT, Settled, TargetError};
+use super::lifecycle::{SETTLE_LIMIT, SettleOutcome, TargetError};
 use super::membership::{Membership, Requirements};
-use super::polling::{Pace, Polled, poll};
+use super::polling::{Pace, PollState, poll};
 use crate::client::{Bank, ConnectError, Terms, explain};
 use crate::scenario::{Scenario, Wire};
 
@@ -97,7 +97,7 @@ impl ForeignTarget {
         let Scenario { wire, timeout, .. } = *scenario;
         let to_branches = ids.iter().copied().zip(channels.iter().cloned()).collect();
         let bank = Bank::over(to_branches, wire, Terms::of(scenario), timeout)?;
-        let addresses = connected.into_iter().map(|Connected { address, .. }| address);
+        let addresses = connected.into_iter().map(|Connection { address, .. }| address);
         let membership = Membership {
             addresses: ids.into_iter().zip(addresses).collect(),
             opening: Money::ZERO,
@@ -201,7 +201,7 @@ impl ForeignTarget {
 
     /// Queries every branch until all have shown one balance twice, at most [`SETTLE_LIMIT`] and not after `hurry`, and
     /// returns what each answered last. A branch that has not answered is missing.
-    pub(super) async fn settle(&self, hurry: &CancellationToken) -> Settled {
+    pub(super) async fn settle(&self, hurry: &CancellationToken) -> SettleOutcome {
         let addresses = &self.membership.addresses;
         let ask = async |index: usize| {
             let (branch, _) = addresses.get(index)?;
@@ -215,12 +215,12 @@ impl ForeignTarget {
             let (branch, balance) = (*branch, polled.last?);
             Some(FinalState { branch, balance, lowest_balance: None, settled, version: None })
         });
-        Settled { finals: states.collect(), frames_sent: None, is_cut: hurry.is_cancelled() }
+        SettleOutcome { finals: states.collect(), frames_sent: None, is_cut: hurry.is_cancelled() }
     }
 }
 
 /// Whether all branches have answered with the same balance.
-fn show_one_balance(polled: &[Polled<Money>]) -> bool {
+fn show_one_balance(polled: &[PollState<Money>]) -> bool {
     let first = polled.first().and_then(|polled| polled.last);
     first.is_some() && polled.iter().all(|polled| polled.last == first)
 }

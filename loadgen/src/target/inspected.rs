@@ -9,10 +9,10 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use super::connection::{Connected, Patience, ReachError, branch_state, connect_all};
-use super::lifecycle::{SETTLE_LIMIT, Settled, TargetError};
+use super::connection::{Connection, Patience, ReachError, branch_state, connect_all};
+use super::lifecycle::{SETTLE_LIMIT, SettleOutcome, TargetError};
 use super::membership::{Membership, Requirements};
-use super::polling::{Pace, Polled, poll};
+use super::polling::{Pace, PollState, poll};
 use crate::client::{inspect, state};
 
 /// How long a branch may take to report its state at the end of a run. Independent of the customers' timeout, which may
@@ -61,7 +61,7 @@ pub enum UnsuitableError {
     Opening { branch: u32, held: Money, opening: Money },
 }
 
-/// Connected branches of one cluster, which held the same when they were connected.
+/// Connection branches of one cluster, which held the same when they were connected.
 #[derive(Debug)]
 pub struct InspectedBranches {
     membership: Membership,
@@ -70,7 +70,7 @@ pub struct InspectedBranches {
 
 /// The states of all branches, each ready and in touch with its peers.
 pub(super) async fn branch_states(
-    connected: &[Connected],
+    connected: &[Connection],
     patience: &Patience,
 ) -> Result<Vec<StateReply>, ReachError> {
     try_join_all(connected.iter().map(|branch| branch_state(branch, patience))).await
@@ -82,14 +82,14 @@ impl InspectedBranches {
     /// # Errors
     /// A run cannot begin in these states.
     pub(super) fn new(
-        connected: Vec<Connected>,
+        connected: Vec<Connection>,
         states: &[StateReply],
         required: &Requirements,
     ) -> Result<Self, UnsuitableError> {
         let opening = examine(states, &connected, required)?;
         let replication = states.first().map(|state| state.replication.clone());
         let (mut addresses, mut channels) = (Vec::new(), Vec::new());
-        for (Connected { address, channel }, state) in connected.into_iter().zip(states) {
+        for (Connection { address, channel }, state) in connected.into_iter().zip(states) {
             addresses.push((BranchId(state.branch), address));
             channels.push((BranchId(state.branch), channel));
         }
@@ -120,11 +120,15 @@ impl InspectedBranches {
     }
 
     /// Polls the branches that are not in `dead` until all have settled.
-    pub(super) async fn settle(&self, dead: &[BranchId], hurry: &CancellationToken) -> Settled {
+    pub(super) async fn settle(
+        &self,
+        dead: &[BranchId],
+        hurry: &CancellationToken,
+    ) -> SettleOutcome {
         let pace = Pace { pause: POLL, limit: SETTLE_LIMIT };
         let is_settled = |reply: &StateReply| state(reply).settled;
         let replies = self.replies(dead, is_settled, pace, hurry).await;
-        Settled {
+        SettleOutcome {
             finals: replies.iter().map(state).collect(),
             frames_sent: self.sum_of_frames(&replies),
             is_cut: hurry.is_cancelled(),
@@ -158,7 +162,7 @@ impl InspectedBranches {
             let (_, channel) = alive.get(index)?;
             inspect(channel.clone(), CONTROL_LIMIT).await.ok()
         };
-        let are_settled = |polled: &[Polled<StateReply>]| {
+        let are_settled = |polled: &[PollState<StateReply>]| {
             polled.iter().all(|polled| polled.last.as_ref().is_some_and(&is_settled))
         };
         let polled = poll(alive.len(), ask, are_settled, pace, hurry).await;
@@ -169,7 +173,7 @@ impl InspectedBranches {
 /// Checks that a run can begin on branches in these states, and returns the balance that they hold.
 fn examine(
     states: &[StateReply],
-    connected: &[Connected],
+    connected: &[Connection],
     required: &Requirements,
 ) -> Result<Money, UnsuitableError> {
     let first = states.first().ok_or(UnsuitableError::NoBranch)?;
@@ -181,7 +185,7 @@ fn examine(
     }
     let mut given: Vec<u32> = states.iter().map(|state| state.branch).collect();
     given.sort_unstable();
-    for (index, (state, Connected { address, .. })) in states.iter().zip(connected).enumerate() {
+    for (index, (state, Connection { address, .. })) in states.iter().zip(connected).enumerate() {
         let (branch, held) = (state.branch, Money::new(state.balance));
         if let Some(expected) = named.and_then(|named| named.get(index))
             && expected.0 != branch
@@ -224,7 +228,7 @@ fn examine(
 mod tests {
     use super::*;
 
-    fn branches() -> (Vec<StateReply>, Vec<Connected>, Requirements) {
+    fn branches() -> (Vec<StateReply>, Vec<Connection>, Requirements) {
         let ids = vec![BranchId(1), BranchId(2)];
         let state = |branch, peer| StateReply {
             branch,
@@ -233,7 +237,7 @@ mod tests {
             lowest_balance: 10,
             ..StateReply::default()
         };
-        let connected = |port: u16| Connected {
+        let connected = |port: u16| Connection {
             address: format!("a:{port}"),
             channel: Channel::from_static("http://127.0.0.1:1").connect_lazy(),
         };

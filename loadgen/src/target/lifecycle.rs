@@ -69,7 +69,7 @@ pub enum Target {
 
 /// The state of the branches after the last answer of the customers.
 #[derive(Clone, Debug, Default)]
-pub struct Settled {
+pub struct SettleOutcome {
     /// The state of each branch that answered, in their order.
     pub finals: Vec<FinalState>,
     /// How many messages the branches have sent each other since their start. `None` where a branch did not
@@ -170,7 +170,7 @@ impl Target {
 
     /// Waits until no propagation is in progress anywhere, at most [`SETTLE_LIMIT`] and not after `hurry`, and returns
     /// the last state of every branch. A branch that has not answered is missing.
-    pub async fn settle(&mut self, hurry: &CancellationToken) -> Settled {
+    pub async fn settle(&mut self, hurry: &CancellationToken) -> SettleOutcome {
         let dead = match self {
             Self::Processes(target) => target.dead_branches(),
             Self::Embedded(_) | Self::Running(_) | Self::Foreign(_) => Vec::new(),
@@ -193,7 +193,7 @@ impl Target {
     /// those that are not in `settled`. Blocks, and no longer when `interrupt` asks to report at once.
     pub fn end(
         self,
-        settled: &Settled,
+        settled: &SettleOutcome,
         interrupt: &Interrupt,
     ) -> Result<Vec<LostBranch>, TargetError> {
         let addresses = self.addresses().to_vec();

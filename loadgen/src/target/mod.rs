@@ -17,6 +17,6 @@ pub use connection::ReachError;
 pub use embedded::{EmbeddedTarget, SocketsError};
 pub use foreign::{ForeignTarget, ForeignTargetError};
 pub use inspected::{InspectedBranches, UnsuitableError};
-pub use lifecycle::{LostBranch, SETTLE_LIMIT, Settled, Target, TargetError};
+pub use lifecycle::{LostBranch, SETTLE_LIMIT, SettleOutcome, Target, TargetError};
 pub use processes::ProcessTarget;
 pub use running::InUseError;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What one branch has answered.
 #[derive(Clone, Debug)]
-pub(super) struct Polled<T> {
+pub(super) struct PollState<T> {
     /// The answer before the last.
     pub(super) before: Option<T>,
     /// The last answer; `None` if it has not answered.
@@ -35,15 +35,15 @@ pub(super) struct Pace {
 pub(super) async fn poll<T, F>(
     branches: usize,
     ask: impl Fn(usize) -> F,
-    is_settled: impl Fn(&[Polled<T>]) -> bool,
+    is_settled: impl Fn(&[PollState<T>]) -> bool,
     pace: Pace,
     hurry: &CancellationToken,
-) -> Vec<Polled<T>>
+) -> Vec<PollState<T>>
 where
     F: Future<Output = Option<T>>,
 {
-    let mut polled: Vec<Polled<T>> =
-        (0..branches).map(|_| Polled { before: None, last: None, asked: None }).collect();
+    let mut polled: Vec<PollState<T>> =
+        (0..branches).map(|_| PollState { before: None, last: None, asked: None }).collect();
     let ask = &ask;
     let call = |branch: usize, pause: Duration| async move {
         sleep(pause).await;
@@ -87,7 +87,7 @@ mod tests {
 
     const PACE: Pace = Pace { pause: Duration::from_millis(1), limit: Duration::from_mins(1) };
 
-    fn all_equal(polled: &[Polled<u32>]) -> bool {
+    fn all_equal(polled: &[PollState<u32>]) -> bool {
         polled.iter().all(|branch| branch.last.is_some() && branch.last == polled[0].last)
     }
 

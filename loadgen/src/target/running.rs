@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bank::BranchId;
+use check::counted;
 use passbook::wire::v1::StateReply;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
-use super::connection::{Connected, Patience, check_distinct, connect_all};
+use super::connection::{Connection, Patience, check_distinct, connect_all};
 use super::inspected::{InspectedBranches, branch_states};
 use super::lifecycle::TargetError;
 use super::membership::Requirements;
@@ -47,7 +48,7 @@ pub(super) async fn find(
 /// Polls running branches until nothing has changed for [`REST`], and returns their states then. After [`REST_LIMIT`]
 /// it returns the states as they are, and [`InspectedBranches::new`] rejects them.
 async fn states_at_rest(
-    connected: &[Connected],
+    connected: &[Connection],
     mut states: Vec<StateReply>,
     patience: &Patience,
 ) -> Result<Vec<StateReply>, TargetError> {
@@ -60,8 +61,7 @@ async fn states_at_rest(
             let branch = BranchId(now.branch);
             if now.accepted > before.accepted {
                 let accepted = now.accepted - before.accepted;
-                let writes = if accepted == 1 { "write" } else { "writes" };
-                let change = format!("accepted {accepted} {writes}");
+                let change = format!("accepted {}", counted(accepted, "write", "writes"));
                 return Err(InUseError { branch, change }.into());
             }
             if has_changed(before, now) {
