@@ -3,15 +3,12 @@
 //! ```text
 //! arguments ─▶ scenario ─▶ run ─▶ report
 //!                           │
-//!                           ├─ clusters    an embedded cluster, or the addresses of a running one
-//!                           ├─ connecting  from addresses to servers that are ready
-//!                           ├─ queried     branches of other programs, known by their answers only
-//!                           ├─ customers   closed loops in threads of their own, each with its recorder
-//!                           ├─ judge       output.json as read back from disk ─▶ findings
-//!                           └─ artifacts   the run folder, whole or not at all
+//!                           ├─ target   branches: embedded, processes, running, or of other programs
+//!                           ├─ load     schedules and the workers that perform them, through a client
+//!                           └─ record   spools, the run folder, its verdict as read back from disk
 //!
-//! scenario under each of several schemes ─▶ sides ─▶ their reports beside each other
-//! an output.json of any program ─▶ foreign ─▶ verdict
+//! scenario under each of several schemes ─▶ comparison
+//! an output.json of any program ─▶ check_output ─▶ verdict
 //! ```
 //!
 //! The library never prints, never exits and never installs telemetry: the binary does.
