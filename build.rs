@@ -7,8 +7,8 @@ const CONTRACTS: [&str; 5] = [
     "passbook/v1/bank.proto",
     "passbook/v1/peer.proto",
     "passbook/v1/inspect.proto",
-    "seeds/bank.proto",
-    "seeds/bankservice.proto",
+    "exercise/bank.proto",
+    "exercise/bankservice.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

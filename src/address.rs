@@ -12,12 +12,12 @@ pub enum AddressError {
     #[error("expected HOST:PORT, such as localhost:50051")]
     Form,
     /// Its host has no address.
-    #[error("cannot resolve {host}: {source}; give HOST:PORT, such as 127.0.0.1:50051")]
+    #[error("cannot resolve {host}: {cause}; give HOST:PORT, such as 127.0.0.1:50051")]
     Unresolved {
         /// The host.
         host: String,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -32,7 +32,7 @@ pub fn resolve(text: &str) -> Result<SocketAddr, AddressError> {
     if host.is_empty() || host.contains(['/', '@', ' ', ':', '[']) {
         return Err(AddressError::Form);
     }
-    let unresolved = |source| AddressError::Unresolved { host: host.to_owned(), source };
+    let unresolved = |cause| AddressError::Unresolved { host: host.to_owned(), cause };
     let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unresolved)?.collect();
     let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
     address.copied().ok_or_else(|| unresolved(io::ErrorKind::NotFound.into()))

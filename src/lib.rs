@@ -1,16 +1,12 @@
 //! A replicated bank whose branches are gRPC servers: run it, trace every propagation, prove that
 //! nothing was lost.
 //!
-//! Layers, from the ground up. Each may use only those above it in this list; `tests/tidy.rs` checks it.
+//! What a branch decides is in the crates that this one depends on. Each module here may use those above it in this list:
 //!
 //! | module | what |
 //! |---|---|
 //! | [`address`] | `HOST:PORT` as people write it |
 //! | [`arguments`] | command-line arguments that `branch` and `loadgen` share |
-//! | [`bank`] | money, identities, operations, outcomes: pure |
-//! | [`replicate`] | replication schemes as pure state machines, and their simulation |
-//! | [`check`] | from what customers saw to one verdict a property: pure |
-//! | [`files`] | the seed systems' `input.json` and `output.json` |
 //! | [`wire`] | generated code, conversions, the one table of errors |
 //! | [`telemetry`] | spans, their context on the wire, metric names, exporters |
 //! | [`branch`] | a branch as a server: performs what the scheme decides |

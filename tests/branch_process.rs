@@ -18,7 +18,7 @@ use passbook::wire::v1::peer_client::PeerClient;
 use passbook::wire::v1::{
     PropagateRequest, QueryRequest, StateReply, StateRequest, WriteRequest, WriteResult,
 };
-use replication::{Broadcast, Fanout};
+use replication::{Broadcast, Fanout, Replica};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -70,7 +70,7 @@ async fn channel(address: SocketAddr) -> Channel {
 }
 
 fn write(amount: i64) -> WriteRequest {
-    WriteRequest { customer: 1, number: 1, amount, ..WriteRequest::default() }
+    WriteRequest { amount, ..WriteRequest::default() }
 }
 
 async fn state(channel: &Channel) -> StateReply {
@@ -83,7 +83,7 @@ fn serve_branch_2(listener: TcpListener, branch_1: SocketAddr, shutdown: &Cancel
     let opening = Money::new(100);
     let replica = Broadcast::new(BranchId(2), vec![BranchId(1)], Fanout::Parallel, opening);
     let peers = vec![Peer { id: BranchId(1), address: branch_1 }];
-    let branch = Branch::new(BranchId(2), peers, opening, Box::new(replica));
+    let branch = Branch::new(BranchId(2), peers, opening, Replica::broadcast(replica));
     drop(tokio::spawn(branch.serve(listener, shutdown.clone())));
 }
 
@@ -98,7 +98,7 @@ async fn a_process_and_a_library_branch_replicate_to_each_other() {
 
     let reply = BankClient::new(one.clone()).deposit(write(50)).await.expect("answered");
     assert_eq!((reply.get_ref().result(), reply.get_ref().balance), (WriteResult::Success, 150));
-    let query = QueryRequest { customer: 1, number: 2, ..QueryRequest::default() };
+    let query = QueryRequest::default();
     let there = BankClient::new(two.clone()).query(query).await.expect("answered");
     assert_eq!(there.get_ref().balance, 150);
     let reply = BankClient::new(two.clone()).withdraw(write(151)).await.expect("answered");

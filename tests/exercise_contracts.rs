@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use bank::{BranchId, Money};
 use passbook::branch::Branch;
-use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
-use passbook::wire::seeds::bank::bank_client::BankClient;
-use passbook::wire::seeds::bank::{TransactionRequest, TransactionResponse};
-use passbook::wire::seeds::bankservice::bank_service_client::BankServiceClient;
-use passbook::wire::seeds::bankservice::{
+use passbook::cluster::{Cluster, ClusterSpec};
+use passbook::wire::exercise::bank::bank_client::BankClient;
+use passbook::wire::exercise::bank::{TransactionRequest, TransactionResponse};
+use passbook::wire::exercise::bankservice::bank_service_client::BankServiceClient;
+use passbook::wire::exercise::bankservice::{
     BalanceQuery, BranchRequest, CustomerRequest, ResponseMessage,
 };
-use replication::{Broadcast, Effect, Fanout, Input, Instant, Locking, ReplicaStats, Replication};
+use replication::{Broadcast, Fanout, Locking, Replica, Scheme};
 use tokio_stream::StreamExt;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
@@ -196,38 +196,13 @@ async fn propagations_apply_at_one_branch_however_many_come_at_once() {
     end(cluster, at).await;
 }
 
-/// Broadcast under another name.
-struct Other(Broadcast);
-
-impl Replication for Other {
-    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
-        self.0.on(now, input, effects);
-    }
-
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.0.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.0.stats()
-    }
-
-    fn name(&self) -> &'static str {
-        "other"
-    }
-}
-
 #[tokio::test]
-async fn under_another_scheme_propagations_are_refused_and_customers_served() {
-    let opening = Money::new(100);
-    let replica: MakeReplica = std::sync::Arc::new(move |id, peers| {
-        Box::new(Other(Broadcast::new(id, peers, Fanout::Parallel, opening)))
-    });
-    let spec = ClusterSpec { branches: ids(), opening, threads: 1, replica };
+async fn passbook_branch_refuses_propagations_and_serves_customers() {
+    let spec = ClusterSpec::new(ids(), Money::new(100), Scheme::Passbook);
     let (cluster, at) = start(&spec).await;
     let refused = bank(&at[0], "propagate_deposit", 1).await.expect_err("refused");
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert!(refused.message().contains("replication other"), "{refused}");
+    assert!(refused.message().contains("replication passbook"), "{refused}");
     let refused = event(&at[0], "propagate_withdraw", 1).await.expect_err("refused");
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert_eq!(bank(&at[0], "deposit", 1).await.expect("answered"), said("success", 101));
@@ -249,7 +224,7 @@ async fn reflection_lists_every_service_in_both_versions() {
     let address = listener.local_addr().expect("bound");
     let shutdown = tokio_util::sync::CancellationToken::new();
     let replica = Broadcast::new(BranchId(1), Vec::new(), Fanout::Parallel, Money::ZERO);
-    let branch = Branch::new(BranchId(1), Vec::new(), Money::ZERO, Box::new(replica));
+    let branch = Branch::new(BranchId(1), Vec::new(), Money::ZERO, Replica::broadcast(replica));
     let served = tokio::spawn(branch.serve(listener, shutdown.clone()));
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
     let channel = endpoint.timeout(PATIENCE).connect().await.expect("connected");

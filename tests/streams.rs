@@ -63,10 +63,11 @@ impl Ports {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
         let (tell, ready) = oneshot::channel();
         let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(branch.serve_and_tell(listener, shutdown.clone(), move || {
-            // A test that waits for another end does not listen.
-            let _ = tell.send(());
-        }));
+        let serving =
+            tokio::spawn(branch.serve_and_notify(listener, shutdown.clone(), move || {
+                // A test that waits for another end does not listen.
+                let _ = tell.send(());
+            }));
         Running { serving, shutdown, ready }
     }
 
@@ -134,7 +135,7 @@ async fn a_branch_that_lost_its_memory_is_stopped_and_the_others_go_on() {
     let majority = made(&mut third, deposit(2, Ack::Majority)).await.expect("answered");
     assert_eq!((majority.result(), majority.achieved), (WriteResult::Success, 2));
     let ended = again.serving.await.expect("not died").expect_err("stopped");
-    assert!(matches!(ended, ServeError::Stopped(Stop::OtherLife { .. })), "{ended}");
+    assert!(matches!(ended, ServeError::Stopped(Stop::OtherIncarnation { .. })), "{ended}");
     assert!(ended.to_string().contains("amnesia"), "{ended}");
     let majority = made(&mut first, deposit(4, Ack::Majority)).await.expect("answered");
     assert_eq!(majority.result(), WriteResult::Success);
@@ -329,7 +330,7 @@ async fn garbage_ends_its_stream_and_nothing_else() {
             }
         }
         let durable = vec![0, 1];
-        let held = Acknowledge { branch: 0, incarnation: 7, durable };
+        let held = Acknowledge { incarnation: 7, durable };
         link.say(Some(Message::Acknowledge(held))).await;
         link
     };
@@ -352,7 +353,7 @@ async fn write_unread(
         last = reply.seq;
         // It holds what it has not read: so the next write is pushed at once, and not with others later.
         let durable = vec![0, last];
-        let held = Acknowledge { branch: 0, incarnation: 7, durable };
+        let held = Acknowledge { incarnation: 7, durable };
         say(frames, Some(Message::Acknowledge(held))).await;
     }
     last

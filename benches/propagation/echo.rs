@@ -101,11 +101,11 @@ impl EchoCallers {
         let begun = Instant::now();
         LocalSet::new().block_on(&self.runtime, async {
             let mut callers = JoinSet::new();
-            for customer in 0..in_flight {
+            for _ in 0..in_flight {
                 let mut client = self.client.clone();
                 callers.spawn_local(async move {
-                    for number in 0..calls {
-                        call(&mut client, customer, number).await;
+                    for _ in 0..calls {
+                        call(&mut client).await;
                     }
                 });
             }
@@ -119,9 +119,9 @@ impl EchoCallers {
         let mut client = self.client.clone();
         self.runtime.block_on(async {
             let mut took = Vec::new();
-            for number in 0..calls {
+            for _ in 0..calls {
                 let begun = Instant::now();
-                call(&mut client, 0, number).await;
+                call(&mut client).await;
                 took.push(begun.elapsed());
             }
             took
@@ -129,9 +129,9 @@ impl EchoCallers {
     }
 }
 
-async fn call(client: &mut BankClient<Channel>, customer: u64, number: u64) {
+async fn call(client: &mut BankClient<Channel>) {
     let amount = 7;
-    let request = WriteRequest { customer, number, amount, ack: 2, ..WriteRequest::default() };
+    let request = WriteRequest { amount, ack: 2, ..WriteRequest::default() };
     let reply = client.deposit(request).await.expect("echoed");
     assert_eq!(reply.get_ref().balance, amount);
 }

@@ -242,7 +242,7 @@ impl ForeignReport {
                 writeln!(text, "FAIL  wrong by every model; nearest is the {model}")
             }
         };
-        let wrong = finding.violations.iter().map(|violation| violation.story.as_str());
+        let wrong = finding.violations.iter().map(|violation| violation.description.as_str());
         let mismatched = paired.mismatches.iter().map(String::as_str);
         for difference in mismatched.chain(wrong).take(DIFFERENCES_SHOWN) {
             let _ = writeln!(text, "  {difference}");

@@ -47,7 +47,7 @@ pub fn run_each(
             Ok(report) => reports.push(report),
             Err(RunError::Interrupted) if !reports.is_empty() => not_run.push(name),
             Err(RunError::Interrupted) => return Err(RunError::Interrupted),
-            Err(source) => return Err(RunError::Under { scheme: name, source: Box::new(source) }),
+            Err(error) => return Err(RunError::Under { scheme: name, cause: Box::new(error) }),
         }
     }
     let mut comparison = Comparison::new(reports, not_run);

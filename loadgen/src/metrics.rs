@@ -22,10 +22,10 @@ const FREEZE_LIMIT: Duration = Duration::from_secs(1);
 
 /// `/metrics` cannot be served.
 #[derive(Debug, Error)]
-#[error("failed to serve metrics at {address}: {source}; give another --metrics-listen")]
+#[error("failed to serve metrics at {address}: {cause}; give another --metrics-listen")]
 pub struct MetricsError {
     address: SocketAddr,
-    source: io::Error,
+    cause: io::Error,
 }
 
 /// Where a scrape takes its values from.
@@ -75,7 +75,7 @@ impl MetricsServer {
             let thread = thread.spawn(move || runtime.block_on(serve(listener, scraped, ended)))?;
             Ok((address, thread))
         };
-        let (address, thread) = start().map_err(|source| MetricsError { address, source })?;
+        let (address, thread) = start().map_err(|cause| MetricsError { address, cause })?;
         Ok(Self { address, source, ending, thread: Some(thread) })
     }
 

@@ -87,12 +87,12 @@ pub enum RunError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// It was one of several.
-    #[error("under {scheme}: {source}")]
+    #[error("under {scheme}: {cause}")]
     Under {
         /// The name of the scheme.
         scheme: &'static str,
         /// Why.
-        source: Box<RunError>,
+        cause: Box<RunError>,
     },
     /// Somebody ended the run before customers began.
     #[error("interrupted before customers began")]
@@ -107,12 +107,12 @@ pub enum RunError {
     #[error(transparent)]
     Judge(#[from] JudgeError),
     /// The output file of a replay could not be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {cause}", path.display())]
     Unwritable {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -345,7 +345,7 @@ fn answers(
             let mut written = File::open(folder.path(OUTPUT))?;
             io::copy(&mut written, file).map(drop)
         })
-        .map_err(|source| RunError::Unwritable { path: path.clone(), source })?;
+        .map_err(|cause| RunError::Unwritable { path: path.clone(), cause })?;
         files.output = Some(path.clone());
     }
     Ok(if scenario.keep_answers { elements().collect() } else { Output::new() })

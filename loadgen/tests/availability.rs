@@ -12,10 +12,10 @@ use loadgen::record::judge::judge_folder;
 use loadgen::scenario::{ClusterChoice, Scenario, Stop, Synthetic, Workload};
 use loadgen::{ExitCode, Hooks, Interrupt, RunReport};
 use passbook::cluster::{Cluster, ClusterSpec, MakeReplica};
-use replication::{
-    Broadcast, Effect, Fanout, Input, Instant, Locking, ReplicaStats, Replication, Scheme,
-};
+use replication::broadcast::{Effect, Input};
+use replication::{Broadcast, Fanout, Instant, Locking, Replica, Replication, Scheme};
 use support::{code, folder, json, run, run_with, stderr, stdout, write};
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 
 const OPENING: i64 = 1_000_000;
 const BROADCAST: Scheme =
@@ -34,14 +34,19 @@ enum Fault {
     RejectsOneIn(u64),
 }
 
-struct Faulty {
-    replica: Broadcast,
+struct Unwilling {
     fault: Fault,
     writes: u64,
 }
 
-impl Replication for Faulty {
-    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Broadcast> for Unwilling {
+    fn on(
+        &mut self,
+        replica: &mut Broadcast,
+        now: Instant,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Input::Submit { ticket, request } = &input {
             let is_write = request.operation != Operation::Query;
             self.writes += u64::from(is_write);
@@ -56,30 +61,19 @@ impl Replication for Faulty {
             };
             if let Some(rejection) = rejection {
                 let answer = Answer { outcome: Outcome::Rejected(rejection), balance: None };
-                effects.push(Effect::Reply { ticket: *ticket, answer, receipt: None });
+                effects.push(Effect::Reply { ticket: *ticket, answer });
                 return;
             }
         }
-        self.replica.on(now, input, effects);
-    }
-
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.replica.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
+        replica.on(now, input, effects);
     }
 }
 
 fn faulty(fault: Fault) -> MakeReplica {
     Arc::new(move |id, peers| {
         let replica = Broadcast::new(id, peers, Fanout::Parallel, Money::new(OPENING));
-        Box::new(Faulty { replica, fault, writes: 0 })
+        let fault = Unwilling { fault, writes: 0 };
+        Replica::broadcast(ForwardingReplica { replica, fault })
     })
 }
 
@@ -176,7 +170,7 @@ fn own_branches_that_reject_every_write_fail() {
         let text = report.render();
         assert_eq!(report.exit_code(), ExitCode::Failed, "{text}");
         let availability = finding(report.checks(), Property::Availability);
-        let told = &availability.violations[0].story;
+        let told = &availability.violations[0].description;
         assert!(told.contains("deposits failed or were not answered"), "{told}");
         assert!(told.contains(rejection.name()), "{told}");
     }

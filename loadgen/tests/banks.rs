@@ -10,10 +10,10 @@ use check::{Finding, Property, Verdict};
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Wire, Workload};
 use loadgen::{ExitCode, RunReport};
 use passbook::cluster::MakeReplica;
-use replication::{
-    Broadcast, Effect, Fanout, Input, Instant, Locking, Message, ReplicaStats, Replication, Scheme,
-};
+use replication::broadcast::{Effect, Input, Message};
+use replication::{Broadcast, Fanout, Instant, Locking, Replica, Replication, Scheme};
 use support::run_with;
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -28,21 +28,21 @@ enum Fault {
     DoublesPropagation,
 }
 
-struct Faulty {
-    replica: Broadcast,
+struct Dishonest {
     fault: Fault,
     /// Whether a single fault is still to come.
     is_due: bool,
 }
 
-impl Faulty {
-    fn balance(&self) -> Money {
-        self.replica.stats().balance
-    }
-}
-
-impl Replication for Faulty {
-    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Broadcast> for Dishonest {
+    fn on(
+        &mut self,
+        replica: &mut Broadcast,
+        now: Instant,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
+        let balance = replica.stats().balance;
         let withdrawal = match &input {
             Input::Submit { ticket, request } => match request.operation {
                 Operation::Write(write) if write.kind == WriteKind::Withdraw => {
@@ -56,14 +56,12 @@ impl Replication for Faulty {
             (Fault::RefusesWithdrawals, Some(_)) => {
                 Some(Outcome::Rejected(Rejection::InsufficientFunds))
             }
-            (Fault::PaysBeyondBalance, Some((_, amount))) if amount > self.balance() => {
-                Some(Outcome::Ok)
-            }
+            (Fault::PaysBeyondBalance, Some((_, amount))) if amount > balance => Some(Outcome::Ok),
             _ => None,
         };
         if let (Some((ticket, _)), Some(outcome)) = (withdrawal, outcome) {
-            let answer = Answer { outcome, balance: Some(self.balance()) };
-            effects.push(Effect::Reply { ticket, answer, receipt: None });
+            let answer = Answer { outcome, balance: Some(balance) };
+            effects.push(Effect::Reply { ticket, answer });
             return;
         }
         if let Input::Peer { from, message: Message::Propagate { id, .. } } = &input
@@ -76,21 +74,9 @@ impl Replication for Faulty {
                 return;
             }
             let mut unsent = Vec::new();
-            self.replica.on(now, input.clone(), &mut unsent);
+            replica.on(now, input.clone(), &mut unsent);
         }
-        self.replica.on(now, input, effects);
-    }
-
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.replica.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
+        replica.on(now, input, effects);
     }
 }
 
@@ -111,10 +97,10 @@ fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> 
     let scenario = Scenario { wire, ..Scenario::new(workload, ClusterChoice::Embedded(scheme)) };
     let replica: MakeReplica = Arc::new(move |id, peers| {
         let is_faulty = id == BranchId(2) || branches == 1;
-        Box::new(Faulty {
+        let fault = if is_faulty { fault } else { Fault::None };
+        Replica::broadcast(ForwardingReplica {
             replica: Broadcast::new(id, peers, Fanout::Parallel, Money::new(opening)),
-            fault: if is_faulty { fault } else { Fault::None },
-            is_due: true,
+            fault: Dishonest { fault, is_due: true },
         })
     });
     run_with(&scenario, replica)
@@ -143,7 +129,7 @@ fn refusals_although_there_is_money_fail_balance_bounds() {
         let report = run(Fault::RefusesWithdrawals, wire, 2, 1_000_000, USUAL);
         assert_eq!(report.exit_code(), ExitCode::Failed, "{}", report.render());
         let bounds = finding(&report, Property::BalanceBounds);
-        let story = &bounds.violations[0].story;
+        let story = &bounds.violations[0].description;
         assert!(story.contains("was refused, but there was"), "{story}");
     }
 }
@@ -155,7 +141,7 @@ fn bank_that_pays_out_what_it_has_not_fails_overdraft() {
     let overdraft = finding(&report, Property::Overdraft);
     assert_eq!(overdraft.verdict, Verdict::Fail, "{overdraft:?}");
     let violation = &overdraft.violations[0];
-    assert!(violation.story.contains("too much"), "{violation:?}");
+    assert!(violation.description.contains("too much"), "{violation:?}");
     assert!(!violation.operations.is_empty(), "{violation:?}");
 }
 
@@ -169,8 +155,8 @@ fn lost_and_doubled_propagations_name_a_write() {
             let report = run(fault, wire, 2, 1_000_000, USUAL);
             assert_eq!(report.exit_code(), ExitCode::Failed, "{}", report.render());
             let violation = &finding(&report, Property::Conservation).violations[0];
-            assert!(violation.story.starts_with("branch 2 holds "), "{violation:?}");
-            assert!(violation.story.contains(words), "{violation:?}");
+            assert!(violation.description.starts_with("branch 2 holds "), "{violation:?}");
+            assert!(violation.description.contains(words), "{violation:?}");
             assert!(!violation.operations.is_empty(), "{violation:?}");
         }
     }

@@ -8,8 +8,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use passbook::wire::seeds::bank::bank_server::{Bank, BankServer};
-use passbook::wire::seeds::bank::{TransactionRequest, TransactionResponse};
+use passbook::wire::exercise::bank::bank_server::{Bank, BankServer};
+use passbook::wire::exercise::bank::{TransactionRequest, TransactionResponse};
 use passbook::wire::v1::PropagateRequest;
 use passbook::wire::v1::peer_client::PeerClient;
 use support::branches::Addresses;

@@ -10,8 +10,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
-use passbook::wire::seeds::bank::bank_server::{Bank, BankServer};
-use passbook::wire::seeds::bank::{TransactionRequest, TransactionResponse};
+use passbook::wire::exercise::bank::bank_server::{Bank, BankServer};
+use passbook::wire::exercise::bank::{TransactionRequest, TransactionResponse};
 use serde_json::Value;
 use support::{code, folder, json, loadgen, run, stderr, stdout, write};
 use tempfile::TempDir;

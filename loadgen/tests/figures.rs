@@ -12,8 +12,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use passbook::wire::seeds::bank::bank_server::{Bank, BankServer};
-use passbook::wire::seeds::bank::{TransactionRequest, TransactionResponse};
+use passbook::wire::exercise::bank::bank_server::{Bank, BankServer};
+use passbook::wire::exercise::bank::{TransactionRequest, TransactionResponse};
 use serde_json::{Value, json};
 use support::{code, folder, run, stderr, stdout};
 use tempfile::TempDir;

@@ -11,17 +11,22 @@ use exercise::Input;
 use loadgen::scenario::{ClusterChoice, Replay, ReplayOrder, Scenario, Style, Workload};
 use loadgen::{ExitCode, RunReport};
 use passbook::cluster::MakeReplica;
-use replication::{
-    Broadcast, Effect, Fanout, Input as Event, Instant, Locking, Message, ReplicaStats,
-    Replication, Scheme,
-};
+use replication::broadcast::{Effect, Input as Event, Message};
+use replication::{Broadcast, Fanout, Instant, Locking, Replica, Replication, Scheme};
 use support::{EXERCISE, folder, json, run_with};
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 
 /// Applies what peers propagate with the wrong sign.
-struct WrongSign(Broadcast);
+struct WrongSign;
 
-impl Replication for WrongSign {
-    fn on(&mut self, now: Instant, input: Event, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Broadcast> for WrongSign {
+    fn on(
+        &mut self,
+        replica: &mut Broadcast,
+        now: Instant,
+        input: Event,
+        effects: &mut Vec<Effect>,
+    ) {
         let input = match input {
             Event::Peer { from, message: Message::Propagate { id, write, deadline } } => {
                 let kind = match write.kind {
@@ -33,19 +38,7 @@ impl Replication for WrongSign {
             }
             other => other,
         };
-        self.0.on(now, input, effects);
-    }
-
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.0.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.0.stats()
-    }
-
-    fn name(&self) -> &'static str {
-        self.0.name()
+        replica.on(now, input, effects);
     }
 }
 
@@ -65,8 +58,12 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> RunReport {
     });
     let scenario = Scenario::new(Workload::Replay(replay), cluster);
     let replica: MakeReplica = Arc::new(move |id, peers| {
-        let right = Broadcast::new(id, peers, Fanout::Parallel, opening);
-        if Some(id) == wrong { Box::new(WrongSign(right)) } else { Box::new(right) }
+        let replica = Broadcast::new(id, peers, Fanout::Parallel, opening);
+        if Some(id) == wrong {
+            Replica::broadcast(ForwardingReplica { replica, fault: WrongSign })
+        } else {
+            Replica::broadcast(replica)
+        }
     });
     run_with(&scenario, replica)
 }

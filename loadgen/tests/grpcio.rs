@@ -1,4 +1,4 @@
-//! Programs in Python with grpcio, by the contracts in `proto/seeds`: their client at our branches, their
+//! Programs in Python with grpcio, by the contracts in `proto/exercise`: their client at our branches, their
 //! bank under our customers. Skipped where there is no grpcio, unless `PASSBOOK_REQUIRE_GRPCIO` is 1.
 
 mod support;
@@ -42,7 +42,7 @@ fn generated() -> Option<TempDir> {
         return None;
     }
     let folder = folder();
-    let contracts = manifest().join("../proto/seeds");
+    let contracts = manifest().join("../proto/exercise");
     let out = folder.path().display();
     let mut protoc = python(&["-m", "grpc_tools.protoc", "-I"]);
     protoc.arg(&contracts).arg(format!("--python_out={out}"));

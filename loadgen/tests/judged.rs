@@ -42,7 +42,7 @@ fn entry(call: &OperationRecord<'_>) -> Entry {
         Outcome::Unknown => ResultName::Unknown,
     };
     Entry {
-        interface: call.operation.name().to_owned(),
+        interface: call.operation.kind(),
         branch: Some(call.branch.0),
         result: balance.is_none().then_some(result),
         balance,
@@ -169,7 +169,7 @@ fn an_answer_that_is_missing_or_too_many_is_found() {
         text.replacen('[', more, 1)
     });
     let run = judged(&home);
-    let story = &run.checks[0].finding.violations[0].story;
+    let story = &run.checks[0].finding.violations[0].description;
     assert!(story.contains("customer 77 too many"), "{story}");
 }
 

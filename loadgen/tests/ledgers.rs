@@ -26,13 +26,11 @@ use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{LogRequest, QueryRequest, WriteRequest};
 use passbook::wire::{from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt};
-use replication::passbook::Session;
-use replication::{
-    Effect, Fanout, Input, Instant as TimePoint, Locking, LogStatus, Receipt, ReplicaStats,
-    Replication, Scheme, Transport,
-};
+use replication::passbook::{Effect, Input, Passbook, Session, Settings, Timing};
+use replication::{Fanout, Instant as TimePoint, Locking, Receipt, Replica, Replication, Scheme};
 use support::folder;
 use support::ledgers::{Channels, embedded, end, header, settled, started, written};
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -333,56 +331,40 @@ async fn a_branch_that_is_gone_before_it_begins_is_named() {
     end(cluster).await;
 }
 
-/// A replica that receives nothing from its peers before it was woken so many times.
+/// Peers are not heard before the replica was woken so many times.
 struct Late {
-    replica: Box<dyn Replication>,
     wakes_left: u32,
     held_back: Vec<Input>,
 }
 
-impl Replication for Late {
-    fn on(&mut self, now: TimePoint, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Passbook> for Late {
+    fn on(
+        &mut self,
+        replica: &mut Passbook,
+        now: TimePoint,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.wakes_left == 0 {
-            return self.replica.on(now, input, effects);
+            return replica.on(now, input, effects);
         }
         match input {
             Input::PeerUp { .. } | Input::PeerDown { .. } | Input::Peer { .. } => {
                 self.held_back.push(input);
             }
-            Input::Tick => self.wakes_left -= 1,
-            _ => self.replica.on(now, input, effects),
+            Input::Tick => {
+                self.wakes_left -= 1;
+                replica.on(now, input, effects);
+            }
+            _ => replica.on(now, input, effects),
         }
         if self.wakes_left == 0 {
             for input in self.held_back.drain(..) {
-                self.replica.on(now, input, effects);
+                replica.on(now, input, effects);
             }
         } else {
             effects.push(Effect::WakeAt(now.after(Duration::from_millis(1))));
         }
-    }
-
-    fn settle(&mut self, now: TimePoint, effects: &mut Vec<Effect>) {
-        self.replica.settle(now, effects);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn log_status(&self) -> Option<LogStatus> {
-        self.replica.log_status()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
-    }
-
-    fn transport(&self) -> Transport {
-        self.replica.transport()
-    }
-
-    fn is_ready(&self) -> bool {
-        self.replica.is_ready()
     }
 }
 
@@ -391,8 +373,12 @@ async fn started_cluster_makes_the_first_write_of_each_branch() {
     let ids = [5, 2, 9].map(BranchId).to_vec();
     let spec = ClusterSpec {
         replica: Arc::new(|id, peers| {
-            let replica = Scheme::Passbook.replica(id, peers, Money::ZERO, rand::random());
-            Box::new(Late { replica, wakes_left: 200, held_back: Vec::new() })
+            let branches: Vec<BranchId> = peers.into_iter().chain([id]).collect();
+            let settings = Settings::in_memory(id, &branches, Money::ZERO, rand::random());
+            let settings = Settings { timing: Timing::on_streams(), ..settings };
+            let replica = Passbook::in_memory(settings);
+            let fault = Late { wakes_left: 200, held_back: Vec::new() };
+            Replica::passbook(ForwardingReplica { replica, fault })
         }),
         ..ClusterSpec::new(ids, Money::ZERO, Scheme::Passbook)
     };

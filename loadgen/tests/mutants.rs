@@ -11,15 +11,13 @@ use check::{Property, Verdict};
 use loadgen::scenario::{ClusterChoice, Mix, Scenario, Share, Stop, Synthetic, Workload};
 use loadgen::{ExitCode, RunReport};
 use passbook::cluster::MakeReplica;
-use replication::passbook::{Message as Said, Mutant, Passbook, Settings, Timing};
-use replication::{
-    Effect, Input, Instant, LogStatus, Message, ReplicaStats, Replication, Scheme, Transport,
-};
+use replication::passbook::{Effect, Input, Message, Mutant, Passbook, Settings, Timing};
+use replication::{Instant, Replica, Replication, Scheme};
 use support::run_with;
+use testkit::forwarding::{ForwardingReplica, ReplicaFault};
 
 /// A branch whose words do not all arrive. That alone must break nothing.
 struct Unreliable {
-    replica: Passbook,
     trouble: Trouble,
     replies: u64,
 }
@@ -34,6 +32,13 @@ enum Trouble {
 }
 
 impl Unreliable {
+    /// Of the effects from `first` on.
+    fn lose_some(&mut self, effects: &mut Vec<Effect>, first: usize) {
+        let mut new = effects.split_off(first);
+        new.retain_mut(|effect| self.arrives(effect));
+        effects.append(&mut new);
+    }
+
     fn arrives(&mut self, effect: &mut Effect) -> bool {
         match (self.trouble, effect) {
             (Trouble::LosesAnswers, Effect::Reply { answer, receipt, .. })
@@ -49,48 +54,30 @@ impl Unreliable {
             }
             (
                 Trouble::LosesPushesTo(branch),
-                Effect::Send { to, message: Message::Passbook(Said::Push { .. }) },
+                Effect::Send { to, message: Message::Push { .. } },
             ) => *to != branch,
             _ => true,
         }
     }
 }
 
-impl Replication for Unreliable {
-    fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+impl ReplicaFault<Passbook> for Unreliable {
+    fn on(
+        &mut self,
+        replica: &mut Passbook,
+        now: Instant,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
         let before = effects.len();
-        self.replica.on(now, input, effects);
-        let mut new = effects.split_off(before);
-        new.retain_mut(|effect| self.arrives(effect));
-        effects.append(&mut new);
+        replica.on(now, input, effects);
+        self.lose_some(effects, before);
     }
 
-    fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    fn settle(&mut self, replica: &mut Passbook, now: Instant, effects: &mut Vec<Effect>) {
         let before = effects.len();
-        self.replica.settle(now, effects);
-        let mut new = effects.split_off(before);
-        new.retain_mut(|effect| self.arrives(effect));
-        effects.append(&mut new);
-    }
-
-    fn stats(&self) -> ReplicaStats {
-        self.replica.stats()
-    }
-
-    fn log_status(&self) -> Option<LogStatus> {
-        self.replica.log_status()
-    }
-
-    fn name(&self) -> &'static str {
-        self.replica.name()
-    }
-
-    fn transport(&self) -> Transport {
-        self.replica.transport()
-    }
-
-    fn is_ready(&self) -> bool {
-        self.replica.is_ready()
+        replica.settle(now, effects);
+        self.lose_some(effects, before);
     }
 }
 
@@ -131,7 +118,9 @@ fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> RunReport {
             mutant,
             ..Settings::in_memory(me, &branches, Money::new(opening), life)
         };
-        Box::new(Unreliable { replica: Passbook::in_memory(settings), trouble, replies: 0 })
+        let replica = Passbook::in_memory(settings);
+        let fault = Unreliable { trouble, replies: 0 };
+        Replica::passbook(ForwardingReplica { replica, fault })
     });
     run_with(&scenario, replica)
 }
@@ -177,7 +166,8 @@ fn a_dropped_push_keeps_branches_apart() {
     is_caught(load, Mutant::DropPush, &[Property::Convergence, Property::Conservation]);
     let report = run(load, Some(Mutant::DropPush), 1);
     let stories = report.checks().iter().flat_map(|check| &check.finding.violations);
-    let mut lacking = stories.filter(|violation| violation.story.contains("never reached it"));
+    let mut lacking =
+        stories.filter(|violation| violation.description.contains("never reached it"));
     let named = lacking.next().map(|violation| violation.operations.len());
     assert_eq!(named, Some(1), "{}", report.render());
 }

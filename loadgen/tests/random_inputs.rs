@@ -69,7 +69,7 @@ fn expected(input: &Input) -> Output {
                     (Some(if covered { ResultName::Success } else { ResultName::Fail }), None)
                 }
             };
-            let interface = event.operation.name().to_owned();
+            let interface = event.operation.kind();
             let branch = per_event.then_some(event.branch.0);
             recv.push(Entry { interface, branch, result, balance: shown });
         }

@@ -6,10 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
-use support::{
-    EXERCISE, ROAMING, code, folder, json, loadgen, run, stderr, stdout, wait_for, write,
-};
+use support::{EXERCISE, ROAMING, code, folder, json, loadgen, run, stderr, stdout, write};
 use tempfile::TempDir;
+use testkit::processes::until;
 
 #[test]
 fn a_synthetic_run_passes_and_leaves_its_artifacts() {
@@ -196,7 +195,7 @@ fn start_endless(home: &TempDir) -> (Child, String) {
     let stderr = child.stderr.take().expect("piped");
     BufReader::new(stderr).read_line(&mut said).expect("a line");
     let address = said.trim().strip_prefix("metrics at ").expect("where they are").to_owned();
-    let scraped = wait_for("deposits in a scrape", || {
+    let scraped = until("a scrape shows deposits", || {
         let body = ureq::get(&address).call().ok()?;
         let body = body.into_body().read_to_string().ok()?;
         let counted = body.lines().any(|line| {

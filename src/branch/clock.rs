@@ -1,5 +1,6 @@
 //! Between the schemes' time and the machine's.
 
+use std::future::pending;
 use std::time::{Duration, Instant};
 
 /// Counts the schemes' time from one instant of the monotonic clock.
@@ -23,8 +24,16 @@ impl Clock {
         replication::Instant(instant.saturating_duration_since(self.epoch))
     }
 
-    /// How long it is until `instant`, zero if that has passed.
+    /// The time left until `instant`, zero if that has passed.
     pub(super) fn until(self, instant: replication::Instant) -> Duration {
         instant.0.saturating_sub(self.epoch.elapsed())
+    }
+
+    /// Sleeps for ever without an instant.
+    pub(super) async fn sleep_until(self, instant: Option<replication::Instant>) {
+        match instant {
+            Some(at) => tokio::time::sleep(self.until(at)).await,
+            None => pending().await,
+        }
     }
 }

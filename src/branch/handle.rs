@@ -1,108 +1,172 @@
-//! How the parts of a branch, and others in its process, speak to its owner.
+//! How the parts of a branch, and others in its process, reach its driver.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
 
+use super::call_driver::CallCommand;
 use super::clock::Clock;
-use super::link::Delivered;
-use super::notices::Notice;
+use super::log_tap::LogCommand;
+use super::peer_stream::StreamId;
 use super::reachability::ConnectFailure;
-use super::stream::{Outgoing, StreamId};
-use super::tap::{self, Asked};
+use super::stream_driver::StreamCommand;
+use super::warnings::Warning;
 use crate::telemetry::{Family, TraceContext};
 use crate::wire::v1::UnreachablePeer;
 use crate::wire::{Failure, LogBegun, LogPart};
-use bank::Ack;
-use bank::{Answer, BranchId, Operation, Version, Write};
-use replication::{Message, Receipt, ReplicaStats, Request, WriteId, passbook};
+use bank::{Ack, Answer, BranchId, Operation, Version};
+use replication::{Receipt, ReplicaStats, Request};
 
-/// Something for the owner to do.
+/// What every driver handles, and what only the driver of one transport does.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(super) enum Command<P> {
+    Branch(BranchCommand),
+    Peer(P),
+}
+
+/// What every driver handles.
+#[derive(Debug)]
+pub(super) enum BranchCommand {
     Submit {
         request: Request,
         since: Instant,
         trace: Option<TraceContext>,
-        reply: oneshot::Sender<Result<Told, Failure>>,
+        reply: oneshot::Sender<Result<Reply, Failure>>,
     },
-    Propagate {
-        from: BranchId,
-        message: Message,
-        reply: oneshot::Sender<bool>,
-    },
-    /// A write to apply here that was given no name.
-    Apply {
-        write: Write,
-        deadline: replication::Instant,
-        reply: oneshot::Sender<bool>,
-    },
-    Delivered(Delivered),
-    /// A stream to a peer is open.
-    Linked {
-        peer: BranchId,
-        stream: StreamId,
-        outgoing: Outgoing,
-    },
-    /// Something was said on a stream.
-    Heard {
-        peer: BranchId,
-        stream: StreamId,
-        messages: Vec<passbook::Message>,
-    },
-    /// A stream broke.
-    Unlinked {
-        peer: BranchId,
-        stream: StreamId,
-    },
-    /// A peer could not be connected to.
+    /// An attempt to connect to a peer failed.
     ConnectFailed(ConnectFailure),
-    /// A peer that is called is connected; streams are linked instead.
+    /// A peer that is called is connected; a stream is opened instead.
     Connected {
         peer: BranchId,
     },
-    /// To be told to whoever runs the branch.
-    Noticed(Notice),
+    /// Warn the operator.
+    Warn(Warning),
     Stats(oneshot::Sender<ReplicaStats>),
-    Inspect(oneshot::Sender<Inspected>),
-    Log(tap::Asked),
+    Inspect(oneshot::Sender<BranchState>),
     Families(oneshot::Sender<Vec<Family>>),
 }
 
-/// What there is to see of a branch at one instant.
+/// A branch at one instant, for an auditor.
 #[derive(Debug)]
-pub(super) struct Inspected {
-    pub(super) audit: ReplicaStats,
-    /// How much of each log its balance is made from, where the scheme knows.
+pub(super) struct BranchState {
+    pub(super) stats: ReplicaStats,
+    /// How much of each log its balance is made from, where the scheme keeps logs.
     pub(super) version: Option<Arc<Version>>,
-    /// How many messages between branches this one accounts for: an answered call counts at its caller.
-    pub(super) frames_sent: u64,
+    pub(super) messages_sent: u64,
     pub(super) unreachable: Vec<UnreachablePeer>,
 }
 
-/// What a customer is told, and what that was made from.
+/// The answer to a customer, and what it was made from.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct Reply {
     pub(super) answer: Answer,
     pub(super) receipt: Option<Receipt>,
 }
 
-/// Speaks to the owner of a branch.
+/// Sends commands to a driver.
+#[derive(Debug)]
+pub(super) struct CommandSender<P>(mpsc::Sender<Command<P>>);
+
+impl<P> Clone for CommandSender<P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<P> CommandSender<P> {
+    /// A queue of at most `capacity` commands.
+    pub(super) fn new(capacity: usize) -> (Self, mpsc::Receiver<Command<P>>) {
+        let (commands, queue) = mpsc::channel(capacity);
+        (Self(commands), queue)
+    }
+
+    /// Fails if the driver has ended.
+    pub(super) async fn send(&self, command: Command<P>) -> Result<(), Failure> {
+        self.0.send(command).await.map_err(|_| Failure::ShuttingDown)
+    }
+
+    /// Sends a command that nobody needs any more if the driver has ended.
+    pub(super) async fn report(&self, command: Command<P>) {
+        let _ = self.send(command).await;
+    }
+
+    pub(super) async fn ended(&self) {
+        self.0.closed().await;
+    }
+
+    /// Sends a command that has a reply, and waits for that.
+    pub(super) async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command<P>,
+    ) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(command(reply)).await?;
+        answer.await.map_err(|_| Failure::ShuttingDown)
+    }
+}
+
+/// Reaches a driver that exchanges messages on streams.
 #[derive(Clone, Debug)]
-pub struct BranchHandle {
-    commands: mpsc::Sender<Command>,
-    pub(super) clock: Clock,
+pub(super) struct StreamHandle {
+    pub(super) commands: CommandSender<StreamCommand>,
+    /// The tasks that read streams which peers opened.
+    pub(super) readers: TaskTracker,
     streams: Arc<AtomicU64>,
 }
 
-impl BranchHandle {
-    pub(super) fn new(commands: mpsc::Sender<Command>, clock: Clock) -> Self {
-        Self { commands, clock, streams: Arc::default() }
+impl StreamHandle {
+    pub(super) fn new(commands: CommandSender<StreamCommand>) -> Self {
+        Self { commands, readers: TaskTracker::new(), streams: Arc::default() }
     }
 
-    /// For customers who have no name and carry nothing.
+    /// A name for a stream that no other of this branch has.
+    pub(super) fn next_stream(&self) -> StreamId {
+        StreamId(self.streams.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// How branches exchange messages.
+#[derive(Clone, Debug)]
+pub(super) enum Transport {
+    Calls(CommandSender<CallCommand>),
+    Streams(StreamHandle),
+}
+
+/// Reaches the driver of a branch.
+#[derive(Clone, Debug)]
+pub struct BranchHandle {
+    transport: Transport,
+    replication: &'static str,
+    pub(super) clock: Clock,
+}
+
+impl BranchHandle {
+    pub(super) fn new(transport: Transport, replication: &'static str) -> Self {
+        Self { transport, replication, clock: Clock::start() }
+    }
+
+    /// # Errors
+    /// The branches exchange messages on streams.
+    pub(super) fn calls(&self) -> Result<&CommandSender<CallCommand>, Failure> {
+        match &self.transport {
+            Transport::Calls(commands) => Ok(commands),
+            Transport::Streams(_) => Err(Failure::OtherScheme(self.replication)),
+        }
+    }
+
+    /// # Errors
+    /// The branches call each other.
+    pub(super) fn streams(&self) -> Result<&StreamHandle, Failure> {
+        match &self.transport {
+            Transport::Streams(streams) => Ok(streams),
+            Transport::Calls(_) => Err(Failure::OtherScheme(self.replication)),
+        }
+    }
+
+    /// Submits a request of a customer who has no name and carries nothing.
     pub(super) async fn submit_anonymous(
         &self,
         operation: Operation,
@@ -111,48 +175,32 @@ impl BranchHandle {
         trace: Option<TraceContext>,
     ) -> Result<Answer, Failure> {
         let request = Request::anonymous(operation, ack, self.clock.at(deadline));
-        self.submit(request, trace).await.map(|told| told.answer)
+        self.submit(request, trace).await.map(|reply| reply.answer)
     }
 
     pub(super) async fn submit(
         &self,
         request: Request,
         trace: Option<TraceContext>,
-    ) -> Result<Told, Failure> {
+    ) -> Result<Reply, Failure> {
         let since = Instant::now();
-        self.ask(|reply| Command::Submit { request, since, trace, reply }).await?
+        self.ask(|reply| BranchCommand::Submit { request, since, trace, reply }).await?
     }
 
-    /// A name for a stream that no other has.
-    pub(super) fn next_stream(&self) -> StreamId {
-        StreamId(self.streams.fetch_add(1, Ordering::Relaxed))
+    /// Warns the operator.
+    pub(super) async fn warn(&self, warning: Warning) {
+        // Nobody needs it if the branch has ended.
+        let _ = self.send(BranchCommand::Warn(warning)).await;
     }
 
-    /// Whether the write was applied.
-    pub(super) async fn propagate(
-        &self,
-        id: WriteId,
-        write: Write,
-        deadline: Instant,
-    ) -> Result<bool, Failure> {
-        let message = Message::Propagate { id, write, deadline: self.clock.at(deadline) };
-        self.ask(|reply| Command::Propagate { from: id.origin, message, reply }).await
-    }
-
-    /// Applies a write that a fellow branch of another program made and gave no name; whether it was applied.
-    pub(super) async fn apply(&self, write: Write, deadline: Instant) -> Result<bool, Failure> {
-        let deadline = self.clock.at(deadline);
-        self.ask(|reply| Command::Apply { write, deadline, reply }).await
-    }
-
-    /// What an auditor sees now.
+    /// Balances and counters at this moment.
     pub async fn stats(&self) -> Result<ReplicaStats, Failure> {
-        self.ask(Command::Stats).await
+        self.ask(BranchCommand::Stats).await
     }
 
-    /// All that an auditor sees now.
-    pub(super) async fn inspect(&self) -> Result<Inspected, Failure> {
-        self.ask(Command::Inspect).await
+    /// All that an auditor can see at this moment.
+    pub(super) async fn inspect(&self) -> Result<BranchState, Failure> {
+        self.ask(BranchCommand::Inspect).await
     }
 
     /// Records the branch's log from now on. It takes the place of a recording that is under way.
@@ -160,40 +208,61 @@ impl BranchHandle {
     /// # Errors
     /// The scheme keeps no logs, or the branch has ended.
     pub async fn begin_log(&self) -> Result<LogBegun, Failure> {
-        self.ask(|reply| Command::Log(Asked::Begin(reply))).await?
+        self.log(LogCommand::Begin).await?
     }
 
-    /// What was recorded since the last time. What is not taken is kept up to 8 MiB: then recording stops.
+    /// Takes what was recorded since the last time. What is not taken is kept up to 8 MiB; then recording stops.
     ///
     /// # Errors
     /// Another recording than `log` is under way or none, or the branch has ended.
     pub async fn take_log(&self, log: u64) -> Result<LogPart, Failure> {
-        self.ask(|reply| Command::Log(Asked::Take { log, reply })).await?
+        self.log(|reply| LogCommand::Take { log, reply }).await?
     }
 
-    /// Records no more.
+    /// Stops recording.
     ///
     /// # Errors
     /// As with [`BranchHandle::take_log`].
     pub async fn end_log(&self, log: u64) -> Result<(), Failure> {
-        self.ask(|reply| Command::Log(Asked::End { log, reply })).await?
+        self.log(|reply| LogCommand::End { log, reply }).await?
     }
 
     /// The branch's metrics. Empty if the branch has ended.
     pub async fn families(&self) -> Vec<Family> {
-        self.ask(Command::Families).await.unwrap_or_default()
+        self.ask(BranchCommand::Families).await.unwrap_or_default()
     }
 
-    pub(super) fn reports(&self) -> mpsc::Sender<Command> {
-        self.commands.clone()
+    /// Whether the driver is there to answer.
+    pub(super) fn is_served(&self) -> bool {
+        !match &self.transport {
+            Transport::Calls(commands) => commands.0.is_closed(),
+            Transport::Streams(streams) => streams.commands.0.is_closed(),
+        }
+    }
+
+    async fn log<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> LogCommand,
+    ) -> Result<T, Failure> {
+        let Transport::Streams(streams) = &self.transport else {
+            return Err(Failure::NoLog(self.replication));
+        };
+        streams.commands.ask(|reply| Command::Peer(StreamCommand::Log(command(reply)))).await
+    }
+
+    async fn send(&self, command: BranchCommand) -> Result<(), Failure> {
+        match &self.transport {
+            Transport::Calls(commands) => commands.send(Command::Branch(command)).await,
+            Transport::Streams(streams) => streams.commands.send(Command::Branch(command)).await,
+        }
     }
 
     async fn ask<T>(
         &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+        command: impl FnOnce(oneshot::Sender<T>) -> BranchCommand,
     ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| Failure::ShuttingDown)?;
+        self.send(command(reply)).await?;
         answer.await.map_err(|_| Failure::ShuttingDown)
     }
 }

@@ -1,34 +1,37 @@
-//! A branch as a gRPC server: one task owns the replica and performs what the scheme decides.
+//! A branch as a gRPC server: one task owns the replica and performs its effects.
 //!
 //! ```text
-//! customer ─▶ services ─▶ owner (replica, waiting customers, fan-outs, statistics) ─▶ link per peer ─▶ peer
+//! customer ─▶ services ─▶ driver (replica, waiting requests, statistics) ─▶ unary calls or a stream per peer ─▶ peer
 //!                           ▲                                                             │
-//!                           └─────────────────── how each propagation ended ──────────────┘
+//!                           └──────────── results of calls, frames of peers ──────────────┘
 //! ```
 //!
-//! Requests reach the owner by a queue and are answered by a one-shot channel, so nothing is shared and
-//! nothing is locked.
+//! Requests reach the driver by a queue and are answered by a one-shot channel, so nothing is shared and nothing is
+//! locked. [`replication::Replica`] decides which of the two drivers a branch has: `call_driver` for broadcast,
+//! `stream_driver` for passbook; `driver` is what they have in common.
 
+mod call_driver;
 mod clock;
-mod exchange;
+mod driver;
+mod exercise;
 mod handle;
-mod link;
+mod info;
+mod log_tap;
 mod methods;
-mod notices;
-mod owner;
+mod outbox;
+mod peer_stream;
 mod reachability;
-mod seeds;
 mod server;
 mod services;
+mod shared_connections;
 mod spans;
 mod statistics;
-mod stream;
-mod streams;
-mod tap;
-mod wakes;
+mod stream_driver;
+mod unary_peer;
+mod warnings;
 
-pub use exchange::{Exchange, Lines};
 pub use handle::BranchHandle;
-pub use notices::Notice;
-pub use owner::{Branch, BranchInfo, Peer};
-pub use server::ServeError;
+pub use info::Peer;
+pub use server::{Branch, ServeError};
+pub use shared_connections::{SharedConnections, SharedListener};
+pub use warnings::Warning;

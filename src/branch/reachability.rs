@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::notices::{Notice, one_line};
-use super::owner::Peer;
+use super::info::Peer;
+use super::warnings::{Warning, one_line};
 use crate::wire::v1::UnreachablePeer;
 use bank::BranchId;
 use replication::passbook::Mismatch;
 
-/// How long connecting to a peer may fail before whoever runs the branch is warned: branches of a cluster start one
+/// How long connecting to a peer may fail before the operator is warned: branches of a cluster start one
 /// after another.
 const WARN_AFTER: Duration = Duration::from_secs(1);
 
@@ -17,7 +17,7 @@ const WARN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) struct ConnectFailure {
     pub(super) peer: Peer,
-    /// In the words of the system or of the peer.
+    /// The message of the operating system or of the peer.
     pub(super) cause: String,
     /// Whether something answered at the address and rejects this branch for good.
     pub(super) is_refused: bool,
@@ -43,14 +43,14 @@ impl Reachability {
 
     /// Records a failed attempt. Returns the warning for it if the peer rejects this branch or has been unreachable
     /// for long enough.
-    pub(super) fn failed(&mut self, failure: ConnectFailure) -> Option<Notice> {
+    pub(super) fn failed(&mut self, failure: ConnectFailure) -> Option<Warning> {
         let lasts = failure.at.saturating_duration_since(failure.since) >= WARN_AFTER;
         let Peer { id: peer, address } = failure.peer;
         let warning = if failure.is_refused {
-            Some(Notice::not_let_in(peer, address, &failure.cause))
+            Some(Warning::rejected(peer, address, &failure.cause))
         } else {
             let (branch, cause) = (self.branch, one_line(&failure.cause));
-            lasts.then_some(Notice::Unreachable { branch, peer, address, cause })
+            lasts.then_some(Warning::Unreachable { branch, peer, address, cause })
         };
         self.count(failure);
         warning

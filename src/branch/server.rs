@@ -1,10 +1,11 @@
 //! Serving a branch from its first to its last connection.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -12,20 +13,28 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_reflection::server::Builder;
 
-use super::link::Link;
+use super::call_driver::{CallCommand, CallDriver};
+use super::clock::Clock;
+use super::driver::{Core, Driver, QUEUE, run};
+use super::exercise::ExerciseServices;
+use super::handle::{BranchHandle, Command, CommandSender, StreamHandle, Transport};
+use super::info::{BranchInfo, Peer};
 use super::methods::{CONTRACTS, Methods};
-use super::owner::Branch;
-use super::seeds::Seeds;
+use super::peer_stream::{Dialer, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 use super::services::{DEADLINE_MAX, Services};
-use super::stream::{Dialer, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
-use crate::wire::CONNECTION_WINDOW_BYTES;
-use crate::wire::seeds::bank::bank_server::BankServer as SeedBankServer;
-use crate::wire::seeds::bankservice::bank_service_server::BankServiceServer;
+use super::shared_connections::SharedConnections;
+use super::stream_driver::{StreamCommand, StreamDriver};
+use super::unary_peer::UnaryPeer;
+use super::warnings::{Warn, Warning};
+use crate::wire::exercise::bank::bank_server::BankServer as ExerciseBankServer;
+use crate::wire::exercise::bankservice::bank_service_server::BankServiceServer;
 use crate::wire::v1::bank_server::BankServer;
 use crate::wire::v1::inspect_server::InspectServer;
 use crate::wire::v1::peer_server::PeerServer;
-use replication::Transport;
+use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause};
+use bank::{BranchId, Money};
 use replication::passbook::Stop;
+use replication::{CallReplica, Replica, StreamReplica};
 
 /// How long each step of the shutdown may take.
 const GRACE: Duration = Duration::from_secs(5);
@@ -39,16 +48,22 @@ const RESETS_PENDING_MAX: usize = 4_096;
 pub enum ServeError {
     /// The server failed.
     #[error("failed to serve: {0}")]
-    Transport(#[from] tonic::transport::Error),
+    Transport(String),
     /// The contracts cannot be described to callers.
     #[error("failed to describe the contracts: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
+    Reflection(tonic_reflection::server::Error),
     /// The descriptors of the contracts cannot be read.
     #[error("failed to read the descriptors of the contracts: {0}")]
-    Descriptors(#[from] prost::DecodeError),
+    Descriptors(prost::DecodeError),
     /// Its replication scheme ended it.
     #[error(transparent)]
     Stopped(#[from] Stop),
+}
+
+impl From<tonic::transport::Error> for ServeError {
+    fn from(error: tonic::transport::Error) -> Self {
+        Self::Transport(root_cause(&error))
+    }
 }
 
 /// Every contract a branch serves, for callers who ask.
@@ -57,9 +72,95 @@ fn described() -> Builder<'static> {
     CONTRACTS.into_iter().fold(builder, Builder::register_encoded_file_descriptor_set)
 }
 
+/// A replica with both ends of the queue of its driver.
+enum Driven {
+    Calls {
+        replica: Box<CallReplica>,
+        commands: CommandSender<CallCommand>,
+        queue: mpsc::Receiver<Command<CallCommand>>,
+    },
+    Streams {
+        replica: Box<StreamReplica>,
+        driver: StreamHandle,
+        queue: mpsc::Receiver<Command<StreamCommand>>,
+    },
+}
+
+/// A branch that is ready to be served.
+pub struct Branch {
+    info: BranchInfo,
+    driven: Driven,
+    handle: BranchHandle,
+    connections: SharedConnections,
+    warn: Option<Warn>,
+}
+
+impl std::fmt::Debug for Branch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Branch").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+/// The tasks of a branch that do not serve calls.
+struct Tasks {
+    /// Connects to peers.
+    peers: JoinSet<()>,
+    /// Each ends when the branch has tried to connect to a peer, or its replica is ready.
+    starting: Vec<oneshot::Receiver<()>>,
+    driver: JoinSet<Result<(), Stop>>,
+}
+
 impl Branch {
+    /// A branch that keeps its account by `replica`.
+    pub fn new(id: BranchId, peers: Vec<Peer>, opening: Money, replica: Replica) -> Self {
+        let (replication, transport, driven) = match replica {
+            Replica::Broadcast(replica) => {
+                let (commands, queue) = CommandSender::new(QUEUE);
+                let transport = Transport::Calls(commands.clone());
+                (replica.name(), transport, Driven::Calls { replica, commands, queue })
+            }
+            Replica::Passbook(replica) => {
+                let (commands, queue) = CommandSender::new(QUEUE);
+                let driver = StreamHandle::new(commands);
+                let transport = Transport::Streams(driver.clone());
+                (replica.name(), transport, Driven::Streams { replica, driver, queue })
+            }
+        };
+        let handle = BranchHandle::new(transport, replication);
+        let info = BranchInfo { id, peers, opening, replication };
+        Self { info, driven, handle, connections: SharedConnections::default(), warn: None }
+    }
+
+    /// Opens streams on `connections` to the peers that they lead to, and on connections of its own to the others.
+    #[must_use]
+    pub fn with_connections(mut self, connections: SharedConnections) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// Calls `warn` for each fault that keeps the branch from working with others, once.
+    #[must_use]
+    pub fn on_warning(mut self, warn: impl Fn(&Warning) + Send + 'static) -> Self {
+        self.warn = Some(Box::new(warn));
+        self
+    }
+
+    /// The branch's number.
+    pub fn id(&self) -> BranchId {
+        self.info.id
+    }
+
+    /// Reaches the branch from within the process.
+    pub fn handle(&self) -> BranchHandle {
+        self.handle.clone()
+    }
+
+    pub(super) const fn info(&self) -> &BranchInfo {
+        &self.info
+    }
+
     /// Serves the branch on `listener` until `shutdown`. Then, in this order: customers are refused, own
-    /// propagations end, links to peers close, open calls end.
+    /// propagations end, connections to peers close, open calls end.
     ///
     /// Its health is "serving" as soon as it has tried to connect to every peer and its scheme is ready.
     pub async fn serve(
@@ -67,69 +168,36 @@ impl Branch {
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
-        self.serve_and_tell(listener, shutdown, || ()).await
+        self.serve_and_notify(listener, shutdown, || ()).await
     }
 
-    /// As [`Branch::serve`], and calls `tell` once, when the health becomes "serving".
-    pub async fn serve_and_tell(
+    /// As [`Branch::serve`], and calls `notify` once, when the health becomes "serving".
+    pub async fn serve_and_notify(
         self,
         listener: TcpListener,
         shutdown: CancellationToken,
-        tell: impl FnOnce() + Send,
+        notify: impl FnOnce() + Send,
     ) -> Result<(), ServeError> {
-        let Self { info, mut owner, handle, lines } = self;
-        let mut links = JoinSet::new();
-        let mut attempts = Vec::new();
-        for peer in &info.peers {
-            let (from, to, address) = (info.id, peer.id, peer.address);
-            match info.transport {
-                Transport::Calls => {
-                    let (queue, propagations) = Link::queue();
-                    let (attempted, attempt) = oneshot::channel();
-                    owner.link(to, queue);
-                    attempts.push(attempt);
-                    let link = Link { from, to, address, clock: handle.clock };
-                    links.spawn(link.run(propagations, attempted, handle.reports()));
-                }
-                Transport::Streams if from < to => {
-                    let (line, handle) = (lines.get(to), handle.clone());
-                    let dialer = Dialer { from, to, address, line, handle };
-                    links.spawn(dialer.run(shutdown.clone()));
-                }
-                // It opens the stream.
-                Transport::Streams => {}
-            }
-        }
-        let (can_serve, replica_ready) = oneshot::channel();
-        owner.tell_ready(can_serve);
-        attempts.push(replica_ready);
+        let Self { info, driven, handle, connections, warn } = self;
         let closing = CancellationToken::new();
-        #[expect(clippy::disallowed_methods, reason = "it is awaited below")]
-        let owner = tokio::spawn({
-            let (shutdown, closing) = (shutdown.clone(), closing.clone());
-            async move {
-                let ended = owner.run(shutdown).await;
-                // From now on all that anybody can be told is that the branch is going away.
-                closing.cancel();
-                ended
-            }
-        });
+        let Tasks { mut peers, starting, mut driver } =
+            start(&info, driven, handle.clock, &connections, warn, &shutdown, &closing);
 
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_not_serving::<BankServer<Services>>().await;
         let became_ready = async move {
-            for attempt in attempts {
-                // A link that ended without an attempt does not keep the branch from serving.
-                let _ = attempt.await;
+            for step in starting {
+                // A task that ended without an attempt does not keep the branch from serving.
+                let _ = step.await;
             }
             health.set_serving::<BankServer<Services>>().await;
-            tell();
+            notify();
         };
 
-        let seeds = Seeds::new(&info, handle.clone());
-        let services = Services::new(info, handle);
+        let exercise = ExerciseServices::new(info.id, handle.clone());
+        let services = Services::new(info, handle.clone());
         let serving = Server::builder()
-            .layer(Methods::of(&CONTRACTS)?)
+            .layer(Methods::of(&CONTRACTS).map_err(ServeError::Descriptors)?)
             .timeout(DEADLINE_MAX)
             .max_concurrent_streams(STREAMS_MAX)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -139,11 +207,11 @@ impl Branch {
             .add_service(BankServer::new(services.clone()))
             .add_service(PeerServer::new(services.clone()))
             .add_service(InspectServer::new(services))
-            .add_service(SeedBankServer::new(seeds.clone()))
-            .add_service(BankServiceServer::new(seeds))
+            .add_service(ExerciseBankServer::new(exercise.clone()))
+            .add_service(BankServiceServer::new(exercise))
             .add_service(health_service)
-            .add_service(described().build_v1()?)
-            .add_service(described().build_v1alpha()?)
+            .add_service(described().build_v1().map_err(ServeError::Reflection)?)
+            .add_service(described().build_v1alpha().map_err(ServeError::Reflection)?)
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
                 closing.clone().cancelled_owned(),
@@ -151,10 +219,10 @@ impl Branch {
         let ending = async {
             let in_order = async {
                 shutdown.cancelled().await;
-                // The owner closes the links' queues when its propagations have ended. Closing a
-                // connection from the link's side takes a fraction of what it takes from the server's.
-                let links_ended = async { while links.join_next().await.is_some() {} };
-                let _ = timeout(GRACE, links_ended).await;
+                // The driver disconnects when its propagations have ended. Closing a connection from the client's
+                // side takes a fraction of what it takes from the server's.
+                let disconnected = async { while peers.join_next().await.is_some() {} };
+                let _ = timeout(GRACE, disconnected).await;
             };
             closing.run_until_cancelled(in_order).await;
             closing.cancel();
@@ -172,11 +240,78 @@ impl Branch {
             }
         };
         // Nobody is left to ask it, but for handles within the process.
-        owner.abort();
-        // If it was ended here, how it ended says nothing.
-        if let Ok(Err(stop)) = owner.await {
+        driver.abort_all();
+        let ended = driver.join_next().await;
+        if let Ok(streams) = handle.streams() {
+            // Readers end with the driver.
+            streams.readers.close();
+            streams.readers.wait().await;
+        }
+        // If the driver was aborted here, how it ended means nothing.
+        if let Some(Ok(Err(stop))) = ended {
             return Err(stop.into());
         }
         Ok(served?)
     }
+}
+
+/// Starts the tasks of a branch. `closing` is cancelled when the driver ends.
+fn start(
+    info: &BranchInfo,
+    driven: Driven,
+    clock: Clock,
+    connections: &SharedConnections,
+    warn: Option<Warn>,
+    shutdown: &CancellationToken,
+    closing: &CancellationToken,
+) -> Tasks {
+    let from = info.id;
+    let mut peers = JoinSet::new();
+    let (ready, replica_ready) = oneshot::channel();
+    let mut starting = vec![replica_ready];
+    let driver = match driven {
+        Driven::Calls { replica, commands, queue } => {
+            let mut propagations = HashMap::new();
+            for peer in info.peers.iter().copied() {
+                let (sender, receiver) = UnaryPeer::queue();
+                let (attempted, attempt) = oneshot::channel();
+                propagations.insert(peer.id, sender);
+                starting.push(attempt);
+                let peer = UnaryPeer { from, peer, clock, driver: commands.clone() };
+                peers.spawn(peer.run(receiver, attempted));
+            }
+            let core = Core::new(info, replica, clock, warn, ready);
+            spawn(CallDriver::new(info, core, propagations), queue, shutdown, closing)
+        }
+        Driven::Streams { replica, driver, queue } => {
+            // The branch with the smaller number opens the stream.
+            for peer in info.peers.iter().copied().filter(|peer| from < peer.id) {
+                let (shared, driver) = (connections.get(peer.id), driver.clone());
+                peers.spawn(Dialer { from, peer, shared, driver }.run(shutdown.clone()));
+            }
+            let core = Core::new(info, replica, clock, warn, ready);
+            spawn(StreamDriver::new(info, core), queue, shutdown, closing)
+        }
+    };
+    Tasks { peers, starting, driver }
+}
+
+fn spawn<D>(
+    driver: D,
+    queue: mpsc::Receiver<Command<D::PeerCommand>>,
+    shutdown: &CancellationToken,
+    closing: &CancellationToken,
+) -> JoinSet<Result<(), Stop>>
+where
+    D: Driver + 'static,
+{
+    let (shutdown, closing) = (shutdown.clone(), closing.clone());
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let ended = run(driver, queue, shutdown).await;
+        // From now on every call is answered that the branch is shutting down.
+        closing.cancel();
+        ended
+    });
+    task
 }

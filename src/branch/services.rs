@@ -1,4 +1,4 @@
-//! The gRPC services of a branch: from messages to the owner and back.
+//! The gRPC services of a branch: from messages to the driver and back.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::handle::{BranchHandle, Command, Inspected};
-use super::notices::Notice;
-use super::owner::BranchInfo;
-use super::stream::{Outgoing, addressee, listen, opener, queue};
+use super::call_driver::CallCommand;
+use super::handle::{BranchHandle, BranchState, Command};
+use super::info::BranchInfo;
+use super::peer_stream::{Outgoing, addressee, opener, queue, read};
+use super::warnings::Warning;
 use crate::telemetry::{CallSpan, extract};
 use crate::wire::v1::bank_server::Bank;
 use crate::wire::v1::inspect_server::Inspect;
@@ -23,7 +24,8 @@ use crate::wire::{
     to_write, to_write_reply, to_write_request,
 };
 use bank::{BranchId, WriteKind};
-use replication::{Ticket, Transport, WriteId};
+use replication::Ticket;
+use replication::broadcast::WriteId;
 
 /// For callers that set no deadline, and the most that any gets.
 pub(super) const DEADLINE_MAX: Duration = Duration::from_mins(1);
@@ -31,44 +33,38 @@ pub(super) const DEADLINE_MAX: Duration = Duration::from_mins(1);
 /// All services of one branch.
 #[derive(Clone, Debug)]
 pub(super) struct Services {
-    id: BranchId,
     info: BranchInfo,
     handle: BranchHandle,
 }
 
 impl Services {
     pub(super) fn new(info: BranchInfo, handle: BranchHandle) -> Self {
-        Self { id: info.id, info, handle }
+        Self { info, handle }
     }
 
-    /// Whether anybody is there to answer.
+    /// Whether the driver is there to answer.
     pub(super) fn is_served(&self) -> bool {
-        !self.handle.reports().is_closed()
+        self.handle.is_served()
     }
 
     fn span(&self, metadata: &MetadataMap, method: &'static str) -> CallSpan {
-        CallSpan::server(extract(metadata), method, self.id)
+        CallSpan::server(extract(metadata), method, self.info.id)
     }
 
-    /// An error for what branches say to each other under another scheme, if `from` is one.
-    async fn speaks_by(&self, transport: Transport, from: Option<BranchId>) -> Result<(), Failure> {
-        let BranchInfo { replication, transport: own, .. } = self.info;
-        if own == transport {
-            return Ok(());
+    /// Warns of a peer that uses the transport of another scheme.
+    async fn warn_of_scheme(&self, peer: Option<BranchId>) {
+        if let Some(branch) = peer.filter(|branch| self.has_peer(*branch)) {
+            let replication = self.info.replication;
+            self.handle.warn(Warning::OtherScheme { branch, replication }).await;
         }
-        if let Some(branch) = from.filter(|branch| self.has_fellow(*branch)) {
-            self.notice(Notice::OtherScheme { branch, replication }).await;
-        }
-        Err(Failure::OtherScheme(replication))
     }
 
-    async fn notice(&self, notice: Notice) {
-        // Nobody is there to hear it if the branch has ended.
-        let _ = self.handle.reports().send(Command::Noticed(notice)).await;
-    }
-
-    fn has_fellow(&self, branch: BranchId) -> bool {
+    fn has_peer(&self, branch: BranchId) -> bool {
         self.info.peers.iter().any(|peer| peer.id == branch)
+    }
+
+    fn not_a_peer(&self, branch: BranchId) -> Failure {
+        Failure::BadRequest(format!("branch {branch} is not a peer of branch {}", self.info.id))
     }
 
     async fn write(
@@ -83,9 +79,9 @@ impl Services {
         let trace = span.context();
         let answer = async {
             let deadline = self.handle.clock.at(deadline);
-            let told =
-                self.handle.submit(to_write_request(kind, &message, deadline)?, trace).await?;
-            to_write_reply(told.answer, told.receipt.as_ref())
+            let request = to_write_request(kind, &message, deadline)?;
+            let reply = self.handle.submit(request, trace).await?;
+            to_write_reply(reply.answer, reply.receipt.as_ref())
         };
         end(span, answer.await)
     }
@@ -101,14 +97,22 @@ impl Services {
         let message = request.into_inner();
         let answer = async {
             let origin = BranchId(message.origin);
-            self.speaks_by(Transport::Calls, Some(origin)).await?;
+            let calls = match self.handle.calls() {
+                Ok(calls) => calls,
+                Err(other_scheme) => {
+                    self.warn_of_scheme(Some(origin)).await;
+                    return Err(other_scheme);
+                }
+            };
             let write = to_write(kind, message.amount)?;
-            if !self.has_fellow(origin) {
-                let text = format!("branch {origin} is not a fellow branch of branch {}", self.id);
-                return Err(Failure::BadRequest(text));
+            if !self.has_peer(origin) {
+                return Err(self.not_a_peer(origin));
             }
             let id = WriteId { origin, ticket: Ticket(message.write) };
-            if self.handle.propagate(id, write, deadline).await? {
+            let deadline = self.handle.clock.at(deadline);
+            let propagate =
+                |reply| Command::Peer(CallCommand::Propagate { id, write, deadline, reply });
+            if calls.ask(propagate).await? {
                 Ok(PropagateReply {})
             } else {
                 Err(Failure::OutOfRange)
@@ -118,10 +122,12 @@ impl Services {
     }
 }
 
+/// The deadline of a call.
 pub(super) fn deadline(metadata: &MetadataMap) -> Instant {
     Instant::now() + timeout(metadata).map_or(DEADLINE_MAX, |given| given.min(DEADLINE_MAX))
 }
 
+/// Ends the span of a call with its answer.
 pub(super) fn end<T>(span: CallSpan, answer: Result<T, Failure>) -> Result<Response<T>, Status> {
     let answer = answer.map(Response::new).map_err(Status::from);
     span.end_server(answer.as_ref().map_or_else(Status::code, |_| Code::Ok));
@@ -150,8 +156,8 @@ impl Bank for Services {
         let trace = span.context();
         let answer = async {
             let request = to_query_request(&request.into_inner(), deadline)?;
-            let told = self.handle.submit(request, trace).await?;
-            to_query_reply(told.answer, told.receipt.as_ref())
+            let reply = self.handle.submit(request, trace).await?;
+            to_query_reply(reply.answer, reply.receipt.as_ref())
         };
         end(span, answer.await)
     }
@@ -166,31 +172,31 @@ impl Peer for Services {
         request: Request<Streaming<Frame>>,
     ) -> Result<Response<Self::LinkStream>, Status> {
         let opener = opener(request.metadata());
-        self.speaks_by(Transport::Streams, opener).await?;
-        let peer = opener.filter(|peer| self.has_fellow(*peer));
-        let Some(peer) = peer else {
-            if let Some(branch) = opener {
-                self.notice(Notice::Stranger { branch }).await;
+        let driver = match self.handle.streams() {
+            Ok(driver) => driver.clone(),
+            Err(other_scheme) => {
+                self.warn_of_scheme(opener).await;
+                return Err(other_scheme.into());
             }
-            let id = self.id;
-            let text = match opener {
-                Some(branch) => format!("branch {branch} is not a fellow branch of branch {id}"),
-                None => format!("a fellow branch of branch {id} has to name itself to open a link"),
-            };
+        };
+        let id = self.info.id;
+        let Some(peer) = opener else {
+            let text = format!("a peer of branch {id} has to name itself to open a stream");
             return Err(Failure::BadRequest(text).into());
         };
+        if !self.has_peer(peer) {
+            self.handle.warn(Warning::Stranger { branch: peer }).await;
+            return Err(self.not_a_peer(peer).into());
+        }
         // A stream without an addressee is from a program that does not name it.
-        if let Some(meant) = addressee(request.metadata()).filter(|meant| *meant != self.id) {
-            let text = format!("this is branch {}, not branch {meant}; check --peer", self.id);
+        if let Some(meant) = addressee(request.metadata()).filter(|meant| *meant != id) {
+            let text = format!("this is branch {id}, not branch {meant}; check --peer");
             return Err(Failure::BadRequest(text).into());
         }
         let (frames, queued) = queue();
-        let handle = self.handle.clone();
-        let incoming = request.into_inner();
-        // It ends with the connection.
-        #[expect(clippy::disallowed_methods, reason = "it ends with the connection")]
-        tokio::spawn(async move {
-            listen(&handle, peer, Outgoing::Accepted(frames), incoming).await;
+        let (readers, incoming) = (driver.readers.clone(), request.into_inner());
+        readers.spawn(async move {
+            read(&driver, peer, Outgoing::Accepted(frames), incoming).await;
         });
         Ok(Response::new(queued))
     }
@@ -213,13 +219,13 @@ impl Peer for Services {
 #[tonic::async_trait]
 impl Inspect for Services {
     async fn state(&self, _request: Request<StateRequest>) -> Result<Response<StateReply>, Status> {
-        let inspected = self.handle.inspect().await?;
-        let Inspected { audit, version, frames_sent, unreachable } = inspected;
+        let BranchState { stats, version, messages_sent, unreachable } =
+            self.handle.inspect().await?;
         let peers: Vec<BranchId> = self.info.peers.iter().map(|peer| peer.id).collect();
         let BranchInfo { id, opening, replication, .. } = self.info;
         let version = version.as_deref();
-        let mut state = from_state(id, &peers, replication, opening, &audit, version);
-        state.frames_sent = Some(frames_sent);
+        let mut state = from_state(id, &peers, replication, opening, &stats, version);
+        state.frames_sent = Some(messages_sent);
         state.unreachable = unreachable;
         Ok(Response::new(state))
     }

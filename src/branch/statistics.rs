@@ -183,8 +183,7 @@ mod tests {
         ] {
             statistics.on_note(&note);
         }
-        let [rows, writes] =
-            [&statistics.push_rows, &statistics.push_writes].map(|sizes| sizes.scrape());
+        let [rows, writes] = [&statistics.push_rows, &statistics.push_writes].map(Sizes::scrape);
         assert_eq!((rows.count, rows.sum), (2, 4.0));
         assert_eq!((writes.count, writes.sum), (2, 4.0));
         assert_eq!(statistics.peers[&peer].latencies.count(), 1);

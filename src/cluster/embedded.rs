@@ -15,13 +15,13 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::branch::{Branch, BranchHandle, Exchange, Lines, Peer, ServeError};
+use crate::branch::{Branch, BranchHandle, Peer, ServeError, SharedConnections, SharedListener};
 use crate::telemetry::Family;
 use bank::{BranchId, Money};
-use replication::{Fanout, Locking, Replication, Scheme};
+use replication::{Fanout, Locking, Replica, Scheme};
 
 /// Makes the replica of a branch, given its fellow branches.
-pub type MakeReplica = Arc<dyn Fn(BranchId, Vec<BranchId>) -> Box<dyn Replication> + Send + Sync>;
+pub type MakeReplica = Arc<dyn Fn(BranchId, Vec<BranchId>) -> Replica + Send + Sync>;
 
 /// What to start.
 #[derive(Clone)]
@@ -70,30 +70,30 @@ impl fmt::Debug for ClusterSpec {
 #[derive(Debug, Error)]
 pub enum ClusterError {
     /// No port could be had.
-    #[error("failed to bind a port for branch {branch}: {source}")]
+    #[error("failed to bind a port for branch {branch}: {cause}")]
     Bind {
         /// For which branch.
         branch: BranchId,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// No thread could be had.
     #[error("failed to start a thread for branches: {0}")]
-    Thread(#[source] io::Error),
+    Thread(io::Error),
     /// A branch failed.
-    #[error("branch {branch} failed: {source}")]
+    #[error("branch {branch} failed: {cause}")]
     Serve {
         /// Which branch.
         branch: BranchId,
         /// Why.
-        source: ServeError,
+        cause: ServeError,
     },
     /// A thread could not connect its branches with the others.
     #[error("failed to connect the threads of branches: {0}")]
-    Exchange(#[source] ServeError),
-    /// No port could be had for what branches say to each other.
+    Shared(ServeError),
+    /// No port could be had for the streams between branches.
     #[error("failed to bind a port for a thread of branches: {0}")]
-    ExchangePort(#[source] io::Error),
+    SharedPort(io::Error),
     /// A thread or a task died.
     #[error("a thread of branches died")]
     Died,
@@ -111,13 +111,13 @@ pub struct Cluster {
 /// A branch and the port it will listen on.
 type Placed = (Branch, TcpListener);
 
-/// Where the exchange of a thread is, and for which branches.
-type Behind = (SocketAddr, Vec<BranchId>);
+/// The address of a thread's shared listener, and the branches behind it.
+type Shared = (SocketAddr, Vec<BranchId>);
 
 /// What a thread gets.
 struct Share {
     branches: Vec<Placed>,
-    exchange: TcpListener,
+    listener: TcpListener,
 }
 
 /// A free port of this machine.
@@ -135,17 +135,17 @@ impl Cluster {
         let mut addresses = Vec::new();
         for branch in &spec.branches {
             let (listener, address) =
-                bind().map_err(|source| ClusterError::Bind { branch: *branch, source })?;
+                bind().map_err(|cause| ClusterError::Bind { branch: *branch, cause })?;
             listeners.push(listener);
             addresses.push((*branch, address));
         }
         let mut handles = Vec::new();
         let threads = spec.threads.clamp(1, spec.branches.len().max(1));
-        let (mut shares, mut exchanges) = (Vec::new(), Vec::new());
+        let (mut shares, mut shared) = (Vec::new(), Vec::new());
         for _ in 0..threads {
-            let (exchange, address) = bind().map_err(ClusterError::ExchangePort)?;
-            shares.push(Share { branches: Vec::new(), exchange });
-            exchanges.push((address, Vec::new()));
+            let (listener, address) = bind().map_err(ClusterError::SharedPort)?;
+            shares.push(Share { branches: Vec::new(), listener });
+            shared.push((address, Vec::new()));
         }
         for (index, (id, listener)) in spec.branches.iter().zip(listeners).enumerate() {
             let peers: Vec<Peer> = addresses
@@ -157,16 +157,16 @@ impl Cluster {
             let branch = Branch::new(*id, peers, spec.opening, replica);
             handles.push(branch.handle());
             shares[index % threads].branches.push((branch, listener));
-            exchanges[index % threads].1.push(*id);
+            shared[index % threads].1.push(*id);
         }
-        let exchanges = Arc::new(exchanges);
+        let shared = Arc::new(shared);
         let shutdown = CancellationToken::new();
         let mut cluster = Self { addresses, handles, shutdown, threads: Vec::new() };
         for share in shares {
-            let (exchanges, shutdown) = (Arc::clone(&exchanges), cluster.shutdown.clone());
+            let (shared, shutdown) = (Arc::clone(&shared), cluster.shutdown.clone());
             let thread = std::thread::Builder::new()
                 .name("passbook-branch".to_owned())
-                .spawn(move || serve(share, &exchanges, &shutdown))
+                .spawn(move || serve(share, &shared, &shutdown))
                 .map_err(ClusterError::Thread)?;
             cluster.threads.push(thread);
         }
@@ -213,7 +213,7 @@ pub async fn families(handles: &[BranchHandle]) -> Vec<Family> {
 
 fn serve(
     share: Share,
-    exchanges: &[Behind],
+    listeners: &[Shared],
     shutdown: &CancellationToken,
 ) -> Result<(), ClusterError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -221,20 +221,21 @@ fn serve(
         .build()
         .map_err(ClusterError::Thread)?;
     runtime.block_on(async {
-        let exchange = Exchange::of(share.branches.iter().map(|(branch, _)| branch));
-        let port = tokio::net::TcpListener::from_std(share.exchange);
-        let port = port.map_err(ClusterError::ExchangePort)?;
-        let lines = exchanges.iter().map(|(address, branches)| (*address, branches.as_slice()));
-        let lines = Lines::to(lines).map_err(ClusterError::Exchange)?;
+        let shared = SharedListener::new(share.branches.iter().map(|(branch, _)| branch));
+        let listener = tokio::net::TcpListener::from_std(share.listener);
+        let listener = listener.map_err(ClusterError::SharedPort)?;
+        let others = listeners.iter().map(|(address, branches)| (*address, branches.as_slice()));
+        let connections = SharedConnections::new(others).map_err(ClusterError::Shared)?;
         let mut branches = JoinSet::new();
         for (branch, listener) in share.branches {
             let id = branch.id();
             let listener = tokio::net::TcpListener::from_std(listener)
-                .map_err(|source| ClusterError::Bind { branch: id, source })?;
-            let (branch, shutdown) = (branch.using(lines.clone()), shutdown.clone());
+                .map_err(|cause| ClusterError::Bind { branch: id, cause })?;
+            let (branch, shutdown) =
+                (branch.with_connections(connections.clone()), shutdown.clone());
             branches.spawn(async move {
                 let served = branch.serve(listener, shutdown).await;
-                served.map_err(|source| ClusterError::Serve { branch: id, source })
+                served.map_err(|cause| ClusterError::Serve { branch: id, cause })
             });
         }
         let all_ended = async {
@@ -246,7 +247,7 @@ fn serve(
         };
         tokio::select! {
             result = all_ended => result,
-            Err(error) = exchange.serve(port) => Err(ClusterError::Exchange(error)),
+            Err(error) = shared.serve(listener) => Err(ClusterError::Shared(error)),
         }
     })
 }

@@ -59,14 +59,14 @@ pub enum ProcessError {
         path: PathBuf,
     },
     /// A process could not be started.
-    #[error("failed to start {} for branch {branch}: {source}", binary.display())]
+    #[error("failed to start {} for branch {branch}: {cause}", binary.display())]
     Spawn {
         /// For which branch.
         branch: BranchId,
         /// What was to be started.
         binary: PathBuf,
-        /// Why not.
-        source: io::Error,
+        /// The operating system's error.
+        cause: io::Error,
     },
     /// There is no such port.
     #[error(transparent)]
@@ -130,12 +130,12 @@ pub fn branch_binary() -> Result<PathBuf, ProcessError> {
 /// process ends.
 #[derive(Debug)]
 pub struct ProcessCluster {
-    members: Vec<Member>,
-    heard: mpsc::Receiver<Heard>,
+    processes: Vec<BranchProcess>,
+    lines: mpsc::Receiver<Line>,
 }
 
 #[derive(Debug)]
-struct Member {
+struct BranchProcess {
     id: BranchId,
     port: u16,
     child: Child,
@@ -143,54 +143,59 @@ struct Member {
     lifeline: Option<ChildStdin>,
 }
 
-/// A line of the member with this index, or that it said its last.
-type Heard = (usize, Option<String>);
+/// A line of the process with this index; `None` after its last.
+type Line = (usize, Option<String>);
 
 impl ProcessCluster {
     /// Starts a process for every branch. Returns when all serve; none connects before all listen.
     pub async fn start(spec: &ProcessSpec) -> Result<Self, ProcessError> {
-        let (say, heard) = mpsc::channel(LINES * spec.branches.len().max(1));
-        let mut cluster = Self { members: Vec::new(), heard };
+        let (sender, lines) = mpsc::channel(LINES * spec.branches.len().max(1));
+        let mut cluster = Self { processes: Vec::new(), lines };
         for (index, id) in spec.branches.iter().enumerate() {
             let port = port_of(spec.base_port, *id)?;
-            let (child, lifeline) = spawn(spec, *id, port, index, &say).map_err(|source| {
-                ProcessError::Spawn { branch: *id, binary: spec.binary.clone(), source }
+            let (child, lifeline) = spawn(spec, *id, port, index, &sender).map_err(|cause| {
+                ProcessError::Spawn { branch: *id, binary: spec.binary.clone(), cause }
             })?;
-            cluster.members.push(Member { id: *id, port, child, lifeline: Some(lifeline) });
+            cluster.processes.push(BranchProcess {
+                id: *id,
+                port,
+                child,
+                lifeline: Some(lifeline),
+            });
         }
-        cluster.all_say(|said| matches!(said, Said::Listening(_))).await?;
+        cluster.wait_for_all(|said| matches!(said, Said::Listening(_))).await?;
         let addresses = cluster.addresses();
-        for member in &mut cluster.members {
-            let fellows = addresses.iter().filter(|(id, _)| *id != member.id);
-            let peers = fellows.map(|(id, address)| Peer { id: *id, address: *address }).collect();
-            let told = member.lifeline.as_mut().map(|line| Orders { peers }.write(line));
-            if let Some(Err(_)) = told {
-                return Err(member.ended());
+        for process in &mut cluster.processes {
+            let others = addresses.iter().filter(|(id, _)| *id != process.id);
+            let peers = others.map(|(id, address)| Peer { id: *id, address: *address }).collect();
+            let written = process.lifeline.as_mut().map(|line| Orders { peers }.write(line));
+            if let Some(Err(_)) = written {
+                return Err(process.ended());
             }
         }
-        cluster.all_say(|said| *said == Said::Serving).await?;
+        cluster.wait_for_all(|said| *said == Said::Serving).await?;
         Ok(cluster)
     }
 
-    /// Waits until every member has said what is `expected` next.
-    async fn all_say(&mut self, expected: fn(&Said) -> bool) -> Result<(), ProcessError> {
+    /// Waits until every process has printed the `expected` line.
+    async fn wait_for_all(&mut self, expected: fn(&Said) -> bool) -> Result<(), ProcessError> {
         let deadline = Instant::now() + START_LIMIT;
-        let mut waiting = vec![true; self.members.len()];
+        let mut waiting = vec![true; self.processes.len()];
         while let Some(slowest) = waiting.iter().position(|waiting| *waiting) {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(Some((index, line))) = timeout(left, self.heard.recv()).await else {
-                return Err(ProcessError::NotReady { branch: self.members[slowest].id });
+            let Ok(Some((index, line))) = timeout(left, self.lines.recv()).await else {
+                return Err(ProcessError::NotReady { branch: self.processes[slowest].id });
             };
-            let member = &mut self.members[index];
-            let (branch, port) = (member.id, member.port);
-            let Some(line) = line else { return Err(member.ended()) };
+            let process = &mut self.processes[index];
+            let (branch, port) = (process.id, process.port);
+            let Some(line) = line else { return Err(process.ended()) };
             match line.parse() {
                 Ok(Said::Failed(reason)) => {
                     return Err(ProcessError::Bind { branch, port, reason });
                 }
                 Ok(said) if expected(&said) => {
                     if let Said::Listening(port) = said {
-                        member.port = port;
+                        process.port = port;
                     }
                     waiting[index] = false;
                 }
@@ -202,15 +207,16 @@ impl ProcessCluster {
 
     /// Where each branch listens, in the order they were given.
     pub fn addresses(&self) -> Vec<(BranchId, SocketAddr)> {
-        let address = |member: &Member| SocketAddr::from((Ipv4Addr::LOCALHOST, member.port));
-        self.members.iter().map(|member| (member.id, address(member))).collect()
+        let address =
+            |process: &BranchProcess| SocketAddr::from((Ipv4Addr::LOCALHOST, process.port));
+        self.processes.iter().map(|process| (process.id, address(process))).collect()
     }
 
     /// Waits until a branch ends by itself; for ever, if none does.
     pub async fn ended_by_itself(&mut self) -> ProcessError {
         loop {
-            match self.heard.recv().await {
-                Some((index, None)) => return self.members[index].ended(),
+            match self.lines.recv().await {
+                Some((index, None)) => return self.processes[index].ended(),
                 Some(_) => {}
                 None => std::future::pending().await,
             }
@@ -226,26 +232,27 @@ impl ProcessCluster {
     /// As [`ProcessCluster::end`], and returns an error for each branch that did not end in order. Once `hurry`
     /// returns true, waits a second more and not fifteen.
     pub fn end_all(mut self, hurry: impl Fn() -> bool) -> Vec<(BranchId, ProcessError)> {
-        self.end_members(&hurry)
+        self.end_processes(&hurry)
     }
 
     /// The branches whose processes have ended.
     pub fn ended(&mut self) -> Vec<BranchId> {
-        let has_ended = |member: &mut Member| matches!(member.child.try_wait(), Ok(Some(_)));
-        self.members.iter_mut().filter_map(|m| has_ended(m).then_some(m.id)).collect()
+        let has_ended =
+            |process: &mut BranchProcess| matches!(process.child.try_wait(), Ok(Some(_)));
+        self.processes.iter_mut().filter_map(|m| has_ended(m).then_some(m.id)).collect()
     }
 
-    fn end_members(&mut self, hurry: &dyn Fn() -> bool) -> Vec<(BranchId, ProcessError)> {
+    fn end_processes(&mut self, hurry: &dyn Fn() -> bool) -> Vec<(BranchId, ProcessError)> {
         let mut errors = Vec::new();
-        // All looks first: a member must not be taken for lost because it was told to end.
-        for member in &mut self.members {
+        // Checks all before ending any: a process that is told to end must not be taken for lost.
+        for process in &mut self.processes {
             // One that ended in order was asked to, maybe by the signal that this process got as well.
-            if matches!(member.child.try_wait(), Ok(Some(status)) if !status.success()) {
-                errors.push((member.id, member.ended()));
+            if matches!(process.child.try_wait(), Ok(Some(status)) if !status.success()) {
+                errors.push((process.id, process.ended()));
             }
         }
-        for member in &mut self.members {
-            member.lifeline = None;
+        for process in &mut self.processes {
+            process.lifeline = None;
         }
         let latest = Instant::now() + END_LIMIT;
         let hurried = OnceCell::new();
@@ -256,12 +263,12 @@ impl ProcessCluster {
                 latest
             }
         };
-        for mut member in self.members.drain(..) {
-            if member.ends_by(deadline).is_none() {
+        for mut process in self.processes.drain(..) {
+            if process.ends_by(deadline).is_none() {
                 // It may end just now.
-                let _ = member.child.kill();
-                let _ = member.child.wait();
-                let (branch, pid) = (member.id, member.child.id());
+                let _ = process.child.kill();
+                let _ = process.child.wait();
+                let (branch, pid) = (process.id, process.child.id());
                 errors.push((branch, ProcessError::Killed { branch, pid }));
             }
         }
@@ -272,12 +279,12 @@ impl ProcessCluster {
 impl Drop for ProcessCluster {
     fn drop(&mut self) {
         // Whoever wanted to know how it ended has called `end`.
-        let _ = self.end_members(&|| false);
+        let _ = self.end_processes(&|| false);
     }
 }
 
-impl Member {
-    /// The error for a member that closed its standard output or was found dead.
+impl BranchProcess {
+    /// The error for a process that closed its standard output or has ended.
     fn ended(&mut self) -> ProcessError {
         let deadline = Instant::now() + Duration::from_secs(1);
         let status = self.ends_by(|| deadline);
@@ -306,7 +313,7 @@ fn spawn(
     id: BranchId,
     port: u16,
     index: usize,
-    say: &mpsc::Sender<Heard>,
+    sender: &mpsc::Sender<Line>,
 ) -> io::Result<(Child, ChildStdin)> {
     let mut command = Command::new(&spec.binary);
     command.args(["member", "--id", &id.to_string(), "--port", &port.to_string()]);
@@ -325,20 +332,20 @@ fn spawn(
     let (Some(lifeline), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::other("it has no pipes"));
     };
-    let say = say.clone();
+    let sender = sender.clone();
     // Ends with the child. If it cannot be had, the child ends with its lifeline.
     let reader = std::thread::Builder::new().name("passbook-member".to_owned());
-    reader.spawn(move || hear(stdout, index, &say))?;
+    reader.spawn(move || forward_lines(stdout, index, &sender))?;
     Ok((child, lifeline))
 }
 
-/// Passes on what a child says, until it says no more or nobody listens.
-fn hear(stdout: ChildStdout, index: usize, say: &mpsc::Sender<Heard>) {
+/// Forwards the lines that a child prints, until its output ends or the cluster has ended.
+fn forward_lines(stdout: ChildStdout, index: usize, sender: &mpsc::Sender<Line>) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-        if say.blocking_send((index, Some(line))).is_err() {
+        if sender.blocking_send((index, Some(line))).is_err() {
             return;
         }
     }
-    // Nobody listens any more if the cluster has ended.
-    let _ = say.blocking_send((index, None));
+    // The receiver is gone if the cluster has ended.
+    let _ = sender.blocking_send((index, None));
 }

@@ -35,7 +35,7 @@ const LINKS_MAX: u32 = 65_536;
 pub enum SetupError {
     /// The exporter's runtime did not start.
     #[error("failed to start the exporter's thread: {0}")]
-    Runtime(#[source] io::Error),
+    Runtime(io::Error),
     /// The endpoint is not usable.
     #[error(transparent)]
     Endpoint(#[from] OtlpEndpointError),

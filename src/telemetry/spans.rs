@@ -21,7 +21,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::inject;
 use super::names::{self, attribute};
-use bank::BranchId;
+use bank::{BranchId, StatusCode};
 
 /// The context that makes a span the parent of others.
 pub type TraceContext = Context;
@@ -52,9 +52,23 @@ macro_rules! bank_span {
     };
 }
 
-macro_rules! call_span {
-    ($kind:literal, $method:expr, $node:expr, $($attributes:tt)*) => {
+/// A span of a branch's own.
+macro_rules! branch_span {
+    ($name:expr, $kind:literal, $branch:expr, $($attributes:tt)*) => {
         bank_span!(
+            $name,
+            $kind,
+            names::branch_service($branch),
+            { attribute::BRANCH } = number($branch),
+            $($attributes)*
+        )
+    };
+}
+
+/// A call of a method. The first macro makes the span of its caller or its server.
+macro_rules! call_span {
+    ($of:ident, $kind:literal, $method:expr, $node:expr, $($attributes:tt)*) => {
+        $of!(
             "call",
             $kind,
             $node,
@@ -77,6 +91,7 @@ impl CallSpan {
         branch: BranchId,
     ) -> Self {
         let span = call_span!(
+            bank_span,
             "client",
             method,
             names::CUSTOMERS,
@@ -92,11 +107,8 @@ impl CallSpan {
 
     /// A call as the branch that serves it sees it, if the caller's operation is traced.
     pub fn server(parent: Option<TraceContext>, method: &'static str, branch: BranchId) -> Self {
-        let span = parent.map(|parent| {
-            let node = names::branch_service(branch);
-            let span = call_span!("server", method, node, { attribute::BRANCH } = number(branch));
-            adopt(span, parent)
-        });
+        let span =
+            parent.map(|parent| adopt(call_span!(branch_span, "server", method, branch,), parent));
         Self { span }
     }
 
@@ -108,14 +120,8 @@ impl CallSpan {
         to: BranchId,
     ) -> Self {
         let span = parent.map(|parent| {
-            let node = names::branch_service(from);
-            let span = call_span!(
-                "client",
-                method,
-                node,
-                { attribute::BRANCH } = number(from),
-                { attribute::PEER } = number(to),
-            );
+            let peer = number(to);
+            let span = call_span!(branch_span, "client", method, from, { attribute::PEER } = peer);
             adopt(span, parent)
         });
         Self { span }
@@ -170,7 +176,8 @@ impl CallSpan {
 
     fn end(&mut self, code: Code, error: bool) {
         if let Some(span) = self.span.take() {
-            span.record(attribute::RPC_STATUS, status_name(code));
+            let name = StatusCode::of_number(i32::from(code)).name();
+            span.record(attribute::RPC_STATUS, name);
             if error {
                 span.record(STATUS, "ERROR");
             }
@@ -195,11 +202,10 @@ pub struct FanoutSpan {
 impl FanoutSpan {
     /// The fan-out of a traced write from `branch` to `width` peers.
     pub fn start(parent: TraceContext, branch: BranchId, width: usize) -> Self {
-        let span = bank_span!(
+        let span = branch_span!(
             names::span::FANOUT,
             "internal",
-            names::branch_service(branch),
-            { attribute::BRANCH } = number(branch),
+            branch,
             { attribute::FANOUT_WIDTH } = integer(width),
             { attribute::FANOUT_ACKED } = Empty,
             { attribute::FANOUT_STRAGGLER } = Empty,
@@ -245,11 +251,10 @@ pub struct PushSpan {
 impl PushSpan {
     /// A push of `rows` rows, which is the first to carry `writes` entries to the peer.
     pub fn start(from: BranchId, to: BranchId, rows: usize, writes: u64) -> Self {
-        let span = bank_span!(
+        let span = branch_span!(
             names::span::PUSH,
             "client",
-            names::branch_service(from),
-            { attribute::BRANCH } = number(from),
+            from,
             { attribute::PEER } = number(to),
             { attribute::PUSH_ROWS } = integer(rows),
             { attribute::PUSH_WRITES } = integer(writes),
@@ -288,11 +293,10 @@ pub struct BorrowSpan(Span);
 impl BorrowSpan {
     /// A borrow for the request of `parent`.
     pub fn start(parent: TraceContext, branch: BranchId) -> Self {
-        let span = bank_span!(
+        let span = branch_span!(
             names::span::BORROW,
             "internal",
-            names::branch_service(branch),
-            { attribute::BRANCH } = number(branch),
+            branch,
             { attribute::BORROW_ASKS } = Empty,
             { attribute::BORROW_COVERED } = Empty,
         );
@@ -319,11 +323,10 @@ impl CollectSpan {
         waiting: usize,
         prover: Option<BranchId>,
     ) -> Self {
-        let span = bank_span!(
+        let span = branch_span!(
             names::span::COLLECT,
             "internal",
-            names::branch_service(branch),
-            { attribute::BRANCH } = number(branch),
+            branch,
             { attribute::COLLECT_WAITING } = integer(waiting),
             { attribute::COLLECT_PROVER } = prover.map(number),
         );
@@ -356,27 +359,4 @@ fn number(branch: BranchId) -> i64 {
 /// An attribute's integers are signed.
 fn integer(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
-}
-
-/// The name of a code as the conventions spell it.
-const fn status_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }

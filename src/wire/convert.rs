@@ -1,6 +1,6 @@
 //! Between generated messages and the words of the bank.
 
-use super::link::{from_version, to_version};
+use super::peer_codec::{from_version, to_version};
 use super::{Failure, v1};
 use bank::{Ack, Read};
 use bank::{
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn every_rejection_is_an_answer_that_reads_back_or_a_definite_failure() {
-        for rejection in Rejection::ALL {
+        for rejection in Rejection::ALL.iter().copied() {
             let refused =
                 Answer { outcome: Outcome::Rejected(rejection), balance: Some(Money::new(3)) };
             match to_write_reply(refused, Some(&receipt())) {

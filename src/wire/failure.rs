@@ -121,7 +121,7 @@ pub fn outcome_of(status: &Status) -> Outcome {
     match outcome_of_code(status.code()) {
         Outcome::Rejected(rejection) => {
             let reason = status.metadata().get(REJECTION).and_then(|reason| reason.to_str().ok());
-            Outcome::Rejected(reason.and_then(Rejection::of_key).unwrap_or(rejection))
+            Outcome::Rejected(reason.and_then(|key| key.parse().ok()).unwrap_or(rejection))
         }
         other => other,
     }
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(outcome(Failure::MadeBeyondInt32(money)), Outcome::Unknown);
         let other = Failure::OtherScheme("leader");
         assert_eq!(outcome(other), Outcome::Rejected(Rejection::NotServed));
-        for rejection in Rejection::ALL {
+        for rejection in Rejection::ALL.iter().copied() {
             let read = outcome(Failure::from(rejection));
             assert_eq!(read, Outcome::Rejected(rejection), "the reason survives");
         }

@@ -3,7 +3,7 @@
 use prost::{DecodeError, EncodeError, Message as _};
 use thiserror::Error;
 
-use super::link::{from_version, to_member, to_version};
+use super::peer_codec::{from_version, to_member, to_version};
 use super::v1;
 use super::v1::log_entry::What;
 use bank::{Entry, Member, Money, RequestId, Seq, SessionId, Version};
@@ -50,7 +50,7 @@ pub struct LogEntry {
 pub enum LogError {
     /// It cannot be decoded.
     #[error("these are no entries of a log: {0}")]
-    Encoding(#[from] DecodeError),
+    Encoding(DecodeError),
     /// It does not say what an entry does, or speaks of money or branches that cannot be.
     #[error("entry {0} of a log says nothing that a branch can have written")]
     Entry(u64),
@@ -106,7 +106,8 @@ impl LogEncoder {
 /// # Errors
 /// They are none that a branch can have sent.
 pub fn to_log_entries(bytes: &[u8]) -> Result<Vec<LogEntry>, LogError> {
-    v1::LogEntries::decode(bytes)?.entries.into_iter().map(LogEntry::try_from).collect()
+    let decoded = v1::LogEntries::decode(bytes).map_err(LogError::Encoding)?;
+    decoded.entries.into_iter().map(LogEntry::try_from).collect()
 }
 
 impl TryFrom<v1::LogEntry> for LogEntry {

@@ -1,13 +1,24 @@
 //! The contracts on the wire: generated code, conversions from it, and the one table of errors.
 //!
-//! [`v1`] is ours. [`seeds`] are those of other programs of the same exercise, as they have them.
+//! [`v1`] is ours. [`exercise`] holds the contracts of other programs of the exercise, unchanged.
 
 mod cause;
 mod convert;
 mod deadline;
+pub mod exercise;
 mod failure;
-mod link;
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::pedantic,
+    clippy::as_conversions,
+    clippy::clone_on_ref_ptr,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code is not ours to change"
+)]
+mod generated;
 mod log;
+mod peer_codec;
 mod received;
 
 pub use cause::root_cause;
@@ -18,30 +29,15 @@ pub use convert::{
 };
 pub use deadline::timeout;
 pub use failure::{Failure, outcome_of, status_code};
-pub use link::{from_message, to_message};
+pub use generated::v1;
 pub use log::{LogBegun, LogEncoder, LogEntry, LogError, LogPart, from_log_part, to_log_entries};
+pub use peer_codec::{from_message, to_message};
 pub use received::{MarkingBody, MarkingChannel, is_sent_by_server};
 
 /// How much may be under way on a connection before its receiver must have read it. h2 closes a connection
 /// on which more small messages wait unread than half of this pays for, at about 250 bytes each: it takes
 /// them for an attack. This is room for twice as many as there may be calls.
 pub const CONNECTION_WINDOW_BYTES: u32 = 1 << 24;
-
-/// The contracts in `proto/passbook/v1`, generated.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::pedantic,
-    clippy::as_conversions,
-    clippy::clone_on_ref_ptr,
-    clippy::allow_attributes_without_reason,
-    reason = "generated code is not ours to change"
-)]
-pub mod v1 {
-    tonic::include_proto!("passbook.v1");
-}
-
-pub mod seeds;
 
 /// All contracts in `proto/` as an encoded descriptor set, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// An amount or a balance in minor units (cents). It may be negative only because the gate must be
 /// able to name a balance that went below zero.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
 pub struct Money(i64);
 
 impl Money {

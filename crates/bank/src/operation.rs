@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumString, IntoStaticStr, VariantArray};
+use strum::{Display, EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 use super::{Account, Money, Overflow};
 
@@ -28,7 +28,8 @@ impl fmt::Display for CustomerId {
 }
 
 /// Which way money moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, Serialize, Deserialize)]
+#[strum(serialize_all = "lowercase")]
 pub enum WriteKind {
     /// Into the account.
     Deposit,
@@ -38,11 +39,8 @@ pub enum WriteKind {
 
 impl WriteKind {
     /// The name used in files and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Deposit => "deposit",
-            Self::Withdraw => "withdraw",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -75,21 +73,8 @@ impl Write {
 }
 
 /// What an operation does, without its amount. Names in files and reports are those of the exercise.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    EnumString,
-    IntoStaticStr,
-    VariantArray,
-    Serialize,
-    Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Display, EnumString, IntoStaticStr, VariantArray, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum OperationKind {
@@ -179,103 +164,71 @@ impl fmt::Display for Operation {
 }
 
 /// Why a branch definitely did not do what it was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(EnumMessage, EnumString, IntoStaticStr, VariantArray, Serialize, Deserialize)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Rejection {
     /// A withdrawal exceeded the balance.
+    #[strum(message = "insufficient funds")]
     InsufficientFunds,
     /// The balance would not fit into 64 bits.
+    #[strum(message = "the balance would not fit into 64 bits")]
     OutOfRange,
     /// The request itself is not one a branch can carry out.
+    #[strum(message = "bad request")]
     BadRequest,
     /// A branch that may hold the money cannot be reached: it is not known that there is too little.
+    #[strum(message = "rights unavailable: a branch cannot be reached")]
     RightsUnavailable,
     /// Others moved the money while the branch tried to find out whether there is enough.
+    #[strum(message = "contended: others moved the money meanwhile")]
     Contended,
     /// Fewer branches are connected than shall acknowledge.
+    #[strum(message = "fewer branches are connected than shall acknowledge")]
     TooFewBranches,
     /// Too many customers wait, or the branch has no room left to write anything down.
+    #[strum(message = "overloaded")]
     Overloaded,
     /// The branch does not serve yet.
+    #[strum(message = "the branch does not serve yet")]
     NotReady,
     /// A later request of the session was seen, or another one with this number.
+    #[strum(message = "a later request of the session was seen, or another with this number")]
     Stale,
     /// The customer's passbook is of another cluster, or names what this branch has never done.
+    #[strum(message = "the passbook is not of this cluster as this branch knows it")]
     ForeignPassbook,
     /// The server answered with an error by which it reports that it did nothing, and not with a refusal.
+    #[strum(message = "an error by which the server reports that it did nothing")]
     NotServed,
 }
 
 impl Rejection {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::InsufficientFunds,
-        Self::OutOfRange,
-        Self::BadRequest,
-        Self::RightsUnavailable,
-        Self::Contended,
-        Self::TooFewBranches,
-        Self::Overloaded,
-        Self::NotReady,
-        Self::Stale,
-        Self::ForeignPassbook,
-        Self::NotServed,
-    ];
+    /// All reasons.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The reason as programs know it, on the wire and in reports.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::InsufficientFunds => "insufficient_funds",
-            Self::OutOfRange => "out_of_range",
-            Self::BadRequest => "bad_request",
-            Self::RightsUnavailable => "rights_unavailable",
-            Self::Contended => "contended",
-            Self::TooFewBranches => "too_few_branches",
-            Self::Overloaded => "overloaded",
-            Self::NotReady => "not_ready",
-            Self::Stale => "stale",
-            Self::ForeignPassbook => "foreign_passbook",
-            Self::NotServed => "not_served",
-        }
+    pub fn key(self) -> &'static str {
+        self.into()
     }
 
-    /// The reason of this key.
-    pub fn of_key(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|rejection| rejection.key() == key)
-    }
-
-    /// Whether the same may succeed later, asked anew.
-    pub const fn is_passing(self) -> bool {
-        match self {
+    /// Whether the same request may succeed later.
+    pub const fn is_retryable(self) -> bool {
+        matches!(
+            self,
             Self::RightsUnavailable
-            | Self::Contended
-            | Self::TooFewBranches
-            | Self::Overloaded
-            | Self::NotReady
-            | Self::NotServed => true,
-            Self::InsufficientFunds
-            | Self::OutOfRange
-            | Self::BadRequest
-            | Self::Stale
-            | Self::ForeignPassbook => false,
-        }
+                | Self::Contended
+                | Self::TooFewBranches
+                | Self::Overloaded
+                | Self::NotReady
+                | Self::NotServed
+        )
     }
 
     /// The reason in words that fit after "rejected:".
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::InsufficientFunds => "insufficient funds",
-            Self::OutOfRange => "the balance would not fit into 64 bits",
-            Self::BadRequest => "bad request",
-            Self::RightsUnavailable => "rights unavailable: a branch cannot be reached",
-            Self::Contended => "contended: others moved the money meanwhile",
-            Self::TooFewBranches => "fewer branches are connected than shall acknowledge",
-            Self::Overloaded => "overloaded",
-            Self::NotReady => "the branch does not serve yet",
-            Self::Stale => "a later request of the session was seen, or another with this number",
-            Self::ForeignPassbook => "the passbook is not of this cluster as this branch knows it",
-            Self::NotServed => "an error by which the server reports that it did nothing",
-        }
+    pub fn name(self) -> &'static str {
+        self.get_message().unwrap_or_default()
     }
 }
 

@@ -16,9 +16,8 @@ impl Member {
 }
 
 /// How many entries a branch's log has, or which of them: the first is 1.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
 pub struct Seq(pub u64);
 
 impl Seq {

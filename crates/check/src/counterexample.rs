@@ -29,8 +29,8 @@ pub fn counterexample(run: &Run, finding: &Finding, violation: &Violation) -> Ve
     }
     lines.push(match finding.property {
         // Each failure is possible; there are too many.
-        Property::Availability => violation.story.clone(),
-        _ => format!("that cannot be: {}", violation.story),
+        Property::Availability => violation.description.clone(),
+        _ => format!("that cannot be: {}", violation.description),
     });
     lines
 }

@@ -61,9 +61,16 @@ impl Examination {
         self.gaps.extend(note.map(|note| (gap, note)));
     }
 
-    /// Reports that the run has nothing that the property could be violated by: `missing` names it.
-    pub(crate) fn no_evidence(&mut self, missing: &str) {
-        self.no_evidence.get_or_insert_with(|| missing.to_owned());
+    /// Adds a gap if there are any: `what` follows their number.
+    pub(crate) fn gap_of(&mut self, gap: Gap, count: u64, what: &str) {
+        self.gap_if(gap, (count > 0).then(|| format!("{count} {what}")));
+    }
+
+    /// Reports whether the run has anything that could violate the property; `missing` names it.
+    pub(crate) fn needs_evidence(&mut self, is_there: bool, missing: &str) {
+        if !is_there && self.no_evidence.as_deref().is_none_or(|first| missing < first) {
+            self.no_evidence = Some(missing.to_owned());
+        }
     }
 
     /// Sets the notes of a property that holds and of one that does not.
@@ -93,7 +100,7 @@ mod tests {
 
     fn violate(examination: &mut Examination) {
         examination
-            .violate(|| Violation { operations: Vec::new(), story: "2 is not 3".to_owned() });
+            .violate(|| Violation { operations: Vec::new(), description: "2 is not 3".to_owned() });
     }
 
     /// Each step, in every order of the steps, comes to one verdict and note.
@@ -114,7 +121,7 @@ mod tests {
         let summary: fn(&mut Examination) = |it| it.summarize("all is well", "2 of 3 are wrong");
         let ledgers: fn(&mut Examination) = |it| it.gap(Gap::Ledgers, "a log is missing");
         let history: fn(&mut Examination) = |it| it.gap(Gap::History, "the end is missing");
-        let nothing: fn(&mut Examination) = |it| it.no_evidence("nobody asked");
+        let nothing: fn(&mut Examination) = |it| it.needs_evidence(false, "nobody asked");
         for (steps, verdict, note) in [
             (&[summary][..], Verdict::Pass, "all is well"),
             (&[summary, nothing], Verdict::NotJudged, "nobody asked"),

@@ -54,7 +54,7 @@ pub struct Violation {
     /// The operations that show it, the one that cannot be first; none where it is the state of a branch.
     pub operations: Vec<Named>,
     /// What was expected and what was there, in a sentence.
-    pub story: String,
+    pub description: String,
 }
 
 impl Violation {
@@ -80,6 +80,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// How many violations are kept with their stories.
+    /// How many violations are kept with their descriptions.
     pub const KEPT: usize = 10;
 }

@@ -231,12 +231,12 @@ impl Fixture {
         self.judge(property).verdict
     }
 
-    /// It fails with a story that has `words` in it, and that names the operation `(customer, event)`.
+    /// It fails with a description that has `words` in it, and that names the operation `(customer, event)`.
     pub(crate) fn fails(&self, property: Property, operation: (u64, u64), words: &str) {
         let finding = self.judge(property);
         assert_eq!(finding.verdict, Verdict::Fail, "{finding:?}");
         let violation = &finding.violations[0];
-        assert!(violation.story.contains(words), "{}", violation.story);
+        assert!(violation.description.contains(words), "{}", violation.description);
         let (customer, event) = operation;
         assert_eq!(violation.operation(), Some((CustomerId(customer), event)), "{violation:?}");
     }

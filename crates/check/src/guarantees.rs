@@ -92,20 +92,7 @@ fn of_passbook(settings: Settings, property: Property) -> Answer {
             "a read shows what one branch knows, which may be less than what others were told",
         ),
         // The same whatever answers carry.
-        (
-            Property::Sequential
-            | Property::FinalBalance
-            | Property::OutputFile
-            | Property::Availability
-            | Property::OneWriter
-            | Property::Rights
-            | Property::DurableBeforeVisible
-            | Property::Acknowledged
-            | Property::Deadline
-            | Property::Answered
-            | Property::Amnesia,
-            ..,
-        ) => of_balances(settings, property),
+        _ => of_balances(settings, property),
     }
 }
 

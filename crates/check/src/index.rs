@@ -64,7 +64,7 @@ impl<'a> RunIndex<'a> {
             call_of: vec![CompactIndex::NONE; entries],
             offsets,
             duplicates: Vec::new(),
-            sums: logs.iter().map(|log| sums(log.entries())).collect(),
+            sums: prefix_sums(logs, Entry::delta),
             numbered: logs
                 .iter()
                 .map(|log| (1..).zip(log.entries()).all(|(seq, entry)| entry.seq == Seq(seq)))
@@ -290,10 +290,10 @@ impl<'a> RunIndex<'a> {
     pub(crate) fn violation(
         &self,
         places: impl IntoIterator<Item = usize>,
-        story: String,
+        description: String,
     ) -> Violation {
         let named = places.into_iter().map(|place| Named::of(&self.call(place), place));
-        Violation { operations: named.collect(), story }
+        Violation { operations: named.collect(), description }
     }
 
     /// A call in a few words.
@@ -329,14 +329,17 @@ const fn without_unresolvable(
     call
 }
 
-fn sums<'a>(entries: impl Iterator<Item = Logged<'a>>) -> Vec<i128> {
-    let mut sums = vec![0];
-    let mut sum = 0_i128;
-    sums.extend(entries.map(|logged| {
-        sum = sum.saturating_add(logged.entry.delta());
-        sum
-    }));
-    sums
+/// By log, the sums of its first entries: of none, of one, of two, …
+pub(crate) fn prefix_sums(logs: &[Log], value: impl Fn(Entry) -> i128) -> Vec<Vec<i128>> {
+    let sums = |log: &Log| {
+        let mut sum = 0_i128;
+        let sums = log.entries().map(|logged| {
+            sum = sum.saturating_add(value(logged.entry));
+            sum
+        });
+        std::iter::once(0).chain(sums).collect()
+    };
+    logs.iter().map(sums).collect()
 }
 
 /// Sorts calls by session, each session's in order, by counting.

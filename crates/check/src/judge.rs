@@ -81,10 +81,12 @@ pub(crate) fn examine(run: &RunIndex<'_>, check: &Check) -> Finding {
     if !history.is_complete() && check.evidence != Evidence::FinalStates {
         examination.gap(Gap::History, INCOMPLETE);
     }
-    if history.is_complete() && history.is_empty() {
-        examination.no_evidence("no operation was sent");
+    let finding = examination.conclude(check.property);
+    if finding.verdict == Verdict::Pass && history.is_complete() && history.is_empty() {
+        let note = "no operation was sent".to_owned();
+        return Finding { verdict: Verdict::NotJudged, note, ..finding };
     }
-    examination.conclude(check.property)
+    finding
 }
 
 /// Judges all answers by `model`: in the order in which they were asked where customers came one after another,

@@ -9,12 +9,12 @@ use history::OperationRecord;
 /// A foreign output against its input.
 #[derive(Clone, Debug, Default)]
 pub struct Paired {
-    /// Every event that has an answer, in file order. A write whose result the output does not tell
-    /// stands with the one it should have had.
+    /// Every event that has an answer, in file order. A write whose result is not in the output
+    /// has the outcome that it should have had.
     pub operations: Vec<OperationRecord<'static>>,
     /// Answers that are missing, too many, or to something else: what is wrong, in a sentence each.
     pub mismatches: Vec<String>,
-    /// Writes whose results the output does not tell.
+    /// Writes whose results are not in the output.
     pub unjudged_writes: u64,
 }
 

@@ -14,7 +14,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
     Hash,
     EnumString,
     IntoStaticStr,
-    VariantArray,
+    VariantArray
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum Property {

@@ -41,7 +41,7 @@ impl Warnings {
     pub(super) fn of(lenient: Vec<(Leniency, Position)>) -> Self {
         let mut warnings = Self::default();
         for (kind, at) in lenient {
-            warnings.add(at, kind.mended());
+            warnings.add(at, kind.description());
         }
         warnings
     }

@@ -1,41 +1,44 @@
 //! Writes and reads `output.json`: what every customer received.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{Event, Input};
-use bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome};
+use bank::{Answer, BranchId, CustomerId, Money, Operation, OperationKind, Outcome};
 
 /// The whole file.
 pub type Output = Vec<Element>;
 
 /// What one customer (or, per event, one event) received.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Element {
     /// The customer.
     pub id: u64,
     /// The answers in order.
+    #[serde(default)]
     pub recv: Vec<Entry>,
 }
 
 /// One answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `query`, `deposit` or `withdraw`.
-    pub interface: String,
+    /// What was asked.
+    pub interface: OperationKind,
     /// The branch that was asked, where the shape tells it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub branch: Option<u32>,
     /// What became of a write, or of a query that was not answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub result: Option<ResultName>,
     /// The balance that a query showed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub balance: Option<i64>,
 }
 
 /// An outcome as the file spells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum ResultName {
     /// It happened.
     Success,
@@ -47,12 +50,8 @@ pub enum ResultName {
 
 impl ResultName {
     /// As the file spells it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Fail => "fail",
-            Self::Unknown => "unknown",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -117,7 +116,7 @@ impl Entry {
             _ => None,
         };
         Self {
-            interface: operation.name().to_owned(),
+            interface: operation.kind(),
             branch: branch.map(|branch| branch.0),
             result: shown.is_none().then_some(result),
             balance: shown.map(Money::minor_units),

@@ -20,12 +20,12 @@ pub enum SourceError {
         name: String,
     },
     /// The file could not be read.
-    #[error("{name}: cannot be read: {source}; give the path of a file, or - for standard input")]
+    #[error("{name}: cannot be read: {cause}; give the path of a file, or - for standard input")]
     Unreadable {
         /// The file.
         name: String,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It is not UTF-8 text.
     #[error("{name}: is {found}; save it as UTF-8 text")]
@@ -55,12 +55,12 @@ pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, SourceError> {
     } else {
         std::fs::read(path)
     };
-    read.map_err(|source| {
+    read.map_err(|cause| {
         let name = source_name(path);
-        if source.kind() == io::ErrorKind::IsADirectory {
+        if cause.kind() == io::ErrorKind::IsADirectory {
             SourceError::Folder { name }
         } else {
-            SourceError::Unreadable { name, source }
+            SourceError::Unreadable { name, cause }
         }
     })
 }

@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn python_lines_are_as_the_seeds_print_them() {
         let entry = |interface: &str, result, balance| Entry {
-            interface: interface.to_owned(),
+            interface: interface.parse().expect("an interface"),
             branch: None,
             result,
             balance,

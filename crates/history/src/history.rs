@@ -9,7 +9,7 @@ use bank::{
 };
 
 /// Stands for an index that there is not.
-pub const NONE: u32 = u32::MAX;
+pub(crate) const NONE: u32 = u32::MAX;
 /// Stands for an instant that never came.
 const NEVER: u64 = u64::MAX;
 
@@ -204,7 +204,7 @@ impl History {
         self.calls[place].number
     }
 
-    /// Whose the call at `place` is, and the how-manieth of that customer.
+    /// The customer of the call at `place`, and its position among the operations of that customer.
     pub fn asked_as(&self, place: usize) -> (CustomerId, u64) {
         let kept = &self.calls[place];
         (self.sessions[at(kept.session)].customer, kept.position)
@@ -266,12 +266,12 @@ impl History {
 }
 
 /// An index as it is kept.
-pub fn index(value: usize) -> Result<u32, InvalidRecord> {
+pub(crate) fn index(value: usize) -> Result<u32, InvalidRecord> {
     u32::try_from(value).ok().filter(|value| *value != NONE).ok_or(InvalidRecord::TooMany)
 }
 
 /// An index as it is used. There is no platform of ours with less than 32 bits.
-pub fn at(kept: u32) -> usize {
+pub(crate) fn at(kept: u32) -> usize {
     usize::try_from(kept).unwrap_or(usize::MAX)
 }
 

@@ -156,8 +156,10 @@ impl Ledgers {
 
     /// The end of the log of `member` may be missing.
     pub fn cut(&mut self, member: Member) {
-        if let Some(log) = self.logs.get_mut(member.index()) {
-            log.extent = log.extent.min_known(Extent::Cut);
+        if let Some(log) = self.logs.get_mut(member.index())
+            && log.extent == Extent::Whole
+        {
+            log.extent = Extent::Cut;
         }
     }
 
@@ -176,16 +178,6 @@ impl Ledgers {
     /// Whether nothing of any log is there: the scheme keeps none, or the server is another program.
     pub fn is_missing(&self) -> bool {
         self.logs.iter().all(|log| log.extent == Extent::Missing)
-    }
-}
-
-impl Extent {
-    const fn min_known(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Missing, _) | (_, Self::Missing) => Self::Missing,
-            (Self::Cut, _) | (_, Self::Cut) => Self::Cut,
-            (Self::Whole, Self::Whole) => Self::Whole,
-        }
     }
 }
 

@@ -11,7 +11,7 @@ mod run;
 mod settings;
 
 pub use files::{HistoryWriter, LedgerWriter, RecordedError, read_history, read_ledger};
-pub use history::{History, NONE, at, index};
+pub use history::History;
 pub use ledgers::{Extent, Ledgers, Log, Logged};
 pub use operation::{InvalidRecord, OperationRecord, OwnedRecord, Record};
 pub use run::{FinalState, Header, Run};

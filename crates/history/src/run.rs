@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use bank::{BranchId, Money, Version};
 
 use super::files::{RecordedError, read_run};
@@ -26,17 +28,20 @@ pub struct Header {
 }
 
 /// A branch after the run has settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinalState {
     /// The branch.
+    #[serde(rename = "state")]
     pub branch: BranchId,
     /// Its balance.
     pub balance: Money,
     /// The lowest balance it ever held; `None` if it does not report that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lowest_balance: Option<Money>,
     /// Whether all of its propagations had ended when it was read.
     pub settled: bool,
     /// How much of each log it holds; `None` if its scheme keeps no logs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub version: Option<Version>,
 }
 

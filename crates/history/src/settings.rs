@@ -17,7 +17,7 @@ use bank::{Ack, Read};
     Deserialize,
     EnumString,
     IntoStaticStr,
-    VariantArray,
+    VariantArray
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]

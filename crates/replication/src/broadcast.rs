@@ -10,11 +10,83 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{
-    Effect, Fanout, Input, Instant, Locking, Message, ReplicaStats, Replication, Request, Ticket,
-    WriteId,
-};
+use super::{Fanout, Instant, Locking, ReplicaStats, Replication, Request, Ticket};
 use bank::{Account, Answer, BranchId, Money, Operation, Outcome, Rejection, Write, WriteKind};
+
+/// Names a write in the whole cluster: the branch that accepted it, and the ticket it had there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WriteId {
+    /// The branch that accepted it.
+    pub origin: BranchId,
+    /// Its ticket at that branch.
+    pub ticket: Ticket,
+}
+
+/// A message between branches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Message {
+    /// Apply this write, whatever your balance.
+    Propagate {
+        /// Names the write in the response.
+        id: WriteId,
+        /// The write.
+        write: Write,
+        /// When the origin stops waiting for the response.
+        deadline: Instant,
+    },
+    /// The response to [`Message::Propagate`].
+    Propagated {
+        /// The write of the request.
+        id: WriteId,
+        /// Whether it was applied; if not, the balance would have left its range.
+        applied: bool,
+    },
+}
+
+/// An event that the replica handles.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// A customer sends a request.
+    Submit {
+        /// Names the request in [`Effect::Reply`].
+        ticket: Ticket,
+        /// The request.
+        request: Request,
+    },
+    /// A peer's message has arrived.
+    Peer {
+        /// The sender.
+        from: BranchId,
+        /// The message.
+        message: Message,
+    },
+    /// A propagation to a peer was not answered in time, or could not be sent. It may have arrived.
+    Undelivered {
+        /// The peer.
+        to: BranchId,
+        /// The write that was to be propagated.
+        id: WriteId,
+    },
+}
+
+/// An action for the driver.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Send a message to a peer.
+    Send {
+        /// The recipient.
+        to: BranchId,
+        /// The message.
+        message: Message,
+    },
+    /// Answer a customer. Exactly once for each ticket, unless the branch ends first.
+    Reply {
+        /// The request's ticket.
+        ticket: Ticket,
+        /// The answer.
+        answer: Answer,
+    },
+}
 
 /// One branch under the broadcast scheme.
 #[derive(Debug)]
@@ -169,11 +241,14 @@ impl Broadcast {
 
     fn reply(&self, ticket: Ticket, outcome: Outcome) -> Effect {
         let answer = Answer { outcome, balance: Some(self.account.balance()) };
-        Effect::Reply { ticket, answer, receipt: None }
+        Effect::Reply { ticket, answer }
     }
 }
 
 impl Replication for Broadcast {
+    type Input = Input;
+    type Effect = Effect;
+
     fn on(&mut self, _now: Instant, input: Input, effects: &mut Vec<Effect>) {
         match input {
             Input::Submit { ticket, request } => self.submit(ticket, request, effects),
@@ -187,14 +262,6 @@ impl Replication for Broadcast {
                 self.end_propagation(id, applied, effects);
             }
             Input::Undelivered { id, .. } => self.end_propagation(id, false, effects),
-            // Each write is a call of its own: there are no streams, no journal and no timers.
-            Input::Abandon { .. }
-            | Input::PeerUp { .. }
-            | Input::PeerDown { .. }
-            | Input::Peer { message: Message::Passbook(_), .. }
-            | Input::Persisted { .. }
-            | Input::Room(_)
-            | Input::Tick => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! The schemes there are.
 
 use super::passbook::{Passbook, Settings, Timing};
-use super::{Broadcast, Fanout, Locking, Replication};
+use super::{Broadcast, Fanout, Locking, Replica};
 use bank::{BranchId, Money};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -33,13 +33,7 @@ impl Scheme {
     }
 
     /// The replica of branch `me`. `life` is random: a branch that is started again has another.
-    pub fn replica(
-        self,
-        me: BranchId,
-        peers: Vec<BranchId>,
-        opening: Money,
-        life: u64,
-    ) -> Box<dyn Replication> {
+    pub fn replica(self, me: BranchId, peers: Vec<BranchId>, opening: Money, life: u64) -> Replica {
         match self {
             Self::Passbook => {
                 let mut branches = peers;
@@ -48,10 +42,10 @@ impl Scheme {
                     timing: Timing::on_streams(),
                     ..Settings::in_memory(me, &branches, opening, life)
                 };
-                Box::new(Passbook::in_memory(settings))
+                Replica::passbook(Passbook::in_memory(settings))
             }
             Self::Broadcast { fanout, locking } => {
-                Box::new(Broadcast::new(me, peers, fanout, opening).with_locking(locking))
+                Replica::broadcast(Broadcast::new(me, peers, fanout, opening).with_locking(locking))
             }
         }
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::customers::{Sending, Wake};
 use bank::{Answer, Member};
-use replication::{Attempt, Instant, Message, Receipt, Room, Ticket};
+use replication::passbook::{Message, Room};
+use replication::{Attempt, Instant, Receipt, Ticket};
 
 /// Something that will happen in the simulated world.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! A branch's journal: what was written, what of it is on disk, and what a crash leaves.
 
 use super::chance::PerMille;
-use replication::Room;
 use replication::passbook::Record;
+use replication::passbook::Room;
 
 /// With fewer free records than this a process is told that the disk is full: what it has begun must
 /// still fit.

@@ -5,8 +5,8 @@ use super::disk::Left;
 use super::judge::Violation;
 use super::network::member;
 use bank::{Answer, Entry, Member, Outcome, Row, Version};
-use replication::passbook::{self, Corrupt, Hello, Record, Round, Stop};
-use replication::{Attempt, Input, Message, Receipt, Room, Token};
+use replication::passbook::{Corrupt, Hello, Input, Message, Record, Room, Round, Stop};
+use replication::{Attempt, Receipt, Token};
 
 /// A branch, by its number.
 pub(super) fn branch(member: Member) -> String {
@@ -149,42 +149,39 @@ const fn round(round: Round) -> &'static str {
 /// What a branch says to another.
 pub(super) fn sent(from: Member, to: Member, message: &Message) -> String {
     let (from, to) = (branch(from), branch(to));
-    let Message::Passbook(message) = message else {
-        return format!("{from} says something to {to} that is not of this scheme");
-    };
     match message {
-        passbook::Message::Hello(hello) => format!("{from} greets {to}: {}", greeting(hello)),
-        passbook::Message::Push { rows: pushed, apart } => {
+        Message::Hello(hello) => format!("{from} greets {to}: {}", greeting(hello)),
+        Message::Push { rows: pushed, apart } => {
             format!("{from} pushes to {to}: {}", pushing(pushed, apart))
         }
-        passbook::Message::Acknowledge { branch: holder, durable, .. } => {
-            format!("{from} tells {to} that {} holds {}", branch(*holder), version(durable))
+        Message::Acknowledge { durable, .. } => {
+            format!("{from} tells {to} that {from} holds {}", version(durable))
         }
-        passbook::Message::Borrow { id, priority, need, target } => format!(
-            "{from} asks {to} for {need} (question {id:x}, priority {}.{}, {} in total)",
+        Message::Borrow { id, priority, target } => format!(
+            "{from} asks {to} for rights (question {id:x}, priority {}.{}, {} in total)",
             priority.clock,
             u32::from(priority.member.0) + 1,
             target.0
         ),
-        passbook::Message::Decline { id } => format!("{from} declines question {id:x} of {to}"),
-        passbook::Message::Collect { id, round: which, .. } => {
+        Message::Decline { id } => format!("{from} declines question {id:x} of {to}"),
+        Message::Collect { id, round: which, .. } => {
             format!("{from} collects from {to} (collect {id:x}, {} round)", round(*which))
         }
-        passbook::Message::Held { held, .. } => {
+        Message::Held { held, .. } => {
             format!("{from} tells {to} that its log is held by each: {held}")
         }
-        passbook::Message::Prove { id, .. } => {
+        Message::Prove { id, .. } => {
             format!("{from} asks {to} for a proof (question {id:x})")
         }
-        passbook::Message::Proved { id, first, second } => format!(
+        Message::Proved { id, first, second } => format!(
             "{from} has a proof for {to} (question {id:x}): {}; then {}",
             rows(first),
             rows(second)
         ),
-        passbook::Message::Unproved { id } => {
+        Message::Unproved { id } => {
             format!("{from} has no proof for {to} (question {id:x})")
         }
-        passbook::Message::Collected { id, round: which, rows: shown } => {
+        Message::Collected { id, round: which, rows: shown } => {
             format!("{from} shows {to} (collect {id:x}, {} round): {}", round(*which), rows(shown))
         }
     }
@@ -229,11 +226,7 @@ pub(super) fn input(to: Member, input: &Input) -> Option<String> {
             Some(format!("{to} has lost its stream to {}", peer(*which)))
         }
         Input::Peer { from, message } => {
-            let what = match message {
-                Message::Passbook(message) => kind(message),
-                Message::Propagate { .. } | Message::Propagated { .. } => "nothing of this scheme",
-            };
-            Some(format!("{to} hears {what} of {}", peer(*from)))
+            Some(format!("{to} hears {} of {}", kind(message), peer(*from)))
         }
         Input::Persisted { upto } => {
             Some(format!("{to} has {} on disk", counted(*upto, "record", "records")))
@@ -243,23 +236,23 @@ pub(super) fn input(to: Member, input: &Input) -> Option<String> {
         Input::Abandon { ticket } => {
             Some(format!("{to} learns that ticket {} is given up", ticket.0))
         }
-        Input::Undelivered { .. } | Input::Tick => None,
+        Input::Tick => None,
     }
 }
 
-const fn kind(message: &passbook::Message) -> &'static str {
+const fn kind(message: &Message) -> &'static str {
     match message {
-        passbook::Message::Hello(_) => "the greeting",
-        passbook::Message::Push { .. } => "a push",
-        passbook::Message::Acknowledge { .. } => "an acknowledgement",
-        passbook::Message::Borrow { .. } => "a question for rights",
-        passbook::Message::Decline { .. } => "a decline",
-        passbook::Message::Collect { .. } => "a collect",
-        passbook::Message::Collected { .. } => "an answer to a collect",
-        passbook::Message::Held { .. } => "who holds its log",
-        passbook::Message::Prove { .. } => "a question for a proof",
-        passbook::Message::Proved { .. } => "a proof",
-        passbook::Message::Unproved { .. } => "that there is no proof",
+        Message::Hello(_) => "the greeting",
+        Message::Push { .. } => "a push",
+        Message::Acknowledge { .. } => "an acknowledgement",
+        Message::Borrow { .. } => "a question for rights",
+        Message::Decline { .. } => "a decline",
+        Message::Collect { .. } => "a collect",
+        Message::Collected { .. } => "an answer to a collect",
+        Message::Held { .. } => "who holds its log",
+        Message::Prove { .. } => "a question for a proof",
+        Message::Proved { .. } => "a proof",
+        Message::Unproved { .. } => "that there is no proof",
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "it starts, watches and waits for processes"
 )]
 
+pub mod forwarding;
 pub mod machines;
 pub mod processes;
 pub mod recorded;

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use bank::{Ack, Read};
 use bank::{BranchId, Money, Operation, Outcome, RequestId, SessionId, Version};
-use replication::passbook::Settings;
-use replication::{
-    Attempt, Effect, Input, Instant, Message, Passbook, Replication, Request, Ticket, Token,
-};
+use replication::passbook::{Effect, Input, Message, Settings};
+use replication::{Attempt, Instant, Passbook, Replication, Request, Ticket, Token};
 
 /// A cluster in one thread.
 pub struct Machines {

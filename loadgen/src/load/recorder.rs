@@ -259,7 +259,7 @@ impl Recorder {
 
     /// How many operations were rejected, by reason.
     pub fn rejections(&self) -> impl Iterator<Item = (Rejection, u64)> {
-        Rejection::ALL.into_iter().zip(self.rejections)
+        Rejection::ALL.iter().copied().zip(self.rejections)
     }
 
     /// The first operations whose outcome is unknown.

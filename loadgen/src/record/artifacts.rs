@@ -70,12 +70,12 @@ pub enum ArtifactError {
         path: PathBuf,
     },
     /// Writing failed.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {cause}", path.display())]
     Unwritable {
         /// The file, at its destination.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -167,12 +167,12 @@ impl RunFolder {
             file.flush()?;
             Ok(filled)
         };
-        write().map_err(|source| self.unwritable(name, source))
+        write().map_err(|cause| self.unwritable(name, cause))
     }
 
     /// The error of a file that could not be written.
-    pub fn unwritable(&self, name: &str, source: io::Error) -> ArtifactError {
-        ArtifactError::Unwritable { path: self.named.join(name), source }
+    pub fn unwritable(&self, name: &str, cause: io::Error) -> ArtifactError {
+        ArtifactError::Unwritable { path: self.named.join(name), cause }
     }
 
     /// Puts the folder in its place; an older run is gone then.
@@ -180,7 +180,7 @@ impl RunFolder {
     /// # Errors
     /// Something that is not a run is at the destination by now, or the folder cannot be moved there.
     pub fn finish(self) -> Result<PathBuf, ArtifactError> {
-        let unwritable = |source| ArtifactError::Unwritable { path: self.named.clone(), source };
+        let unwritable = |cause| ArtifactError::Unwritable { path: self.named.clone(), cause };
         if self.destination.symlink_metadata().is_ok() {
             if let Err(reason) = check_replaceable(&self.destination) {
                 let kept = self.keep_beside().map_err(unwritable)?;

@@ -52,7 +52,7 @@ pub enum LedgersError {
     NotAtRest,
     /// There is no place for what they log.
     #[error("cannot keep what branches log: {0}")]
-    Spool(#[from] std::io::Error),
+    Spool(std::io::Error),
 }
 
 /// Branches' logs while they are recorded.
@@ -93,7 +93,7 @@ impl Ledgers {
         folder: &Path,
         interrupt: &Interrupt,
     ) -> Result<Self, LedgersError> {
-        let spool = Spool::begin(folder, interrupt)?;
+        let spool = Spool::begin(folder, interrupt).map_err(LedgersError::Spool)?;
         let mut channels = channels.to_vec();
         channels.sort_unstable_by_key(|(branch, _)| *branch);
         let branches = channels.len();
@@ -130,7 +130,8 @@ impl Ledgers {
     /// What was recorded is lost.
     pub async fn finish(self) -> Result<Logged, LedgersError> {
         self.ending.cancel();
-        let (sources, spool) = self.taking.await.map_err(std::io::Error::other)?;
+        let (sources, spool) =
+            self.taking.await.map_err(|died| LedgersError::Spool(std::io::Error::other(died)))?;
         Ok(Logged::new(sources, spool))
     }
 }

@@ -115,7 +115,7 @@ pub(super) fn table<'a>(
         let is_told = told.is_some_and(|told| told.check == place);
         let broken = (*promised || shows_observed) && finding.verdict == Verdict::Fail && !is_told;
         if let Some(violation) = finding.violations.first().filter(|_| broken) {
-            let story = format!("{}{}", violation.story, traces(violation));
+            let story = format!("{}{}", violation.description, traces(violation));
             wrapped(text, &" ".repeat(10), 12, &story);
         }
     }
@@ -177,7 +177,7 @@ mod tests {
         let named = Named { customer: CustomerId(7), position: 9, trace: Some(0xabc), place: 0 };
         let violation = Violation {
             operations: vec![named],
-            story: "held at their lowest: branch 1 at -3".to_owned(),
+            description: "held at their lowest: branch 1 at -3".to_owned(),
         };
         let finding = Finding {
             property: Property::Overdraft,
@@ -248,7 +248,8 @@ mod tests {
         let mut broken = judged(true);
         broken.finding.property = Property::Conservation;
         let mut observed = judged(false);
-        "was shown 3; it must be 4 to 5".clone_into(&mut observed.finding.violations[0].story);
+        "was shown 3; it must be 4 to 5"
+            .clone_into(&mut observed.finding.violations[0].description);
         let shown = |checks: &[Judged]| {
             let mut text = String::new();
             table(&mut text, checks, None);

@@ -167,7 +167,7 @@ fn check(Judged { finding, promised }: &Judged) -> Value {
         operation
     };
     // The operation that cannot be is the first.
-    let violation = |Violation { story, operations }: &Violation| {
+    let violation = |Violation { description: story, operations }: &Violation| {
         let operations: Vec<Value> = operations.iter().map(operation).collect();
         json!({"story": story, "operations": operations})
     };
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn check_names_every_operation_with_its_trace() {
         let named = Named { customer: CustomerId(7), position: 9, trace: Some(0xabc), place: 0 };
-        let violation = Violation { operations: vec![named], story: "held -3".to_owned() };
+        let violation = Violation { operations: vec![named], description: "held -3".to_owned() };
         let finding = Finding {
             property: Property::Overdraft,
             verdict: Verdict::Fail,

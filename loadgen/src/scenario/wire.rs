@@ -3,7 +3,7 @@
 use bank::{Ack, Money, Read};
 use check::grouped;
 use history::{Customers, Server, Settings};
-use passbook::wire::seeds::to_int32;
+use passbook::wire::exercise::to_int32;
 use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 /// A contract between customers and branches.

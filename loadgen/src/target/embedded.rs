@@ -71,8 +71,8 @@ impl EmbeddedTarget {
         let Self { cluster, branches } = self;
         drop(branches);
         match cluster.end() {
-            Err(ClusterError::Serve { branch, source }) => {
-                let how = format!("branch {branch} ended by itself: {source}");
+            Err(ClusterError::Serve { branch, cause }) => {
+                let how = format!("branch {branch} ended by itself: {cause}");
                 Ok(vec![LostBranch { branch, how }])
             }
             ended => ended.map(|()| Vec::new()),

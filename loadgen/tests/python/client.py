@@ -2,7 +2,7 @@
 
 Usage: client.py GENERATED bank|bankservice ADDRESS ADDRESS ADDRESS
 
-GENERATED is the folder with the code that grpcio-tools made of proto/seeds. Prints what each customer
+GENERATED is the folder with the code that grpcio-tools made of proto/exercise. Prints what each customer
 was shown by a query.
 """
 

@@ -13,8 +13,8 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
 
 use http_body::{Body as HttpBody, Frame};
-use passbook::wire::seeds::bank::bank_server::{Bank, BankServer};
-use passbook::wire::seeds::bank::{TransactionRequest, TransactionResponse};
+use passbook::wire::exercise::bank::bank_server::{Bank, BankServer};
+use passbook::wire::exercise::bank::{TransactionRequest, TransactionResponse};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
 use tonic::codegen::http::{

@@ -11,7 +11,6 @@ pub(crate) mod traces;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use loadgen::{Hooks, Interrupt, RunReport, Scenario};
 use passbook::cluster::MakeReplica;
@@ -39,9 +38,6 @@ pub(crate) const ROAMING: &str = r#"[
   {"id": 1, "type": "branch", "balance": 0},
   {"id": 2, "type": "branch", "balance": 0}
 ]"#;
-
-/// A bound on waiting for conditions. It is generous: it decides how long a failure takes, never a pass.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn loadgen(folder: &TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
@@ -78,18 +74,6 @@ pub(crate) fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
 pub(crate) fn json(path: &Path) -> Value {
     let text = fs::read_to_string(path).expect("a file that is there");
     serde_json::from_str(&text).expect("JSON")
-}
-
-/// Looks again and again until `look` finds something.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::yield_now();
-    }
 }
 
 /// The report of `scenario` on embedded branches with these replicas. Must be one that can be run.

@@ -12,7 +12,7 @@ use bank::{BranchId, Money};
 use clap::{Args, Parser, Subcommand};
 use passbook::address::resolve;
 use passbook::arguments::SchemeArguments;
-use passbook::branch::{Branch, Notice, Peer};
+use passbook::branch::{Branch, Peer, Warning};
 use passbook::telemetry::{OtlpEndpoint, SpanCounters, Tracing, serve_metrics};
 use replication::Scheme;
 use tokio::net::TcpListener;
@@ -173,12 +173,14 @@ async fn serve_branch(
     #[expect(clippy::disallowed_methods, reason = "no other incarnation has this name")]
     let replica = scheme.replica(id, peers, opening, rand::random());
     let branch =
-        Branch::new(id, serve.peers.clone(), opening, replica).telling(|notice| match notice {
-            Notice::Unreachable { .. } => {
-                say_warning(&format!("{notice}; start that branch, or check --peer"));
-            }
-            _ => say_warning(&notice.to_string()),
-        });
+        Branch::new(id, serve.peers.clone(), opening, replica).on_warning(
+            |warning| match warning {
+                Warning::Unreachable { .. } => {
+                    say_warning(&format!("{warning}; start that branch, or check --peer"));
+                }
+                _ => say_warning(&warning.to_string()),
+            },
+        );
     let listener = TcpListener::bind(serve.listen)
         .await
         .with_context(|| format!("failed to listen at {}; give another --listen", serve.listen))?;

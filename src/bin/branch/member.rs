@@ -75,8 +75,8 @@ async fn work(
     #[expect(clippy::disallowed_methods, reason = "no other incarnation has this name")]
     let replica = scheme.replica(id, peers, opening, rand::random());
     let branch = Branch::new(id, orders.peers, opening, replica)
-        .telling(|notice| say_warning(&notice.to_string()));
-    let served = branch.serve_and_tell(listener, shutdown, || tell(&Said::Serving)).await;
+        .on_warning(|warning| say_warning(&warning.to_string()));
+    let served = branch.serve_and_notify(listener, shutdown, || tell(&Said::Serving)).await;
     Ok(served.context("failed to serve")?)
 }
 

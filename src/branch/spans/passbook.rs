@@ -143,9 +143,6 @@ impl PassbookSpans {
     }
 
     fn start_write(&mut self, now: Instant, ticket: Ticket, seq: Seq, needed: usize) {
-        if self.requests.is_empty() {
-            return;
-        }
         let Some(request) = self.requests.get_mut(&ticket) else {
             return;
         };

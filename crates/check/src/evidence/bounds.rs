@@ -2,10 +2,11 @@
 
 use std::ops::RangeInclusive;
 
-use bank::{Outcome, Rejection, Write, WriteKind};
-use history::{Log, OperationRecord};
+use bank::{Money, OperationKind, Outcome, Rejection, Write};
+use history::OperationRecord;
 
 use crate::examination::{Examination, Gap};
+use crate::index::prefix_sums;
 use crate::{RunIndex, Violation};
 
 /// The least and the greatest balance.
@@ -14,9 +15,9 @@ pub(crate) type Range = RangeInclusive<i128>;
 /// The amount of a withdrawal that was refused for insufficient funds. Such a refusal is a read: at some instant of
 /// the call the balance was less than this.
 pub(crate) fn refused_amount(call: &OperationRecord<'_>) -> Option<i128> {
-    let write = call.write().filter(|write| write.kind == WriteKind::Withdraw)?;
-    let is_refused = call.outcome == Outcome::Rejected(Rejection::InsufficientFunds);
-    is_refused.then(|| write.amount.minor_units().into())
+    let is_refused = call.operation.kind() == OperationKind::Withdraw
+        && call.outcome == Outcome::Rejected(Rejection::InsufficientFunds);
+    is_refused.then(|| call.operation.amount().minor_units().into())
 }
 
 /// Money that went in and out, both counted upwards.
@@ -43,22 +44,46 @@ impl Moved {
 /// A refusal of a withdrawal although the balance was `least` or more during all of the call.
 pub(crate) fn wrong_refusal(run: &RunIndex<'_>, place: usize, least: i128) -> Violation {
     let words = run.words(place);
-    let story =
+    let description =
         format!("{words} was refused, but there was {least} or more at every instant of it");
-    run.violation([place], story)
+    run.violation([place], description)
 }
 
-/// What had been moved by when. Sound for rejection: a read holds at least what was acknowledged before it
-/// began, and at most what began before it ended. Sorting costs n log n.
+/// What balances may be, and how those that are compared lie within that. Sound for rejection: a read holds at least
+/// what was acknowledged before it began, and at most what began before it ended. Sorting costs n log n.
 #[derive(Debug)]
-pub(crate) struct Bounds {
+pub(crate) struct Bounds<'r, 'a> {
+    run: &'r RunIndex<'a>,
+    /// What had been moved by writes that had begun by when.
     begun: Vec<(u64, Moved)>,
+    /// What had been moved by writes that had been acknowledged by when.
     acknowledged: Vec<(u64, Moved)>,
+    /// By session: its own writes.
+    own: Vec<OwnWrites>,
+    shown: u64,
+    refused: u64,
+    narrowest: Option<i128>,
+    widest: i128,
 }
 
-impl Bounds {
+/// The money that one session moved, as far as its calls were added.
+#[derive(Clone, Copy, Debug, Default)]
+struct OwnWrites {
+    /// By acknowledged writes.
+    settled: i128,
+    /// By those before the last one that was added.
+    acknowledged: Moved,
+    /// By the last one that was added, if it is acknowledged.
+    last: Moved,
+    /// By unanswered ones.
+    open: Moved,
+    /// By both.
+    begun: Moved,
+}
+
+impl<'r, 'a> Bounds<'r, 'a> {
     /// Nothing is collected where every balance has a version and nothing was refused.
-    pub(crate) fn of(run: &RunIndex<'_>) -> Self {
+    pub(crate) fn of(run: &'r RunIndex<'a>) -> Self {
         let bare = |call: &OperationRecord<'_>| call.balance.is_some() && call.version.is_none();
         let needs = |call: &OperationRecord<'_>| bare(call) || refused_amount(call).is_some();
         let (mut begun, mut acknowledged) = (Vec::new(), Vec::new());
@@ -75,59 +100,43 @@ impl Bounds {
                 begun.push((call.invoked, Moved::of(write)));
             }
         }
-        Self { begun: summed(begun), acknowledged: summed(acknowledged) }
+        Self {
+            run,
+            begun: summed(begun),
+            acknowledged: summed(acknowledged),
+            own: vec![OwnWrites::default(); run.history().sessions()],
+            shown: 0,
+            refused: 0,
+            narrowest: None,
+            widest: 0,
+        }
     }
 
-    /// By writes that were sent no later than at `instant`, and not refused.
-    fn begun(&self, instant: u64) -> Moved {
-        until(&self.begun, |at| at <= instant)
+    /// By writes that were sent no later than the call was answered, and not refused.
+    fn begun(&self, call: &OperationRecord<'_>) -> Moved {
+        until(&self.begun, |at| call.completed.is_none_or(|end| at <= end))
     }
 
-    /// By writes that were acknowledged before `instant`.
-    fn acknowledged(&self, instant: u64) -> Moved {
-        until(&self.acknowledged, |at| at < instant)
+    /// By writes that were acknowledged before the call was sent.
+    fn acknowledged(&self, call: &OperationRecord<'_>) -> Moved {
+        until(&self.acknowledged, |at| at < call.invoked)
     }
 
     /// What an answer may show if nothing is demanded: anything of what had begun by then.
-    pub(crate) fn of_begun(&self, run: &RunIndex<'_>, call: &OperationRecord<'_>) -> Range {
-        let begun = self.begun(call.completed.unwrap_or(u64::MAX));
-        run.opening() - begun.out..=run.opening() + begun.into
+    pub(crate) fn of_begun(&self, call: &OperationRecord<'_>) -> Range {
+        let (opening, begun) = (self.run.opening(), self.begun(call));
+        opening - begun.out..=opening + begun.into
     }
 
     /// What an answer may show if all is demanded that was acknowledged before its question.
-    pub(crate) fn of_acknowledged(&self, run: &RunIndex<'_>, call: &OperationRecord<'_>) -> Range {
-        let before = self.acknowledged(call.invoked);
-        let all = self.of_begun(run, call);
+    pub(crate) fn of_acknowledged(&self, call: &OperationRecord<'_>) -> Range {
+        let (before, all) = (self.acknowledged(call), self.of_begun(call));
         all.start() + before.into..=all.end() - before.out
     }
-}
 
-/// Own money in and out, by session.
-#[derive(Debug)]
-pub(crate) struct OwnWrites(Vec<Written>);
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Written {
-    /// By acknowledged writes.
-    settled: i128,
-    /// By those before the last one that was added.
-    acknowledged: Moved,
-    /// By the last one that was added, if it is acknowledged.
-    last: Moved,
-    /// By unanswered ones.
-    open: Moved,
-    /// By both.
-    begun: Moved,
-}
-
-impl OwnWrites {
-    pub(crate) fn of(run: &RunIndex<'_>) -> Self {
-        Self(vec![Written::default(); run.history().sessions()])
-    }
-
-    /// Adds the write of a call, if it is one.
-    pub(crate) fn add(&mut self, run: &RunIndex<'_>, place: usize, call: &OperationRecord<'_>) {
-        let own = &mut self.0[run.history().session_of(place)];
+    /// Adds a call to what its session has written. Calls are added in their order.
+    pub(crate) fn add_own(&mut self, place: usize, call: &OperationRecord<'_>) {
+        let own = &mut self.own[self.run.history().session_of(place)];
         own.acknowledged = own.acknowledged.plus(std::mem::take(&mut own.last));
         let Some(write) = call.write() else { return };
         let moved = Moved::of(write);
@@ -142,37 +151,93 @@ impl OwnWrites {
         own.begun = own.begun.plus(moved);
     }
 
+    fn own(&self, place: usize) -> &OwnWrites {
+        &self.own[self.run.history().session_of(place)]
+    }
+
     /// Whether the session of a call has a write that was added and not rejected.
-    pub(crate) fn has_written(&self, run: &RunIndex<'_>, place: usize) -> bool {
-        self.0[run.history().session_of(place)].begun != Moved::default()
+    pub(crate) fn has_written(&self, place: usize) -> bool {
+        self.own(place).begun != Moved::default()
     }
 
     /// What an answer may show if its customer's own writes are demanded, those that were added.
-    pub(crate) fn bounds(
-        &self,
-        run: &RunIndex<'_>,
-        bounds: &Bounds,
-        place: usize,
-        call: &OperationRecord<'_>,
-    ) -> Range {
-        let own = self.0[run.history().session_of(place)];
-        let others = bounds.begun(call.completed.unwrap_or(u64::MAX)).without(own.begun);
-        let settled = run.opening() + own.settled;
+    pub(crate) fn of_own(&self, place: usize, call: &OperationRecord<'_>) -> Range {
+        let own = self.own(place);
+        let others = self.begun(call).without(own.begun);
+        let settled = self.run.opening() + own.settled;
         settled - own.open.out - others.out..=settled + own.open.into + others.into
     }
 
     /// The same if what was acknowledged to others before the question is demanded as well.
-    pub(crate) fn bounds_of_all(
+    pub(crate) fn of_own_and_acknowledged(
         &self,
-        run: &RunIndex<'_>,
-        bounds: &Bounds,
         place: usize,
         call: &OperationRecord<'_>,
     ) -> Range {
-        let own = self.0[run.history().session_of(place)];
-        let before = bounds.acknowledged(call.invoked).without(own.acknowledged);
-        let all = self.bounds(run, bounds, place, call);
+        let before = self.acknowledged(call).without(self.own(place).acknowledged);
+        let all = self.of_own(place, call);
         all.start() + before.into.max(0)..=all.end() - before.out.max(0)
+    }
+
+    /// Compares a balance that was shown with its bounds. What is missing of the history may have moved any amount.
+    pub(crate) fn compare(
+        &mut self,
+        examination: &mut Examination,
+        place: usize,
+        balance: Money,
+        bounds: &Range,
+    ) {
+        let (least, most) = (bounds.start(), bounds.end());
+        let (run, shown, width) = (self.run, i128::from(balance.minor_units()), most - least);
+        self.shown += 1;
+        self.narrowest = Some(self.narrowest.map_or(width, |narrowest| narrowest.min(width)));
+        self.widest = self.widest.max(width);
+        if run.history().is_complete() && !bounds.contains(&shown) {
+            examination.violate(|| {
+                let description = format!(
+                    "{} was shown {shown}; it must be {least} to {most}, whatever was on its way",
+                    run.words(place)
+                );
+                run.violation([place], description)
+            });
+        }
+    }
+
+    /// Compares the amount of a refused withdrawal with the balance, which was `least` or more during the call.
+    pub(crate) fn compare_refusal(
+        &mut self,
+        examination: &mut Examination,
+        place: usize,
+        amount: i128,
+        least: i128,
+    ) {
+        self.refused += 1;
+        if self.run.history().is_complete() && least >= amount {
+            examination.violate(|| wrong_refusal(self.run, place, least));
+        }
+    }
+
+    /// Whether nothing was compared.
+    pub(crate) const fn is_unused(&self) -> bool {
+        self.shown == 0 && self.refused == 0
+    }
+
+    /// How many balances and refusals are within how wide bounds; empty if nothing was compared.
+    pub(crate) fn describe(&self) -> String {
+        let (shown, refused, widest) = (self.shown, self.refused, self.widest);
+        let balances = self.narrowest.map(|narrowest| match widest {
+            0 => format!("{shown} balances, exact"),
+            _ => format!("{shown} balances within bounds that are {narrowest} to {widest} wide"),
+        });
+        let refusals = (refused > 0).then(|| format!("refusals within bounds: {refused}"));
+        balances.into_iter().chain(refusals).collect::<Vec<String>>().join("; ")
+    }
+
+    /// Adds a gap with this note if some bounds are wider than one value: they prove nothing.
+    pub(crate) fn report_width(&self, examination: &mut Examination, note: &str) {
+        if self.widest > 0 {
+            examination.gap(Gap::Values, note);
+        }
     }
 }
 
@@ -196,15 +261,7 @@ pub(crate) struct Deposits(Vec<Vec<i128>>);
 
 impl Deposits {
     pub(crate) fn of(run: &RunIndex<'_>) -> Self {
-        let summed = |log: &Log| {
-            let mut sum = 0;
-            let sums = log.entries().map(|logged| {
-                sum += logged.entry.delta().max(0);
-                sum
-            });
-            std::iter::once(0).chain(sums).collect()
-        };
-        Self(run.logs().iter().map(summed).collect())
+        Self(prefix_sums(run.logs(), |entry| entry.delta().max(0)))
     }
 
     fn upto(&self, member: usize, seq: u64) -> Option<i128> {
@@ -225,80 +282,5 @@ impl Deposits {
             let between = self.upto(member, *later)? - self.upto(member, *least)?;
             (least <= later).then_some(most + run.sum(member, *least)? + between)
         })
-    }
-}
-
-/// How balances without versions, and refusals, compare with their bounds.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Comparison {
-    shown: u64,
-    refused: u64,
-    narrowest: Option<i128>,
-    widest: i128,
-}
-
-impl Comparison {
-    /// Compares a balance that was shown with its bounds.
-    pub(crate) fn compare(
-        &mut self,
-        run: &RunIndex<'_>,
-        examination: &mut Examination,
-        place: usize,
-        shown: i128,
-        bounds: &Range,
-    ) {
-        let (least, most) = (bounds.start(), bounds.end());
-        self.shown += 1;
-        let width = most - least;
-        self.narrowest = Some(self.narrowest.map_or(width, |narrowest| narrowest.min(width)));
-        self.widest = self.widest.max(width);
-        // What is missing of the history may have moved any amount.
-        if run.history().is_complete() && !bounds.contains(&shown) {
-            examination.violate(|| {
-                let story = format!(
-                    "{} was shown {shown}; it must be {least} to {most}, whatever was on its way",
-                    run.words(place)
-                );
-                run.violation([place], story)
-            });
-        }
-    }
-
-    /// Compares a refused withdrawal of `amount` with the balance during the call, which was `least` or more.
-    pub(crate) fn compare_refusal(
-        &mut self,
-        run: &RunIndex<'_>,
-        examination: &mut Examination,
-        place: usize,
-        amount: i128,
-        least: i128,
-    ) {
-        self.refused += 1;
-        if run.history().is_complete() && least >= amount {
-            examination.violate(|| wrong_refusal(run, place, least));
-        }
-    }
-
-    /// Whether there was nothing to compare.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.shown == 0 && self.refused == 0
-    }
-
-    /// How many balances and refusals are within how wide bounds; empty if there are none.
-    pub(crate) fn describe(&self) -> String {
-        let (shown, refused, widest) = (self.shown, self.refused, self.widest);
-        let balances = self.narrowest.map(|narrowest| match widest {
-            0 => format!("{shown} balances, exact"),
-            _ => format!("{shown} balances within bounds that are {narrowest} to {widest} wide"),
-        });
-        let refusals = (refused > 0).then(|| format!("refusals within bounds: {refused}"));
-        balances.into_iter().chain(refusals).collect::<Vec<String>>().join("; ")
-    }
-
-    /// Adds a gap with this note if some bounds are wider than one value: they prove nothing.
-    pub(crate) fn report_width(&self, examination: &mut Examination, note: &str) {
-        if self.widest > 0 {
-            examination.gap(Gap::Values, note);
-        }
     }
 }

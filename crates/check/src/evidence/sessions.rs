@@ -5,7 +5,7 @@ use bank::{Outcome, Rejection};
 use history::OperationRecord;
 
 use crate::examination::{Examination, Gap};
-use crate::{RunIndex, Violation};
+use crate::{RunIndex, Violation, grouped};
 
 /// What a session knows, as versions.
 #[derive(Clone, Copy, Debug)]
@@ -104,12 +104,12 @@ impl Lack {
     ) -> Violation {
         let Self { member, has, needs } = self;
         let since = earlier.map_or_else(String::new, |call| format!(" since {}", run.words(call)));
-        let story = format!(
+        let description = format!(
             "{} {verb} {has} entries of branch {}; {needs} had to be known there{since}",
             run.words(place),
             run.branch(member)
         );
-        run.violation([place].into_iter().chain(earlier), story)
+        run.violation([place].into_iter().chain(earlier), description)
     }
 }
 
@@ -192,16 +192,14 @@ pub(crate) fn writes_upon(
         }
     });
     examination.summarize(
-        format!("{exact} writes made upon what their customers knew"),
+        format!("{} writes, each applied after everything its customer had seen", grouped(exact)),
         "a write was made where less was known than its customer knew",
     );
     if vague > 0 {
         let why = run.missing_context();
         examination.gap(Gap::Answers, format!("what {vague} writes rest on is not known: {why}"));
     }
-    if !has_evidence {
-        examination.no_evidence(missing);
-    }
+    examination.needs_evidence(has_evidence, missing);
     examination
 }
 

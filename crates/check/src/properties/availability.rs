@@ -51,8 +51,8 @@ pub(crate) fn availability(run: &RunIndex<'_>) -> Examination {
         broken.push(all.violation(run, "operations", &limit));
     }
     match (broken.first(), excuse(limit.branches)) {
-        (Some(Violation { story, .. }), Some(excuse)) => {
-            examination.gap(Gap::Blame, format!("{story}; {excuse}"));
+        (Some(Violation { description, .. }), Some(excuse)) => {
+            examination.gap(Gap::Blame, format!("{description}; {excuse}"));
         }
         _ => broken.into_iter().for_each(|violation| examination.violate(|| violation)),
     }
@@ -217,13 +217,13 @@ impl Tally {
         });
         let reasons = reasons.collect::<Vec<_>>().join(", ");
         let first = self.first.first().map(|place| format!("; first {}", run.words(*place)));
-        let story = format!(
+        let description = format!(
             "{} of {} {names} failed or were not answered{limit}: {reasons}{}",
             grouped(self.failed),
             grouped(self.sent),
             first.unwrap_or_default()
         );
-        run.violation(self.first.iter().copied(), story)
+        run.violation(self.first.iter().copied(), description)
     }
 }
 

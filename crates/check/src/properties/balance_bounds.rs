@@ -4,7 +4,7 @@ use bank::Ack;
 use history::{OperationRecord, Server};
 
 use crate::RunIndex;
-use crate::evidence::{Bounds, Comparison, Deposits, OwnWrites, Range, is_guarded, refused_amount};
+use crate::evidence::{Bounds, Deposits, Range, is_guarded, refused_amount};
 use crate::examination::Examination;
 
 /// A bare balance may be that of many orders of the writes, but not of any: it has no deposit in it that had not begun
@@ -19,55 +19,49 @@ use crate::examination::Examination;
 /// Algorithm: sums of what had begun and of what had been acknowledged, by time; n log n.
 pub(crate) fn balance_bounds(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
-    let mut comparison = Comparison::default();
-    let bounds = Bounds::of(run);
+    let mut bounds = Bounds::of(run);
     let deposits = Deposits::of(run);
-    let mut own = OwnWrites::of(run);
     for (place, call) in run.calls() {
-        own.add(run, place, &call);
-        let range = || range(run, &bounds, &own, place, &call);
+        bounds.add_own(place, &call);
         let bare = call.balance.filter(|_| is_guarded(&call) && call.version.is_none());
         if let Some(balance) = bare {
-            let shown = balance.minor_units().into();
-            comparison.compare(run, &mut examination, place, shown, &range());
+            let range = range(run, &bounds, place, &call);
+            bounds.compare(&mut examination, place, balance, &range);
         }
         let Some(amount) = refused_amount(&call) else { continue };
-        let bounds = match run.settings().server {
-            Server::Passbook => bounds.of_acknowledged(run, &call),
-            Server::Broadcast | Server::Foreign => range(),
+        let range = match run.settings().server {
+            Server::Passbook => bounds.of_acknowledged(&call),
+            Server::Broadcast | Server::Foreign => range(run, &bounds, place, &call),
         };
-        comparison.compare_refusal(run, &mut examination, place, amount, *bounds.start());
+        bounds.compare_refusal(&mut examination, place, amount, *range.start());
         if let Some(most) = deposits.most_of_proof(run, &call).filter(|most| *most >= amount) {
             examination.violate(|| {
                 let words = run.words(place);
-                let story =
+                let description =
                     format!("{words} was refused with a proof that allows a balance of {most}");
-                run.violation([place], story)
+                run.violation([place], description)
             });
         }
     }
-    examination.summarize(comparison.describe(), "no order of the writes allows an answer");
-    if comparison.is_empty() {
-        examination
-            .no_evidence("no balance without a version was shown, and no withdrawal was refused");
-    }
+    examination.summarize(bounds.describe(), "no order of the writes allows an answer");
+    let missing = "no balance without a version was shown, and no withdrawal was refused";
+    examination.needs_evidence(!bounds.is_unused(), missing);
     examination
 }
 
 /// What an answer without a version may show under the settings of the run.
 fn range(
     run: &RunIndex<'_>,
-    bounds: &Bounds,
-    own: &OwnWrites,
+    bounds: &Bounds<'_, '_>,
     place: usize,
     call: &OperationRecord<'_>,
 ) -> Range {
     match (run.settings().ack, run.settings().server) {
-        (Ack::All, Server::Foreign) => own.bounds(run, bounds, place, call),
+        (Ack::All, Server::Foreign) => bounds.of_own(place, call),
         (Ack::All, Server::Passbook | Server::Broadcast) => {
-            own.bounds_of_all(run, bounds, place, call)
+            bounds.of_own_and_acknowledged(place, call)
         }
-        (Ack::Majority | Ack::Local, _) => bounds.of_begun(run, call),
+        (Ack::Majority | Ack::Local, _) => bounds.of_begun(call),
     }
 }
 

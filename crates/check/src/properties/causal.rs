@@ -58,9 +58,8 @@ pub(crate) fn causal(run: &RunIndex<'_>) -> Examination {
         examination
             .gap(Gap::Answers, format!("what {unknown} answers rest on is not known: {why}"));
     }
-    if closed == 0 && dependencies.iter().all(|log| log.steps.is_empty()) {
-        examination.no_evidence("no answer shows a balance");
-    }
+    let has_evidence = closed > 0 || dependencies.iter().any(|log| !log.steps.is_empty());
+    examination.needs_evidence(has_evidence, "no answer shows a balance");
     examination
 }
 
@@ -93,10 +92,10 @@ impl OpenVersion {
         let entry = (0..usize::try_from(upto).unwrap_or(0).min(log.len())).find(needs_more);
         let call = entry.and_then(|entry| run.call_of(Place { member: origin, entry }));
         let number = entry.map_or(upto, |entry| u64::try_from(entry + 1).unwrap_or(upto));
-        let story = format!(
+        let description = format!(
             "{what}: with entry {number} of branch {branch}, which was made upon {needs} entries of branch {other}, but with {has} of those only"
         );
-        run.violation(place.into_iter().chain(call), story)
+        run.violation(place.into_iter().chain(call), description)
     }
 }
 

@@ -13,9 +13,9 @@ use crate::{RunIndex, Violation};
 /// Why nothing is judged where no write had an effect that could be checked.
 const NO_WRITE: &str = "no write was accepted, and none was refused for its amount";
 
-/// Money neither appears nor vanishes: a write that a customer was told of is in the log of the branch that was
+/// Money neither appears nor vanishes: an acknowledged write is in the log of the branch that was
 /// asked, once and with its amount; a refused one is in none; and no log has a write that nobody asked for.
-/// What branches hold at the end is the opening balance plus what the logs say.
+/// What branches hold at the end is the opening balance plus the sum of the logs.
 ///
 /// Algorithm: a join of the history with the logs by the names of requests; linear. An unanswered write is
 /// decided by the log. Where branches keep no logs only the sums can be compared.
@@ -36,9 +36,8 @@ pub(crate) fn conservation(run: &RunIndex<'_>) -> Examination {
     );
     examination.gap_if(Gap::Ledgers, run.missing_entries());
     examination.gap_if(Gap::FinalStates, run.missing_finals());
-    if logged(run) == 0 && !run.calls().any(|(_, call)| is_decided(&call)) {
-        examination.no_evidence(NO_WRITE);
-    }
+    let has_evidence = logged(run) > 0 || run.calls().any(|(_, call)| is_decided(&call));
+    examination.needs_evidence(has_evidence, NO_WRITE);
     examination
 }
 
@@ -66,11 +65,11 @@ fn numbers(run: &RunIndex<'_>, examination: &mut Examination) {
         examination.violate(|| {
             let branch = run.branch(member);
             let entry = usize::try_from(expected - 1).unwrap_or(usize::MAX);
-            let story = format!(
+            let description = format!(
                 "the log of branch {branch} has entry {} where entry {expected} belongs",
                 logged.seq
             );
-            run.violation(run.call_of(Place { member, entry }), story)
+            run.violation(run.call_of(Place { member, entry }), description)
         });
     }
 }
@@ -105,7 +104,7 @@ fn calls(run: &RunIndex<'_>, examination: &mut Examination) {
             wrong(format!("was asked of branch {branch}, but is in the log of branch {there}"));
         } else if let Some(seq) = call.seq.filter(|seq| *seq != logged.seq) {
             let held = logged.seq;
-            wrong(format!("was told that it is entry {seq}, but it is entry {held}"));
+            wrong(format!("was acknowledged as entry {seq}, but it is entry {held}"));
         }
     }
 }
@@ -119,8 +118,8 @@ fn duplicates(run: &RunIndex<'_>, examination: &mut Examination) {
                 format!("entry {} of branch {}", run.logged(place).seq, run.branch(place.member))
             });
             let what = call.map_or_else(String::new, |call| run.words(call));
-            let story = format!("{what} was carried out twice: as {first} and as {second}");
-            run.violation(call, story)
+            let description = format!("{what} was carried out twice: as {first} and as {second}");
+            run.violation(call, description)
         });
     }
 }
@@ -133,13 +132,13 @@ fn describe(entry: Entry) -> String {
     }
 }
 
-/// Entries that nobody asked for. A history with gaps cannot tell. Those of sessions that are not of this run are one
+/// Entries that nobody asked for. A history with gaps proves nothing. Those of sessions that are not of this run are one
 /// violation: somebody else writes to the cluster.
 fn entries(run: &RunIndex<'_>, examination: &mut Examination) {
     if !run.history().is_complete() {
         return;
     }
-    let mut foreign = Foreign::default();
+    let (mut foreign, mut net, mut first) = (0_u64, 0, None);
     for (member, log) in run.logs().iter().enumerate() {
         for (entry, logged) in log.entries().enumerate() {
             // What moves no money breaks nothing, whoever asked for it.
@@ -153,41 +152,26 @@ fn entries(run: &RunIndex<'_>, examination: &mut Examination) {
             match logged.request {
                 Some(request) if run.history().session_named(request.session).is_some() => {
                     examination.violate(|| {
-                        let story = format!("{} for {request}, which nobody made", describe());
-                        run.violation([], story)
+                        let description =
+                            format!("{} for {request}, which nobody made", describe());
+                        run.violation([], description)
                     });
                 }
-                _ => foreign.add(logged.entry.delta(), describe),
+                _ => {
+                    foreign += 1;
+                    net += logged.entry.delta();
+                    first.get_or_insert_with(describe);
+                }
             }
         }
     }
-    if let Some(first) = foreign.first {
-        let Foreign { entries, net, .. } = foreign;
-        examination.violate(|| {
-            let story = format!(
-                "somebody else is writing to this cluster: {entries} entries are of no customer of \
-                 this run and change the balance by {net}; the first: {first}; run again when nobody else \
-                 uses the cluster"
-            );
-            run.violation([], story)
-        });
-    }
-}
-
-/// Entries of sessions that are not of this run.
-#[derive(Default)]
-struct Foreign {
-    entries: u64,
-    net: i128,
-    /// The first of them, in words.
-    first: Option<String>,
-}
-
-impl Foreign {
-    fn add(&mut self, change: i128, describe: impl FnOnce() -> String) {
-        self.entries += 1;
-        self.net += change;
-        self.first.get_or_insert_with(describe);
+    if let Some(first) = first {
+        let description = format!(
+            "somebody else is writing to this cluster: {foreign} entries are of no customer of \
+             this run and change the balance by {net}; the first: {first}; run again when nobody else \
+             uses the cluster"
+        );
+        examination.violate(|| run.violation([], description));
     }
 }
 
@@ -208,24 +192,47 @@ fn finals(run: &RunIndex<'_>, examination: &mut Examination) {
             None => wrong.entry(balance).or_default().push(held.branch),
         }
     }
+    let opening = run.opening();
+    let sum = format!("the opening balance {opening} and the logs ({:+}) = {expected}", run.net());
+    report_differences(run, examination, &wrong, |_| Some(expected), &sum);
+}
+
+/// Adds a violation for each wrong balance that settled branches hold, with the writes that explain it. `nearest` is
+/// the balance that they should hold instead, which `sum` shows.
+fn report_differences(
+    run: &RunIndex<'_>,
+    examination: &mut Examination,
+    wrong: &BTreeMap<i128, Vec<BranchId>>,
+    nearest: impl Fn(i128) -> Option<i128>,
+    sum: &str,
+) {
     if wrong.is_empty() {
         return;
     }
-    let writes = logged_writes(run);
-    for (held, branches) in &wrong {
+    let has_logs = !run.ledgers().is_missing();
+    // Without logs nobody knows who wrote, if no branch holds what it should.
+    let wrong_branches: usize = wrong.values().map(Vec::len).sum();
+    let others_may_write = !has_logs && run.finals().len() == wrong_branches;
+    let writes: Vec<DecidedWrite> = run
+        .calls()
+        .filter_map(|(place, call)| {
+            let outcome = match call.outcome {
+                _ if run.entry_of(place).is_some() => Outcome::Ok,
+                Outcome::Ok | Outcome::Unknown if has_logs => return None,
+                outcome => outcome,
+            };
+            Some(DecidedWrite { place, branch: call.branch, write: call.write()?, outcome })
+        })
+        .collect();
+    for (held, branches) in wrong {
+        let Some(expected) = nearest(*held) else { continue };
         let is_everywhere = branches.len() == run.width;
         let difference =
-            Difference { held: *held, expected, branches, is_everywhere, others_may_write: false };
+            Difference { held: *held, expected, branches, is_everywhere, others_may_write };
         examination.violate(|| {
             let reason = difference.explain(run, &writes);
-            let what = difference.describe();
-            let opening = run.opening();
-            let net = expected - opening;
-            let story = format!(
-                "{what} the opening balance {opening} and the logs ({net:+}) = {expected}: {}",
-                reason.text
-            );
-            run.violation(reason.places, story)
+            let description = format!("{} {sum}: {}", difference.describe(), reason.text);
+            run.violation(reason.places, description)
         });
     }
 }
@@ -272,28 +279,15 @@ impl Lacking {
             0 => String::new(),
             n => format!(", and {n} more entries"),
         };
-        let story = format!(
+        let description = format!(
             "{} the opening balance and the logs make: entry {} of branch {} ({what}) never reached \
              it{others}",
             difference.describe(),
             logged.seq,
             run.branch(self.first.member),
         );
-        run.violation(call, story)
+        run.violation(call, description)
     }
-}
-
-/// Every write that the logs decide: accepted if one has it.
-fn logged_writes(run: &RunIndex<'_>) -> Vec<DecidedWrite> {
-    let decided = run.calls().filter_map(|(place, call)| {
-        let outcome = match call.outcome {
-            _ if run.entry_of(place).is_some() => Outcome::Ok,
-            Outcome::Rejected(_) => call.outcome,
-            Outcome::Ok | Outcome::Unknown => return None,
-        };
-        Some(DecidedWrite { place, branch: call.branch, write: call.write()?, outcome })
-    });
-    decided.collect()
 }
 
 /// Without logs: after settling every branch must hold the opening balance + the accepted deposits − the accepted
@@ -331,28 +325,14 @@ fn by_sums(run: &RunIndex<'_>) -> Examination {
             wrong.entry(held).or_default().push(state.branch);
         }
     }
-    if !wrong.is_empty() {
-        let allowed = match unanswered.len() {
-            0 => formula.clone(),
-            n => {
-                let balances = possible.describe();
-                format!("{formula} and the unanswered writes ({n}: {balances}) allow")
-            }
-        };
-        let others_may_write = run.finals().len() == wrong.values().map(Vec::len).sum::<usize>();
-        let writes = answered_writes(run);
-        for (held, branches) in &wrong {
-            let Some(expected) = possible.nearest(*held) else { continue };
-            let is_everywhere = branches.len() == run.width;
-            let difference =
-                Difference { held: *held, expected, branches, is_everywhere, others_may_write };
-            examination.violate(|| {
-                let reason = difference.explain(run, &writes);
-                let story = format!("{} {allowed}: {}", difference.describe(), reason.text);
-                run.violation(reason.places, story)
-            });
+    let allowed = match unanswered.len() {
+        0 => formula.clone(),
+        n => {
+            let balances = possible.describe();
+            format!("{formula} and the unanswered writes ({n}: {balances}) allow")
         }
-    }
+    };
+    report_differences(run, &mut examination, &wrong, |held| possible.nearest(held), &allowed);
     examination.summarize(&formula, &formula);
     examination.gap_if(Gap::FinalStates, run.missing_finals());
     if !unanswered.is_empty() {
@@ -360,19 +340,8 @@ fn by_sums(run: &RunIndex<'_>) -> Examination {
         let note = format!("the outcome of {n} writes is unknown; {formula} without them");
         examination.gap(Gap::Outcomes, note);
     }
-    if !run.calls().any(|(_, call)| is_decided(&call)) {
-        examination.no_evidence(NO_WRITE);
-    }
+    examination.needs_evidence(run.calls().any(|(_, call)| is_decided(&call)), NO_WRITE);
     examination
-}
-
-/// Every write by its answer. What explains a difference must have been answered.
-fn answered_writes(run: &RunIndex<'_>) -> Vec<DecidedWrite> {
-    let decided = run.calls().filter_map(|(place, call)| {
-        let OperationRecord { branch, outcome, .. } = call;
-        Some(DecidedWrite { place, branch, write: call.write()?, outcome })
-    });
-    decided.collect()
 }
 
 #[cfg(test)]
@@ -400,7 +369,7 @@ mod tests {
         changed.fails(CONSERVATION, (2, 2), "is logged at branch 2 as withdraw 21");
         let mut moved = Fixture::healthy();
         moved.calls[3].seq = Some(Seq(2));
-        moved.fails(CONSERVATION, (2, 2), "was told that it is entry 2, but it is entry 1");
+        moved.fails(CONSERVATION, (2, 2), "was acknowledged as entry 2, but it is entry 1");
         let mut elsewhere = Fixture::healthy();
         let entry = elsewhere.logs[1].remove(0);
         elsewhere.logs[0].push(history::Logged { seq: Seq(2), ..entry });
@@ -428,7 +397,7 @@ mod tests {
         phantom.logs[1].push(logged(2, paid_out(1), (8, 1), &[1, 1]));
         let finding = phantom.judge(CONSERVATION);
         assert_eq!(
-            finding.violations[0].story,
+            finding.violations[0].description,
             "somebody else is writing to this cluster: 2 entries are of no customer of this run \
              and change the balance by 4; the first: branch 1 logged deposit 5 as entry 2; run again \
              when nobody else uses the cluster"
@@ -439,12 +408,12 @@ mod tests {
         let mut of_a_query = Fixture::healthy();
         of_a_query.logs[0].push(logged(2, paid_in(5), (2, 1), &[1, 1]));
         let finding = of_a_query.judge(CONSERVATION);
-        assert!(finding.violations[0].story.ends_with("which nobody made"), "{finding:?}");
+        assert!(finding.violations[0].description.ends_with("which nobody made"), "{finding:?}");
         let mut reused = Fixture::healthy();
         reused.logs[0].push(granted(1, 1, 3, &[1, 1]));
         let finding = reused.judge(CONSERVATION);
-        let story = "the log of branch 1 has entry 1 where entry 2 belongs";
-        assert_eq!(finding.violations[0].story, story);
+        let description = "the log of branch 1 has entry 1 where entry 2 belongs";
+        assert_eq!(finding.violations[0].description, description);
     }
 
     #[test]
@@ -464,7 +433,7 @@ mod tests {
         scene.finals = Some(finals.clone());
         let finding = scene.judge(CONSERVATION);
         assert_eq!(
-            finding.violations[0].story,
+            finding.violations[0].description,
             "branch 2 holds 131, 1 more than the opening balance 100 and the logs (+30) = 130: no \
              one or two writes explain that: more writes are lost or doubled"
         );
@@ -551,7 +520,7 @@ mod tests {
         }
         let finding = sums(&[deposit_of_50(), refusal], &[150, -350]).judge(CONSERVATION);
         assert_eq!(finding.violations_total, 1);
-        assert!(finding.violations[0].story.starts_with("branch 2 holds"), "{finding:?}");
+        assert!(finding.violations[0].description.starts_with("branch 2 holds"), "{finding:?}");
     }
 
     #[test]
@@ -560,18 +529,21 @@ mod tests {
         let held = |balances: [i64; 3]| sums(&calls, &balances).judge(CONSERVATION).violations;
         let [dropped] = &held([120, 150, 120])[..] else { panic!("one branch is wrong") };
         assert_eq!(
-            dropped.story,
+            dropped.description,
             "branch 2 holds 150, 30 more than 100 + 50 deposited − 30 withdrawn = 120: as if \
              operation 1 of customer 2 (withdraw 30 at branch 1) never reached branch 2"
         );
         assert_eq!(dropped.operation(), Some((bank::CustomerId(2), 1)));
         let [doubled] = &held([170; 3])[..] else { panic!("one balance is wrong") };
-        assert!(doubled.story.starts_with("branches 1, 2 and 3 hold 170, 50 more"), "{doubled:?}");
-        assert!(doubled.story.ends_with("(deposit 50 at branch 1) was applied twice"));
+        assert!(
+            doubled.description.starts_with("branches 1, 2 and 3 hold 170, 50 more"),
+            "{doubled:?}"
+        );
+        assert!(doubled.description.ends_with("(deposit 50 at branch 1) was applied twice"));
         assert!(held([120; 3]).is_empty());
         let others = "somebody else is writing to this cluster";
-        assert!(held([999, 998, 998]).iter().all(|wrong| wrong.story.contains(others)));
-        assert!(!held([999, 998, 120])[0].story.contains(others));
+        assert!(held([999, 998, 998]).iter().all(|wrong| wrong.description.contains(others)));
+        assert!(!held([999, 998, 120])[0].description.contains(others));
     }
 
     #[test]
@@ -594,7 +566,7 @@ mod tests {
         );
         let far = sums(&seen, &[193]).judge(CONSERVATION);
         assert_eq!(
-            far.violations[0].story,
+            far.violations[0].description,
             "branch 1 holds 193, 43 more than 100 + 50 deposited − 0 withdrawn = 150 and the \
              unanswered writes (1: 143 to 150) allow: no one or two writes explain that: \
              somebody else is writing to this cluster, or more writes are lost or doubled"

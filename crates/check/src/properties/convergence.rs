@@ -6,7 +6,7 @@ use crate::RunIndex;
 use crate::examination::{Examination, Gap};
 use crate::index::describe_version;
 
-/// When customers are gone and branches have told each other everything, all of them hold the same balance, and
+/// When customers are gone and branches have sent each other everything, all of them hold the same balance, and
 /// the same length of each log. If not, some write will never reach some branch.
 ///
 /// Algorithm: every branch is compared with the first; N branches cost N².
@@ -18,11 +18,11 @@ pub(crate) fn convergence(run: &RunIndex<'_>) -> Examination {
     };
     for other in others.iter().filter(|other| other.balance != first.balance) {
         examination.violate(|| {
-            let story = format!(
+            let description = format!(
                 "branch {} holds {}, branch {} holds {}",
                 first.branch, first.balance, other.branch, other.balance
             );
-            run.violation([], story)
+            run.violation([], description)
         });
     }
     compare_versions(run, &mut examination);
@@ -35,12 +35,8 @@ pub(crate) fn convergence(run: &RunIndex<'_>) -> Examination {
         let note = format!("branch {} was still propagating", late.branch);
         examination.gap(Gap::Propagation, note);
     }
-    if run.width == 1 {
-        examination.no_evidence("there is only one branch");
-    }
-    if run.is_unchanged() {
-        examination.no_evidence("no write was done");
-    }
+    examination.needs_evidence(run.width > 1, "there is only one branch");
+    examination.needs_evidence(!run.is_unchanged(), "no write was done");
     examination
 }
 
@@ -53,8 +49,9 @@ fn compare_versions(run: &RunIndex<'_>, examination: &mut Examination) {
         examination.violate(|| {
             let (one, other) = (first.branch, other.branch);
             let [held, theirs] = [&version, &theirs].map(|version| describe_version(version));
-            let story = format!("branch {one} has come to {held}, branch {other} to {theirs}");
-            run.violation([], story)
+            let description =
+                format!("branch {one} has come to {held}, branch {other} to {theirs}");
+            run.violation([], description)
         });
     }
 }
@@ -74,7 +71,10 @@ mod tests {
         other[1].version = Some([1, 0].map(Seq).into_iter().collect());
         scene.finals = Some(other);
         let finding = scene.judge(Property::Convergence);
-        assert_eq!(finding.violations[0].story, "branch 1 has come to [1 1], branch 2 to [1 0]");
+        assert_eq!(
+            finding.violations[0].description,
+            "branch 1 has come to [1 1], branch 2 to [1 0]"
+        );
         let mut late = healthy;
         late[1].settled = false;
         scene.finals = Some(late);
@@ -88,7 +88,7 @@ mod tests {
         finals[1].balance = Money::new(131);
         scene.finals = Some(finals.clone());
         let finding = scene.judge(Property::Convergence);
-        assert_eq!(finding.violations[0].story, "branch 1 holds 130, branch 2 holds 131");
+        assert_eq!(finding.violations[0].description, "branch 1 holds 130, branch 2 holds 131");
         finals.pop();
         scene.finals = Some(finals);
         scene.is_unknown(Property::Convergence, "1 of 2 branches could not be asked");

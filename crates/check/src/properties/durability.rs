@@ -6,8 +6,8 @@ use history::Extent;
 use crate::RunIndex;
 use crate::examination::{Examination, Gap};
 
-/// A write that its customer was told of is there at the end, whatever was killed or restarted meanwhile: in
-/// the log of its branch or, if that is lost, at as many of the others as the acknowledgement spoke of.
+/// An acknowledged write is there at the end, whatever was killed or restarted meanwhile: in
+/// the log of its branch or, if that is lost, at as many of the others as its acknowledgement promised.
 ///
 /// Algorithm: the join of the history with the logs; for a lost log, what the others came to know of it. Linear.
 pub(crate) fn durability(run: &RunIndex<'_>) -> Examination {
@@ -20,8 +20,8 @@ pub(crate) fn durability(run: &RunIndex<'_>) -> Examination {
         }
         let member = run.history().member_of(place);
         let gone = |why: String| {
-            let story = format!("{} was acknowledged and is gone: {why}", run.words(place));
-            run.violation([place], story)
+            let description = format!("{} was acknowledged and is gone: {why}", run.words(place));
+            run.violation([place], description)
         };
         match run.extent(member) {
             Extent::Whole | Extent::Cut if run.entry_of(place).is_some() => held += 1,
@@ -51,9 +51,7 @@ pub(crate) fn durability(run: &RunIndex<'_>) -> Examination {
         let note = format!("{unknown} acknowledged writes cannot be found: {why}");
         examination.gap(Gap::Ledgers, note);
     }
-    if held + by_others == 0 {
-        examination.no_evidence("no write was acknowledged");
-    }
+    examination.needs_evidence(held + by_others > 0, "no write was acknowledged");
     examination
 }
 

@@ -41,8 +41,8 @@ pub fn final_balance<'a>(
     if !possible.narrow(|balance| balance >= 0) {
         examination.violate(|| {
             let left = possible.describe();
-            let story = format!("more was paid out than there was: {left} would be left");
-            Violation { operations: Vec::new(), story }
+            let description = format!("more was paid out than there was: {left} would be left");
+            Violation { operations: Vec::new(), description }
         });
     }
     let withdrawn_by_all: i128 = withdrawn.values().sum();
@@ -50,10 +50,12 @@ pub fn final_balance<'a>(
     let most = accepted + withdrawn_by_all;
     let mut own: HashMap<CustomerId, i128> = HashMap::new();
     let mut unknown = UnknownOutcomes::default();
-    for (place, seen) in operations.clone() {
+    let mut count = 0_u64;
+    for (place, seen) in operations {
+        count += 1;
         let before = own.entry(seen.customer).or_default();
         match (seen.operation, seen.outcome) {
-            (_, Outcome::Rejected(reason)) if reason.is_passing() => unknown.rejected += 1,
+            (_, Outcome::Rejected(reason)) if reason.is_retryable() => unknown.rejected += 1,
             (Operation::Write(write), Outcome::Ok) => *before += write.delta(),
             // It may have happened: the least is what matters for the refusals that follow.
             (Operation::Write(write), Outcome::Unknown) => {
@@ -93,9 +95,7 @@ pub fn final_balance<'a>(
         "the answers are not those of any order",
     );
     examination.gap_if(Gap::Outcomes, unknown.describe());
-    if operations.clone().next().is_none() {
-        examination.no_evidence("there is no operation");
-    }
+    examination.needs_evidence(count > 0, "there is no operation");
     examination.conclude(Property::FinalBalance)
 }
 
@@ -125,7 +125,7 @@ mod tests {
         };
         assert_eq!(shown(500).verdict, Verdict::Pass);
         assert_eq!(shown(570).verdict, Verdict::Fail);
-        assert!(shown(570).violations[0].story.contains("expected 500, received 570"));
+        assert!(shown(570).violations[0].description.contains("expected 500, received 570"));
     }
 
     #[test]

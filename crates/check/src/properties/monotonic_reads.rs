@@ -35,13 +35,9 @@ pub(crate) fn monotonic_reads(run: &RunIndex<'_>) -> Examination {
         format!("{covered} answers, none less than those before"),
         "a customer was shown less than before",
     );
-    if unknown > 0 {
-        let note = format!("{unknown} answers do not say what they were made from");
-        examination.gap(Gap::Answers, note);
-    }
-    if !has_evidence {
-        examination.no_evidence("no customer was answered again after being shown a write");
-    }
+    examination.gap_of(Gap::Answers, unknown, "answers do not say what they were made from");
+    examination
+        .needs_evidence(has_evidence, "no customer was answered again after being shown a write");
     examination
 }
 

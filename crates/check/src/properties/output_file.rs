@@ -1,4 +1,4 @@
-//! `output.json` says what customers received.
+//! `output.json` contains what customers received.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -8,10 +8,10 @@ use exercise::WrittenAnswer;
 use history::{History, OperationRecord};
 
 use crate::examination::{Examination, Gap};
-use crate::{Finding, Named, Property, Violation};
+use crate::{Finding, Named, Property, Violation, grouped};
 
-/// What the file says must be what its customer received: the k-th answer of a customer is that to the k-th of their
-/// operations, none is missing and none is too many. If not, whoever reads the file is told of another run.
+/// Each answer in the file must be the one that its customer received: the k-th answer of a customer is that to the k-th
+/// of their operations, none is missing and none is extra. Otherwise the file describes another run.
 ///
 /// Takes the answers one by one, as they are read; sorting the history by customers costs n log n.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct OutputFile<'a> {
 }
 
 impl<'a> OutputFile<'a> {
-    /// The file that has to say what `history` says.
+    /// The file of the run with this `history`.
     pub fn of(history: &'a History) -> Self {
         let mut order: Vec<usize> = (0..history.len()).collect();
         order.sort_unstable_by_key(|place| history.asked_as(*place));
@@ -34,10 +34,10 @@ impl<'a> OutputFile<'a> {
         for pair in order.windows(2).filter(|p| history.asked_as(p[0]) == history.asked_as(p[1])) {
             examination.violate(|| {
                 let OperationRecord { position, customer, .. } = history.call(pair[1]);
-                let story =
+                let description =
                     format!("operation {position} of customer {customer} is in the history twice");
                 let named = pair.iter().map(|place| Named::of(&history.call(*place), *place));
-                Violation { operations: named.collect(), story }
+                Violation { operations: named.collect(), description }
             });
         }
         let mut rest: HashMap<CustomerId, Range<usize>> = HashMap::new();
@@ -48,8 +48,8 @@ impl<'a> OutputFile<'a> {
         Self { history, order, rest, answers: 0, examination }
     }
 
-    /// The next answer of `customer`. Those of one customer come in their order.
-    pub fn says(&mut self, customer: CustomerId, answer: &WrittenAnswer<'_>) {
+    /// Adds the next answer of `customer`. Those of one customer come in their order.
+    pub fn add(&mut self, customer: CustomerId, answer: &WrittenAnswer<'_>) {
         self.answers += 1;
         // Which answer belongs to which operation is known only where none is missing.
         if !self.history.is_complete() {
@@ -58,38 +58,38 @@ impl<'a> OutputFile<'a> {
         let rest = self.rest.entry(customer).or_default();
         let Some(place) = rest.next().map(|at| self.order[at]) else {
             self.examination.violate(|| {
-                let story = format!(
-                    "output.json has an answer of customer {customer} too many ({}); the history has none left \
-                     for it",
+                let description = format!(
+                    "output.json has an extra answer for customer {customer} ({}): the history records no \
+                     further operation",
                     describe(answer)
                 );
-                Violation { operations: Vec::new(), story }
+                Violation { operations: Vec::new(), description }
             });
             return;
         };
         let call = self.history.call(place);
         if !agrees(answer, &call) {
             self.examination.violate(|| {
-                let story = format!(
+                let description = format!(
                     "operation {} of customer {customer}: output.json says {}, the history says {}",
                     call.position,
                     describe(answer),
                     describe(&expected(&call))
                 );
-                Violation { operations: vec![Named::of(&call, place)], story }
+                Violation { operations: vec![Named::of(&call, place)], description }
             });
         }
     }
 
-    /// The verdict, after the last answer. `is_whole` tells whether the file was read to its end.
+    /// The verdict, after the last answer. `is_whole` if the file was read to its end.
     pub fn finish(mut self, is_whole: bool) -> Finding {
         if is_whole && self.history.is_complete() {
             self.missing();
         }
         let Self { history, answers, mut examination, .. } = self;
         examination.summarize(
-            format!("{answers} operations are told as customers saw them"),
-            "the file and the history tell of different runs",
+            format!("{} answers, each as its customer received it", grouped(answers)),
+            "the file and the history are of different runs",
         );
         if !history.is_complete() {
             let note = format!(
@@ -100,9 +100,8 @@ impl<'a> OutputFile<'a> {
             let note = format!("the file ends too early, after {answers} answers");
             examination.gap(Gap::Answers, note);
         }
-        if history.calls().all(|call| call.outcome == Outcome::Unknown) {
-            examination.no_evidence("no operation was answered");
-        }
+        let is_answered = history.calls().any(|call| call.outcome != Outcome::Unknown);
+        examination.needs_evidence(is_answered, "no operation was answered");
         examination.conclude(Property::OutputFile)
     }
 
@@ -112,13 +111,13 @@ impl<'a> OutputFile<'a> {
         for place in missing.into_iter().map(|at| self.order[at]) {
             let call = self.history.call(place);
             self.examination.violate(|| {
-                let story = format!(
+                let description = format!(
                     "operation {} of customer {}: output.json has no answer, the history says {}",
                     call.position,
                     call.customer,
                     describe(&expected(&call))
                 );
-                Violation { operations: vec![Named::of(&call, place)], story }
+                Violation { operations: vec![Named::of(&call, place)], description }
             });
         }
     }
@@ -185,7 +184,7 @@ mod tests {
             let mut output = OutputFile::of(&run.history);
             for (customer, interface, branch, result, balance) in file.iter().copied() {
                 let answer = WrittenAnswer { interface, branch, result, balance };
-                output.says(CustomerId(customer), &answer);
+                output.add(CustomerId(customer), &answer);
             }
             output.finish(is_whole)
         }
@@ -201,7 +200,7 @@ mod tests {
     fn a_file_that_says_what_customers_received_passes() {
         let finding = judge(&Fixture::healthy(), &FILE, true);
         assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
-        assert_eq!(finding.note, "6 operations are told as customers saw them");
+        assert_eq!(finding.note, "6 answers, each as its customer received it");
     }
 
     #[test]
@@ -219,7 +218,7 @@ mod tests {
             let finding = judge(&Fixture::healthy(), &with(place, line), true);
             assert_eq!((finding.verdict, finding.violations_total), (Verdict::Fail, 1), "{line:?}");
             let violation = &finding.violations[0];
-            assert!(violation.story.contains(words), "{}", violation.story);
+            assert!(violation.description.contains(words), "{}", violation.description);
             assert_eq!(violation.operation().map(|(customer, _)| customer.0), Some(line.0));
             assert!(violation.operations[0].place < 6);
         }
@@ -229,11 +228,14 @@ mod tests {
     fn answers_that_are_missing_or_too_many_are_found() {
         let missing = judge(&Fixture::healthy(), &FILE[..5], true);
         assert_eq!(missing.violations[0].operation(), Some((CustomerId(2), 3)));
-        assert!(missing.violations[0].story.contains("output.json has no answer"), "{missing:?}");
+        assert!(
+            missing.violations[0].description.contains("output.json has no answer"),
+            "{missing:?}"
+        );
         for customer in [2, 9] {
             let more = [&FILE[..], &[(customer, "query", None, None, Some(1))]].concat();
             let finding = judge(&Fixture::healthy(), &more, true);
-            assert!(finding.violations[0].story.contains("too many"), "{finding:?}");
+            assert!(finding.violations[0].description.contains("extra answer"), "{finding:?}");
         }
     }
 

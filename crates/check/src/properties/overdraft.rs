@@ -35,8 +35,8 @@ pub(crate) fn overdraft(run: &RunIndex<'_>) -> Examination {
     for (place, balance) in shown(run).filter(|(_, balance)| balance.is_negative()) {
         if Some(place) != first_place {
             examination.violate(|| {
-                let story = format!("{} was shown a balance of {balance}", run.words(place));
-                run.violation([place], story)
+                let description = format!("{} was shown a balance of {balance}", run.words(place));
+                run.violation([place], description)
             });
         }
     }
@@ -47,17 +47,14 @@ pub(crate) fn overdraft(run: &RunIndex<'_>) -> Examination {
         let members = 0..run.width;
         let vague: u64 = members.map(|member| replay(run, &mut examination, &grants, member)).sum();
         examination.gap_if(Gap::Ledgers, run.missing_entries());
-        if vague > 0 {
-            let note = format!(
-                "{vague} entries do not say what they were made upon, so whether rights had arrived is not known"
-            );
-            examination.gap(Gap::Answers, note);
-        }
+        let what = "entries do not say what they were made upon, so whether rights had arrived is not known";
+        examination.gap_of(Gap::Answers, vague, what);
     }
-    let has_logged = run.logs().iter().any(|log| !log.is_empty());
-    if !has_logged && shown(run).next().is_none() && !run.calls().any(|(_, call)| paid_out(&call)) {
-        examination.no_evidence("no balance was shown, and no withdrawal was accepted");
-    }
+    let has_evidence = run.logs().iter().any(|log| !log.is_empty())
+        || shown(run).next().is_some()
+        || run.calls().any(|(_, call)| paid_out(&call));
+    let missing = "no balance was shown, and no withdrawal was accepted";
+    examination.needs_evidence(has_evidence, missing);
     examination
 }
 
@@ -78,8 +75,8 @@ fn held_below_zero(run: &RunIndex<'_>, examination: &mut Examination) {
     let below: Vec<String> =
         below.map(|(branch, least)| format!("branch {branch} at {least}")).collect();
     if !below.is_empty() {
-        let story = || format!("held at their lowest: {}", below.join(", "));
-        examination.violate(|| run.violation([], story()));
+        let description = || format!("held at their lowest: {}", below.join(", "));
+        examination.violate(|| run.violation([], description()));
     }
 }
 
@@ -92,7 +89,7 @@ fn least_held(state: &FinalState) -> Money {
 
 /// The lowest balance of this run, in words.
 fn lowest(run: &RunIndex<'_>) -> String {
-    let held = run.finals().iter().map(|held| least_held(held));
+    let held = run.finals().iter().map(least_held);
     let answers = shown(run).map(|(_, balance)| balance);
     answers.chain(held).min().map_or_else(
         || "no balance was shown".to_owned(),
@@ -118,9 +115,9 @@ fn first_below_zero(run: &RunIndex<'_>) -> Option<Violation> {
         _ => "; concurrently, other branches approved withdrawals without having seen this one"
             .to_owned(),
     };
-    let story =
+    let description =
         format!("{} was shown a balance of {below}, the first below zero{with}", run.words(place));
-    Some(run.violation([place].into_iter().chain(meanwhile), story))
+    Some(run.violation([place].into_iter().chain(meanwhile), description))
 }
 
 /// The first withdrawal by which more was paid out than there can have been: the opening balance, and every deposit
@@ -156,13 +153,13 @@ pub(crate) fn overspending(run: &RunIndex<'_>) -> Option<Violation> {
         if paid_out > most {
             let before = withdrawals[..last].iter().rev().take(NAMED_MAX);
             let involved = [place].into_iter().chain(before.map(|(_, place, _)| *place));
-            let story = format!(
+            let description = format!(
                 "{}: with it {paid_out} was paid out, and the opening balance and all deposits \
                  begun by then are {most}: {} too much",
                 run.words(place),
                 paid_out - most
             );
-            return Some(run.violation(involved, story));
+            return Some(run.violation(involved, description));
         }
     }
     None
@@ -263,12 +260,12 @@ fn replay(
                         format!("paid out {amount}")
                     }
                 };
-                let story = format!(
+                let description = format!(
                     "branch {} {what} as entry {} with rights to {rights} only",
                     run.branch(member),
                     logged.seq
                 );
-                run.violation(run.call_of(Place { member, entry }), story)
+                run.violation(run.call_of(Place { member, entry }), description)
             });
         }
         own -= spent;
@@ -307,7 +304,7 @@ mod tests {
         assert_eq!(moved([40, 60]).verdict(OVERDRAFT), Verdict::Pass);
         moved([70, 30]).fails(OVERDRAFT, (1, 1), "with rights to 60 only");
         moved([20, 80]).judge(OVERDRAFT).violations.iter().for_each(|violation| {
-            assert!(violation.story.contains("branch 1 granted 30"), "{violation:?}");
+            assert!(violation.description.contains("branch 1 granted 30"), "{violation:?}");
         });
         assert_eq!(moved([20, 80]).verdict(OVERDRAFT), Verdict::Fail);
     }
@@ -318,7 +315,7 @@ mod tests {
         scene.logs[0] = vec![granted(1, 1, 51, &[0, 0])];
         let finding = scene.judge(OVERDRAFT);
         assert!(
-            finding.violations[0].story.contains("branch 1 granted 51 to branch 2"),
+            finding.violations[0].description.contains("branch 1 granted 51 to branch 2"),
             "{finding:?}"
         );
     }
@@ -423,7 +420,7 @@ mod tests {
         finals[0].lowest_balance = Some(Money::new(-3));
         scene.finals = Some(finals);
         assert_eq!(
-            scene.judge(OVERDRAFT).violations[0].story,
+            scene.judge(OVERDRAFT).violations[0].description,
             "held at their lowest: branch 1 at -3"
         );
     }

@@ -3,9 +3,7 @@
 use history::OperationRecord;
 
 use crate::RunIndex;
-use crate::evidence::{
-    Bounds, Comparison, Lack, OwnWrites, earlier, first_missing, is_guarded, logged_as, walk, wrote,
-};
+use crate::evidence::{Bounds, Lack, earlier, first_missing, is_guarded, logged_as, walk, wrote};
 use crate::examination::{Examination, Gap};
 
 /// After I pay in at one branch, no branch shows me a balance without it. (Of what others do I may see as much
@@ -17,16 +15,16 @@ pub(crate) fn read_your_writes(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let (mut covered, mut unknown) = (0_u64, 0_u64);
     let mut has_evidence = false;
-    let mut balances = Balances::of(run);
+    let mut bounds = Bounds::of(run);
     walk(run, |place, call, session| {
-        balances.own.add(run, place, call);
+        bounds.add_own(place, call);
         if !is_guarded(call) {
             return;
         }
         let Some(version) = call.version else {
             let has_written = session.written.iter().any(|seq| *seq > 0);
             unknown += u64::from(call.balance.is_none() && has_written);
-            has_evidence |= balances.compare(run, &mut examination, place, call);
+            has_evidence |= compare(&mut bounds, &mut examination, place, call);
             return;
         };
         let itself = logged_as(run, place, call);
@@ -44,57 +42,37 @@ pub(crate) fn read_your_writes(run: &RunIndex<'_>) -> Examination {
             }),
         }
     });
-    let bounded = balances.comparison.describe();
+    let bounded = bounds.describe();
     let holds = if covered == 0 && !bounded.is_empty() {
         bounded
     } else {
         format!("{covered} answers show their customers' writes")
     };
-    if unknown > 0 {
-        let note = format!("{unknown} answers do not say what they were made from");
-        examination.gap(Gap::Answers, note);
-    }
+    examination.gap_of(Gap::Answers, unknown, "answers do not say what they were made from");
     if has_evidence {
-        balances.comparison.report_width(&mut examination, &holds);
-    } else {
-        examination.no_evidence("no answer was given to a customer who had written");
+        bounds.report_width(&mut examination, &holds);
     }
+    let missing = "no answer was given to a customer who had written";
+    examination.needs_evidence(has_evidence, missing);
     examination.summarize(holds, "a customer was shown an account without their own writes");
     examination
 }
 
-/// The bounds of balances that have no version.
-struct Balances {
-    bounds: Bounds,
-    own: OwnWrites,
-    comparison: Comparison,
-}
-
-impl Balances {
-    fn of(run: &RunIndex<'_>) -> Self {
-        Self { bounds: Bounds::of(run), own: OwnWrites::of(run), comparison: Comparison::default() }
-    }
-
-    /// Returns whether the customer had written, so that the balance has something to show.
-    fn compare(
-        &mut self,
-        run: &RunIndex<'_>,
-        examination: &mut Examination,
-        place: usize,
-        call: &OperationRecord<'_>,
-    ) -> bool {
-        let Some(shown) = call.balance else { return false };
-        let shown = shown.minor_units().into();
-        // Who is shown exactly what was acknowledged to all is shown their own as well.
-        let all = self.own.bounds_of_all(run, &self.bounds, place, call);
-        let range = if all == (shown..=shown) {
-            all
-        } else {
-            self.own.bounds(run, &self.bounds, place, call)
-        };
-        self.comparison.compare(run, examination, place, shown, &range);
-        self.own.has_written(run, place)
-    }
+/// Compares a balance that has no version with its bounds. Returns whether the customer had written, so that the
+/// balance has something to show.
+fn compare(
+    bounds: &mut Bounds<'_, '_>,
+    examination: &mut Examination,
+    place: usize,
+    call: &OperationRecord<'_>,
+) -> bool {
+    let Some(balance) = call.balance else { return false };
+    let shown = balance.minor_units().into();
+    // Who is shown exactly what was acknowledged to all is shown their own as well.
+    let all = bounds.of_own_and_acknowledged(place, call);
+    let range = if all == (shown..=shown) { all } else { bounds.of_own(place, call) };
+    bounds.compare(examination, place, balance, &range);
+    bounds.has_written(place)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub fn sequential<'a>(
     for (place, seen) in operations {
         count += 1;
         match (seen.operation, seen.outcome) {
-            (_, Outcome::Rejected(reason)) if reason.is_passing() => unknown.rejected += 1,
+            (_, Outcome::Rejected(reason)) if reason.is_retryable() => unknown.rejected += 1,
             (Operation::Write(write), Outcome::Ok) => {
                 if !possible.narrow(|balance| covers(balance, write)) {
                     examination.violate(|| {
@@ -67,9 +67,7 @@ pub fn sequential<'a>(
         "the answers differ from the model's",
     );
     examination.gap_if(Gap::Outcomes, unknown.describe());
-    if count == 0 {
-        examination.no_evidence("there is no operation");
-    }
+    examination.needs_evidence(count > 0, "there is no operation");
     examination.conclude(Property::Sequential)
 }
 
@@ -103,8 +101,8 @@ pub(super) fn difference(
     expected: &str,
     received: &str,
 ) -> Violation {
-    let story = format!("{seen}: expected {expected}, received {received}");
-    Violation { operations: vec![Named::of(seen, place)], story }
+    let description = format!("{seen}: expected {expected}, received {received}");
+    Violation { operations: vec![Named::of(seen, place)], description }
 }
 
 /// Whether the account may do it: it neither pays out more than it holds nor holds more than 64 bits.
@@ -149,10 +147,11 @@ mod tests {
         let seen = [ok(2, Operation::deposit(170), 1, (0, 1)), read(2, 230)];
         let finding = judge(400, &seen);
         assert_eq!(finding.verdict, Verdict::Fail);
-        let story = &finding.violations[0].story;
+        let description = &finding.violations[0].description;
         assert!(
-            story.contains("customer 2") && story.contains("expected 570, received 230"),
-            "{story}"
+            description.contains("customer 2")
+                && description.contains("expected 570, received 230"),
+            "{description}"
         );
     }
 

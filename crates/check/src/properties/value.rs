@@ -25,13 +25,13 @@ pub(crate) fn value(run: &RunIndex<'_>) -> Examination {
             let sum = run.sum(member, *seq);
             if sum.is_none() && run.is_whole(member) {
                 examination.violate(|| {
-                    let story = format!(
+                    let description = format!(
                         "{} was shown entry {seq} of branch {}, whose log has {}",
                         run.words(place),
                         run.branch(member),
                         run.logs()[member].len()
                     );
-                    run.violation([place], story)
+                    run.violation([place], description)
                 });
             }
             expected = expected.zip(sum).map(|(all, sum)| all + sum);
@@ -40,12 +40,12 @@ pub(crate) fn value(run: &RunIndex<'_>) -> Examination {
             None => hidden += 1,
             Some(expected) if expected == shown => exact += 1,
             Some(expected) => examination.violate(|| {
-                let story = format!(
+                let description = format!(
                     "{} was shown {shown}; the writes of its version {} make {expected}",
                     run.words(place),
                     describe_version(version)
                 );
-                run.violation([place], story)
+                run.violation([place], description)
             }),
         }
     }
@@ -58,13 +58,9 @@ pub(crate) fn value(run: &RunIndex<'_>) -> Examination {
         let note = format!("{hidden} balances need entries that are not there; {missing}");
         examination.gap(Gap::Ledgers, note);
     }
-    if bare > 0 {
-        let note = format!("{bare} balances do not say which writes they are made from");
-        examination.gap(Gap::Answers, note);
-    }
-    if exact == 0 {
-        examination.no_evidence("no answer shows a balance");
-    }
+    let what = "balances do not say which writes they are made from";
+    examination.gap_of(Gap::Answers, bare, what);
+    examination.needs_evidence(exact > 0, "no answer shows a balance");
     examination
 }
 

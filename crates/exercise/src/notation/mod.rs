@@ -1,13 +1,14 @@
 //! Reads JSON as people write it, and remembers where everything stood.
 //!
 //! Strict readers give up on a trailing comma, typographic quotes or Python's notation, all of which real
-//! files of this exercise have. This one reads on, says what it mended and where, and gives every value
+//! files of this exercise have. This one reads on, reports what it assumed and where, and gives every value
 //! its line and column, so that what is wrong with its meaning can be pointed at too.
 
 mod reader;
 
 use std::fmt;
 
+use strum::EnumMessage;
 use thiserror::Error;
 
 pub use reader::parse;
@@ -87,42 +88,41 @@ impl Value {
 }
 
 /// Something that strict JSON does not allow and that was read all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumMessage)]
 pub enum Leniency {
     /// `“id”`
+    #[strum(message = "typographic quotes are read as straight ones")]
     TypographicQuotes,
     /// `'id'`
+    #[strum(message = "single quotes are read as double ones")]
     SingleQuotes,
     /// `[1, 2,]`
+    #[strum(message = "a comma before a closing bracket is ignored")]
     TrailingComma,
     /// `True`, `None`
+    #[strum(message = "Python's True, False and None are read as JSON's")]
     PythonLiterals,
     /// Several values where one is expected.
+    #[strum(message = "several values in a row are read as one list")]
     SeveralValues,
     /// Lines that hold no value before the first one, such as those of a log.
+    #[strum(message = "the text before the first value is ignored")]
     TextBefore,
     /// Lines that hold no value between two.
+    #[strum(message = "the text between values is ignored")]
     TextBetween,
     /// Something that is no value after the last one.
+    #[strum(message = "the text after the last value is ignored")]
     TextAfter,
     /// The same, with values in it.
+    #[strum(message = "the text from here on is ignored, with the values in it")]
     ValuesAfter,
 }
 
 impl Leniency {
-    /// What was done about it, for a warning.
-    pub const fn mended(self) -> &'static str {
-        match self {
-            Self::TypographicQuotes => "typographic quotes are read as straight ones",
-            Self::SingleQuotes => "single quotes are read as double ones",
-            Self::TrailingComma => "a comma before a closing bracket is ignored",
-            Self::PythonLiterals => "Python's True, False and None are read as JSON's",
-            Self::SeveralValues => "several values in a row are read as one list",
-            Self::TextBefore => "the text before the first value is ignored",
-            Self::TextBetween => "the text between values is ignored",
-            Self::TextAfter => "the text after the last value is ignored",
-            Self::ValuesAfter => "the text from here on is ignored, with the values in it",
-        }
+    /// How it was read, for a warning.
+    pub fn description(self) -> &'static str {
+        self.get_message().unwrap_or_default()
     }
 }
 
@@ -131,7 +131,7 @@ impl Leniency {
 pub struct Parsed {
     /// Its values; strict JSON has exactly one.
     pub values: Vec<Node>,
-    /// What was mended, each kind once, where it was first.
+    /// What was assumed, each kind once, where it was first.
     pub lenient: Vec<(Leniency, Position)>,
 }
 
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_is_mended_and_said() {
+    fn what_people_write_is_read_with_a_warning() {
         use Leniency::*;
         assert_eq!(one("[1,]"), Value::List(vec![number("1")]));
         assert_eq!(lenient("[1,]"), [TrailingComma]);

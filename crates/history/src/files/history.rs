@@ -7,8 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::fields::{Hex, OutcomeName};
-use super::header::HeaderLine;
-use super::lines::{Lines, RecordedError};
+use super::lines::{LineWriter, Lines, RecordedError};
 use crate::{Header, History, OperationRecord};
 use bank::{BranchId, CustomerId, Money, OperationKind, Rejection, Seq, SessionId, StatusCode};
 
@@ -119,33 +118,23 @@ impl CallLine<'_, Vec<u64>> {
 
 /// Writes `history.jsonl` as operations end, in constant memory. Wrap what it writes to in a buffer.
 #[derive(Debug)]
-pub struct HistoryWriter<W> {
-    to: W,
-    count: u64,
-}
+pub struct HistoryWriter<W>(LineWriter<W>);
 
 impl<W: Write> HistoryWriter<W> {
     /// Begins the file.
-    pub fn new(mut to: W, header: &Header) -> io::Result<Self> {
-        serde_json::to_writer(&mut to, &HeaderLine::of(header, FILE))?;
-        to.write_all(b"\n")?;
-        Ok(Self { to, count: 0 })
+    pub fn new(to: W, header: &Header) -> io::Result<Self> {
+        LineWriter::begin(to, header, FILE).map(Self)
     }
 
     /// Adds an operation. Those of a session come in their order.
     pub fn write(&mut self, call: &OperationRecord<'_>) -> io::Result<()> {
-        serde_json::to_writer(&mut self.to, &CallLine::of(call))?;
-        self.to.write_all(b"\n")?;
-        self.count += 1;
-        Ok(())
+        self.0.write(&CallLine::of(call))
     }
 
     /// Ends the file. `dropped` operations were not recorded; if there are any, the history is not whole.
-    pub fn finish(mut self, dropped: u64) -> io::Result<W> {
-        serde_json::to_writer(&mut self.to, &EndLine { end: true, count: self.count, dropped })?;
-        self.to.write_all(b"\n")?;
-        self.to.flush()?;
-        Ok(self.to)
+    pub fn finish(self, dropped: u64) -> io::Result<W> {
+        let end = EndLine { end: true, count: self.0.count(), dropped };
+        self.0.end(&end)
     }
 }
 
@@ -154,12 +143,7 @@ impl<W: Write> HistoryWriter<W> {
 /// # Errors
 /// The file cannot be read, or a line of it is not valid.
 pub fn read_history(path: &Path, from: impl BufRead) -> Result<(Header, History), RecordedError> {
-    let mut lines = Lines::new(path, from);
-    if !lines.advance()? {
-        return Err(lines.wrong("there is no header; expected the first line of a history"));
-    }
-    let header = lines.parse::<HeaderLine>("the header of a history")?;
-    let header = header.header(FILE).map_err(|message| lines.wrong(message))?;
+    let (mut lines, header) = Lines::begin(path, from, FILE)?;
     let mut history = History::new(header.branches.iter().copied());
     loop {
         if !lines.advance()? {
@@ -168,9 +152,8 @@ pub fn read_history(path: &Path, from: impl BufRead) -> Result<(Header, History)
         }
         if lines.begins(END) {
             let end = lines.parse::<EndLine>("the end of a history")?;
-            if usize::try_from(end.count) != Ok(history.len()) {
-                let there = history.len();
-                let count = end.count;
+            let (count, there) = (end.count, history.len());
+            if usize::try_from(count) != Ok(there) {
                 return Err(
                     lines.wrong(format!("the end speaks of {count} operations, there are {there}"))
                 );

@@ -6,10 +6,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::fields::Hex;
-use super::header::HeaderLine;
-use super::lines::{Lines, RecordedError};
+use super::lines::{LineWriter, Lines, RecordedError};
 use crate::{FinalState, Header, Ledgers, Logged};
-use bank::{BranchId, Entry, Member, Money, RequestId, Seq, SessionId, Version};
+use bank::{BranchId, Entry, Member, Money, RequestId, Seq, SessionId};
 
 const FILE: &str = "ledger";
 /// How the lines begin that are no entries.
@@ -42,19 +41,6 @@ struct EntryLine<V> {
     version: Option<V>,
 }
 
-/// What a branch held at the end, as the file has it.
-#[derive(Debug, Serialize, Deserialize)]
-struct StateLine {
-    /// The branch.
-    state: BranchId,
-    balance: Money,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    lowest_balance: Option<Money>,
-    settled: bool,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    version: Option<Version>,
-}
-
 #[derive(Debug, Serialize, Deserialize)]
 struct EndLine {
     end: bool,
@@ -66,19 +52,15 @@ struct EndLine {
 /// Writes `ledger.jsonl`, in constant memory. Wrap what it writes to in a buffer.
 #[derive(Debug)]
 pub struct LedgerWriter<W> {
-    to: W,
+    lines: LineWriter<W>,
     branches: Vec<BranchId>,
-    count: u64,
 }
 
 impl<W: Write> LedgerWriter<W> {
     /// Begins the file.
-    pub fn new(mut to: W, header: &Header) -> io::Result<Self> {
-        serde_json::to_writer(&mut to, &HeaderLine::of(header, FILE))?;
-        to.write_all(b"\n")?;
-        let mut branches = header.branches.clone();
-        branches.sort_unstable();
-        Ok(Self { to, branches, count: 0 })
+    pub fn new(to: W, header: &Header) -> io::Result<Self> {
+        let lines = LineWriter::begin(to, header, FILE)?;
+        Ok(Self { lines, branches: header.branches.clone() })
     }
 
     /// Adds an entry of the log of `branch`. Those of one log come in the order in which it was written.
@@ -92,7 +74,7 @@ impl<W: Write> LedgerWriter<W> {
                 (Kind::Grant, amount, Some(whom.ok_or_else(nobody)?))
             }
         };
-        self.line(&EntryLine {
+        self.lines.write(&EntryLine {
             branch,
             seq: logged.seq,
             kind,
@@ -106,22 +88,13 @@ impl<W: Write> LedgerWriter<W> {
 
     /// Adds what a branch held at the end.
     pub fn state(&mut self, last: &FinalState) -> io::Result<()> {
-        let FinalState { branch, balance, lowest_balance, settled, version } = last.clone();
-        self.line(&StateLine { state: branch, balance, lowest_balance, settled, version })
+        self.lines.write(last)
     }
 
     /// Ends the file. `whole` are the branches all of whose logs were written.
-    pub fn finish(mut self, whole: &[BranchId]) -> io::Result<W> {
-        let end = EndLine { end: true, count: self.count, whole: whole.to_vec() };
-        self.line(&end)?;
-        self.to.flush()?;
-        Ok(self.to)
-    }
-
-    fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.to, line)?;
-        self.count += 1;
-        self.to.write_all(b"\n")
+    pub fn finish(self, whole: &[BranchId]) -> io::Result<W> {
+        let end = EndLine { end: true, count: self.lines.count(), whole: whole.to_vec() };
+        self.lines.end(&end)
     }
 }
 
@@ -133,12 +106,7 @@ pub fn read_ledger(
     path: &Path,
     from: impl BufRead,
 ) -> Result<(Header, Ledgers, Vec<FinalState>), RecordedError> {
-    let mut lines = Lines::new(path, from);
-    if !lines.advance()? {
-        return Err(lines.wrong("there is no header; expected the first line of a ledger"));
-    }
-    let header = lines.parse::<HeaderLine>("the header of a ledger")?;
-    let header = header.header(FILE).map_err(|message| lines.wrong(message))?;
+    let (mut lines, header) = Lines::begin(path, from, FILE)?;
     let member = |branch: BranchId| {
         let place = header.branches.binary_search(&branch).ok();
         let member = place.and_then(|place| u16::try_from(place).ok()).map(Member);
@@ -164,9 +132,9 @@ pub fn read_ledger(
         }
         count += 1;
         if lines.begins(STATE) {
-            let state = lines.parse::<StateLine>("what a branch held at the end")?;
-            member(state.state).map_err(|message| lines.wrong(message))?;
-            finals.push(state.last());
+            let last = lines.parse::<FinalState>("what a branch held at the end")?;
+            member(last.branch).map_err(|message| lines.wrong(message))?;
+            finals.push(last);
             continue;
         }
         let line = lines.parse::<EntryLine<Vec<u64>>>("an entry of a log")?;
@@ -200,12 +168,5 @@ impl EntryLine<Vec<u64>> {
             _ => return Err("expected \"session\" and \"number\" together or neither"),
         };
         Ok(Logged { seq: self.seq, entry, request, version: self.version.as_deref() })
-    }
-}
-
-impl StateLine {
-    fn last(self) -> FinalState {
-        let Self { state: branch, balance, lowest_balance, settled, version } = self;
-        FinalState { branch, balance, lowest_balance, settled, version }
     }
 }

@@ -1,13 +1,16 @@
-//! Lines of a recorded run: read one by one, with the number of each.
+//! Lines of a recorded run: read one by one with the number of each, and written with their count.
 
 #![expect(clippy::disallowed_types, reason = "it opens and creates the files of a run")]
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use super::header::HeaderLine;
+use crate::Header;
 
 /// A longer line is not one of ours.
 const LINE_MAX: usize = 1 << 20;
@@ -16,12 +19,12 @@ const LINE_MAX: usize = 1 << 20;
 #[derive(Debug, Error)]
 pub enum RecordedError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A line is not valid.
     #[error("{}:{line}: {message}", path.display())]
@@ -42,7 +45,7 @@ impl RecordedError {
 }
 
 pub(super) fn open(path: &Path) -> Result<BufReader<File>, RecordedError> {
-    let unreadable = |source| RecordedError::Unreadable { path: path.to_owned(), source };
+    let unreadable = |cause| RecordedError::Unreadable { path: path.to_owned(), cause };
     File::open(path).map(|file| BufReader::with_capacity(1 << 16, file)).map_err(unreadable)
 }
 
@@ -55,8 +58,20 @@ pub(super) struct Lines<'a, R> {
 }
 
 impl<'a, R: BufRead> Lines<'a, R> {
-    pub(super) const fn new(path: &'a Path, from: R) -> Self {
-        Self { path, from, line: Vec::new(), number: 0 }
+    /// Reads the header of a file of this kind.
+    pub(super) fn begin(
+        path: &'a Path,
+        from: R,
+        file: &str,
+    ) -> Result<(Self, Header), RecordedError> {
+        let mut lines = Self { path, from, line: Vec::new(), number: 0 };
+        if !lines.advance()? {
+            let message = format!("there is no header; expected the first line of a {file}");
+            return Err(lines.wrong(message));
+        }
+        let header = lines.parse::<HeaderLine<'_>>(&format!("the header of a {file}"))?;
+        let header = header.header(file).map_err(|message| lines.wrong(message))?;
+        Ok((lines, header))
     }
 
     /// Goes on to the next line. A last one without its line feed is cut, and counts as none.
@@ -64,7 +79,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
         self.line.clear();
         self.number += 1;
         let most = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
-        let unreadable = |source| RecordedError::Unreadable { path: self.path.to_owned(), source };
+        let unreadable = |cause| RecordedError::Unreadable { path: self.path.to_owned(), cause };
         let mut limited = io::Read::take(&mut self.from, most);
         let length = limited.read_until(b'\n', &mut self.line).map_err(unreadable)?;
         if length == LINE_MAX && self.line.last() != Some(&b'\n') {
@@ -101,5 +116,42 @@ fn plain(error: &serde_json::Error) -> String {
     match text.rsplit_once(" at line ") {
         Some((message, _)) => format!("{message} (column {})", error.column()),
         None => text,
+    }
+}
+
+/// Writes a file, line by line.
+#[derive(Debug)]
+pub(super) struct LineWriter<W> {
+    to: W,
+    count: u64,
+}
+
+impl<W: Write> LineWriter<W> {
+    /// Writes the header, which does not count.
+    pub(super) fn begin(to: W, header: &Header, file: &str) -> io::Result<Self> {
+        let mut lines = Self { to, count: 0 };
+        lines.line(&HeaderLine::of(header, file))?;
+        Ok(lines)
+    }
+
+    pub(super) fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
+        self.count += 1;
+        self.line(line)
+    }
+
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Writes the last line.
+    pub(super) fn end(mut self, line: &impl Serialize) -> io::Result<W> {
+        self.line(line)?;
+        self.to.flush()?;
+        Ok(self.to)
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.to, line)?;
+        self.to.write_all(b"\n")
     }
 }

@@ -80,7 +80,7 @@ impl Acknowledgements {
     /// up, this one included.
     pub(super) fn pop(
         &mut self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         ack: Ack,
         connected: usize,
     ) -> Option<Acknowledged> {
@@ -99,7 +99,7 @@ impl Acknowledgements {
     }
 
     /// Answers "unknown" to all whose deadline has passed. A timeout never rejects: the write stays.
-    pub(super) fn expire(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn expire(&mut self, ctx: &mut Context) {
         for level in [&mut self.local, &mut self.majority, &mut self.all] {
             let mut keep = |awaiting: &Awaiting| {
                 let keeps = awaiting.deadline > ctx.now;
@@ -115,8 +115,8 @@ impl Acknowledgements {
 
     /// How many branches count as holders of an entry of the journal before any has acknowledged it: `None`,
     /// since a journaled entry is not an acknowledged one.
-    pub(super) fn achieved_unseen(ctx: &Context<'_>, ack: Ack) -> Option<usize> {
-        let needed = ack.needed(ctx.settings.branches.len());
+    pub(super) fn achieved_unseen(ctx: &Context, ack: Ack) -> Option<usize> {
+        let needed = ack.needed(ctx.members());
         ctx.has(Mutant::JournaledIsAcknowledged).then_some(needed)
     }
 
@@ -133,7 +133,6 @@ impl Acknowledgements {
 mod tests {
     use std::time::Duration;
 
-    use super::super::context::Surroundings;
     use super::*;
     use crate::Instant;
     use bank::Outcome;
@@ -145,10 +144,10 @@ mod tests {
 
     /// The tickets that are answered when this branch and two others hold so much.
     fn answered(acks: &mut Acknowledgements, ack: Ack, held: [u64; 3]) -> Vec<u64> {
-        let mut around = Surroundings::new(3, 0);
-        let ctx = around.context();
+        let mut ctx = Context::of_first(3, 0);
+        let ctx = &mut ctx;
         acks.count(Seq(held[0]), held[1..].iter().copied().map(Seq));
-        std::iter::from_fn(|| acks.pop(&ctx, ack, 3)).map(|one| one.ticket.0).collect()
+        std::iter::from_fn(|| acks.pop(ctx, ack, 3)).map(|one| one.ticket.0).collect()
     }
 
     #[test]
@@ -168,34 +167,34 @@ mod tests {
 
     #[test]
     fn majority_needs_one_other_of_three_and_counts_all_holders() {
-        let mut around = Surroundings::new(3, 0);
+        let ctx = Context::of_first(3, 0);
         let mut acks = Acknowledgements::default();
         acks.wait(Ack::Majority, awaiting(2, 1));
         assert_eq!(acks.count(Seq(2), [1, 0].map(Seq).into_iter()), Seq(0));
-        assert_eq!(acks.pop(&around.context(), Ack::Majority, 3), None);
+        assert_eq!(acks.pop(&ctx, Ack::Majority, 3), None);
         acks.count(Seq(2), [0, 2].map(Seq).into_iter());
         let acknowledged = Acknowledged { ticket: Ticket(1), seq: Seq(2), achieved: 2 };
-        assert_eq!(acks.pop(&around.context(), Ack::Majority, 3), Some(acknowledged));
+        assert_eq!(acks.pop(&ctx, Ack::Majority, 3), Some(acknowledged));
     }
 
     #[test]
     fn what_others_hold_is_not_answered_before_it_is_durable_here() {
         let mut acks = Acknowledgements::default();
         acks.wait(Ack::Majority, awaiting(2, 1));
-        assert_eq!(answered(&mut acks, Ack::Majority, [1, 2, 2]), []);
+        assert_eq!(answered(&mut acks, Ack::Majority, [1, 2, 2]), [0_u64; 0]);
         assert_eq!(answered(&mut acks, Ack::Majority, [2, 2, 2]), [1]);
     }
 
     #[test]
     fn customer_whose_deadline_has_passed_gets_unknown() {
-        let mut around = Surroundings::new(3, 0);
+        let mut ctx = Context::of_first(3, 0);
         let mut acks = Acknowledgements::default();
         for seq in 1..=3 {
             acks.wait(Ack::All, awaiting(seq, seq));
         }
-        around.pass(Duration::from_secs(2));
-        acks.expire(&mut around.context());
-        assert_eq!(around.replies(), [1, 2].map(|ticket| (Ticket(ticket), Outcome::Unknown)));
+        ctx.pass(Duration::from_secs(2));
+        acks.expire(&mut ctx);
+        assert_eq!(ctx.replies(), [1, 2].map(|ticket| (Ticket(ticket), Outcome::Unknown)));
         assert_eq!(answered(&mut acks, Ack::All, [3, 3, 3]), [3]);
     }
 }

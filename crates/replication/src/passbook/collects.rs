@@ -94,13 +94,13 @@ impl Collects {
     }
 
     /// A query waits for the next collect.
-    pub(super) fn wait(&mut self, ctx: &Context<'_>, query: PendingQuery) {
+    pub(super) fn wait(&mut self, ctx: &Context, query: PendingQuery) {
         let PendingQuery { ticket, deadline, .. } = query;
         self.snapshots.push(Snapshot { ticket, deadline, rounds: 0, not_before: ctx.now });
     }
 
     /// Answers "unknown" to queries whose deadline has passed.
-    pub(super) fn expire(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn expire(&mut self, ctx: &mut Context) {
         let current = self.current.as_mut().map(|collect| &mut collect.snapshots);
         for snapshots in current.into_iter().chain([&mut self.snapshots]) {
             snapshots.retain(|snapshot| {
@@ -117,7 +117,7 @@ impl Collects {
     /// if it is `None`. Returns the collect if it is complete at once.
     pub(super) fn start(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         log: &LocalLog,
         are_all_up: bool,
         prover: Option<Member>,
@@ -161,7 +161,7 @@ impl Collects {
         self.advance(ctx, log)
     }
 
-    fn begin_round(&mut self, ctx: &mut Context<'_>, log: &LocalLog, round: Round) {
+    fn begin_round(&mut self, ctx: &mut Context, log: &LocalLog, round: Round) {
         if let Some(collect) = &mut self.current {
             collect.key.round = round;
             collect.missing =
@@ -173,7 +173,7 @@ impl Collects {
         self.ask_missing(ctx, log);
     }
 
-    fn ask_missing(&mut self, ctx: &mut Context<'_>, log: &LocalLog) {
+    fn ask_missing(&mut self, ctx: &mut Context, log: &LocalLog) {
         let Some(collect) = &mut self.current else {
             return;
         };
@@ -191,7 +191,7 @@ impl Collects {
     }
 
     /// Asks again if that is due.
-    pub(super) fn repeat(&mut self, ctx: &mut Context<'_>, log: &LocalLog) {
+    pub(super) fn repeat(&mut self, ctx: &mut Context, log: &LocalLog) {
         if self.current.as_ref().is_some_and(|collect| collect.repeat_at <= ctx.now) {
             self.ask_missing(ctx, log);
         }
@@ -200,7 +200,7 @@ impl Collects {
     /// A branch replied with its ledger. Rows that it left out are visible here.
     pub(super) fn collected(
         &mut self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         log: &LocalLog,
         from: Member,
         key: CollectKey,
@@ -222,7 +222,7 @@ impl Collects {
     }
 
     /// Continues once all branches have replied. Returns the collect if it is complete.
-    pub(super) fn advance(&mut self, ctx: &mut Context<'_>, log: &LocalLog) -> Option<Collect> {
+    pub(super) fn advance(&mut self, ctx: &mut Context, log: &LocalLog) -> Option<Collect> {
         loop {
             let mut collect = self.current.take_if(|collect| collect.missing.is_empty())?;
             let is_first = collect.key.round == Round::First;
@@ -243,7 +243,7 @@ impl Collects {
 
     /// Another branch asks for a proof. It waits for the next collect: the one on its way may have begun
     /// before the withdrawals there.
-    pub(super) fn prove_for(&mut self, ctx: &Context<'_>, member: Member, id: u64, known: Version) {
+    pub(super) fn prove_for(&mut self, ctx: &Context, member: Member, id: u64, known: Version) {
         let asker = Asker { member, id, known };
         if let Some(collect) = &mut self.current {
             if collect.askers.iter().any(|asker| asker.member == member && asker.id == id) {
@@ -275,7 +275,7 @@ impl Collects {
     /// The prover cannot reach every branch. Returns whether this branch had asked it.
     pub(super) fn unproved(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         log: &LocalLog,
         from: Member,
         id: u64,
@@ -289,7 +289,7 @@ impl Collects {
     }
 
     /// A branch is lost: nothing can be proved without it.
-    pub(super) fn peer_lost(&mut self, ctx: &mut Context<'_>, log: &LocalLog, peer: Member) {
+    pub(super) fn peer_lost(&mut self, ctx: &mut Context, log: &LocalLog, peer: Member) {
         self.askers.retain(|asker| asker.member != peer);
         if let Some(collect) = self.current.take() {
             ctx.note(Note::CollectEnded { complete: false });
@@ -302,7 +302,7 @@ impl Collects {
     /// Answers the queries that a complete collect serves. They wait for another one if money moved.
     pub(super) fn answer_snapshots(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         log: &LocalLog,
         collect: &Collect,
     ) {
@@ -323,7 +323,7 @@ impl Collects {
 
 /// Another branch collects: shows it the visible ledger, without what that branch sees already.
 pub(super) fn show_ledger(
-    ctx: &mut Context<'_>,
+    ctx: &mut Context,
     log: &LocalLog,
     to: Member,
     key: CollectKey,
@@ -339,7 +339,7 @@ pub(super) fn show_ledger(
     ctx.send(to, Message::Collected { id, round, rows });
 }
 
-fn answer_askers(ctx: &mut Context<'_>, collect: &Collect) {
+fn answer_askers(ctx: &mut Context, collect: &Collect) {
     for Asker { member, id, known } in &collect.askers {
         let (first, second) = (collect.proof.first_beyond(known), collect.proof.changed());
         ctx.send(*member, Message::Proved { id: *id, first, second });
@@ -347,13 +347,13 @@ fn answer_askers(ctx: &mut Context<'_>, collect: &Collect) {
 }
 
 /// There will be no proof for these branches.
-fn fail_askers(ctx: &mut Context<'_>, askers: Vec<Asker>) {
+fn fail_askers(ctx: &mut Context, askers: Vec<Asker>) {
     for Asker { member, id, .. } in askers {
         ctx.send(member, Message::Unproved { id });
     }
 }
 
-fn reject_unavailable(ctx: &mut Context<'_>, log: &LocalLog, snapshots: &[Snapshot]) {
+fn reject_unavailable(ctx: &mut Context, log: &LocalLog, snapshots: &[Snapshot]) {
     for Snapshot { ticket, .. } in snapshots {
         log.reply(ctx, *ticket, Outcome::Rejected(Rejection::RightsUnavailable));
     }
@@ -361,49 +361,47 @@ fn reject_unavailable(ctx: &mut Context<'_>, log: &LocalLog, snapshots: &[Snapsh
 
 #[cfg(test)]
 mod tests {
-    use super::super::context::Surroundings;
     use super::*;
     use bank::{BranchId, Entry, Money, Read};
     use std::time::Duration;
 
-    const A: Member = Member(0);
     const B: Member = Member(1);
     const C: Member = Member(2);
 
     struct Fixture {
-        around: Surroundings,
+        ctx: Context,
         log: LocalLog,
         collects: Collects,
     }
 
     fn fixture() -> Fixture {
-        let around = Surroundings::new(3, 90);
-        let log = LocalLog::new(&around.settings, A);
-        Fixture { around, log, collects: Collects::default() }
+        let ctx = Context::of_first(3, 90);
+        let log = LocalLog::new(&ctx);
+        Fixture { ctx, log, collects: Collects::default() }
     }
 
     impl Fixture {
         fn wait(&mut self, ticket: u64) {
             let deadline = Instant(Duration::from_secs(30));
             let query = PendingQuery { ticket: Ticket(ticket), read: Read::Snapshot, deadline };
-            self.collects.wait(&self.around.context(), query);
+            self.collects.wait(&self.ctx, query);
         }
 
         fn start(&mut self, prover: Option<Member>) -> Option<Collect> {
-            let Self { around, log, collects } = self;
-            collects.start(&mut around.context(), log, true, prover, None)
+            let Self { ctx, log, collects } = self;
+            collects.start(ctx, log, true, prover, None)
         }
 
         /// A reply of a branch, and the collect if it is complete.
         fn reply(&mut self, from: Member, key: CollectKey, rows: &[Row]) -> Option<Collect> {
-            let Self { around, log, collects } = self;
-            collects.collected(&around.context(), log, from, key, rows);
-            collects.advance(&mut around.context(), log)
+            let Self { ctx, log, collects } = self;
+            collects.collected(ctx, log, from, key, rows);
+            collects.advance(ctx, log)
         }
 
         /// The round that every other branch is asked for.
         fn asked(&mut self) -> CollectKey {
-            match &self.around.sent()[..] {
+            match &self.ctx.sent()[..] {
                 [
                     (BranchId(2), Message::Collect { id, round, .. }),
                     (BranchId(3), Message::Collect { id: same, .. }),
@@ -428,16 +426,16 @@ mod tests {
         assert_eq!(first.round, Round::First);
         assert!(fixture.reply(B, first, &[]).is_none());
         assert!(fixture.reply(B, first, &[]).is_none(), "it replied");
-        assert_eq!(fixture.around.sent(), []);
+        assert_eq!(fixture.ctx.sent(), []);
         assert!(fixture.reply(C, first, &[]).is_none());
         let second = fixture.asked();
         assert_eq!(second, CollectKey { round: Round::Second, ..first });
         assert!(fixture.reply(B, first, &[]).is_none(), "a reply of the first round");
         assert!(fixture.reply(C, second, &[]).is_none());
         let collect = fixture.reply(B, second, &[]).expect("all have replied");
-        let Fixture { mut around, log, mut collects } = fixture;
-        collects.answer_snapshots(&mut around.context(), &log, &collect);
-        assert_eq!(around.replies(), [(Ticket(1), Outcome::Ok)]);
+        let Fixture { mut ctx, log, mut collects } = fixture;
+        collects.answer_snapshots(&mut ctx, &log, &collect);
+        assert_eq!(ctx.replies(), [(Ticket(1), Outcome::Ok)]);
     }
 
     #[test]
@@ -451,10 +449,10 @@ mod tests {
         let second = fixture.asked();
         fixture.reply(B, second, &[row(B, 1)]);
         let collect = fixture.reply(C, second, &[]).expect("all have replied");
-        let Fixture { around, log, collects } = &mut fixture;
-        collects.answer_snapshots(&mut around.context(), log, &collect);
-        assert_eq!((around.replies(), collects.waiting()), (vec![], 1));
-        around.pass(around.settings.timing.rest * 2);
+        let Fixture { ctx, log, collects } = &mut fixture;
+        collects.answer_snapshots(ctx, log, &collect);
+        assert_eq!((ctx.replies(), collects.waiting()), (vec![], 1));
+        ctx.pass(ctx.settings.timing.rest * 2);
         fixture.start(None);
         assert_ne!(fixture.asked().id, first.id);
     }
@@ -465,9 +463,9 @@ mod tests {
         fixture.wait(1);
         fixture.start(None);
         let first = fixture.asked();
-        fixture.around.pass(fixture.around.settings.timing.collect_repeat);
-        let Fixture { around, log, collects } = &mut fixture;
-        collects.repeat(&mut around.context(), log);
+        fixture.ctx.pass(fixture.ctx.settings.timing.collect_repeat);
+        let Fixture { ctx, log, collects } = &mut fixture;
+        collects.repeat(ctx, log);
         assert_eq!(fixture.asked(), first);
     }
 
@@ -477,14 +475,14 @@ mod tests {
         fixture.wait(1);
         fixture.start(None);
         let first = fixture.asked();
-        fixture.collects.prove_for(&fixture.around.context(), B, 7, Version::zero(3));
+        fixture.collects.prove_for(&fixture.ctx, B, 7, Version::zero(3));
         for from in [B, C] {
             fixture.reply(from, first, &[]);
         }
         let second = fixture.asked();
         fixture.reply(B, second, &[]);
         assert!(fixture.reply(C, second, &[]).is_some());
-        assert_eq!(fixture.around.sent(), [], "no proof for B");
+        assert_eq!(fixture.ctx.sent(), [], "no proof for B");
         fixture.start(Some(C));
         let third = fixture.asked();
         for from in [B, C] {
@@ -494,7 +492,7 @@ mod tests {
         fixture.reply(B, fourth, &[]);
         fixture.reply(C, fourth, &[]).expect("all have replied");
         let proved = Message::Proved { id: 7, first: Vec::new(), second: Vec::new() };
-        assert_eq!(fixture.around.sent(), [(BranchId(2), proved)]);
+        assert_eq!(fixture.ctx.sent(), [(BranchId(2), proved)]);
     }
 
     #[test]
@@ -502,14 +500,14 @@ mod tests {
         let mut fixture = fixture();
         fixture.wait(1);
         fixture.start(Some(C));
-        let sent = fixture.around.sent();
+        let sent = fixture.ctx.sent();
         let [(BranchId(3), Message::Prove { id, .. })] = sent[..] else {
             panic!("{sent:?}");
         };
-        let Fixture { mut around, log, mut collects } = fixture;
+        let Fixture { mut ctx, log, mut collects } = fixture;
         assert!(collects.proved(B, id, &[], &[]).is_none());
         assert!(collects.proved(C, id - 1, &[], &[]).is_none());
-        assert!(!collects.unproved(&mut around.context(), &log, B, id));
+        assert!(!collects.unproved(&mut ctx, &log, B, id));
         let collect = collects.proved(C, id, &[row(B, 1)], &[]).expect("the proof");
         assert_eq!(collect.proof().balance_at_most(Money::new(90)), 91);
     }
@@ -519,19 +517,19 @@ mod tests {
         let mut fixture = fixture();
         fixture.wait(1);
         fixture.start(None);
-        let Fixture { mut around, log, mut collects } = fixture;
+        let Fixture { mut ctx, log, mut collects } = fixture;
         for (member, id) in [(B, 7), (C, 8)] {
-            collects.prove_for(&around.context(), member, id, Version::zero(3));
+            collects.prove_for(&ctx, member, id, Version::zero(3));
         }
-        around.sent();
-        collects.peer_lost(&mut around.context(), &log, C);
-        let ctx = around.context();
+        ctx.sent();
+        collects.peer_lost(&mut ctx, &log, C);
+        let ctx = &mut ctx;
         let unavailable = Outcome::Rejected(Rejection::RightsUnavailable);
         assert!(ctx.effects.iter().any(|effect| matches!(
             effect,
-            crate::Effect::Reply { answer, .. } if answer.outcome == unavailable
+            crate::passbook::Effect::Reply { answer, .. } if answer.outcome == unavailable
         )));
-        assert_eq!(around.sent(), [(BranchId(2), Message::Unproved { id: 7 })]);
+        assert_eq!(ctx.sent(), [(BranchId(2), Message::Unproved { id: 7 })]);
         assert!(!collects.is_active());
     }
 
@@ -541,23 +539,23 @@ mod tests {
         fixture.wait(1);
         fixture.start(None);
         fixture.wait(2);
-        fixture.around.pass(Duration::from_secs(30));
-        let Fixture { mut around, mut collects, .. } = fixture;
-        around.sent();
-        collects.expire(&mut around.context());
-        assert_eq!(around.replies(), [1, 2].map(|ticket| (Ticket(ticket), Outcome::Unknown)));
+        fixture.ctx.pass(Duration::from_secs(30));
+        let Fixture { mut ctx, mut collects, .. } = fixture;
+        ctx.sent();
+        collects.expire(&mut ctx);
+        assert_eq!(ctx.replies(), [1, 2].map(|ticket| (Ticket(ticket), Outcome::Unknown)));
         assert_eq!(collects.queries(), 0);
     }
 
     #[test]
     fn ledger_is_shown_without_what_is_known() {
-        let Fixture { mut around, mut log, .. } = fixture();
+        let Fixture { mut ctx, mut log, .. } = fixture();
         let rows = vec![row(B, 2), row(C, 1)];
-        log.receive(&mut around.context(), B, rows, |_| {}).expect("no fork");
+        log.receive(&mut ctx, B, rows, |_, _| {}).expect("no fork");
         let key = CollectKey { id: 7, round: Round::First };
         let known = [0, 1, 1].map(bank::Seq).into_iter().collect();
-        show_ledger(&mut around.context(), &log, C, key, &known);
+        show_ledger(&mut ctx, &log, C, key, &known);
         let shown = Message::Collected { id: 7, round: Round::First, rows: vec![row(B, 2)] };
-        assert_eq!(around.sent(), [(BranchId(3), shown)]);
+        assert_eq!(ctx.sent(), [(BranchId(3), shown)]);
     }
 }

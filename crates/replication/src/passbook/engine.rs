@@ -5,15 +5,13 @@ use super::collects::{Collect, CollectKey, Collects, show_ledger};
 use super::escrow::{BorrowRequest, Escrow, NextStep};
 use super::gate::{Deferred, Passage, TokenGate};
 use super::local_log::OwnEntry;
-use super::peers::{Acceptance, Greeting, Peers};
+use super::peers::{Acceptance, Peers};
 use super::pushes::Pushes;
 use super::relay::Relay;
 use super::requests::{Awaiting, PendingQuery, PendingWrite, Refusal};
 use super::sessions::{Admission, Sessions};
-use super::{
-    Context, Corrupt, Hello, Incarnation, LocalLog, Message, Note, Record, Settings, Stop,
-};
-use crate::{Effect, LogStatus, ReplicaStats, Request, Room, Ticket};
+use super::{Context, Corrupt, Effect, Hello, Input, LocalLog, Message, Note, Record, Stop};
+use crate::{LogStatus, ReplicaStats, Request, Ticket, Token};
 use bank::{
     Ack, Entry, Member, Operation, Outcome, Read, Rejection, RequestId, Row, Write, WriteKind,
 };
@@ -36,16 +34,15 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(settings: &Settings, me: Member) -> Self {
-        let members = settings.branches.len();
-        let log = LocalLog::new(settings, me);
+    pub(super) fn new(ctx: &Context) -> Self {
+        let log = LocalLog::new(ctx);
         Self {
-            escrow: Escrow::new(log.visible().share(me), members),
+            escrow: Escrow::new(log.visible().share(ctx.me), ctx.members()),
             log,
-            peers: Peers::new(me, members),
-            pushes: Pushes::new(members),
-            relay: Relay::new(settings, me),
-            sessions: Sessions::new(settings),
+            peers: Peers::new(ctx),
+            pushes: Pushes::new(ctx.members()),
+            relay: Relay::new(ctx),
+            sessions: Sessions::new(&ctx.settings),
             gate: TokenGate::default(),
             collects: Collects::default(),
             acknowledgements: Acknowledgements::default(),
@@ -67,24 +64,53 @@ impl Engine {
         self.gate.len() + self.escrow.len() + self.collects.queries() + self.acknowledgements.len()
     }
 
-    pub(super) fn stats(&self, me: Member) -> ReplicaStats {
-        let members = (0..).map(Member).take(self.log.visible().rows().len());
-        let connected = members.filter(|peer| self.peers.is_up(*peer));
-        self.log.stats(connected.map(|peer| self.pushes.acknowledged(peer).of(me)).min())
+    pub(super) fn stats(&self, ctx: &Context) -> ReplicaStats {
+        let connected = ctx.others().filter(|peer| self.peers.is_up(*peer));
+        self.log.stats(connected.map(|peer| self.pushes.acknowledged(peer).of(ctx.me)).min())
     }
 
     pub(super) fn status(&self) -> LogStatus {
         self.log.status(self.escrow.rights())
     }
 
-    fn stop(&mut self, ctx: &mut Context<'_>, reason: Stop) {
+    fn stop(&mut self, ctx: &mut Context, reason: Stop) {
         self.is_stopped = true;
         ctx.effects.push(Effect::Stop(reason));
     }
 
+    pub(super) fn on(&mut self, ctx: &mut Context, input: Input) {
+        let peer = |branch| ctx.settings.member(branch).filter(|peer| *peer != ctx.me);
+        match input {
+            Input::Submit { ticket, request } => self.submit(ctx, ticket, request),
+            Input::Abandon { ticket } => self.abandon(ctx, ticket),
+            Input::PeerUp { peer: branch } => {
+                if let Some(peer) = peer(branch) {
+                    self.peer_up(ctx, peer);
+                }
+            }
+            Input::PeerDown { peer: branch } => {
+                if let Some(peer) = peer(branch) {
+                    self.peer_down(ctx, peer);
+                }
+            }
+            Input::Peer { from, message } => {
+                if let Some(from) = peer(from) {
+                    self.handle_message(ctx, from, message);
+                }
+            }
+            Input::Persisted { upto } => {
+                if self.log.persisted(upto) {
+                    self.peers.send_hellos(ctx, &self.log);
+                }
+            }
+            Input::Room(room) => self.log.set_room(room),
+            Input::Tick => self.tick(ctx),
+        }
+    }
+
     // Requests.
 
-    pub(super) fn submit(&mut self, ctx: &mut Context<'_>, ticket: Ticket, mut request: Request) {
+    fn submit(&mut self, ctx: &mut Context, ticket: Ticket, mut request: Request) {
         request.deadline = request.deadline.min(ctx.now.after(ctx.settings.timing.horizon));
         match request.operation {
             Operation::Query => self.submit_query(ctx, ticket, request),
@@ -92,7 +118,7 @@ impl Engine {
         }
     }
 
-    fn submit_query(&mut self, ctx: &mut Context<'_>, ticket: Ticket, request: Request) {
+    fn submit_query(&mut self, ctx: &mut Context, ticket: Ticket, request: Request) {
         let Request { token, read, deadline, .. } = request;
         let is_foreign =
             token.as_ref().is_some_and(|token| TokenGate::is_foreign(ctx, &self.log, token));
@@ -108,13 +134,7 @@ impl Engine {
         }
     }
 
-    fn submit_write(
-        &mut self,
-        ctx: &mut Context<'_>,
-        ticket: Ticket,
-        write: Write,
-        request: Request,
-    ) {
+    fn submit_write(&mut self, ctx: &mut Context, ticket: Ticket, write: Write, request: Request) {
         let pending = PendingWrite::new(ticket, write, &request);
         if !self.log.is_ready() {
             // An earlier incarnation may have executed it.
@@ -139,7 +159,7 @@ impl Engine {
             }
             Admission::Staged(seq) => {
                 if let Some(achieved) = Acknowledgements::achieved_unseen(ctx, pending.ack) {
-                    self.log.reply_written(ctx, ticket, seq, achieved);
+                    self.log.reply_acknowledged(ctx, &Acknowledged { ticket, seq, achieved });
                 } else {
                     let awaiting = Awaiting { seq, ticket, deadline: pending.deadline };
                     let deferred = Deferred::Acknowledgement(pending.ack, awaiting);
@@ -149,10 +169,6 @@ impl Engine {
             }
             Admission::Rejected(rejection) => {
                 self.log.reply(ctx, ticket, Outcome::Rejected(rejection));
-                return;
-            }
-            Admission::Stale => {
-                self.log.reply(ctx, ticket, Outcome::Rejected(Rejection::Stale));
                 return;
             }
             // A rejection that cannot be remembered would not be definite.
@@ -172,7 +188,7 @@ impl Engine {
     }
 
     /// The customer has stopped waiting: a write that is not in the log is not executed.
-    pub(super) fn abandon(&mut self, ctx: &mut Context<'_>, ticket: Ticket) {
+    fn abandon(&mut self, ctx: &mut Context, ticket: Ticket) {
         if let Some(pending) = self.remove_write(ticket) {
             self.expire(ctx, &pending);
         } else if self.gate.remove(ticket).is_some() {
@@ -188,12 +204,7 @@ impl Engine {
         self.gate.remove_write(ticket).or_else(|| self.escrow.remove(ticket))
     }
 
-    fn pass_gate(
-        &mut self,
-        ctx: &mut Context<'_>,
-        token: Option<crate::Token>,
-        deferred: Deferred,
-    ) {
+    fn pass_gate(&mut self, ctx: &mut Context, token: Option<Token>, deferred: Deferred) {
         let is_crowded = self.is_crowded(ctx);
         match self.gate.enter(ctx, self.log.version(), token, is_crowded, deferred) {
             Passage::Open(deferred) => self.proceed(ctx, deferred),
@@ -203,11 +214,11 @@ impl Engine {
     }
 
     /// Whether as many customers wait as may.
-    fn is_crowded(&self, ctx: &Context<'_>) -> bool {
+    fn is_crowded(&self, ctx: &Context) -> bool {
         self.gate.len() + self.escrow.len() + self.collects.waiting() >= ctx.settings.limits.waiting
     }
 
-    fn reject_overloaded(&mut self, ctx: &mut Context<'_>, deferred: &Deferred) {
+    fn reject_overloaded(&mut self, ctx: &mut Context, deferred: &Deferred) {
         let overloaded = Rejection::Overloaded;
         match deferred {
             Deferred::Write(pending) => self.reject(ctx, pending, overloaded),
@@ -220,7 +231,7 @@ impl Engine {
     }
 
     /// Everything that the customer has seen is visible.
-    fn proceed(&mut self, ctx: &mut Context<'_>, deferred: Deferred) {
+    fn proceed(&mut self, ctx: &mut Context, deferred: Deferred) {
         match deferred {
             Deferred::Write(pending) => self.execute(ctx, pending),
             Deferred::Acknowledgement(ack, awaiting) => self.acknowledgements.wait(ack, awaiting),
@@ -235,7 +246,7 @@ impl Engine {
         }
     }
 
-    fn execute(&mut self, ctx: &mut Context<'_>, pending: PendingWrite) {
+    fn execute(&mut self, ctx: &mut Context, pending: PendingWrite) {
         let Write { kind, amount } = pending.write;
         if self.refuse(ctx, &pending) {
             return;
@@ -257,7 +268,7 @@ impl Engine {
     }
 
     /// Answers a write that must not be staged. Returns whether it did.
-    fn refuse(&mut self, ctx: &mut Context<'_>, pending: &PendingWrite) -> bool {
+    fn refuse(&mut self, ctx: &mut Context, pending: &PendingWrite) -> bool {
         let refusal = pending.refusal(ctx, &self.log, self.peers.connected());
         match refusal {
             None => {}
@@ -268,15 +279,15 @@ impl Engine {
     }
 
     /// Appends a write to the log. The answer follows when enough branches hold it.
-    fn append(&mut self, ctx: &mut Context<'_>, pending: &PendingWrite) {
+    fn append(&mut self, ctx: &mut Context, pending: &PendingWrite) {
         let PendingWrite { ticket, request, write, ack, deadline } = *pending;
         let entry = match write.kind {
             WriteKind::Deposit => Entry::Deposit(write.amount),
             WriteKind::Withdraw => Entry::Withdraw(write.amount),
         };
-        self.escrow.entry_staged(ctx.settings, &entry);
+        self.escrow.entry_staged(ctx, &entry);
         let seq = self.log.stage(ctx, entry, request);
-        let needed = ack.needed(ctx.settings.branches.len()) - 1;
+        let needed = ack.needed(ctx.members()) - 1;
         ctx.note(Note::Staged { ticket, seq, needed });
         if let Some(request) = request {
             self.sessions.staged(request, seq);
@@ -285,7 +296,7 @@ impl Engine {
     }
 
     /// Answers "no", which is definite: the write is not executed now or later.
-    fn reject(&mut self, ctx: &mut Context<'_>, pending: &PendingWrite, rejection: Rejection) {
+    fn reject(&mut self, ctx: &mut Context, pending: &PendingWrite, rejection: Rejection) {
         self.remember_rejection(pending.request, rejection);
         self.log.reply(ctx, pending.ticket, Outcome::Rejected(rejection));
     }
@@ -297,7 +308,7 @@ impl Engine {
     }
 
     /// Gives up on a write before it is staged. Its next attempt begins anew.
-    fn expire(&mut self, ctx: &mut Context<'_>, pending: &PendingWrite) {
+    fn expire(&mut self, ctx: &mut Context, pending: &PendingWrite) {
         if let Some(request) = pending.request {
             self.sessions.expired(request);
         }
@@ -307,13 +318,13 @@ impl Engine {
     // Borrowing and collecting.
 
     /// The next step for the withdrawals that wait.
-    fn borrow(&mut self, ctx: &mut Context<'_>) {
+    fn borrow(&mut self, ctx: &mut Context) {
         self.pay_covered(ctx);
         let next = self.escrow.next_step(ctx, self.log.visible(), &self.peers);
         self.take_step(ctx, next);
     }
 
-    fn take_step(&mut self, ctx: &mut Context<'_>, next: NextStep) {
+    fn take_step(&mut self, ctx: &mut Context, next: NextStep) {
         match next {
             NextStep::Nothing => {}
             NextStep::Prove => self.start_collect(ctx),
@@ -326,7 +337,7 @@ impl Engine {
     }
 
     /// Pays out to the withdrawals that wait, as far as the rights go.
-    fn pay_covered(&mut self, ctx: &mut Context<'_>) {
+    fn pay_covered(&mut self, ctx: &mut Context) {
         while let Some(pending) = self.escrow.pop_covered(ctx, self.log.visible()) {
             if !self.refuse(ctx, &pending) {
                 self.append(ctx, &pending);
@@ -334,14 +345,14 @@ impl Engine {
         }
     }
 
-    fn grant_rights(&mut self, ctx: &mut Context<'_>, to: Member, request: BorrowRequest) {
+    fn grant_rights(&mut self, ctx: &mut Context, to: Member, request: BorrowRequest) {
         if let Some(grant) = self.escrow.grant_rights(ctx, &self.log, to, request) {
-            self.escrow.entry_staged(ctx.settings, &grant);
+            self.escrow.entry_staged(ctx, &grant);
             self.log.stage(ctx, grant, None);
         }
     }
 
-    fn start_collect(&mut self, ctx: &mut Context<'_>) {
+    fn start_collect(&mut self, ctx: &mut Context) {
         if self.collects.is_active() {
             return;
         }
@@ -352,13 +363,13 @@ impl Engine {
         }
     }
 
-    fn advance_collect(&mut self, ctx: &mut Context<'_>) {
+    fn advance_collect(&mut self, ctx: &mut Context) {
         if let Some(collect) = self.collects.advance(ctx, &self.log) {
             self.finish_collect(ctx, &collect);
         }
     }
 
-    fn finish_collect(&mut self, ctx: &mut Context<'_>, collect: &Collect) {
+    fn finish_collect(&mut self, ctx: &mut Context, collect: &Collect) {
         ctx.note(Note::CollectEnded { complete: true });
         if let Some(clock) = collect.withdrawals_upto().filter(|_| self.escrow.is_proving()) {
             self.refuse_proved(ctx, collect, clock);
@@ -368,11 +379,11 @@ impl Engine {
     }
 
     /// Refuses the withdrawals that a collect decides against, and continues with the others.
-    fn refuse_proved(&mut self, ctx: &mut Context<'_>, collect: &Collect, clock: u64) {
+    fn refuse_proved(&mut self, ctx: &mut Context, collect: &Collect, clock: u64) {
         let (proof, rejection) = (collect.proof(), Rejection::InsufficientFunds);
         let at_most = proof.at_most();
         for pending in self.escrow.judge(ctx, proof, clock) {
-            if self.log.has_room() {
+            if self.log.journal().has_room() {
                 self.remember_rejection(pending.request, rejection);
                 let outcome = Outcome::Rejected(rejection);
                 proof.reply_refused(ctx, &self.log, pending.ticket, outcome, &at_most);
@@ -391,15 +402,15 @@ impl Engine {
 
     // Peers.
 
-    pub(super) fn peer_up(&mut self, ctx: &mut Context<'_>, peer: Member) {
+    fn peer_up(&mut self, ctx: &mut Context, peer: Member) {
         self.peer_down(ctx, peer);
         self.peers.open(ctx, peer);
-        if self.log.is_recovered() {
+        if self.log.journal().is_recovered() {
             self.peers.send_hello(ctx, &self.log, peer);
         }
     }
 
-    pub(super) fn peer_down(&mut self, ctx: &mut Context<'_>, peer: Member) {
+    fn peer_down(&mut self, ctx: &mut Context, peer: Member) {
         let was_up = self.peers.close(peer);
         self.pushes.reset(ctx, peer);
         self.relay.reset(peer);
@@ -418,14 +429,14 @@ impl Engine {
         }
     }
 
-    pub(super) fn handle_message(&mut self, ctx: &mut Context<'_>, from: Member, message: Message) {
+    fn handle_message(&mut self, ctx: &mut Context, from: Member, message: Message) {
         match message {
             Message::Hello(hello) => self.handle_hello(ctx, from, hello),
             _ if !self.peers.is_up(from) => {}
             Message::Push { rows, apart } => self.handle_push(ctx, from, rows, apart),
-            Message::Acknowledge { branch, incarnation, durable } => {
-                if self.peers.is_incarnation(branch, incarnation) {
-                    self.pushes.peer_acknowledges(ctx, branch, &durable);
+            Message::Acknowledge { incarnation, durable } => {
+                if self.peers.is_incarnation(from, incarnation) {
+                    self.pushes.peer_acknowledges(ctx, from, &durable);
                     self.relay.progressed();
                 }
             }
@@ -434,7 +445,7 @@ impl Engine {
                     self.pushes.relay_reports(ctx, from, self.log.staged().seq, &held);
                 }
             }
-            Message::Borrow { id, priority, target, .. } => {
+            Message::Borrow { id, priority, target } => {
                 self.grant_rights(ctx, from, BorrowRequest { id, priority, target });
             }
             Message::Decline { id } => {
@@ -476,17 +487,17 @@ impl Engine {
         }
     }
 
-    fn handle_hello(&mut self, ctx: &mut Context<'_>, from: Member, hello: Hello) {
+    fn handle_hello(&mut self, ctx: &mut Context, from: Member, hello: Hello) {
         let acceptance = match self.peers.greet(ctx, &self.log, from, &hello) {
-            Greeting::Ignored => return,
-            Greeting::Amnesia(reason) => return self.stop(ctx, reason),
-            Greeting::Accepted(acceptance) => acceptance,
+            Ok(None) => return,
+            Err(reason) => return self.stop(ctx, reason),
+            Ok(Some(acceptance)) => acceptance,
         };
         let Acceptance { bound, is_up_now, needs_hello } = acceptance;
         if let Some(incarnation) = bound {
             let record = Record::Bound { peer: from, incarnation };
             self.log.record_incarnation(ctx, record);
-            self.log.set_cluster(self.peers.cluster(ctx.settings));
+            self.log.set_cluster(self.peers.cluster(ctx));
         }
         if is_up_now {
             self.pushes.peer_up(ctx, from, hello.durable);
@@ -500,7 +511,7 @@ impl Engine {
 
     fn handle_push(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         from: Member,
         rows: Vec<Row>,
         unreachable: Vec<Member>,
@@ -510,22 +521,22 @@ impl Engine {
         }
         self.peers.set_unreachable(from, unreachable);
         self.pushes.peer_shows(from, &rows);
-        if self.log.has_room() && self.receive(ctx, from, rows) {
-            self.pushes.owe_acknowledgement(from, self.log.records());
+        if self.log.journal().has_room() && self.receive(ctx, from, rows) {
+            self.pushes.owe_acknowledgement(from, self.log.journal().appended());
         }
     }
 
     /// Merges rows that a collect showed, if there is room for them. Returns whether the branch continues.
-    fn take_in(&mut self, ctx: &mut Context<'_>, from: Member, rows: Vec<Row>) -> bool {
-        !self.log.has_room() || self.receive(ctx, from, rows)
+    fn take_in(&mut self, ctx: &mut Context, from: Member, rows: Vec<Row>) -> bool {
+        !self.log.journal().has_room() || self.receive(ctx, from, rows)
     }
 
     /// Merges rows of other branches. Returns whether the branch continues.
-    fn receive(&mut self, ctx: &mut Context<'_>, from: Member, rows: Vec<Row>) -> bool {
+    fn receive(&mut self, ctx: &mut Context, from: Member, rows: Vec<Row>) -> bool {
         let Self { log, escrow, pushes, peers, .. } = self;
-        let (settings, rights) = (ctx.settings, escrow.rights());
-        let received = log.receive(ctx, from, rows, |merge| {
-            escrow.row_merged(settings, &merge);
+        let rights = escrow.rights();
+        let received = log.receive(ctx, from, rows, |ctx, merge| {
+            escrow.row_merged(ctx, &merge);
             pushes.row_merged(peers, &merge);
         });
         if let Err(reason) = received {
@@ -543,17 +554,7 @@ impl Engine {
 
     // Disk and time.
 
-    pub(super) const fn set_room(&mut self, room: Room) {
-        self.log.set_room(room);
-    }
-
-    pub(super) fn persisted(&mut self, ctx: &mut Context<'_>, upto: u64) {
-        if self.log.persisted(upto) {
-            self.peers.send_hellos(ctx, &self.log);
-        }
-    }
-
-    pub(super) fn tick(&mut self, ctx: &mut Context<'_>) {
+    fn tick(&mut self, ctx: &mut Context) {
         self.is_armed = false;
         self.expire_requests(ctx);
         self.relay.watch(ctx, &self.log, &self.peers, &self.pushes);
@@ -562,17 +563,14 @@ impl Engine {
                 self.pushes.repeat(ctx, &self.log, &self.peers, to);
             }
         }
-        if self.escrow.expire_requests(ctx.now) {
-            self.borrow(ctx);
-        }
-        if self.escrow.end_rest(ctx.now) {
+        if self.escrow.tick(ctx.now) {
             self.borrow(ctx);
         }
         self.collects.repeat(ctx, &self.log);
         self.start_collect(ctx);
     }
 
-    fn expire_requests(&mut self, ctx: &mut Context<'_>) {
+    fn expire_requests(&mut self, ctx: &mut Context) {
         let mut position = 0;
         while let Some(deferred) = self.gate.expire(&mut position, ctx.now) {
             match deferred {
@@ -589,7 +587,7 @@ impl Engine {
         self.acknowledgements.expire(ctx);
     }
 
-    pub(super) fn settle(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn settle(&mut self, ctx: &mut Context) {
         self.log.settle(ctx);
         if self.log.take_change() {
             let mut position = 0;
@@ -605,7 +603,7 @@ impl Engine {
         self.arm(ctx);
     }
 
-    fn answer_acknowledged(&mut self, ctx: &mut Context<'_>) {
+    fn answer_acknowledged(&mut self, ctx: &mut Context) {
         if self.acknowledgements.is_empty() {
             return;
         }
@@ -614,15 +612,14 @@ impl Engine {
         self.log.acknowledged(self.acknowledgements.count(own, held));
         for ack in Ack::ALL.iter().copied() {
             while let Some(answered) = self.acknowledgements.pop(ctx, ack, connected) {
-                let Acknowledged { ticket, seq, achieved } = answered;
-                self.log.reply_written(ctx, ticket, seq, achieved);
+                self.log.reply_acknowledged(ctx, &answered);
             }
         }
     }
 
     /// Requests a tick if anything can become due. One tick at a time is coarse, and costs a steady stream of
     /// writes nothing.
-    fn arm(&mut self, ctx: &mut Context<'_>) {
+    fn arm(&mut self, ctx: &mut Context) {
         let can_become_due = || {
             self.open_requests() > 0
                 || self.collects.is_active()
@@ -640,62 +637,62 @@ impl Engine {
     // Start.
 
     /// Begins an incarnation.
-    pub(super) fn found(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn found(&mut self, ctx: &mut Context) {
         let (incarnation, configuration) =
             (ctx.settings.incarnation, ctx.settings.configuration_hash());
         self.log.record_incarnation(ctx, Record::Founded { incarnation, configuration });
         self.log.founded();
+        self.log.set_cluster(self.peers.cluster(ctx));
     }
 
-    /// All records of the journal were replayed, if there were any.
-    pub(super) fn started(&mut self, settings: &Settings) {
-        self.log.set_cluster(self.peers.cluster(settings));
-    }
-
-    /// This many records were replayed.
-    pub(super) fn replayed(&mut self, settings: &Settings, records: u64) {
-        self.log.replayed(settings, records);
-    }
-
-    pub(super) fn replay_incarnation(
+    /// Replays one record of the journal. `number` counts from 1.
+    pub(super) fn replay(
         &mut self,
-        peer: Member,
-        incarnation: Incarnation,
-    ) -> Option<()> {
-        self.peers.replay_incarnation(peer, incarnation)
-    }
-
-    pub(super) fn replay_own(
-        &mut self,
-        settings: &Settings,
-        own: &OwnEntry,
-        broken: Corrupt,
+        ctx: &mut Context,
+        number: u64,
+        record: Record,
     ) -> Result<(), Corrupt> {
-        self.escrow.entry_staged(settings, &own.entry);
-        self.log.replay_own(settings, own, broken)?;
-        let content = match own.entry {
-            Entry::Deposit(amount) => Write { kind: WriteKind::Deposit, amount },
-            Entry::Withdraw(amount) => Write { kind: WriteKind::Withdraw, amount },
-            Entry::Grant { .. } => return Ok(()),
-        };
-        if let Some(request) = own.request {
-            self.sessions.replayed(settings, request, content, own.seq);
+        let broken = Corrupt::Broken { record: number };
+        if matches!(record, Record::Founded { .. }) != (number == 1) {
+            return Err(Corrupt::Misplaced { record: number });
         }
-        Ok(())
-    }
-
-    pub(super) fn replay_received(
-        &mut self,
-        settings: &Settings,
-        rows: &[Row],
-        broken: Corrupt,
-    ) -> Result<(), Corrupt> {
-        for row in rows {
-            let merge = self.log.replay_received(row, broken)?;
-            if merge.is_new {
-                self.escrow.row_merged(settings, &merge);
+        match record {
+            Record::Founded { incarnation, configuration } => {
+                if configuration != ctx.settings.configuration_hash() {
+                    return Err(Corrupt::OtherConfiguration);
+                }
+                ctx.settings.incarnation = incarnation;
+            }
+            Record::Bound { peer, incarnation } => {
+                self.peers.replay_incarnation(peer, incarnation).ok_or(broken)?;
+            }
+            Record::Own { seq, entry, request, chain } => {
+                self.escrow.entry_staged(ctx, &entry);
+                self.log.replay_own(ctx, &OwnEntry { seq, entry, request, chain }).ok_or(broken)?;
+                let write = match entry {
+                    Entry::Deposit(amount) => Write { kind: WriteKind::Deposit, amount },
+                    Entry::Withdraw(amount) => Write { kind: WriteKind::Withdraw, amount },
+                    Entry::Grant { .. } => return Ok(()),
+                };
+                if let Some(request) = request {
+                    self.sessions.replayed(ctx, request, write, seq);
+                }
+            }
+            Record::Received { rows } => {
+                for row in &rows {
+                    let merge = self.log.replay_received(row).ok_or(broken)?;
+                    if merge.is_new {
+                        self.escrow.row_merged(ctx, &merge);
+                    }
+                }
             }
         }
         Ok(())
+    }
+
+    /// This many records were replayed: the whole journal.
+    pub(super) fn replayed(&mut self, ctx: &Context, records: u64) {
+        self.log.replayed(ctx, records);
+        self.log.set_cluster(self.peers.cluster(ctx));
     }
 }

@@ -11,7 +11,7 @@ use super::local_log::Merge;
 use super::peers::Peers;
 use super::proof::Proof;
 use super::requests::PendingWrite;
-use super::{Context, LocalLog, Message, Mutant, Note, Priority, ROUNDS_MAX, Settings};
+use super::{Context, LocalLog, Message, Mutant, Note, Priority, ROUNDS_MAX};
 use crate::{Instant, Ticket};
 use bank::{Entry, Ledger, Member, Money, Rejection, Total};
 
@@ -119,32 +119,32 @@ impl Escrow {
     }
 
     /// An entry was appended to the own log.
-    pub(super) fn entry_staged(&mut self, settings: &Settings, entry: &Entry) {
+    pub(super) fn entry_staged(&mut self, ctx: &Context, entry: &Entry) {
         self.rights += match *entry {
-            Entry::Grant { .. } if settings.has(Mutant::GrantWithoutDebiting) => 0,
+            Entry::Grant { .. } if ctx.has(Mutant::GrantWithoutDebiting) => 0,
             Entry::Grant { amount, .. } => -i128::from(amount.minor_units()),
             Entry::Deposit(_) | Entry::Withdraw(_) => entry.delta(),
         };
     }
 
     /// A row of another branch was merged, which may grant rights.
-    pub(super) fn row_merged(&mut self, settings: &Settings, merge: &Merge) {
+    pub(super) fn row_merged(&mut self, ctx: &Context, merge: &Merge) {
         if merge.is_new {
             self.rights += merge.granted.signed() - merge.granted_before.signed();
-        } else if settings.has(Mutant::GrantCountedTwice) {
+        } else if ctx.has(Mutant::GrantCountedTwice) {
             self.rights += merge.granted_before.signed();
         }
     }
 
     /// Whether the rights of this branch cover a withdrawal.
-    pub(super) fn covers(&self, ctx: &Context<'_>, visible: &Ledger, amount: Money) -> bool {
+    pub(super) fn covers(&self, ctx: &Context, visible: &Ledger, amount: Money) -> bool {
         let limit = if ctx.has(Mutant::PayOutOfBalance) { visible.total() } else { self.rights };
         i128::from(amount.minor_units()) <= limit
     }
 
     /// A withdrawal that is not covered begins to wait. Its priority is fixed until it ends. Returns whether a
     /// pass over the other branches begins with it.
-    pub(super) fn wait(&mut self, ctx: &mut Context<'_>, pending: PendingWrite) -> bool {
+    pub(super) fn wait(&mut self, ctx: &mut Context, pending: PendingWrite) -> bool {
         self.clock += 1;
         let priority = Priority { clock: self.clock, member: ctx.me };
         self.waiting.insert(priority, Waiting { pending, rounds: 0 });
@@ -157,11 +157,7 @@ impl Escrow {
     }
 
     /// Removes the oldest withdrawal if the rights cover it.
-    pub(super) fn pop_covered(
-        &mut self,
-        ctx: &Context<'_>,
-        visible: &Ledger,
-    ) -> Option<PendingWrite> {
+    pub(super) fn pop_covered(&mut self, ctx: &Context, visible: &Ledger) -> Option<PendingWrite> {
         let oldest = self.waiting.first_entry()?;
         let amount = oldest.get().pending.write.amount;
         self.covers(ctx, visible, amount).then(|| self.pop()).flatten()
@@ -179,7 +175,7 @@ impl Escrow {
     }
 
     /// Removes a withdrawal whose deadline has passed.
-    pub(super) fn pop_expired(&mut self, ctx: &Context<'_>) -> Option<PendingWrite> {
+    pub(super) fn pop_expired(&mut self, ctx: &Context) -> Option<PendingWrite> {
         let keeps = ctx.has(Mutant::StageAfterDeadline);
         self.pop_if(|waiting| !keeps && waiting.pending.deadline <= ctx.now)
     }
@@ -202,7 +198,7 @@ impl Escrow {
     /// that got no request in this pass, or prove that there is too little money.
     pub(super) fn next_step(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         visible: &Ledger,
         peers: &Peers,
     ) -> NextStep {
@@ -233,7 +229,7 @@ impl Escrow {
     /// Sends requests to the richest branches, as many as are known to cover what is missing together.
     fn send_requests(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         visible: &Ledger,
         priority: Priority,
         mut missing: i128,
@@ -253,7 +249,7 @@ impl Escrow {
             let target = granted_before.plus(need);
             self.asked[of.index()] = true;
             requests.push(OpenRequest { id, of, granted_before, until });
-            ctx.send(of, Message::Borrow { id, priority, need, target });
+            ctx.send(of, Message::Borrow { id, priority, target });
             ctx.note(Note::BorrowRequested { of: ctx.branch(of) });
         }
         self.activity = Activity::Borrowing(requests);
@@ -261,7 +257,7 @@ impl Escrow {
 
     /// No branch is known to have rights. A branch that cannot be reached may hold the money: that is not the
     /// same as too little money.
-    pub(super) fn prove(&mut self, ctx: &Context<'_>, peers: &Peers) -> NextStep {
+    pub(super) fn prove(&mut self, ctx: &Context, peers: &Peers) -> NextStep {
         if !peers.are_all_up() {
             self.give_up(Rejection::RightsUnavailable)
         } else if ctx.has(Mutant::DeclinedByAllIsProof) {
@@ -282,7 +278,7 @@ impl Escrow {
     /// request is answered by the push of that entry.
     pub(super) fn grant_rights(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         log: &LocalLog,
         to: Member,
         request: BorrowRequest,
@@ -296,7 +292,7 @@ impl Escrow {
         }
         let is_older_here = self.waiting.first_key_value().is_some_and(|(own, _)| *own < priority);
         let amount = i64::try_from(missing.min(self.rights)).unwrap_or(i64::MAX);
-        if is_older_here || amount <= 0 || !log.has_room() || !log.is_ready() {
+        if is_older_here || amount <= 0 || !log.journal().has_room() || !log.is_ready() {
             ctx.send(to, Message::Decline { id });
             return None;
         }
@@ -313,13 +309,17 @@ impl Escrow {
         self.close_requests(|request| request.of == peer)
     }
 
-    /// Gives up on requests that took too long. Returns whether the next step follows.
-    pub(super) fn expire_requests(&mut self, now: Instant) -> bool {
-        self.close_requests(|request| request.until <= now)
+    /// Closes requests that took too long, and ends a rest. Returns whether the next step follows.
+    pub(super) fn tick(&mut self, now: Instant) -> bool {
+        let rested = matches!(self.activity, Activity::Resting(until) if until <= now);
+        if rested {
+            self.asked.fill(false);
+        }
+        rested || self.close_requests(|request| request.until <= now)
     }
 
     /// Rights have arrived, and were paid out. Returns whether the next step follows.
-    pub(super) fn rights_arrived(&mut self, ctx: &Context<'_>, visible: &Ledger) -> bool {
+    pub(super) fn rights_arrived(&mut self, ctx: &Context, visible: &Ledger) -> bool {
         let rows = visible.rows();
         let granted = |of: Member| rows[of.index()].granted.to(ctx.me);
         let none_waits = self.waiting.is_empty();
@@ -345,12 +345,7 @@ impl Escrow {
 
     /// Removes the withdrawals, of those up to `clock`, for which the proof shows that there was too little
     /// money. The proof came to nothing for the others.
-    pub(super) fn judge(
-        &mut self,
-        ctx: &Context<'_>,
-        proof: &Proof,
-        clock: u64,
-    ) -> Vec<PendingWrite> {
+    pub(super) fn judge(&mut self, ctx: &Context, proof: &Proof, clock: u64) -> Vec<PendingWrite> {
         let balance = proof.balance_at_most(ctx.settings.opening);
         let mut refused = Vec::new();
         for (priority, waiting) in &mut self.waiting {
@@ -369,7 +364,7 @@ impl Escrow {
 
     /// The proof did not settle the withdrawals that still wait: the money moved. Returns whether a new pass
     /// begins at once. Otherwise it begins after a rest.
-    pub(super) fn rest(&mut self, ctx: &mut Context<'_>) -> bool {
+    pub(super) fn rest(&mut self, ctx: &mut Context) -> bool {
         let rounds = self.waiting.values().map(|waiting| waiting.rounds).max();
         match rounds {
             None => {
@@ -386,31 +381,20 @@ impl Escrow {
             }
         }
     }
-
-    /// Returns whether a rest is over and a new pass begins.
-    pub(super) fn end_rest(&mut self, now: Instant) -> bool {
-        let ends = matches!(self.activity, Activity::Resting(until) if until <= now);
-        if ends {
-            self.asked.fill(false);
-        }
-        ends
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::context::Surroundings;
     use super::*;
     use crate::ClusterId;
     use bank::{Ack, BranchId, Row, Write, WriteKind};
     use std::time::Duration;
 
-    const A: Member = Member(0);
     const B: Member = Member(1);
     const C: Member = Member(2);
 
     struct Fixture {
-        around: Surroundings,
+        ctx: Context,
         log: LocalLog,
         peers: Peers,
         escrow: Escrow,
@@ -418,11 +402,11 @@ mod tests {
 
     /// Branch 1 of three that have 10 each.
     fn fixture() -> Fixture {
-        let around = Surroundings::new(3, 30);
-        let mut log = LocalLog::new(&around.settings, A);
+        let ctx = Context::of_first(3, 30);
+        let mut log = LocalLog::new(&ctx);
         log.set_cluster(Some(ClusterId(9)));
-        let peers = Peers::connected_to_all(A, 3);
-        Fixture { around, log, peers, escrow: Escrow::new(10, 3) }
+        let peers = Peers::connected_to_all(&ctx);
+        Fixture { ctx, log, peers, escrow: Escrow::new(10, 3) }
     }
 
     fn withdrawal(ticket: u64, amount: i64) -> PendingWrite {
@@ -433,27 +417,26 @@ mod tests {
 
     impl Fixture {
         fn wait(&mut self, ticket: u64, amount: i64) -> bool {
-            self.escrow.wait(&mut self.around.context(), withdrawal(ticket, amount))
+            self.escrow.wait(&mut self.ctx, withdrawal(ticket, amount))
         }
 
         fn next_step(&mut self) -> NextStep {
-            let Self { around, log, peers, escrow } = self;
-            escrow.next_step(&mut around.context(), log.visible(), peers)
+            let Self { ctx, log, peers, escrow } = self;
+            escrow.next_step(ctx, log.visible(), peers)
         }
 
         /// The receivers of borrow requests with what each must have granted then.
         fn requests(&mut self) -> Vec<(u32, u64, u128)> {
-            let requests =
-                self.around.sent().into_iter().filter_map(|(to, message)| match message {
-                    Message::Borrow { id, target, .. } => Some((to.0, id, target.0)),
-                    _ => None,
-                });
+            let requests = self.ctx.sent().into_iter().filter_map(|(to, message)| match message {
+                Message::Borrow { id, target, .. } => Some((to.0, id, target.0)),
+                _ => None,
+            });
             requests.collect()
         }
 
         fn covered(&mut self) -> Option<u64> {
-            let Self { around, log, escrow, .. } = self;
-            escrow.pop_covered(&around.context(), log.visible()).map(|pending| pending.ticket.0)
+            let Self { ctx, log, escrow, .. } = self;
+            escrow.pop_covered(ctx, log.visible()).map(|pending| pending.ticket.0)
         }
     }
 
@@ -464,16 +447,16 @@ mod tests {
 
     #[test]
     fn rights_follow_own_entries_and_grants_received() {
-        let Fixture { mut escrow, around, .. } = fixture();
+        let Fixture { mut escrow, ctx, .. } = fixture();
         let amount = Money::new(4);
         for entry in
             [Entry::Deposit(amount), Entry::Withdraw(amount), Entry::Grant { to: B, amount }]
         {
-            escrow.entry_staged(&around.settings, &entry);
+            escrow.entry_staged(&ctx, &entry);
         }
         assert_eq!(escrow.rights(), 6);
-        escrow.row_merged(&around.settings, &granted_by(B, 5));
-        escrow.row_merged(&around.settings, &Merge { is_new: false, ..granted_by(B, 5) });
+        escrow.row_merged(&ctx, &granted_by(B, 5));
+        escrow.row_merged(&ctx, &Merge { is_new: false, ..granted_by(B, 5) });
         assert_eq!(escrow.rights(), 11, "a repeated row grants nothing");
     }
 
@@ -482,8 +465,8 @@ mod tests {
         let mut fixture = fixture();
         let mut row = Row::empty(C);
         row.append(&Entry::Deposit(Money::new(3)), None);
-        let Fixture { around, log, .. } = &mut fixture;
-        log.receive(&mut around.context(), C, vec![row], |_| {}).expect("no fork");
+        let Fixture { ctx, log, .. } = &mut fixture;
+        log.receive(ctx, C, vec![row], |_, _| {}).expect("no fork");
         assert!(fixture.wait(1, 15));
         assert_eq!(fixture.next_step(), NextStep::Nothing);
         let requests = fixture.requests();
@@ -512,9 +495,9 @@ mod tests {
         fixture.wait(1, 15);
         fixture.wait(2, 12);
         fixture.next_step();
-        fixture.escrow.row_merged(&fixture.around.settings, &granted_by(C, 3));
+        fixture.escrow.row_merged(&fixture.ctx, &granted_by(C, 3));
         assert_eq!(fixture.covered(), None, "the younger does not overtake");
-        fixture.escrow.row_merged(&fixture.around.settings, &granted_by(B, 2));
+        fixture.escrow.row_merged(&fixture.ctx, &granted_by(B, 2));
         assert_eq!(fixture.covered(), Some(1));
     }
 
@@ -532,30 +515,30 @@ mod tests {
     fn older_withdrawal_here_declines_a_younger_one() {
         let mut fixture = fixture();
         fixture.wait(1, 15);
-        let Fixture { mut around, log, mut escrow, .. } = fixture;
+        let Fixture { mut ctx, log, mut escrow, .. } = fixture;
         let request = |id, clock| {
             let priority = Priority { clock, member: B };
             BorrowRequest { id, priority, target: Total(20) }
         };
-        assert_eq!(escrow.grant_rights(&mut around.context(), &log, B, request(7, 40)), None);
-        assert_eq!(around.sent(), [(BranchId(2), Message::Decline { id: 7 })]);
-        let grant = escrow.grant_rights(&mut around.context(), &log, B, request(8, 0));
+        assert_eq!(escrow.grant_rights(&mut ctx, &log, B, request(7, 40)), None);
+        assert_eq!(ctx.sent(), [(BranchId(2), Message::Decline { id: 7 })]);
+        let grant = escrow.grant_rights(&mut ctx, &log, B, request(8, 0));
         assert_eq!(grant, Some(Entry::Grant { to: B, amount: Money::new(10) }), "what is there");
-        escrow.wait(&mut around.context(), withdrawal(2, 15));
-        escrow.next_step(&mut around.context(), log.visible(), &fixture.peers);
+        escrow.wait(&mut ctx, withdrawal(2, 15));
+        escrow.next_step(&mut ctx, log.visible(), &fixture.peers);
         let youngest = escrow.waiting.last_key_value().map(|(priority, _)| priority.clock);
         assert_eq!(youngest, Some(41), "younger than all that this branch knows");
     }
 
     #[test]
     fn repeated_request_grants_nothing_more() {
-        let Fixture { mut around, mut log, mut escrow, .. } = fixture();
+        let Fixture { mut ctx, mut log, mut escrow, .. } = fixture();
         let priority = Priority { clock: 1, member: B };
         let request = BorrowRequest { id: 1, priority, target: Total(4) };
-        let grant = escrow.grant_rights(&mut around.context(), &log, B, request).expect("a grant");
-        log.stage(&mut around.context(), grant, None);
-        assert_eq!(escrow.grant_rights(&mut around.context(), &log, B, request), None);
-        assert_eq!(around.sent(), [], "the push is the answer");
+        let grant = escrow.grant_rights(&mut ctx, &log, B, request).expect("a grant");
+        log.stage(&mut ctx, grant, None);
+        assert_eq!(escrow.grant_rights(&mut ctx, &log, B, request), None);
+        assert_eq!(ctx.sent(), [], "the push is the answer");
     }
 
     #[test]
@@ -565,18 +548,18 @@ mod tests {
         fixture.wait(2, 30);
         fixture.wait(3, 31);
         let proof = Proof::new(fixture.log.visible().rows().to_vec());
-        let Fixture { mut around, mut escrow, .. } = fixture;
-        let refused = escrow.judge(&around.context(), &proof, 2);
+        let Fixture { mut ctx, mut escrow, .. } = fixture;
+        let refused = escrow.judge(&ctx, &proof, 2);
         assert_eq!(refused.iter().map(|pending| pending.ticket.0).collect::<Vec<_>>(), [1]);
-        assert!(escrow.rest(&mut around.context()), "the first time at once");
-        escrow.judge(&around.context(), &proof, 2);
-        assert!(!escrow.rest(&mut around.context()));
-        assert!(!escrow.end_rest(around.now));
-        around.pass(around.settings.timing.rest * 4);
-        assert!(escrow.end_rest(around.now));
+        assert!(escrow.rest(&mut ctx), "the first time at once");
+        escrow.judge(&ctx, &proof, 2);
+        assert!(!escrow.rest(&mut ctx));
+        assert!(!escrow.tick(ctx.now));
+        ctx.pass(ctx.settings.timing.rest * 4);
+        assert!(escrow.tick(ctx.now));
         for _ in 2..ROUNDS_MAX {
             assert!(escrow.pop_contended().is_none());
-            escrow.judge(&around.context(), &proof, 2);
+            escrow.judge(&ctx, &proof, 2);
         }
         assert_eq!(escrow.pop_contended().map(|pending| pending.ticket.0), Some(2));
     }
@@ -585,9 +568,9 @@ mod tests {
     fn waiting_withdrawal_expires_at_its_deadline() {
         let mut fixture = fixture();
         fixture.wait(1, 15);
-        let Fixture { mut around, mut escrow, .. } = fixture;
-        assert!(escrow.pop_expired(&around.context()).is_none());
-        around.pass(Duration::from_secs(30));
-        assert!(escrow.pop_expired(&around.context()).is_some());
+        let Fixture { mut ctx, mut escrow, .. } = fixture;
+        assert!(escrow.pop_expired(&ctx).is_none());
+        ctx.pass(Duration::from_secs(30));
+        assert!(escrow.pop_expired(&ctx).is_some());
     }
 }

@@ -67,16 +67,16 @@ impl TokenGate {
     }
 
     /// Whether this cluster cannot have issued the token. That is an error at once, never a wait.
-    pub(super) fn is_foreign(ctx: &Context<'_>, log: &LocalLog, token: &Token) -> bool {
+    pub(super) fn is_foreign(ctx: &Context, log: &LocalLog, token: &Token) -> bool {
         Some(token.cluster) != log.cluster()
-            || token.version.members() != ctx.settings.branches.len()
+            || token.version.members() != ctx.members()
             || token.version.of(ctx.me) > log.own().seq
     }
 
     /// Lets a request pass, or keeps it until its token is covered.
     pub(super) fn enter(
         &mut self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         visible: &Version,
         token: Option<Token>,
         is_crowded: bool,
@@ -150,7 +150,6 @@ impl TokenGate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::context::Surroundings;
     use super::*;
     use crate::ClusterId;
     use bank::Read;
@@ -171,11 +170,11 @@ mod tests {
 
     /// A gate at which these tickets wait for these tokens.
     fn gate(waiting: &[(u64, [u64; 2])]) -> TokenGate {
-        let mut around = Surroundings::new(2, 0);
-        let (ctx, mut gate) = (around.context(), TokenGate::default());
+        let mut ctx = Context::of_first(2, 0);
+        let (ctx, mut gate) = (&mut ctx, TokenGate::default());
         for (ticket, seqs) in waiting {
             let passage =
-                gate.enter(&ctx, &version([0, 0]), Some(token(*seqs)), false, query(*ticket));
+                gate.enter(ctx, &version([0, 0]), Some(token(*seqs)), false, query(*ticket));
             assert!(matches!(passage, Passage::Closed));
         }
         gate
@@ -190,7 +189,7 @@ mod tests {
     #[test]
     fn request_waits_until_its_whole_token_is_visible() {
         let mut gate = gate(&[(1, [1, 1]), (2, [0, 1]), (3, [0, 1])]);
-        assert_eq!(released(&mut gate, [0, 0]), []);
+        assert_eq!(released(&mut gate, [0, 0]), [0_u64; 0]);
         assert_eq!(released(&mut gate, [0, 1]), [2, 3]);
         assert_eq!(released(&mut gate, [1, 1]), [1]);
         assert_eq!(gate.len(), 0);
@@ -198,9 +197,9 @@ mod tests {
 
     #[test]
     fn covered_token_passes_and_a_crowd_rejects_the_others() {
-        let mut around = Surroundings::new(2, 0);
-        let (ctx, mut gate, visible) = (around.context(), TokenGate::default(), version([1, 0]));
-        let mut enter = |token| gate.enter(&ctx, &visible, token, true, query(1));
+        let mut ctx = Context::of_first(2, 0);
+        let (ctx, mut gate, visible) = (&mut ctx, TokenGate::default(), version([1, 0]));
+        let mut enter = |token| gate.enter(ctx, &visible, token, true, query(1));
         assert!(matches!(enter(None), Passage::Open(_)));
         assert!(matches!(enter(Some(token([1, 0]))), Passage::Open(_)));
         assert!(matches!(enter(Some(token([1, 1]))), Passage::Overloaded(_)));
@@ -218,11 +217,11 @@ mod tests {
 
     #[test]
     fn token_of_another_cluster_or_of_the_future_is_foreign() {
-        let mut around = Surroundings::new(2, 0);
-        let mut log = LocalLog::new(&around.settings, Member(0));
+        let mut ctx = Context::of_first(2, 0);
+        let mut log = LocalLog::new(&ctx);
         log.set_cluster(Some(ClusterId(9)));
-        let ctx = around.context();
-        let is_foreign = |token| TokenGate::is_foreign(&ctx, &log, &token);
+        let ctx = &mut ctx;
+        let is_foreign = |token| TokenGate::is_foreign(ctx, &log, &token);
         assert!(!is_foreign(token([0, 5])));
         assert!(is_foreign(token([1, 0])), "there is no such entry");
         assert!(is_foreign(Token { cluster: ClusterId(8), ..token([0, 0]) }));

@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Storage;
-use crate::Room;
+use super::{Room, Storage};
 use bank::{Member, Row, Seq, Version};
 
 /// What becomes durable with a record.

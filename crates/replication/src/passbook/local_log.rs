@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
+use super::acknowledgements::Acknowledged;
 use super::chains::Chains;
 use super::journal::{Journal, Mark};
-use super::{Context, Corrupt, Mutant, Record, Settings, Stop};
-use crate::{ClusterId, Effect, LogStatus, Receipt, ReplicaStats, Room, Ticket};
+use super::{Context, Effect, Mutant, Record, Room, Stop};
+use crate::{ClusterId, LogStatus, Receipt, ReplicaStats, Ticket};
 use bank::{
     Answer, Chain, Entry, Fork, Ledger, Member, Money, Outcome, RequestId, Row, Seq, Total, Version,
 };
@@ -54,11 +55,11 @@ pub(super) struct LocalLog {
 }
 
 impl LocalLog {
-    pub(super) fn new(settings: &Settings, me: Member) -> Self {
-        let members = settings.branches.len();
+    pub(super) fn new(ctx: &Context) -> Self {
+        let (settings, members) = (&ctx.settings, ctx.members());
         let visible = Ledger::new(settings.opening, members);
         Self {
-            staged: Row::empty(me),
+            staged: Row::empty(ctx.me),
             lowest: visible.total(),
             visible,
             journal: Journal::new(settings.storage, members),
@@ -91,19 +92,8 @@ impl LocalLog {
         self.journal.durable()
     }
 
-    /// The number of records in the journal.
-    pub(super) const fn records(&self) -> u64 {
-        self.journal.appended()
-    }
-
-    /// Whether this many records are on disk.
-    pub(super) const fn is_on_disk(&self, records: u64) -> bool {
-        self.journal.holds(records)
-    }
-
-    /// Whether the branch may send messages.
-    pub(super) const fn is_recovered(&self) -> bool {
-        self.journal.is_recovered()
+    pub(super) const fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Whether the branch serves customers: it knows every incarnation of the cluster, and they are durable.
@@ -117,10 +107,6 @@ impl LocalLog {
 
     pub(super) const fn set_cluster(&mut self, cluster: Option<ClusterId>) {
         self.cluster = cluster;
-    }
-
-    pub(super) fn has_room(&self) -> bool {
-        self.journal.has_room()
     }
 
     pub(super) const fn set_room(&mut self, room: Room) {
@@ -141,7 +127,7 @@ impl LocalLog {
     /// Appends an entry to the own log.
     pub(super) fn stage(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         entry: Entry,
         request: Option<RequestId>,
     ) -> Seq {
@@ -158,17 +144,17 @@ impl LocalLog {
     /// separately they might not be causally closed. Fails if the branch must stop.
     pub(super) fn receive(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         from: Member,
         mut rows: Vec<Row>,
-        mut merged: impl FnMut(Merge),
+        mut merged: impl FnMut(&Context, Merge),
     ) -> Result<(), Stop> {
         let mut result = Ok(());
-        rows.retain(|row| match self.merge(ctx.settings, from, row) {
-            Ok(merge) => {
-                merge.into_iter().for_each(&mut merged);
-                merge.is_some_and(|merge| merge.is_new)
-            }
+        rows.retain(|row| match self.merge(ctx, from, row) {
+            Ok(merge) => merge.is_some_and(|merge| {
+                merged(ctx, merge);
+                merge.is_new
+            }),
             Err(stop) => {
                 result = Err(stop);
                 false
@@ -189,19 +175,14 @@ impl LocalLog {
         Ok(())
     }
 
-    fn record_received(&mut self, ctx: &mut Context<'_>, rows: Vec<Row>) {
+    fn record_received(&mut self, ctx: &mut Context, rows: Vec<Row>) {
         self.journal.append(|| Mark::Received(rows.iter().map(|r| (r.origin, r.seq)).collect()));
         ctx.effects.push(Effect::Persist { record: Record::Received { rows } });
     }
 
-    fn merge(
-        &mut self,
-        settings: &Settings,
-        from: Member,
-        row: &Row,
-    ) -> Result<Option<Merge>, Stop> {
+    fn merge(&mut self, ctx: &Context, from: Member, row: &Row) -> Result<Option<Merge>, Stop> {
         if row.origin == self.staged.origin {
-            let (peer, theirs, ours) = (settings.branches[from.index()], row.seq, self.staged.seq);
+            let (peer, theirs, ours) = (ctx.branch(from), row.seq, self.staged.seq);
             return if theirs > ours {
                 Err(Stop::LostEntries { peer, theirs, ours })
             } else {
@@ -209,9 +190,7 @@ impl LocalLog {
             };
         }
         let held = self.visible.version().of(row.origin);
-        let merge = self
-            .join(row)
-            .map_err(|fork| Stop::Fork { origin: settings.branches[fork.0.index()] })?;
+        let merge = self.join(row).map_err(|fork| Stop::Fork { origin: ctx.branch(fork.0) })?;
         if merge.is_some_and(|merge| merge.is_new) {
             self.applied += row.seq.0.saturating_sub(held.0);
             self.changed = true;
@@ -231,7 +210,7 @@ impl LocalLog {
     }
 
     /// Journals the incarnation of a branch.
-    pub(super) fn record_incarnation(&mut self, ctx: &mut Context<'_>, record: Record) {
+    pub(super) fn record_incarnation(&mut self, ctx: &mut Context, record: Record) {
         self.journal.append_incarnation();
         ctx.effects.push(Effect::Persist { record });
     }
@@ -252,7 +231,7 @@ impl LocalLog {
     }
 
     /// In memory everything that is staged becomes durable and visible as soon as no input is left.
-    pub(super) fn settle(&mut self, ctx: &Context<'_>) {
+    pub(super) fn settle(&mut self, ctx: &Context) {
         let durable = self.journal.persist_in_memory(self.visible.version());
         if (durable || ctx.has(Mutant::VisibleBeforeDurable)) && self.own().seq < self.staged.seq {
             let row = self.staged.clone();
@@ -279,11 +258,11 @@ impl LocalLog {
     /// Why a peer's copy of the own log proves that this branch lost its memory, if it does.
     pub(super) fn amnesia(
         &self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         from: Member,
         (theirs, chain): (Seq, Chain),
     ) -> Option<Stop> {
-        let (peer, ours) = (ctx.settings.branches[from.index()], self.staged.seq);
+        let (peer, ours) = (ctx.branch(from), self.staged.seq);
         if theirs > ours {
             Some(Stop::LostEntries { peer, theirs, ours })
         } else {
@@ -292,35 +271,29 @@ impl LocalLog {
     }
 
     /// Answers from what is visible.
-    pub(super) fn reply(&self, ctx: &mut Context<'_>, ticket: Ticket, outcome: Outcome) {
+    pub(super) fn reply(&self, ctx: &mut Context, ticket: Ticket, outcome: Outcome) {
         self.reply_with(ctx, ticket, outcome, None);
     }
 
-    /// Answers a write at `seq` that `achieved` branches hold.
-    pub(super) fn reply_written(
-        &self,
-        ctx: &mut Context<'_>,
-        ticket: Ticket,
-        seq: Seq,
-        achieved: usize,
-    ) {
-        self.reply_with(ctx, ticket, Outcome::Ok, Some((seq, achieved)));
+    /// Answers a write that enough branches hold.
+    pub(super) fn reply_acknowledged(&self, ctx: &mut Context, write: &Acknowledged) {
+        self.reply_with(ctx, write.ticket, Outcome::Ok, Some(write));
     }
 
     fn reply_with(
         &self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         ticket: Ticket,
         outcome: Outcome,
-        written: Option<(Seq, usize)>,
+        written: Option<&Acknowledged>,
     ) {
         // What is visible during a recovery is not causally closed.
         let receipt = self.cluster.filter(|_| self.is_ready()).map(|cluster| Receipt {
             cluster,
             version: Arc::clone(self.visible.version()),
             at_most: None,
-            seq: written.map(|(seq, _)| seq),
-            achieved: written.map_or(0, |(_, held)| u32::try_from(held).unwrap_or(u32::MAX)),
+            seq: written.map(|write| write.seq),
+            achieved: written.map_or(0, |write| u32::try_from(write.achieved).unwrap_or(u32::MAX)),
         });
         let balance = receipt.as_ref().and_then(|_| self.balance(ctx));
         let answer = Answer { outcome, balance };
@@ -328,7 +301,7 @@ impl LocalLog {
     }
 
     /// The visible balance. `None` if it does not fit into 64 bits.
-    fn balance(&self, ctx: &Context<'_>) -> Option<Money> {
+    fn balance(&self, ctx: &Context) -> Option<Money> {
         if ctx.has(Mutant::SwappedSign) {
             let withdrawn: i128 = self.visible.rows().iter().map(|r| r.withdrawn.signed()).sum();
             return i64::try_from(self.visible.total() + 2 * withdrawn).ok().map(Money::new);
@@ -357,36 +330,26 @@ impl LocalLog {
         LogStatus { shown, written, rights }
     }
 
-    /// Replays an entry of the own log. `broken` is the error if it does not continue the entries before.
-    pub(super) fn replay_own(
-        &mut self,
-        settings: &Settings,
-        own: &OwnEntry,
-        broken: Corrupt,
-    ) -> Result<(), Corrupt> {
+    /// Replays an entry of the own log. Returns `None` if it does not continue the entries before.
+    pub(super) fn replay_own(&mut self, ctx: &Context, own: &OwnEntry) -> Option<()> {
         self.staged.append(&own.entry, own.request);
         let continues = self.staged.seq == own.seq && self.staged.chain == own.chain;
-        if !continues && !settings.has(Mutant::JournalCutInTheMiddle) {
-            return Err(broken);
-        }
         self.staged.seq = own.seq;
         self.staged.chain = own.chain;
         self.chains.publish(own.seq, own.chain);
-        Ok(())
+        (continues || ctx.has(Mutant::JournalCutInTheMiddle)).then_some(())
     }
 
-    /// Replays a row of another branch. `broken` is the error if there can be no such row in the journal.
-    pub(super) fn replay_received(&mut self, row: &Row, broken: Corrupt) -> Result<Merge, Corrupt> {
-        if row.origin == self.staged.origin {
-            return Err(broken);
-        }
-        self.join(row).ok().flatten().ok_or(broken)
+    /// Replays a row of another branch. Returns `None` if there can be no such row in the journal.
+    pub(super) fn replay_received(&mut self, row: &Row) -> Option<Merge> {
+        let is_own = row.origin == self.staged.origin;
+        if is_own { None } else { self.join(row).ok().flatten() }
     }
 
     /// This many records were replayed.
-    pub(super) fn replayed(&mut self, settings: &Settings, records: u64) {
+    pub(super) fn replayed(&mut self, ctx: &Context, records: u64) {
         self.journal.replayed(records);
-        if settings.has(Mutant::NoSyncAfterReplay) {
+        if ctx.has(Mutant::NoSyncAfterReplay) {
             self.persisted(records);
         }
     }
@@ -395,7 +358,6 @@ impl LocalLog {
 #[cfg(test)]
 mod tests {
     use super::super::Storage;
-    use super::super::context::Surroundings;
     use super::*;
     use bank::BranchId;
 
@@ -405,22 +367,24 @@ mod tests {
 
     fn row(origin: Member, entries: &[Entry]) -> Row {
         let mut row = Row::empty(origin);
-        entries.iter().for_each(|entry| row.append(entry, None));
+        for entry in entries {
+            row.append(entry, None);
+        }
         row
     }
 
-    fn log(storage: Storage) -> (Surroundings, LocalLog) {
-        let mut around = Surroundings::new(2, 100);
-        around.settings.storage = storage;
-        let log = LocalLog::new(&around.settings, A);
-        (around, log)
+    fn log(storage: Storage) -> (Context, LocalLog) {
+        let mut ctx = Context::of_first(2, 100);
+        ctx.settings.storage = storage;
+        let log = LocalLog::new(&ctx);
+        (ctx, log)
     }
 
     #[test]
     fn staged_entry_is_visible_once_it_is_durable() {
-        let (mut around, mut log) = log(Storage::Journal);
-        assert_eq!(log.stage(&mut around.context(), DEPOSIT, None), Seq(1));
-        log.settle(&around.context());
+        let (mut ctx, mut log) = log(Storage::Journal);
+        assert_eq!(log.stage(&mut ctx, DEPOSIT, None), Seq(1));
+        log.settle(&ctx);
         assert_eq!((log.own().seq, log.visible().total()), (Seq::ZERO, 100));
         log.persisted(1);
         assert_eq!((log.own().seq, log.visible().total()), (Seq(1), 105));
@@ -430,25 +394,24 @@ mod tests {
 
     #[test]
     fn staged_entry_in_memory_is_visible_when_it_settles() {
-        let (mut around, mut log) = log(Storage::Memory);
-        log.stage(&mut around.context(), DEPOSIT, None);
+        let (mut ctx, mut log) = log(Storage::Memory);
+        log.stage(&mut ctx, DEPOSIT, None);
         assert_eq!(log.own().seq, Seq::ZERO);
-        log.settle(&around.context());
+        log.settle(&ctx);
         assert_eq!((log.own().seq, log.durable().of(A)), (Seq(1), Seq(1)));
     }
 
     #[test]
     fn rows_of_one_push_are_one_record_without_what_is_known() {
-        let (mut around, mut log) = log(Storage::Journal);
+        let (mut ctx, mut log) = log(Storage::Journal);
         let grant = Entry::Grant { to: A, amount: Money::new(7) };
         let pushed = row(B, &[DEPOSIT, grant]);
         let mut merges = Vec::new();
         for _ in 0..2 {
             let rows = vec![pushed.clone(), row(A, &[])];
-            log.receive(&mut around.context(), B, rows, |merge| merges.push(merge))
-                .expect("no fork");
+            log.receive(&mut ctx, B, rows, |_, merge| merges.push(merge)).expect("no fork");
         }
-        assert_eq!(log.records(), 1, "known rows are not journaled");
+        assert_eq!(log.journal().appended(), 1, "known rows are not journaled");
         let granted = Total(7);
         let first = Merge { origin: B, granted_before: Total::ZERO, granted, is_new: true };
         let again = Merge { granted_before: granted, is_new: false, ..first };
@@ -459,24 +422,24 @@ mod tests {
 
     #[test]
     fn longer_copy_of_the_own_log_or_a_fork_stops_the_branch() {
-        let (mut around, mut log) = log(Storage::Memory);
-        let ctx = &mut around.context();
-        let ahead = log.receive(ctx, B, vec![row(A, &[DEPOSIT])], |_| {});
+        let (mut ctx, mut log) = log(Storage::Memory);
+        let ctx = &mut ctx;
+        let ahead = log.receive(ctx, B, vec![row(A, &[DEPOSIT])], |_, _| {});
         let (peer, theirs, ours) = (BranchId(2), Seq(1), Seq::ZERO);
         assert_eq!(ahead, Err(Stop::LostEntries { peer, theirs, ours }));
         assert_eq!(log.amnesia(ctx, B, (theirs, Chain(1))), ahead.err());
-        assert_eq!(log.receive(ctx, B, vec![row(B, &[DEPOSIT])], |_| {}), Ok(()));
+        assert_eq!(log.receive(ctx, B, vec![row(B, &[DEPOSIT])], |_, _| {}), Ok(()));
         let other = row(B, &[Entry::Deposit(Money::new(6))]);
-        let fork = log.receive(ctx, B, vec![other], |_| {});
+        let fork = log.receive(ctx, B, vec![other], |_, _| {});
         assert_eq!(fork, Err(Stop::Fork { origin: BranchId(2) }));
     }
 
     #[test]
     fn deposit_beyond_64_bits_does_not_fit_with_what_is_staged() {
-        let (mut around, mut log) = log(Storage::Journal);
+        let (mut ctx, mut log) = log(Storage::Journal);
         let most = Money::new(i64::MAX - 100);
         assert!(log.can_hold(most));
-        log.stage(&mut around.context(), DEPOSIT, None);
+        log.stage(&mut ctx, DEPOSIT, None);
         assert!(!log.can_hold(most));
     }
 }

@@ -1,4 +1,4 @@
-//! What branches say to each other, and what they write down.
+//! Messages between branches, and the records of a journal.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::ClusterId;
 use bank::{BranchId, Chain, Entry, Member, Money, RequestId, Row, Seq, Total, Version};
 
-/// One life of a branch's memory. Random: a branch that lost its memory comes back with another.
+/// One incarnation of a branch's memory. Random: a branch that lost its memory comes back with another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
@@ -101,99 +101,95 @@ pub enum Mismatch {
 pub struct Hello {
     /// What must be the same everywhere.
     pub configuration: Arc<Configuration>,
-    /// The sender's life.
+    /// The sender's incarnation.
     pub incarnation: Incarnation,
-    /// The receiver's life, if the sender knows one.
+    /// The receiver's incarnation. `None` if the sender does not know it.
     pub yours: Option<Incarnation>,
     /// What is durable at the sender.
     pub durable: Version,
     /// How long the sender's copy of the receiver's log is, and the hash over it.
     pub your_log: (Seq, Chain),
-    /// Whether the sender has heard the receiver's hello on this stream.
+    /// Whether the sender has received the receiver's hello on this stream.
     pub heard: bool,
 }
 
-/// What branches say to each other under the passbook scheme.
+/// A message between branches under the passbook scheme.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Message {
-    /// Who I am and what I know.
+    /// The first message on a stream.
     Hello(Hello),
-    /// Rows that you may not have: together with what you have, causally closed.
+    /// Rows that the receiver may lack: with what it has, causally closed.
     Push {
         /// Any but the receiver's.
         rows: Vec<Row>,
-        /// To whom the sender cannot speak: the receiver may have to.
+        /// The branches that the sender cannot reach: the receiver may have to push to them.
         apart: Vec<Member>,
     },
-    /// What is durable here.
+    /// What is durable at the sender.
     Acknowledge {
-        /// Where.
-        branch: Member,
-        /// In which life.
+        /// The sender's incarnation.
         incarnation: Incarnation,
-        /// What.
+        /// How much of each log is durable.
         durable: Version,
     },
-    /// The hub says who holds your log.
+    /// The relay reports who holds the receiver's log.
     Held {
-        /// Whose lives are meant.
+        /// The incarnations that the report is about.
         cluster: ClusterId,
-        /// How many of its entries are durable at each branch, as far as the hub knows.
+        /// How many of its entries are durable at each branch, as far as the relay knows.
         held: Version,
     },
-    /// Grant me rights.
+    /// A request for rights.
     Borrow {
-        /// Names the question.
+        /// The sender's identifier of the request.
         id: u64,
         /// The oldest withdrawal that waits for them.
         priority: Priority,
-        /// How much is missing.
-        need: Money,
-        /// What the receiver shall have granted in total, so that a repeated question changes nothing.
+        /// What the receiver must have granted in total, so that a repeated request changes nothing.
         target: Total,
     },
-    /// I grant nothing.
+    /// The sender grants nothing.
     Decline {
-        /// Which question.
+        /// The identifier of the request.
         id: u64,
     },
-    /// Show me your ledger.
+    /// A request for the receiver's ledger.
     Collect {
-        /// Names the collect.
+        /// The sender's identifier of the collect.
         id: u64,
-        /// Which round of it.
+        /// The round of it.
         round: Round,
-        /// What is visible at the sender and need not be shown.
+        /// What is visible at the sender, so the reply leaves it out.
         known: Version,
     },
-    /// My ledger, as customers may see it.
+    /// The sender's ledger, as customers may see it.
     Collected {
-        /// Which collect.
+        /// The identifier of the collect.
         id: u64,
-        /// Which round of it.
+        /// The round of it.
         round: Round,
-        /// Its rows, without those that the receiver has asked to leave out.
+        /// Its rows, without those that the receiver sees already.
         rows: Vec<Row>,
     },
-    /// Collect for me.
+    /// A request to collect for the sender.
     Prove {
-        /// Names the question.
+        /// The sender's identifier of the request.
         id: u64,
-        /// What the sender sees and need not be shown.
+        /// What is visible at the sender, so the reply leaves it out.
         known: Version,
     },
-    /// A collect that began after the question was heard.
+    /// The result of a collect that began after the request arrived.
     Proved {
-        /// Which question.
+        /// The identifier of the request.
         id: u64,
         /// The join of the first round's ledgers, without what the receiver sees.
         first: Vec<Row>,
         /// Those own rows of the second round that differ from the first.
         second: Vec<Row>,
     },
-    /// There is no proof: not everybody can be reached.
+    /// There is no proof: some branch cannot be reached.
     Unproved {
-        /// Which question.
+        /// The identifier of the request.
         id: u64,
     },
 }
@@ -201,34 +197,34 @@ pub enum Message {
 /// One record of a branch's journal. A record follows everything that it depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Record {
-    /// The journal begins: a new life.
+    /// The journal begins with a new incarnation.
     Founded {
-        /// Which.
+        /// A random number.
         incarnation: Incarnation,
         /// The hash of what must be the same everywhere.
         configuration: u64,
     },
-    /// The life of a peer: another one of that branch is not the one we know.
+    /// The incarnation of a peer that belongs to the cluster: another one of that branch does not.
     Bound {
-        /// Which branch.
+        /// The peer.
         peer: Member,
-        /// Its life.
+        /// Its incarnation.
         incarnation: Incarnation,
     },
     /// An entry of this branch's own log.
     Own {
-        /// Its place in the log.
+        /// Its position in the log.
         seq: Seq,
-        /// What it does.
+        /// The entry.
         entry: Entry,
-        /// Which request it carries out, if that had a name.
+        /// The request that it executes. `None` for a grant or a request without a name.
         request: Option<RequestId>,
         /// The hash over the log up to here.
         chain: Chain,
     },
     /// Rows of other branches that arrived together.
     Received {
-        /// Those that were news.
+        /// The rows that were newer than the copies before.
         rows: Vec<Row>,
     },
 }
@@ -236,36 +232,36 @@ pub enum Record {
 /// Why a branch must not go on.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash)]
 pub enum Stop {
-    /// A peer knows entries of this branch's log that the branch does not.
+    /// A peer holds entries of this branch's log that the branch lacks.
     #[error(
         "amnesia: branch {peer} holds {theirs} entries of this branch's log, which has {ours}; it was restarted without its memory or from an old copy"
     )]
     LostEntries {
-        /// Who knows more.
+        /// The peer.
         peer: BranchId,
         /// How many entries the peer holds.
         theirs: Seq,
         /// How many there are here.
         ours: Seq,
     },
-    /// A peer knows another log of this branch.
+    /// A peer holds another log of this branch.
     #[error("amnesia: branch {peer} holds another log of this branch")]
     OtherLog {
-        /// Who.
+        /// The peer.
         peer: BranchId,
     },
-    /// A peer knows this branch by another life.
+    /// A peer knows this branch by another incarnation.
     #[error(
         "amnesia: branch {peer} knows this branch from before it was restarted without its memory; start the whole cluster anew"
     )]
-    OtherLife {
-        /// Who.
+    OtherIncarnation {
+        /// The peer.
         peer: BranchId,
     },
     /// There are two logs of one branch.
-    #[error("two logs of branch {origin} with the same length and other entries are about")]
+    #[error("fork: branch {origin} has two different logs of equal length")]
     Fork {
-        /// Whose log.
+        /// The branch.
         origin: BranchId,
     },
 }

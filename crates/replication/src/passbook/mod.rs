@@ -23,6 +23,7 @@
 //! | answers to writes | `acknowledgements` |
 //! | start and restart | `restart` |
 //! | a customer's side | `session` |
+//! | inputs and effects | `events` |
 //! | what observers see | `note` |
 
 mod acknowledgements;
@@ -31,6 +32,7 @@ mod collects;
 mod context;
 mod engine;
 mod escrow;
+mod events;
 mod gate;
 mod journal;
 mod local_log;
@@ -51,6 +53,7 @@ mod settings;
 
 use std::fmt;
 
+pub use events::{Effect, Input, Room};
 pub use message::{
     Branches, Configuration, Corrupt, Hello, Incarnation, Message, Mismatch, Priority, Record,
     Round, Stop,
@@ -60,27 +63,22 @@ pub use note::Note;
 pub use session::Session;
 pub use settings::{Limits, ROUNDS_MAX, Settings, Storage, Timing};
 
-use super::{
-    ClusterId, Effect, Input, Instant, LogStatus, Message as AnyMessage, ReplicaStats, Replication,
-    Transport,
-};
-use bank::{BranchId, Ledger, Member, Row, Version};
-use context::{Chance, Context};
+use super::{ClusterId, Instant, LogStatus, ReplicaStats, Replication};
+use bank::{Ledger, Row, Version};
+use context::Context;
 use engine::Engine;
 use local_log::LocalLog;
 
 /// One branch under the passbook scheme.
 pub struct Passbook {
-    me: Member,
-    settings: Settings,
-    chance: Chance,
+    ctx: Context,
     engine: Engine,
 }
 
 impl fmt::Debug for Passbook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Passbook")
-            .field("me", &self.settings.me)
+            .field("me", &self.ctx.settings.me)
             .field("visible", self.visible().version())
             .field("staged", &self.staged().seq)
             .finish_non_exhaustive()
@@ -118,58 +116,36 @@ impl Passbook {
         self.engine.open_requests()
     }
 
-    const fn step<'a>(
-        &'a mut self,
+    /// Lets the engine handle an event, and appends the effects.
+    fn handle(
+        &mut self,
         now: Instant,
-        effects: &'a mut Vec<Effect>,
-    ) -> (&'a mut Engine, Context<'a>) {
-        let Self { me, settings, chance, engine } = self;
-        (engine, Context { now, me: *me, settings, chance, effects })
-    }
-
-    fn peer(&self, branch: BranchId) -> Option<Member> {
-        self.settings.member(branch).filter(|member| *member != self.me)
+        effects: &mut Vec<Effect>,
+        event: impl FnOnce(&mut Engine, &mut Context),
+    ) {
+        if !self.engine.is_stopped() {
+            self.ctx.now = now;
+            std::mem::swap(&mut self.ctx.effects, effects);
+            event(&mut self.engine, &mut self.ctx);
+            std::mem::swap(&mut self.ctx.effects, effects);
+        }
     }
 }
 
 impl Replication for Passbook {
+    type Input = Input;
+    type Effect = Effect;
+
     fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
-        if self.engine.is_stopped() {
-            return;
-        }
-        let peer = match &input {
-            Input::PeerUp { peer } | Input::PeerDown { peer } => self.peer(*peer),
-            Input::Peer { from, .. } => self.peer(*from),
-            _ => None,
-        };
-        let (engine, mut ctx) = self.step(now, effects);
-        let ctx = &mut ctx;
-        match (input, peer) {
-            (Input::Submit { ticket, request }, _) => engine.submit(ctx, ticket, request),
-            (Input::Abandon { ticket }, _) => engine.abandon(ctx, ticket),
-            (Input::PeerUp { .. }, Some(peer)) => engine.peer_up(ctx, peer),
-            (Input::PeerDown { .. }, Some(peer)) => engine.peer_down(ctx, peer),
-            (Input::Peer { message: AnyMessage::Passbook(message), .. }, Some(from)) => {
-                engine.handle_message(ctx, from, message);
-            }
-            (Input::Persisted { upto }, _) => engine.persisted(ctx, upto),
-            (Input::Room(room), _) => engine.set_room(room),
-            (Input::Tick, _) => engine.tick(ctx),
-            // From a branch of another cluster, or of the broadcast scheme only.
-            (Input::PeerUp { .. } | Input::PeerDown { .. } | Input::Peer { .. }, _)
-            | (Input::Undelivered { .. }, _) => {}
-        }
+        self.handle(now, effects, |engine, ctx| engine.on(ctx, input));
     }
 
     fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        if !self.engine.is_stopped() {
-            let (engine, mut ctx) = self.step(now, effects);
-            engine.settle(&mut ctx);
-        }
+        self.handle(now, effects, Engine::settle);
     }
 
     fn stats(&self) -> ReplicaStats {
-        self.engine.stats(self.me)
+        self.engine.stats(&self.ctx)
     }
 
     fn log_status(&self) -> Option<LogStatus> {
@@ -178,10 +154,6 @@ impl Replication for Passbook {
 
     fn name(&self) -> &'static str {
         "passbook"
-    }
-
-    fn transport(&self) -> Transport {
-        Transport::Streams
     }
 
     fn is_ready(&self) -> bool {

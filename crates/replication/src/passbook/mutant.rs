@@ -1,14 +1,18 @@
 //! Faults put in on purpose. Without the feature `mutants` none of them can be switched on, and the code
 //! that asks for them is compiled away.
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 /// One rule of the protocol, left out or misread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Mutant {
     /// Acknowledges a push before it is durable.
     AcknowledgeBeforePersisting,
-    /// Takes a push for acknowledged when it is sent.
+    /// Counts a push as acknowledged when it is sent.
     DropPush,
-    /// Carries out every attempt of a request.
+    /// Executes every attempt of a request.
     ApplyRetryTwice,
     /// Forgets the last entry of the own log at a restart and reuses its number.
     ReuseSeqAfterRestart,
@@ -16,9 +20,9 @@ pub enum Mutant {
     PushWithoutClosure,
     /// Takes the first round of a collect for both.
     OneCollect,
-    /// Answers queries without waiting for what the customer knows.
+    /// Answers queries without waiting for what the customer has seen.
     IgnoreTokenOnReads,
-    /// Makes writes without waiting for what the customer knows.
+    /// Executes writes without waiting for what the customer has seen.
     IgnoreTokenOnWrites,
     /// Grants rights and keeps them.
     GrantWithoutDebiting,
@@ -42,9 +46,9 @@ pub enum Mutant {
     ProofOfOwnRows,
     /// Leaves the own row out of a collect.
     CollectWithoutOwnRow,
-    /// Takes what was replayed for durable.
+    /// Counts replayed records as durable.
     NoSyncAfterReplay,
-    /// Writes down the rows of a push one by one, each durable by itself.
+    /// Journals the rows of a push one by one, each durable by itself.
     PushRowByRow,
     /// Processes what comes before the hello.
     BeforeHello,
@@ -52,9 +56,9 @@ pub enum Mutant {
     IncarnationUnchecked,
     /// Shows and pushes own entries that are not durable.
     VisibleBeforeDurable,
-    /// Takes a request found in the journal for an acknowledged one.
+    /// Counts a request found in the journal as acknowledged.
     JournaledIsAcknowledged,
-    /// Makes writes after their deadline.
+    /// Executes writes after their deadline.
     StageAfterDeadline,
     /// Pays out of the visible balance instead of rights.
     PayOutOfBalance,
@@ -64,80 +68,16 @@ pub enum Mutant {
     CountConnected,
     /// Serves those who ask for a proof with the collect on its way.
     AskerJoinsCollect,
-    /// Says as the hub that a branch holds what was pushed to it.
-    HubTellsPushed,
+    /// Reports as the relay that a branch holds what was pushed to it.
+    RelayReportsPushed,
 }
 
 impl Mutant {
-    /// All of them.
-    pub const ALL: [Self; 31] = [
-        Self::AcknowledgeBeforePersisting,
-        Self::DropPush,
-        Self::ApplyRetryTwice,
-        Self::ReuseSeqAfterRestart,
-        Self::PushWithoutClosure,
-        Self::OneCollect,
-        Self::IgnoreTokenOnReads,
-        Self::IgnoreTokenOnWrites,
-        Self::GrantWithoutDebiting,
-        Self::SwappedSign,
-        Self::DedupeLostAtRestart,
-        Self::JournalCutInTheMiddle,
-        Self::RejectionsNotRemembered,
-        Self::DedupeKeepsLast,
-        Self::DeclinedByAllIsProof,
-        Self::CollectNotTiedToRound,
-        Self::CollectShowsStaged,
-        Self::ProofOfOwnRows,
-        Self::CollectWithoutOwnRow,
-        Self::NoSyncAfterReplay,
-        Self::PushRowByRow,
-        Self::BeforeHello,
-        Self::IncarnationUnchecked,
-        Self::VisibleBeforeDurable,
-        Self::JournaledIsAcknowledged,
-        Self::StageAfterDeadline,
-        Self::PayOutOfBalance,
-        Self::GrantCountedTwice,
-        Self::CountConnected,
-        Self::AskerJoinsCollect,
-        Self::HubTellsPushed,
-    ];
+    /// All mutants.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The name used in arguments.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AcknowledgeBeforePersisting => "acknowledge-before-persisting",
-            Self::DropPush => "drop-push",
-            Self::ApplyRetryTwice => "apply-retry-twice",
-            Self::ReuseSeqAfterRestart => "reuse-seq-after-restart",
-            Self::PushWithoutClosure => "push-without-closure",
-            Self::OneCollect => "one-collect",
-            Self::IgnoreTokenOnReads => "ignore-token-on-reads",
-            Self::IgnoreTokenOnWrites => "ignore-token-on-writes",
-            Self::GrantWithoutDebiting => "grant-without-debiting",
-            Self::SwappedSign => "swapped-sign",
-            Self::DedupeLostAtRestart => "dedupe-lost-at-restart",
-            Self::JournalCutInTheMiddle => "journal-cut-in-the-middle",
-            Self::RejectionsNotRemembered => "rejections-not-remembered",
-            Self::DedupeKeepsLast => "dedupe-keeps-last",
-            Self::DeclinedByAllIsProof => "declined-by-all-is-proof",
-            Self::CollectNotTiedToRound => "collect-not-tied-to-round",
-            Self::CollectShowsStaged => "collect-shows-staged",
-            Self::ProofOfOwnRows => "proof-of-own-rows",
-            Self::CollectWithoutOwnRow => "collect-without-own-row",
-            Self::NoSyncAfterReplay => "no-sync-after-replay",
-            Self::PushRowByRow => "push-row-by-row",
-            Self::BeforeHello => "before-hello",
-            Self::IncarnationUnchecked => "incarnation-unchecked",
-            Self::VisibleBeforeDurable => "visible-before-durable",
-            Self::JournaledIsAcknowledged => "journaled-is-acknowledged",
-            Self::StageAfterDeadline => "stage-after-deadline",
-            Self::PayOutOfBalance => "pay-out-of-balance",
-            Self::GrantCountedTwice => "grant-counted-twice",
-            Self::CountConnected => "count-connected",
-            Self::AskerJoinsCollect => "asker-joins-collect",
-            Self::HubTellsPushed => "hub-tells-pushed",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }

@@ -6,8 +6,8 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use super::{Context, Hello, Incarnation, LocalLog, Message, Mutant, Settings, Stop};
-use crate::{ClusterId, Effect, Instant};
+use super::{Context, Effect, Hello, Incarnation, LocalLog, Message, Mutant, Stop};
+use crate::{ClusterId, Instant};
 use bank::Member;
 
 /// The state of the stream to a peer.
@@ -29,16 +29,6 @@ struct Peer {
     unreachable: Vec<Member>,
 }
 
-/// What follows from a peer's hello.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Greeting {
-    /// Nothing: there is no stream, or the peer does not belong to the cluster.
-    Ignored,
-    /// This branch must stop.
-    Amnesia(Stop),
-    Accepted(Acceptance),
-}
-
 /// What follows from a hello of a peer that belongs to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Acceptance {
@@ -58,9 +48,9 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn new(me: Member, members: usize) -> Self {
+    pub(super) fn new(ctx: &Context) -> Self {
         let peer = Peer { stream: Stream::Down, incarnation: None, unreachable: Vec::new() };
-        Self { me, peers: vec![peer; members] }
+        Self { me: ctx.me, peers: vec![peer; ctx.members()] }
     }
 
     fn members(&self) -> impl Iterator<Item = (Member, &Peer)> {
@@ -116,7 +106,7 @@ impl Peers {
     }
 
     /// A new stream is open.
-    pub(super) fn open(&mut self, ctx: &Context<'_>, peer: Member) {
+    pub(super) fn open(&mut self, ctx: &Context, peer: Member) {
         let before_hello = ctx.has(Mutant::BeforeHello);
         let repeat_at = ctx.now.after(ctx.settings.timing.hello_repeat);
         let stream = if before_hello && self.peers[peer.index()].incarnation.is_some() {
@@ -134,7 +124,7 @@ impl Peers {
         was_up
     }
 
-    pub(super) fn send_hello(&self, ctx: &mut Context<'_>, log: &LocalLog, to: Member) {
+    pub(super) fn send_hello(&self, ctx: &mut Context, log: &LocalLog, to: Member) {
         let peer = &self.peers[to.index()];
         let copy = &log.visible().rows()[to.index()];
         let hello = Hello {
@@ -149,7 +139,7 @@ impl Peers {
     }
 
     /// Sends the hello on all open streams: it was held back during the recovery.
-    pub(super) fn send_hellos(&self, ctx: &mut Context<'_>, log: &LocalLog) {
+    pub(super) fn send_hellos(&self, ctx: &mut Context, log: &LocalLog) {
         for to in ctx.others() {
             if self.peers[to.index()].stream != Stream::Down {
                 self.send_hello(ctx, log, to);
@@ -158,14 +148,10 @@ impl Peers {
     }
 
     /// Repeats the hello if that is due. Returns whether it was.
-    pub(super) fn repeat_hello(
-        &mut self,
-        ctx: &mut Context<'_>,
-        log: &LocalLog,
-        to: Member,
-    ) -> bool {
+    pub(super) fn repeat_hello(&mut self, ctx: &mut Context, log: &LocalLog, to: Member) -> bool {
         let stream = &mut self.peers[to.index()].stream;
-        let due = matches!(*stream, Stream::Opening(at) if at <= ctx.now) && log.is_recovered();
+        let due =
+            matches!(*stream, Stream::Opening(at) if at <= ctx.now) && log.journal().is_recovered();
         if due {
             *stream = Stream::Opening(ctx.now.after(ctx.settings.timing.hello_repeat));
             self.send_hello(ctx, log, to);
@@ -173,36 +159,37 @@ impl Peers {
         due
     }
 
-    /// A peer reports its configuration, its incarnation and what it knows of this branch.
+    /// A peer reports its configuration, its incarnation and what it knows of this branch. Returns `None` if
+    /// there is no stream or the peer does not belong to the cluster. Fails if this branch must stop.
     pub(super) fn greet(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         log: &LocalLog,
         from: Member,
         hello: &Hello,
-    ) -> Greeting {
+    ) -> Result<Option<Acceptance>, Stop> {
         let checked = !ctx.has(Mutant::IncarnationUnchecked);
         let peer = &mut self.peers[from.index()];
-        let branch = ctx.settings.branches[from.index()];
-        if !log.is_recovered()
+        let branch = ctx.branch(from);
+        if !log.journal().is_recovered()
             || peer.stream == Stream::Down
             || hello.durable.members() != hello.configuration.branches.len()
         {
-            return Greeting::Ignored;
+            return Ok(None);
         }
         if let Some(why) = ctx.settings.configuration().mismatch(&hello.configuration) {
             ctx.effects.push(Effect::Refuse { peer: branch, why });
-            return Greeting::Ignored;
+            return Ok(None);
         }
         if checked && hello.yours.is_some_and(|known| known != ctx.settings.incarnation) {
-            return Greeting::Amnesia(Stop::OtherLife { peer: branch });
+            return Err(Stop::OtherIncarnation { peer: branch });
         }
         if let Some(stop) = log.amnesia(ctx, from, hello.your_log) {
-            return Greeting::Amnesia(stop);
+            return Err(stop);
         }
         if checked && peer.incarnation.is_some_and(|known| known != hello.incarnation) {
             // The peer comes back without its memory. Our own hello reports that to it.
-            return Greeting::Ignored;
+            return Ok(None);
         }
         let bound = peer.incarnation.is_none().then_some(hello.incarnation);
         peer.incarnation = Some(hello.incarnation);
@@ -210,16 +197,12 @@ impl Peers {
         if is_up_now {
             self.reset(from, Stream::Up);
         }
-        Greeting::Accepted(Acceptance { bound, is_up_now, needs_hello: !hello.heard })
+        Ok(Some(Acceptance { bound, is_up_now, needs_hello: !hello.heard }))
     }
 
     /// Whether this is the peer's incarnation that belongs to the cluster.
     pub(super) fn is_incarnation(&self, peer: Member, incarnation: Incarnation) -> bool {
-        peer != self.me
-            && self
-                .peers
-                .get(peer.index())
-                .is_some_and(|peer| peer.incarnation == Some(incarnation))
+        self.peers[peer.index()].incarnation == Some(incarnation)
     }
 
     /// A peer's incarnation was found in the journal. Returns `None` if there is no such peer.
@@ -234,7 +217,8 @@ impl Peers {
 
     /// The cluster's identity: a hash of its configuration and all incarnations. `None` until all are known.
     /// In memory a restarted cluster has another one.
-    pub(super) fn cluster(&self, settings: &Settings) -> Option<ClusterId> {
+    pub(super) fn cluster(&self, ctx: &Context) -> Option<ClusterId> {
+        let settings = &ctx.settings;
         let mut hasher = SipHasher13::new();
         hasher.write_u64(settings.configuration_hash());
         for (member, peer) in self.members() {
@@ -246,11 +230,9 @@ impl Peers {
 
     /// Peers of which all are up.
     #[cfg(test)]
-    pub(super) fn connected_to_all(me: Member, members: usize) -> Self {
-        let mut peers = Self::new(me, members);
-        for member in (0..).map(Member).take(members).filter(|member| *member != me) {
-            peers.reset(member, Stream::Up);
-        }
+    pub(super) fn connected_to_all(ctx: &Context) -> Self {
+        let mut peers = Self::new(ctx);
+        ctx.others().for_each(|member| peers.reset(member, Stream::Up));
         peers
     }
 }
@@ -258,26 +240,24 @@ impl Peers {
 #[cfg(test)]
 mod tests {
     use super::super::Storage;
-    use super::super::context::Surroundings;
     use super::*;
     use bank::{BranchId, Chain, Money, Seq, Version};
     use std::sync::Arc;
 
-    const A: Member = Member(0);
     const B: Member = Member(1);
     const C: Member = Member(2);
 
-    fn opened() -> (Surroundings, Peers, LocalLog) {
-        let mut around = Surroundings::new(3, 90);
-        let log = LocalLog::new(&around.settings, A);
-        let mut peers = Peers::new(A, 3);
-        peers.open(&around.context(), B);
-        (around, peers, log)
+    fn opened() -> (Context, Peers, LocalLog) {
+        let ctx = Context::of_first(3, 90);
+        let log = LocalLog::new(&ctx);
+        let mut peers = Peers::new(&ctx);
+        peers.open(&ctx, B);
+        (ctx, peers, log)
     }
 
-    fn hello(around: &Surroundings, incarnation: u64) -> Hello {
+    fn hello(ctx: &Context, incarnation: u64) -> Hello {
         Hello {
-            configuration: Arc::new(around.settings.configuration()),
+            configuration: Arc::new(ctx.settings.configuration()),
             incarnation: Incarnation(incarnation),
             yours: None,
             durable: Version::zero(3),
@@ -288,74 +268,74 @@ mod tests {
 
     #[test]
     fn peer_is_up_after_its_hello_and_bound_once() {
-        let (mut around, mut peers, log) = opened();
-        let first = hello(&around, 7);
-        let ctx = &mut around.context();
+        let (mut ctx, mut peers, log) = opened();
+        let first = hello(&ctx, 7);
+        let ctx = &mut ctx;
         assert!(!peers.is_up(B));
         let bound = Some(Incarnation(7));
         let accepted = Acceptance { bound, is_up_now: true, needs_hello: true };
-        assert_eq!(peers.greet(ctx, &log, B, &first), Greeting::Accepted(accepted));
+        assert_eq!(peers.greet(ctx, &log, B, &first), Ok(Some(accepted)));
         let again = Acceptance { bound: None, is_up_now: false, needs_hello: false };
         let heard = Hello { heard: true, ..first.clone() };
-        assert_eq!(peers.greet(ctx, &log, B, &heard), Greeting::Accepted(again));
-        assert_eq!(peers.greet(ctx, &log, C, &first), Greeting::Ignored, "there is no stream");
+        assert_eq!(peers.greet(ctx, &log, B, &heard), Ok(Some(again)));
+        assert_eq!(peers.greet(ctx, &log, C, &first), Ok(None), "there is no stream");
         assert_eq!((peers.connected(), peers.unreachable()), (2, vec![C]));
     }
 
     #[test]
     fn other_incarnation_of_a_peer_stays_out() {
-        let (mut around, mut peers, log) = opened();
-        let (first, other) = (hello(&around, 7), hello(&around, 8));
-        let ctx = &mut around.context();
-        peers.greet(ctx, &log, B, &first);
+        let (mut ctx, mut peers, log) = opened();
+        let (first, other) = (hello(&ctx, 7), hello(&ctx, 8));
+        let ctx = &mut ctx;
+        peers.greet(ctx, &log, B, &first).expect("no amnesia");
         assert!(peers.close(B));
         peers.open(ctx, B);
-        assert_eq!(peers.greet(ctx, &log, B, &other), Greeting::Ignored);
+        assert_eq!(peers.greet(ctx, &log, B, &other), Ok(None));
         assert!(!peers.is_up(B) && peers.is_incarnation(B, Incarnation(7)));
     }
 
     #[test]
     fn branch_known_by_another_incarnation_stops() {
-        let (mut around, mut peers, log) = opened();
-        let other = Hello { yours: Some(Incarnation(99)), ..hello(&around, 7) };
-        let stop = Stop::OtherLife { peer: BranchId(2) };
-        let greeting = peers.greet(&mut around.context(), &log, B, &other);
-        assert_eq!(greeting, Greeting::Amnesia(stop));
+        let (mut ctx, mut peers, log) = opened();
+        let other = Hello { yours: Some(Incarnation(99)), ..hello(&ctx, 7) };
+        let stop = Stop::OtherIncarnation { peer: BranchId(2) };
+        let greeting = peers.greet(&mut ctx, &log, B, &other);
+        assert_eq!(greeting, Err(stop));
     }
 
     #[test]
     fn peer_with_another_opening_balance_is_refused() {
-        let (mut around, mut peers, log) = opened();
-        let mut configuration = around.settings.configuration();
+        let (mut ctx, mut peers, log) = opened();
+        let mut configuration = ctx.settings.configuration();
         configuration.opening = Money::new(1);
-        let other = Hello { configuration: Arc::new(configuration), ..hello(&around, 7) };
-        let ctx = &mut around.context();
-        assert_eq!(peers.greet(ctx, &log, B, &other), Greeting::Ignored);
+        let other = Hello { configuration: Arc::new(configuration), ..hello(&ctx, 7) };
+        let ctx = &mut ctx;
+        assert_eq!(peers.greet(ctx, &log, B, &other), Ok(None));
         assert!(matches!(ctx.effects[..], [Effect::Refuse { peer: BranchId(2), .. }]));
     }
 
     #[test]
     fn hello_waits_for_the_recovery_and_is_repeated() {
-        let (mut around, mut peers, mut log) = opened();
-        around.settings.storage = Storage::Journal;
-        around.pass(around.settings.timing.hello_repeat);
-        assert!(peers.repeat_hello(&mut around.context(), &log, B));
-        assert!(!peers.repeat_hello(&mut around.context(), &log, B), "just sent");
-        log.replayed(&around.settings, 1);
-        around.pass(around.settings.timing.hello_repeat);
-        assert!(!peers.repeat_hello(&mut around.context(), &log, B), "not synced");
-        assert_eq!(around.sent().len(), 1);
+        let (mut ctx, mut peers, mut log) = opened();
+        ctx.settings.storage = Storage::Journal;
+        ctx.pass(ctx.settings.timing.hello_repeat);
+        assert!(peers.repeat_hello(&mut ctx, &log, B));
+        assert!(!peers.repeat_hello(&mut ctx, &log, B), "just sent");
+        log.replayed(&ctx, 1);
+        ctx.pass(ctx.settings.timing.hello_repeat);
+        assert!(!peers.repeat_hello(&mut ctx, &log, B), "not synced");
+        assert_eq!(ctx.sent().len(), 1);
     }
 
     #[test]
     fn cluster_has_an_identity_once_all_incarnations_are_known() {
-        let (around, mut peers, _) = opened();
+        let (ctx, mut peers, _) = opened();
         peers.replay_incarnation(B, Incarnation(2));
-        assert_eq!(peers.cluster(&around.settings), None);
+        assert_eq!(peers.cluster(&ctx), None);
         peers.replay_incarnation(C, Incarnation(3));
-        let cluster = peers.cluster(&around.settings);
+        let cluster = peers.cluster(&ctx);
         assert!(cluster.is_some());
         peers.replay_incarnation(C, Incarnation(4));
-        assert_ne!(peers.cluster(&around.settings), cluster);
+        assert_ne!(peers.cluster(&ctx), cluster);
     }
 }

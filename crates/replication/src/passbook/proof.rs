@@ -10,8 +10,8 @@
 
 use std::sync::Arc;
 
-use super::{Context, LocalLog, Mutant};
-use crate::{Effect, Receipt, Ticket};
+use super::{Context, Effect, LocalLog, Mutant};
+use crate::{Receipt, Ticket};
 use bank::{Answer, Money, Outcome, Row, Version};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,9 @@ impl Proof {
     pub(super) fn complete(&mut self, first: &[Row], second: &[Row]) {
         self.join_first(first);
         self.second.clone_from(&self.first);
-        second.iter().for_each(|row| self.set_second(row));
+        for row in second {
+            self.set_second(row);
+        }
     }
 
     /// How much of each log the first round has.
@@ -81,7 +83,7 @@ impl Proof {
     }
 
     /// Whether no money moved between the rounds.
-    pub(super) fn is_snapshot(&self, ctx: &Context<'_>) -> bool {
+    pub(super) fn is_snapshot(&self, ctx: &Context) -> bool {
         let same = |(first, second): (&Row, &Row)| {
             (first.deposited, first.withdrawn) == (second.deposited, second.withdrawn)
         };
@@ -94,14 +96,14 @@ impl Proof {
     }
 
     /// Answers a query from the first round, not from what is visible by now.
-    pub(super) fn reply_snapshot(&self, ctx: &mut Context<'_>, log: &LocalLog, ticket: Ticket) {
+    pub(super) fn reply_snapshot(&self, ctx: &mut Context, log: &LocalLog, ticket: Ticket) {
         reply(ctx, log, ticket, Outcome::Ok, Shown { rows: &self.first, at_most: None });
     }
 
     /// Refuses a withdrawal.
     pub(super) fn reply_refused(
         &self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         log: &LocalLog,
         ticket: Ticket,
         outcome: Outcome,
@@ -119,13 +121,7 @@ struct Shown<'a> {
     at_most: Option<Arc<Version>>,
 }
 
-fn reply(
-    ctx: &mut Context<'_>,
-    log: &LocalLog,
-    ticket: Ticket,
-    outcome: Outcome,
-    shown: Shown<'_>,
-) {
+fn reply(ctx: &mut Context, log: &LocalLog, ticket: Ticket, outcome: Outcome, shown: Shown<'_>) {
     let Shown { rows, at_most } = shown;
     let opening = i128::from(ctx.settings.opening.minor_units());
     let total = opening + rows.iter().map(Row::net).sum::<i128>();
@@ -139,7 +135,6 @@ fn reply(
 
 #[cfg(test)]
 mod tests {
-    use super::super::context::Surroundings;
     use super::*;
     use bank::{Entry, Member, Seq};
 
@@ -170,12 +165,12 @@ mod tests {
 
     #[test]
     fn rounds_with_equal_totals_are_a_snapshot() {
-        let mut around = Surroundings::new(2, 100);
-        let ctx = around.context();
+        let mut ctx = Context::of_first(2, 100);
+        let ctx = &mut ctx;
         let mut proof = proof();
-        assert!(proof.is_snapshot(&ctx));
+        assert!(proof.is_snapshot(ctx));
         proof.set_second(&row(1, &[7]));
-        assert!(!proof.is_snapshot(&ctx));
+        assert!(!proof.is_snapshot(ctx));
     }
 
     #[test]

@@ -88,13 +88,13 @@ impl Pushes {
     }
 
     /// A new stream, or none: nothing is expected from the one before.
-    pub(super) fn reset(&mut self, ctx: &mut Context<'_>, peer: Member) {
+    pub(super) fn reset(&mut self, ctx: &mut Context, peer: Member) {
         ctx.note(Note::StreamReset { peer: ctx.branch(peer) });
         self.peers[peer.index()].reset();
     }
 
     /// A peer is up. What its hello reports replaces what was known: it may have lost some of what it had.
-    pub(super) fn peer_up(&mut self, ctx: &mut Context<'_>, member: Member, durable: Version) {
+    pub(super) fn peer_up(&mut self, ctx: &mut Context, member: Member, durable: Version) {
         let peer = &mut self.peers[member.index()];
         let before = peer.acknowledged.of(ctx.me);
         peer.reset();
@@ -106,7 +106,7 @@ impl Pushes {
     }
 
     /// A peer is lost. The others get a report, and forward what they have of each other.
-    pub(super) fn peer_lost(&mut self, ctx: &Context<'_>, peers: &Peers) {
+    pub(super) fn peer_lost(&mut self, ctx: &Context, peers: &Peers) {
         self.forwards = true;
         for peer in ctx.others() {
             self.peers[peer.index()].reports_loss = peers.is_up(peer);
@@ -134,7 +134,7 @@ impl Pushes {
     /// A peer reported what is durable there.
     pub(super) fn peer_acknowledges(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         member: Member,
         durable: &Version,
     ) {
@@ -152,7 +152,7 @@ impl Pushes {
     /// The relay reported how much of the own log, which has `own` entries, each branch holds.
     pub(super) fn relay_reports(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         relay: Member,
         own: Seq,
         held: &Version,
@@ -173,7 +173,7 @@ impl Pushes {
     /// The visible rows that `to` is not known to have.
     fn news<'a>(
         &'a self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         log: &'a LocalLog,
         to: Member,
     ) -> impl Iterator<Item = &'a Row> + use<'a> {
@@ -188,7 +188,7 @@ impl Pushes {
     /// Whether `to` must get a push.
     fn is_due(
         &self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         log: &LocalLog,
         peers: &Peers,
         relay: &Relay,
@@ -214,7 +214,7 @@ impl Pushes {
     /// Pushes to all peers that must get a push and acknowledged the one before.
     pub(super) fn push_all(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         log: &LocalLog,
         peers: &Peers,
         relay: &Relay,
@@ -234,13 +234,7 @@ impl Pushes {
     }
 
     /// Repeats the outstanding push to a peer if that is due.
-    pub(super) fn repeat(
-        &mut self,
-        ctx: &mut Context<'_>,
-        log: &LocalLog,
-        peers: &Peers,
-        to: Member,
-    ) {
+    pub(super) fn repeat(&mut self, ctx: &mut Context, log: &LocalLog, peers: &Peers, to: Member) {
         if let Some(Outstanding { repeat_at, patience }) = self.peers[to.index()].outstanding
             && repeat_at <= ctx.now
         {
@@ -252,7 +246,7 @@ impl Pushes {
     /// Pushes, and repeats it after `patience` unless it is acknowledged.
     fn push(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         log: &LocalLog,
         peers: &Peers,
         to: Member,
@@ -289,16 +283,16 @@ impl Pushes {
     }
 
     /// Acknowledges the pushes that are durable here.
-    pub(super) fn acknowledge_all(&mut self, ctx: &mut Context<'_>, log: &LocalLog) {
+    pub(super) fn acknowledge_all(&mut self, ctx: &mut Context, log: &LocalLog) {
         let early = ctx.has(Mutant::AcknowledgeBeforePersisting);
         for to in ctx.others() {
             let owed = &mut self.peers[to.index()].owed;
-            if owed.take_if(|records| early || log.is_on_disk(*records)).is_none() {
+            if owed.take_if(|records| early || log.journal().holds(*records)).is_none() {
                 continue;
             }
             let durable = if early { log.version() } else { log.durable() }.clone();
-            let (branch, incarnation) = (ctx.me, ctx.settings.incarnation);
-            ctx.send(to, Message::Acknowledge { branch, incarnation, durable });
+            let incarnation = ctx.settings.incarnation;
+            ctx.send(to, Message::Acknowledge { incarnation, durable });
         }
     }
 }
@@ -319,7 +313,7 @@ impl Progress {
     }
 
     /// Notes what the peer is newly known to hold of the own log beyond `after`.
-    fn note_held(&self, ctx: &mut Context<'_>, member: Member, after: Seq, relay: Option<Member>) {
+    fn note_held(&self, ctx: &mut Context, member: Member, after: Seq, relay: Option<Member>) {
         let (upto, pushed) = (self.acknowledged.of(ctx.me), self.pushed.of(ctx.me));
         if upto > after {
             let (peer, via) = (ctx.branch(member), relay.map(|relay| ctx.branch(relay)));
@@ -338,7 +332,6 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::super::Storage;
-    use super::super::context::Surroundings;
     use super::*;
     use bank::{BranchId, Entry, Money};
 
@@ -348,7 +341,7 @@ mod tests {
     const DEPOSIT: Entry = Entry::Deposit(Money::new(5));
 
     struct Fixture {
-        around: Surroundings,
+        ctx: Context,
         log: LocalLog,
         peers: Peers,
         relay: Relay,
@@ -357,23 +350,22 @@ mod tests {
 
     impl Fixture {
         fn new() -> Self {
-            let around = Surroundings::new(3, 90);
-            let (log, relay) =
-                (LocalLog::new(&around.settings, A), Relay::new(&around.settings, A));
-            let peers = Peers::connected_to_all(A, 3);
-            Self { around, log, peers, relay, pushes: Pushes::new(3) }
+            let ctx = Context::of_first(3, 90);
+            let (log, relay) = (LocalLog::new(&ctx), Relay::new(&ctx));
+            let peers = Peers::connected_to_all(&ctx);
+            Self { ctx, log, peers, relay, pushes: Pushes::new(3) }
         }
 
         fn deposit(&mut self) {
-            self.log.stage(&mut self.around.context(), DEPOSIT, None);
-            self.log.settle(&self.around.context());
+            self.log.stage(&mut self.ctx, DEPOSIT, None);
+            self.log.settle(&self.ctx);
         }
 
         /// The receivers of pushes with how many rows each carries.
         fn pushed(&mut self) -> Vec<(u32, usize)> {
-            let Self { around, log, peers, relay, pushes } = self;
-            pushes.push_all(&mut around.context(), log, peers, relay);
-            rows(around.sent())
+            let Self { ctx, log, peers, relay, pushes } = self;
+            pushes.push_all(ctx, log, peers, relay);
+            rows(ctx.sent())
         }
     }
 
@@ -396,9 +388,9 @@ mod tests {
         assert_eq!(fixture.pushed(), [(2, 1), (3, 1)]);
         fixture.deposit();
         assert_eq!(fixture.pushed(), []);
-        fixture.pushes.peer_acknowledges(&mut fixture.around.context(), B, &version([1, 0, 0]));
+        fixture.pushes.peer_acknowledges(&mut fixture.ctx, B, &version([1, 0, 0]));
         assert_eq!(fixture.pushed(), [(2, 1)]);
-        fixture.pushes.peer_acknowledges(&mut fixture.around.context(), B, &version([2, 0, 0]));
+        fixture.pushes.peer_acknowledges(&mut fixture.ctx, B, &version([2, 0, 0]));
         assert_eq!(fixture.pushed(), []);
     }
 
@@ -407,13 +399,13 @@ mod tests {
         let mut fixture = Fixture::new();
         fixture.deposit();
         fixture.pushed();
-        fixture.around.pass(fixture.around.settings.timing.push_repeat);
-        let Fixture { mut around, log, peers, mut pushes, .. } = fixture;
-        pushes.peer_acknowledges(&mut around.context(), C, &version([1, 0, 0]));
+        fixture.ctx.pass(fixture.ctx.settings.timing.push_repeat);
+        let Fixture { mut ctx, log, peers, mut pushes, .. } = fixture;
+        pushes.peer_acknowledges(&mut ctx, C, &version([1, 0, 0]));
         for to in [B, C] {
-            pushes.repeat(&mut around.context(), &log, &peers, to);
+            pushes.repeat(&mut ctx, &log, &peers, to);
         }
-        assert_eq!(rows(around.sent()), [(2, 1)]);
+        assert_eq!(rows(ctx.sent()), [(2, 1)]);
     }
 
     #[test]
@@ -422,9 +414,9 @@ mod tests {
         let mut row = Row::empty(C);
         row.append(&DEPOSIT, None);
         let receive = |fixture: &mut Fixture| {
-            let Fixture { around, log, peers, pushes, .. } = fixture;
-            let merged = |merge| pushes.row_merged(peers, &merge);
-            log.receive(&mut around.context(), C, vec![row.clone()], merged).expect("no fork");
+            let Fixture { ctx, log, peers, pushes, .. } = fixture;
+            let merged = |_: &Context, merge| pushes.row_merged(peers, &merge);
+            log.receive(ctx, C, vec![row.clone()], merged).expect("no fork");
         };
         receive(&mut fixture);
         assert_eq!(fixture.pushed(), []);
@@ -436,18 +428,18 @@ mod tests {
     #[test]
     fn push_is_acknowledged_once_it_is_durable() {
         let mut fixture = Fixture::new();
-        fixture.around.settings.storage = Storage::Journal;
-        let Fixture { mut around, mut pushes, .. } = fixture;
-        let mut log = LocalLog::new(&around.settings, A);
+        fixture.ctx.settings.storage = Storage::Journal;
+        let Fixture { mut ctx, mut pushes, .. } = fixture;
+        let mut log = LocalLog::new(&ctx);
         let mut row = Row::empty(B);
         row.append(&DEPOSIT, None);
-        log.receive(&mut around.context(), B, vec![row], |_| {}).expect("no fork");
-        pushes.owe_acknowledgement(B, log.records());
-        pushes.acknowledge_all(&mut around.context(), &log);
-        assert_eq!(around.sent(), []);
+        log.receive(&mut ctx, B, vec![row], |_, _| {}).expect("no fork");
+        pushes.owe_acknowledgement(B, log.journal().appended());
+        pushes.acknowledge_all(&mut ctx, &log);
+        assert_eq!(ctx.sent(), []);
         log.persisted(1);
-        pushes.acknowledge_all(&mut around.context(), &log);
-        let sent = around.sent();
+        pushes.acknowledge_all(&mut ctx, &log);
+        let sent = ctx.sent();
         let [(BranchId(2), Message::Acknowledge { durable, .. })] = &sent[..] else {
             panic!("{sent:?}");
         };
@@ -459,16 +451,16 @@ mod tests {
         let mut fixture = Fixture::new();
         fixture.deposit();
         fixture.pushed();
-        fixture.pushes.peer_acknowledges(&mut fixture.around.context(), B, &version([1, 0, 0]));
-        fixture.pushes.peer_up(&mut fixture.around.context(), B, version([0, 0, 0]));
+        fixture.pushes.peer_acknowledges(&mut fixture.ctx, B, &version([1, 0, 0]));
+        fixture.pushes.peer_up(&mut fixture.ctx, B, version([0, 0, 0]));
         assert_eq!(fixture.pushed(), [(2, 1)]);
     }
 
     #[test]
     fn report_of_more_entries_than_there_are_is_ignored() {
-        let mut fixture = Fixture::new();
-        let mut ctx = fixture.around.context();
-        fixture.pushes.relay_reports(&mut ctx, B, Seq(1), &version([1, 2, 1]));
-        assert_eq!([B, C].map(|peer| fixture.pushes.acknowledged(peer).of(A)), [0, 1].map(Seq));
+        let fixture = Fixture::new();
+        let Fixture { mut ctx, mut pushes, .. } = fixture;
+        pushes.relay_reports(&mut ctx, B, Seq(1), &version([1, 2, 1]));
+        assert_eq!([B, C].map(|peer| pushes.acknowledged(peer).of(A)), [0, 1].map(Seq));
     }
 }

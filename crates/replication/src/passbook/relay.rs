@@ -10,7 +10,7 @@
 
 use super::peers::Peers;
 use super::pushes::Pushes;
-use super::{Context, LocalLog, Message, Mutant, Settings, Storage};
+use super::{Context, LocalLog, Message, Mutant, Storage};
 use crate::{ClusterId, Instant};
 use bank::{Ack, Member, Seq, Version};
 
@@ -48,10 +48,10 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(settings: &Settings, me: Member) -> Self {
-        let members = settings.branches.len();
+    pub(super) fn new(ctx: &Context) -> Self {
+        let (settings, members) = (&ctx.settings, ctx.members());
         Self {
-            me,
+            me: ctx.me,
             at: (members >= settings.relay_from).then_some(Member(0)),
             in_memory: settings.storage == Storage::Memory,
             forwarding: Forwarding::default(),
@@ -90,7 +90,7 @@ impl Relay {
     }
 
     /// How much of the own log all branches have that the relay reaches. `None` if it reaches none.
-    fn forwarded(&self, ctx: &Context<'_>, peers: &Peers, pushes: &Pushes) -> Option<Seq> {
+    fn forwarded(&self, ctx: &Context, peers: &Peers, pushes: &Pushes) -> Option<Seq> {
         let reached = ctx.others().filter(|to| peers.is_up(*to) && self.reaches(peers, *to));
         reached.map(|to| pushes.known(to).of(ctx.me)).min()
     }
@@ -98,7 +98,7 @@ impl Relay {
     /// Whether the relay has not forwarded the whole own log.
     pub(super) fn is_pending(
         &self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         log: &LocalLog,
         peers: &Peers,
         pushes: &Pushes,
@@ -107,13 +107,7 @@ impl Relay {
     }
 
     /// Stops to rely on the relay if it exceeds its patience.
-    pub(super) fn watch(
-        &mut self,
-        ctx: &Context<'_>,
-        log: &LocalLog,
-        peers: &Peers,
-        pushes: &Pushes,
-    ) {
+    pub(super) fn watch(&mut self, ctx: &Context, log: &LocalLog, peers: &Peers, pushes: &Pushes) {
         let Some(forwarded) = self.forwarded(ctx, peers, pushes) else {
             return;
         };
@@ -135,7 +129,7 @@ impl Relay {
     /// acknowledgement.
     pub(super) fn report_holders(
         &mut self,
-        ctx: &mut Context<'_>,
+        ctx: &mut Context,
         log: &LocalLog,
         peers: &Peers,
         pushes: &Pushes,
@@ -163,7 +157,7 @@ impl Relay {
     /// The levels that the log of `of` has reached. This branch holds it up to `here`.
     fn levels(
         &mut self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         peers: &Peers,
         pushes: &Pushes,
         of: Member,
@@ -176,7 +170,7 @@ impl Relay {
         self.holders.sort_unstable_by(|a, b| b.cmp(a));
         let all = self.holders.last().copied().unwrap_or_default();
         // Besides the branch itself.
-        let others = Ack::Majority.needed(ctx.settings.branches.len()) - 1;
+        let others = Ack::Majority.needed(ctx.members()) - 1;
         let majority = others.checked_sub(1).and_then(|last| self.holders.get(last));
         Levels { all, majority: majority.copied().unwrap_or_default() }
     }
@@ -193,12 +187,12 @@ impl Relay {
 }
 
 /// How much of the log of `of` each branch is known to hold, by member. This branch holds it up to `here`.
-fn holders(ctx: &Context<'_>, pushes: &Pushes, of: Member, here: Seq) -> Version {
-    let members = (0..).map(Member).take(ctx.settings.branches.len());
+fn holders(ctx: &Context, pushes: &Pushes, of: Member, here: Seq) -> Version {
+    let members = (0..).map(Member).take(ctx.members());
     let held = members.map(|member| {
         if member == ctx.me {
             here
-        } else if ctx.has(Mutant::HubTellsPushed) {
+        } else if ctx.has(Mutant::RelayReportsPushed) {
             pushes.pushed(member).of(of)
         } else {
             pushes.acknowledged(member).of(of)
@@ -209,7 +203,6 @@ fn holders(ctx: &Context<'_>, pushes: &Pushes, of: Member, here: Seq) -> Version
 
 #[cfg(test)]
 mod tests {
-    use super::super::context::Surroundings;
     use super::*;
     use bank::{BranchId, Entry, Money, Row};
 
@@ -219,7 +212,7 @@ mod tests {
     const D: Member = Member(3);
 
     struct Fixture {
-        around: Surroundings,
+        ctx: Context,
         log: LocalLog,
         peers: Peers,
         pushes: Pushes,
@@ -228,19 +221,19 @@ mod tests {
 
     /// Branch 1 of four that are connected; the relay is this branch or, by `at`, another.
     fn fixture(at: Member) -> Fixture {
-        let mut around = Surroundings::new(4, 0);
-        around.settings.relay_from = 0;
-        let mut log = LocalLog::new(&around.settings, A);
+        let mut ctx = Context::of_first(4, 0);
+        ctx.settings.relay_from = 0;
+        let mut log = LocalLog::new(&ctx);
         log.set_cluster(Some(ClusterId(9)));
-        let relay = Relay { at: Some(at), ..Relay::new(&around.settings, A) };
-        let peers = Peers::connected_to_all(A, 4);
-        Fixture { around, log, peers, pushes: Pushes::new(4), relay }
+        let relay = Relay { at: Some(at), ..Relay::new(&ctx) };
+        let peers = Peers::connected_to_all(&ctx);
+        Fixture { ctx, log, peers, pushes: Pushes::new(4), relay }
     }
 
     fn deposit(fixture: &mut Fixture) {
         let entry = Entry::Deposit(Money::new(1));
-        fixture.log.stage(&mut fixture.around.context(), entry, None);
-        fixture.log.settle(&fixture.around.context());
+        fixture.log.stage(&mut fixture.ctx, entry, None);
+        fixture.log.settle(&fixture.ctx);
     }
 
     fn version(seqs: [u64; 4]) -> Version {
@@ -249,10 +242,10 @@ mod tests {
 
     /// What the relay reports to B.
     fn reports(fixture: &mut Fixture) -> Vec<Version> {
-        let Fixture { around, log, peers, pushes, relay } = fixture;
+        let Fixture { ctx, log, peers, pushes, relay } = fixture;
         relay.progressed();
-        relay.report_holders(&mut around.context(), log, peers, pushes);
-        let held = around.sent().into_iter().filter_map(|(to, message)| match message {
+        relay.report_holders(ctx, log, peers, pushes);
+        let held = ctx.sent().into_iter().filter_map(|(to, message)| match message {
             Message::Held { held, .. } if to == BranchId(2) => Some(held),
             _ => None,
         });
@@ -264,14 +257,14 @@ mod tests {
         let mut fixture = fixture(A);
         let mut row = Row::empty(B);
         row.append(&Entry::Deposit(Money::new(1)), None);
-        let Fixture { around, log, .. } = &mut fixture;
-        log.receive(&mut around.context(), B, vec![row], |_| {}).expect("no fork");
-        log.settle(&around.context());
+        let Fixture { ctx, log, .. } = &mut fixture;
+        log.receive(ctx, B, vec![row], |_, _| {}).expect("no fork");
+        log.settle(ctx);
         assert_eq!(reports(&mut fixture), [], "B and the relay are two of four");
-        fixture.pushes.peer_acknowledges(&mut fixture.around.context(), C, &version([0, 1, 0, 0]));
+        fixture.pushes.peer_acknowledges(&mut fixture.ctx, C, &version([0, 1, 0, 0]));
         assert_eq!(reports(&mut fixture), [version([1, 0, 1, 0])]);
         assert_eq!(reports(&mut fixture), [], "reported once");
-        fixture.pushes.peer_acknowledges(&mut fixture.around.context(), D, &version([0, 1, 0, 0]));
+        fixture.pushes.peer_acknowledges(&mut fixture.ctx, D, &version([0, 1, 0, 0]));
         assert_eq!(reports(&mut fixture), [version([1, 0, 1, 1])]);
     }
 
@@ -279,13 +272,13 @@ mod tests {
     fn late_relay_is_bypassed_until_it_reports() {
         let mut fixture = fixture(B);
         deposit(&mut fixture);
-        let patience = fixture.around.settings.timing.relay_patience;
-        let Fixture { mut around, log, peers, pushes, mut relay } = fixture;
+        let patience = fixture.ctx.settings.timing.relay_patience;
+        let Fixture { mut ctx, log, peers, pushes, mut relay } = fixture;
         assert!(relay.reaches(&peers, C) && !relay.reaches(&peers, B));
-        relay.watch(&around.context(), &log, &peers, &pushes);
-        assert!(relay.is_pending(&around.context(), &log, &peers, &pushes));
-        around.pass(patience);
-        relay.watch(&around.context(), &log, &peers, &pushes);
+        relay.watch(&ctx, &log, &peers, &pushes);
+        assert!(relay.is_pending(&ctx, &log, &peers, &pushes));
+        ctx.pass(patience);
+        relay.watch(&ctx, &log, &peers, &pushes);
         assert!(!relay.reaches(&peers, C));
         assert!(!relay.accept_report(&log, ClusterId(8)), "another cluster");
         assert!(!relay.reaches(&peers, C));

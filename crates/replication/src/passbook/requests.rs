@@ -43,15 +43,15 @@ impl PendingWrite {
     /// connected (this one included) than must acknowledge it.
     pub(super) fn refusal(
         &self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         log: &LocalLog,
         connected: usize,
     ) -> Option<Refusal> {
         if self.deadline <= ctx.now && !ctx.has(Mutant::StageAfterDeadline) {
             Some(Refusal::Expired)
-        } else if !log.has_room() {
+        } else if !log.journal().has_room() {
             Some(Refusal::Rejected(Rejection::Overloaded))
-        } else if self.ack.needed(ctx.settings.branches.len()) > connected {
+        } else if self.ack.needed(ctx.members()) > connected {
             Some(Refusal::Rejected(Rejection::TooFewBranches))
         } else {
             None
@@ -77,9 +77,8 @@ pub(super) struct Awaiting {
 
 #[cfg(test)]
 mod tests {
-    use super::super::context::Surroundings;
     use super::*;
-    use crate::Room;
+    use crate::passbook::Room;
     use bank::{Money, WriteKind};
     use std::time::Duration;
 
@@ -87,9 +86,9 @@ mod tests {
 
     #[test]
     fn write_is_refused_late_without_room_or_with_few_branches() {
-        let mut around = Surroundings::new(3, 30);
-        let ctx = around.context();
-        let mut log = LocalLog::new(ctx.settings, ctx.me);
+        let mut ctx = Context::of_first(3, 30);
+        let ctx = &mut ctx;
+        let mut log = LocalLog::new(ctx);
         let deadline = Instant(Duration::from_secs(1));
         let pending = PendingWrite {
             ticket: Ticket(1),
@@ -98,12 +97,12 @@ mod tests {
             ack: Ack::Majority,
             deadline,
         };
-        assert_eq!(pending.refusal(&ctx, &log, 2), None);
+        assert_eq!(pending.refusal(ctx, &log, 2), None);
         let rejected = |rejection| Some(Refusal::Rejected(rejection));
-        assert_eq!(pending.refusal(&ctx, &log, 1), rejected(Rejection::TooFewBranches));
+        assert_eq!(pending.refusal(ctx, &log, 1), rejected(Rejection::TooFewBranches));
         log.set_room(Room::Full);
-        assert_eq!(pending.refusal(&ctx, &log, 3), rejected(Rejection::Overloaded));
-        around.pass(Duration::from_secs(1));
-        assert_eq!(pending.refusal(&around.context(), &log, 3), Some(Refusal::Expired));
+        assert_eq!(pending.refusal(ctx, &log, 3), rejected(Rejection::Overloaded));
+        ctx.pass(Duration::from_secs(1));
+        assert_eq!(pending.refusal(ctx, &log, 3), Some(Refusal::Expired));
     }
 }

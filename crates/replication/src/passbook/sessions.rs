@@ -45,15 +45,16 @@ pub(super) enum Admission {
     Waits { under: Ticket },
     /// It is in the log.
     Staged(Seq),
-    /// It was rejected.
+    /// It was rejected, or is stale.
     Rejected(Rejection),
     /// A later attempt was seen, and only its answer counts.
     Superseded,
-    /// A later request of the session was seen, or another one with this number.
-    Stale,
     /// There is no room for another session.
     Full,
 }
+
+/// A later request of the session was seen, or another one with the same number.
+const STALE: Admission = Admission::Rejected(Rejection::Stale);
 
 /// The latest request of each session. Sessions that were silent for a horizon are forgotten: none of their
 /// attempts can still arrive.
@@ -97,7 +98,7 @@ impl Sessions {
     /// Registers an attempt, and decides what to do with it.
     pub(super) fn admit(
         &mut self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         attempt: Attempt,
         content: Write,
         ticket: Ticket,
@@ -106,16 +107,13 @@ impl Sessions {
         match self.register(ctx, attempt, content, ticket) {
             new @ Admission::New { .. } => new,
             _ if ctx.has(Mutant::ApplyRetryTwice) => Admission::New { abandoned: None },
-            Admission::Rejected(_) if ctx.has(Mutant::RejectionsNotRemembered) => {
-                Admission::New { abandoned: None }
-            }
             known => known,
         }
     }
 
     fn register(
         &mut self,
-        ctx: &Context<'_>,
+        ctx: &Context,
         attempt: Attempt,
         content: Write,
         ticket: Ticket,
@@ -140,7 +138,7 @@ impl Sessions {
             return Admission::New { abandoned };
         }
         if number < latest.number || content != latest.content {
-            return Admission::Stale;
+            return STALE;
         }
         if attempt < latest.attempt {
             return Admission::Superseded;
@@ -156,6 +154,9 @@ impl Sessions {
                 Admission::New { abandoned: None }
             }
             State::Staged(seq) => Admission::Staged(seq),
+            State::Rejected(_) if ctx.has(Mutant::RejectionsNotRemembered) => {
+                Admission::New { abandoned: None }
+            }
             State::Rejected(rejection) => Admission::Rejected(rejection),
         }
     }
@@ -184,14 +185,8 @@ impl Sessions {
     }
 
     /// The request was found in the journal.
-    pub(super) fn replayed(
-        &mut self,
-        settings: &Settings,
-        request: RequestId,
-        content: Write,
-        seq: Seq,
-    ) {
-        if settings.has(Mutant::DedupeLostAtRestart) {
+    pub(super) fn replayed(&mut self, ctx: &Context, request: RequestId, content: Write, seq: Seq) {
+        if ctx.has(Mutant::DedupeLostAtRestart) {
             return;
         }
         let number = request.number;
@@ -205,22 +200,21 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::context::Surroundings;
     use super::*;
     use bank::{Money, WriteKind};
 
     const WRITE: Write = Write { kind: WriteKind::Deposit, amount: Money::new(5) };
     const HORIZON: Duration = Duration::from_secs(100);
 
-    fn surroundings() -> Surroundings {
-        let mut around = Surroundings::new(2, 0);
-        around.settings.timing.horizon = HORIZON;
-        around.settings.limits.sessions = 2;
-        around
+    fn context() -> Context {
+        let mut ctx = Context::of_first(2, 0);
+        ctx.settings.timing.horizon = HORIZON;
+        ctx.settings.limits.sessions = 2;
+        ctx
     }
 
     fn sessions() -> Sessions {
-        Sessions::new(&surroundings().settings)
+        Sessions::new(&context().settings)
     }
 
     fn name(session: u64, number: u64, attempt: u32) -> Attempt {
@@ -237,9 +231,9 @@ mod tests {
         attempt: Attempt,
         ticket: u64,
     ) -> Admission {
-        let mut around = surroundings();
-        around.pass(HORIZON * horizons);
-        sessions.admit(&around.context(), attempt, WRITE, Ticket(ticket))
+        let mut ctx = context();
+        ctx.pass(HORIZON * horizons);
+        sessions.admit(&ctx, attempt, WRITE, Ticket(ticket))
     }
 
     const NEW: Admission = Admission::New { abandoned: None };
@@ -263,7 +257,7 @@ mod tests {
         sessions.rejected(name(1, 2, 1).request, Rejection::Contended);
         let rejected = Admission::Rejected(Rejection::Contended);
         assert_eq!(admit(&mut sessions, name(1, 2, 2), 13), rejected);
-        assert_eq!(admit(&mut sessions, name(1, 1, 3), 14), Admission::Stale);
+        assert_eq!(admit(&mut sessions, name(1, 1, 3), 14), STALE);
     }
 
     #[test]
@@ -271,8 +265,8 @@ mod tests {
         let mut sessions = sessions();
         admit(&mut sessions, name(1, 1, 1), 10);
         let other = Write { amount: Money::new(6), ..WRITE };
-        let admission = sessions.admit(&surroundings().context(), name(1, 1, 2), other, Ticket(11));
-        assert_eq!(admission, Admission::Stale);
+        let admission = sessions.admit(&context(), name(1, 1, 2), other, Ticket(11));
+        assert_eq!(admission, STALE);
     }
 
     #[test]
@@ -283,7 +277,7 @@ mod tests {
         assert_eq!(admit(&mut sessions, name(1, 2, 1), 11), abandons);
         sessions.expired(name(1, 2, 1).request);
         assert_eq!(admit(&mut sessions, name(1, 2, 2), 12), NEW);
-        assert_eq!(admit(&mut sessions, name(1, 1, 2), 13), Admission::Stale);
+        assert_eq!(admit(&mut sessions, name(1, 1, 2), 13), STALE);
     }
 
     #[test]
@@ -306,10 +300,10 @@ mod tests {
 
     #[test]
     fn replay_restores_the_highest_number() {
-        let (mut sessions, settings) = (sessions(), surroundings().settings);
-        sessions.replayed(&settings, name(1, 4, 0).request, WRITE, Seq(8));
-        sessions.replayed(&settings, name(1, 5, 0).request, WRITE, Seq(9));
+        let (mut sessions, ctx) = (sessions(), context());
+        sessions.replayed(&ctx, name(1, 4, 0).request, WRITE, Seq(8));
+        sessions.replayed(&ctx, name(1, 5, 0).request, WRITE, Seq(9));
         assert_eq!(admit(&mut sessions, name(1, 5, 1), 1), Admission::Staged(Seq(9)));
-        assert_eq!(admit(&mut sessions, name(1, 4, 2), 2), Admission::Stale);
+        assert_eq!(admit(&mut sessions, name(1, 4, 2), 2), STALE);
     }
 }

@@ -277,8 +277,8 @@ impl Customers {
     ) -> Option<Said> {
         let customer = &mut self.all[who];
         let Step { operation, anew, .. } = customer.current.take()?.step;
-        let passing = matches!(answer.outcome, Outcome::Rejected(why) if why.is_passing());
-        if passing && customer.anew < anew {
+        let is_retryable = matches!(answer.outcome, Outcome::Rejected(why) if why.is_retryable());
+        if is_retryable && customer.anew < anew {
             customer.anew += 1;
         } else {
             customer.anew = 0;

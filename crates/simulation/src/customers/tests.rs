@@ -85,7 +85,7 @@ fn an_answer_to_an_earlier_attempt_is_not_taken() {
 }
 
 #[test]
-fn unknown_is_asked_again_and_only_a_passing_rejection_is_done_anew() {
+fn unknown_is_asked_again_and_only_a_retryable_rejection_is_done_anew() {
     let (mut customers, mut agenda) = world(vec![step(2, 1)]);
     let attempt = match until_said(&mut customers, &mut agenda).0 {
         Some(Said::Asks(asked)) => asked.attempt,
@@ -96,13 +96,13 @@ fn unknown_is_asked_again_and_only_a_passing_rejection_is_done_anew() {
         Some(Said::Retries { next, told: true }) => next,
         other => panic!("{other:?}"),
     };
-    let passing = answer(Outcome::Rejected(Rejection::Contended));
-    assert!(customers.hear(0, second, passing, None, &mut agenda).is_some());
+    let contended = answer(Outcome::Rejected(Rejection::Contended));
+    assert!(customers.hear(0, second, contended, None, &mut agenda).is_some());
     let again = match until_said(&mut customers, &mut agenda).0 {
         Some(Said::Asks(asked)) => asked.attempt,
         other => panic!("{other:?}"),
     };
     assert_eq!((again.request.number, again.attempt), (2, 1));
-    assert!(customers.hear(0, again, passing, None, &mut agenda).is_some());
+    assert!(customers.hear(0, again, contended, None, &mut agenda).is_some());
     assert!(customers.are_done(), "once more is enough");
 }

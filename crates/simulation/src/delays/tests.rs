@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use bank::{Money, Outcome};
-use replication::passbook::{Record, Stop};
+use replication::passbook::{Effect, Input, Record, Stop};
 use replication::{Broadcast, Fanout, Locking};
 
 fn cluster(branches: u32, fanout: Fanout, opening: i64) -> Vec<Started<Broadcast>> {
@@ -187,6 +187,9 @@ struct Ticking {
 }
 
 impl Replication for Ticking {
+    type Input = Input;
+    type Effect = Effect;
+
     fn on(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
         match input {
             Input::PeerUp { .. } => self.peers += 1,

@@ -115,7 +115,8 @@ mod tests {
         disk.lose();
         may_write(&truth, &disk, ME).expect("it knows everything");
         may_serve(&truth, &disk, Storage::Memory, ME).expect("it knows everything");
-        may_stop(&disk, ME, &Stop::OtherLife { peer: BranchId(2) }).expect("another knew it");
+        may_stop(&disk, ME, &Stop::OtherIncarnation { peer: BranchId(2) })
+            .expect("another knew it");
     }
 
     #[test]

@@ -3,32 +3,28 @@
 use super::watch::Judge;
 use super::{Deed, Property, Violation, acknowledged, closed, durable, name, rows};
 use bank::{BranchId, Member, Row, Version};
-use replication::Message;
-use replication::passbook::{Hello, Message as Said, Mismatch, Round};
+use replication::passbook::{Hello, Message, Mismatch, Round};
 
 impl Judge {
     /// A branch has sent a message.
     pub fn sent(&mut self, from: Member, to: Member, message: &Message) -> Result<(), Violation> {
-        let Message::Passbook(said) = message else {
-            return Ok(());
-        };
-        match said {
-            Said::Hello(hello) => self.greeted(from, to, hello),
-            Said::Push { rows, .. } => {
+        match message {
+            Message::Hello(hello) => self.greeted(from, to, hello),
+            Message::Push { rows, .. } => {
                 rows.iter().try_for_each(|row| self.row(Deed::of(from, "pushes"), row))
             }
-            Said::Acknowledge { branch, durable, .. } => {
+            Message::Acknowledge { durable, .. } => {
                 let says = Deed::of(from, "acknowledges");
-                acknowledged::is_true(&self.disks, says, *branch, durable)
+                acknowledged::is_true(&self.disks, says, from, durable)
             }
-            Said::Collect { id, round, known } => {
+            Message::Collect { id, round, known } => {
                 self.asked.insert((from, *id, *round), known.clone());
                 Ok(())
             }
-            Said::Collected { id, round, rows } => {
+            Message::Collected { id, round, rows } => {
                 self.lets_see(Deed::of(from, "lets its peers collect"), (to, *id, *round), rows)
             }
-            Said::Held { held, .. } => {
+            Message::Held { held, .. } => {
                 let says = Deed::of(from, "says who holds a log:");
                 held.iter().try_for_each(|(member, seq)| {
                     let mut of_one = Version::zero(self.truth.members());
@@ -36,15 +32,15 @@ impl Judge {
                     acknowledged::is_true(&self.disks, says, member, &of_one)
                 })
             }
-            Said::Prove { id, known } => {
+            Message::Prove { id, known } => {
                 self.asked.insert((from, *id, Round::First), known.clone());
                 Ok(())
             }
-            Said::Proved { id, first, second } => {
+            Message::Proved { id, first, second } => {
                 second.iter().try_for_each(|row| self.row(Deed::of(from, "proves with"), row))?;
                 self.lets_see(Deed::of(from, "shows in a proof"), (to, *id, Round::First), first)
             }
-            Said::Borrow { .. } | Said::Decline { .. } | Said::Unproved { .. } => Ok(()),
+            Message::Borrow { .. } | Message::Decline { .. } | Message::Unproved { .. } => Ok(()),
         }
     }
 
@@ -112,7 +108,7 @@ mod tests {
     }
 
     fn pushed(scene: &mut Scene, row: Row) -> Option<Property> {
-        let push = Message::Passbook(Said::Push { rows: vec![row], apart: Vec::new() });
+        let push = Message::Push { rows: vec![row], apart: Vec::new() };
         broken(scene.judge.sent(Member(0), Member(1), &push))
     }
 

@@ -10,8 +10,8 @@ use bank::{
     Answer, Entry, Ledger, Member, Money, Operation, Outcome, RequestId, Row, Seq, SessionId,
     Version, WriteKind,
 };
-use replication::passbook::{Message as Said, Record, Storage};
-use replication::{Attempt, ClusterId, Instant, Message, Receipt, Ticket};
+use replication::passbook::{Message, Record, Storage};
+use replication::{Attempt, ClusterId, Instant, Receipt, Ticket};
 
 pub(super) const fn request(session: u64, number: u64) -> RequestId {
     RequestId { session: SessionId(session), number }
@@ -148,7 +148,7 @@ impl Scene {
     pub(super) fn push(&mut self, from: u16, to: u16, origin: u16) -> Result<(), Violation> {
         let row = self.branches[usize::from(from)].visible.rows()[usize::from(origin)].clone();
         let rows = vec![row.clone()];
-        let push = Message::Passbook(Said::Push { rows: rows.clone(), apart: Vec::new() });
+        let push = Message::Push { rows: rows.clone(), apart: Vec::new() };
         self.judge.sent(Member(from), Member(to), &push)?;
         self.judge.recorded(NOW, Member(to), &Record::Received { rows })?;
         self.judge.synced(Member(to), u64::MAX);

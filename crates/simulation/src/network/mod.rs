@@ -14,7 +14,7 @@ use super::agenda::{Agenda, Coming, Event};
 use super::chance::{Luck, PerMille, Span};
 use super::plan::{self, Plan};
 use bank::{BranchId, Member};
-use replication::{Input, Message};
+use replication::passbook::{Input, Message};
 
 /// The number of a branch in messages: from 1.
 pub(super) fn branch_id(member: Member) -> BranchId {

@@ -7,7 +7,8 @@ use super::super::chance::Span;
 use super::super::plan;
 use super::Luck;
 use bank::Member;
-use replication::{Instant, Message};
+use replication::Instant;
+use replication::passbook::Message;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use super::super::plan::Mix;
 use super::*;
-use replication::passbook;
 
 const A: Member = Member(0);
 const B: Member = Member(1);
@@ -33,7 +32,7 @@ fn world(change: impl FnOnce(&mut Plan)) -> World {
 }
 
 fn numbered(number: u64) -> Message {
-    Message::Passbook(passbook::Message::Decline { id: number })
+    Message::Decline { id: number }
 }
 
 impl World {
@@ -92,10 +91,11 @@ impl World {
         let of = |(at, input): &(Member, Input)| match input {
             Input::PeerUp { peer } if *at == to && *peer == from => Some("up".to_owned()),
             Input::PeerDown { peer } if *at == to && *peer == from => Some("down".to_owned()),
-            Input::Peer {
-                from: sender,
-                message: Message::Passbook(passbook::Message::Decline { id }),
-            } if *at == to && *sender == from => Some(id.to_string()),
+            Input::Peer { from: sender, message: Message::Decline { id } }
+                if *at == to && *sender == from =>
+            {
+                Some(id.to_string())
+            }
             _ => None,
         };
         self.inputs.iter().filter_map(of).collect()

@@ -22,8 +22,8 @@ use super::words;
 use bank::{BranchId, Member};
 use branch::Branch;
 use perform::GrantsInFlight;
-use replication::passbook::Mutant;
-use replication::{Effect, Instant, Ticket};
+use replication::passbook::{Effect, Mutant};
+use replication::{Instant, Ticket};
 
 /// After the healing, and when customers are done, everything is at rest if nothing but timers was seen
 /// for so long. Longer than anything waits before it repeats itself.

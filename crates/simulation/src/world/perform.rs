@@ -11,8 +11,8 @@ use super::branch::Next;
 use super::lives::Crash;
 use bank::Read;
 use bank::{Answer, Entry, Member, Operation, Outcome, Rejection, Seq, Write, WriteKind};
-use replication::passbook::{self, Passbook, Record, Storage};
-use replication::{Effect, Instant, Message, Receipt, Ticket};
+use replication::passbook::{Effect, Message, Passbook, Record, Storage};
+use replication::{Instant, Receipt, Ticket};
 
 /// The last grant of each branch to each other.
 pub(super) struct GrantsInFlight {
@@ -97,10 +97,7 @@ impl World<'_> {
 
     fn send(&mut self, from: Member, to: Member, message: Message) -> Result<(), Violation> {
         self.judge.sent(from, to, &message)?;
-        let moment = match &message {
-            Message::Passbook(said) => self.count_sent(said),
-            Message::Propagate { .. } | Message::Propagated { .. } => Moment::Now,
-        };
+        let moment = self.count_sent(&message);
         let told = self.teller.is_telling().then(|| words::sent(from, to, &message));
         let sent = self.network.send(from, to, message, &mut self.agenda);
         self.counters.add_many(Seen::MessagesLost, u64::from(sent.lost));
@@ -116,34 +113,34 @@ impl World<'_> {
         self.has_done(from, moment)
     }
 
-    fn count_sent(&mut self, said: &passbook::Message) -> Moment {
+    fn count_sent(&mut self, said: &Message) -> Moment {
         match said {
-            passbook::Message::Push { .. } => {
+            Message::Push { .. } => {
                 self.counters.add(Seen::Pushes);
                 Moment::Pushed
             }
-            passbook::Message::Borrow { .. } => {
+            Message::Borrow { .. } => {
                 self.counters.add(Seen::Borrows);
                 Moment::Asked
             }
-            passbook::Message::Acknowledge { .. } => Moment::Acknowledged,
-            passbook::Message::Collect { .. } => {
+            Message::Acknowledge { .. } => Moment::Acknowledged,
+            Message::Collect { .. } => {
                 self.counters.add(Seen::Collects);
                 Moment::Now
             }
-            passbook::Message::Proved { .. } => {
+            Message::Proved { .. } => {
                 self.counters.add(Seen::Proofs);
                 Moment::Now
             }
-            passbook::Message::Held { .. } => {
+            Message::Held { .. } => {
                 self.counters.add(Seen::HoldersTold);
                 Moment::Now
             }
-            passbook::Message::Hello(_)
-            | passbook::Message::Prove { .. }
-            | passbook::Message::Unproved { .. }
-            | passbook::Message::Decline { .. }
-            | passbook::Message::Collected { .. } => Moment::Now,
+            Message::Hello(_)
+            | Message::Prove { .. }
+            | Message::Unproved { .. }
+            | Message::Decline { .. }
+            | Message::Collected { .. } => Moment::Now,
         }
     }
 

@@ -13,8 +13,8 @@ use super::branch::Open;
 use super::lives::Crash;
 use super::{Instant, World};
 use bank::{Member, Operation};
-use replication::passbook::Storage;
-use replication::{Attempt, Input, Replication as _, Request, Room};
+use replication::passbook::{Input, Room, Storage};
+use replication::{Attempt, Replication as _, Request};
 
 impl World<'_> {
     /// Something comes to a process, if it lives: it waits there if the process is busy or stands still.

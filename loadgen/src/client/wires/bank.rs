@@ -1,9 +1,9 @@
 //! Package `bank`: one call, told apart by a word.
 
 use bank::{Answer, Money, Operation, Outcome};
-use passbook::wire::seeds::bank::bank_client::BankClient;
-use passbook::wire::seeds::bank::{TransactionRequest, TransactionResponse};
-use passbook::wire::seeds::{FAIL, SUCCESS, amount_of};
+use passbook::wire::exercise::bank::bank_client::BankClient;
+use passbook::wire::exercise::bank::{TransactionRequest, TransactionResponse};
+use passbook::wire::exercise::{FAIL, SUCCESS, amount_of};
 use tonic::codec::CompressionEncoding;
 
 use super::{Asked, CallError, Headers, MarkingChannel, int32_id, refused};

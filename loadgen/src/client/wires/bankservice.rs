@@ -1,9 +1,9 @@
 //! Package `BankService`: a call for each operation.
 
 use bank::{Answer, Money, Operation, Outcome, Rejection, WriteKind};
-use passbook::wire::seeds::bankservice::bank_service_client::BankServiceClient;
-use passbook::wire::seeds::bankservice::{BalanceQuery, CustomerRequest, ResponseMessage};
-use passbook::wire::seeds::{INVALID_EVENT, amount_of};
+use passbook::wire::exercise::bankservice::bank_service_client::BankServiceClient;
+use passbook::wire::exercise::bankservice::{BalanceQuery, CustomerRequest, ResponseMessage};
+use passbook::wire::exercise::{INVALID_EVENT, amount_of};
 use tonic::codec::CompressionEncoding;
 
 use super::{Asked, CallError, Headers, MarkingChannel, int32_id, refused};

@@ -38,20 +38,17 @@ impl Client {
         headers: &Headers<'_>,
     ) -> Result<Heard, CallError> {
         let mut client = self.client.clone();
-        let (customer, number) = (asked.customer.0, asked.number);
         let token = asked.token.map(from_token);
         match asked.operation {
             Operation::Query => {
                 let read = from_read(self.terms.read);
-                let request = headers.request(QueryRequest { customer, number, read, token });
+                let request = headers.request(QueryRequest { read, token });
                 let QueryReply { balance, token } = client.query(request).await?.into_inner();
                 let answer = Answer { outcome: Outcome::Ok, balance: Some(Money::new(balance)) };
                 Ok(Heard { answer, receipt: token.as_ref().map(receipt_of) })
             }
             Operation::Write(write) => {
                 let request = headers.request(WriteRequest {
-                    customer,
-                    number,
                     amount: write.amount.minor_units(),
                     ack: from_ack(self.terms.ack),
                     attempt: asked.attempt.map(from_attempt),

@@ -74,7 +74,7 @@ pub fn judge_folder(folder: &Path) -> Result<JudgedRun, JudgeError> {
     let run = Run::read(&folder.join(HISTORY), &folder.join(LEDGER))?;
     let mut output = OutputFile::of(&run.history);
     let is_whole =
-        read_answers(&folder.join(OUTPUT), |customer, answer| output.says(customer, answer))?;
+        read_answers(&folder.join(OUTPUT), |customer, answer| output.add(customer, answer))?;
     let mut checks = vec![Judged::under(run.header.settings, output.finish(is_whole))];
     checks.extend(judge(&run));
     let counterexample = checks.iter().enumerate().find_map(|(check, judged)| {

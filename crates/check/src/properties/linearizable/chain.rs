@@ -1,9 +1,7 @@
 //! What reads show, from the least to the most.
 
-use history::Log;
-
 use super::is_read;
-use crate::index::describe_version;
+use crate::index::{describe_version, prefix_sums};
 use crate::{RunIndex, Violation};
 
 /// Reads that show the same money.
@@ -23,32 +21,23 @@ pub(super) struct Fork {
 
 /// Of each log, how many of its first entries move money. A snapshot is of money, and grants may be made meanwhile:
 /// of two snapshots each may have one that the other lacks.
-struct Moving(Vec<Vec<u64>>);
+struct Moving(Vec<Vec<i128>>);
 
 impl Moving {
     fn of(run: &RunIndex<'_>) -> Self {
-        let counted = |log: &Log| {
-            let mut count = 0;
-            let counts = log.entries().map(|logged| {
-                count += u64::from(logged.entry.delta() != 0);
-                count
-            });
-            std::iter::once(0).chain(counts).collect()
-        };
-        Self(run.logs().iter().map(counted).collect())
+        Self(prefix_sums(run.logs(), |entry| i128::from(entry.delta() != 0)))
     }
 
     /// How many of the first `seq` entries. Those that the log does not have all count.
-    fn upto(&self, member: usize, seq: u64) -> u64 {
+    fn upto(&self, member: usize, seq: u64) -> i128 {
         let counts = &self.0[member];
         let last = u64::try_from(counts.len() - 1).unwrap_or(u64::MAX);
         let known = usize::try_from(seq.min(last)).unwrap_or_default();
-        counts[known] + seq.saturating_sub(last)
+        counts[known] + i128::from(seq.saturating_sub(last))
     }
 
-    fn total(&self, version: &[u64]) -> u128 {
-        let members = version.iter().enumerate();
-        members.map(|(member, seq)| u128::from(self.upto(member, *seq))).sum()
+    fn total(&self, version: &[u64]) -> i128 {
+        version.iter().enumerate().map(|(member, seq)| self.upto(member, *seq)).sum()
     }
 
     /// Whether `more` shows all the money that `less` shows.
@@ -61,7 +50,7 @@ impl Moving {
 /// Sorts reads by what they show. Fails with two that cannot be sorted.
 pub(super) fn levels(run: &RunIndex<'_>) -> Result<Vec<Level>, Fork> {
     let moving = Moving::of(run);
-    let mut reads: Vec<(u128, usize, &[u64])> = run
+    let mut reads: Vec<(i128, usize, &[u64])> = run
         .calls()
         .filter(|(_, call)| is_read(call))
         .filter_map(|(place, call)| call.version.map(|v| (moving.total(v), place, v)))
@@ -101,13 +90,13 @@ impl Fork {
     pub(super) fn violation(self, run: &RunIndex<'_>) -> Violation {
         let Self { one, other } = self;
         let shown = |place| describe_version(run.call(place).version.unwrap_or_default());
-        let story = format!(
+        let description = format!(
             "{} was shown {}, and {} was shown {}: each has what the other lacks, so neither came first",
             run.words(one),
             shown(one),
             run.words(other),
             shown(other)
         );
-        run.violation([one, other], story)
+        run.violation([one, other], description)
     }
 }

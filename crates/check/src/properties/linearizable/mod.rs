@@ -12,7 +12,7 @@ use history::OperationRecord;
 
 use super::overdraft::overspending;
 use crate::counterexample::millis;
-use crate::evidence::{Bounds, Comparison, refused_amount, wrong_refusal};
+use crate::evidence::{Bounds, refused_amount, wrong_refusal};
 use crate::examination::{Examination, Gap};
 use crate::{RunIndex, Violation};
 
@@ -27,7 +27,7 @@ use schedule::Late;
 /// such order. The chain puts reads and writes in order; every operation then has an earliest instant, which
 /// must not be after its answer. A refusal for insufficient funds is a read of less than its amount: an order
 /// is built in which withdrawals come early and deposits late, and each refusal must find such an instant
-/// there. If refusals tell their proofs, that order is one of entries before and after each of them, as of reads, and
+/// there. If refusals have proofs, that order is one of entries before and after each of them, as of reads, and
 /// no refusal of an honest bank stays open. What remains open is searched exactly if it is small (Wing and Gong, 1993; Lowe, 2017), and unknown
 /// if it is not. nN log n.
 ///
@@ -58,14 +58,14 @@ pub(crate) fn linearizable(run: &RunIndex<'_>) -> Examination {
         Some(missing) if reads > 0 || is_refusal_seen => {
             examination.gap(Gap::Ledgers, missing);
         }
-        None if reads > 0 || bare.is_empty() => {
+        None if reads > 0 || bare.is_unused() => {
             let problem = Problem::of(run, levels);
             refusals = problem.refusals.len();
             decide(run, &problem, &mut examination);
         }
         Some(_) | None => {}
     }
-    let holds = if reads == 0 && !bare.is_empty() {
+    let holds = if reads == 0 && !bare.is_unused() {
         bare.describe()
     } else {
         format!("{reads} reads and {refusals} refusals are in one order with all writes")
@@ -74,10 +74,9 @@ pub(crate) fn linearizable(run: &RunIndex<'_>) -> Examination {
     examination.summarize(holds, "no order explains the answers");
     // Entries of logs must be in an order in which no money is missing, also where nobody reads.
     let has_entries = run.logs().iter().any(|log| !log.is_empty());
-    if reads == 0 && bare.is_empty() && !is_refusal_seen && !has_entries {
-        examination
-            .no_evidence("no query was answered, and no withdrawal was refused for lack of money");
-    }
+    let has_evidence = reads > 0 || !bare.is_unused() || is_refusal_seen || has_entries;
+    let missing = "no query was answered, and no withdrawal was refused for lack of money";
+    examination.needs_evidence(has_evidence, missing);
     examination
 }
 
@@ -106,10 +105,8 @@ fn decide(run: &RunIndex<'_>, problem: &Problem<'_>, examination: &mut Examinati
     if fewest > 0 {
         undecided(run, problem, examination, fewest);
     }
-    if problem.unlogged > 0 {
-        let note = format!("{} answers speak of entries that no log has", problem.unlogged);
-        examination.gap(Gap::Answers, note);
-    }
+    let what = "answers speak of entries that no log has";
+    examination.gap_of(Gap::Answers, problem.unlogged, what);
 }
 
 fn undecided(
@@ -121,8 +118,8 @@ fn undecided(
     match search::search(problem) {
         Some(true) => {}
         Some(false) => examination.violate(|| {
-            let story = "no order of the operations explains all answers (all were tried)";
-            run.violation([], story.to_owned())
+            let description = "no order of the operations explains all answers (all were tried)";
+            run.violation([], description.to_owned())
         }),
         None => {
             let note = format!(
@@ -143,12 +140,12 @@ impl Late {
                 "what followed that does not show it"
             }
         };
-        let story = format!(
+        let description = format!(
             "{one} was answered at {}, before {other} was asked at {}, and yet it comes after it: {why}",
             millis(one.completed.unwrap_or_default()),
             millis(other.invoked)
         );
-        run.violation([call, by], story)
+        run.violation([call, by], description)
     }
 }
 
@@ -158,25 +155,23 @@ fn is_read(call: &OperationRecord<'_>) -> bool {
 }
 
 /// Reads without a version; and where no log shows what there was, refusals and the sums.
-fn by_bounds(run: &RunIndex<'_>, examination: &mut Examination) -> Comparison {
-    let mut comparison = Comparison::default();
-    let bounds = Bounds::of(run);
+fn by_bounds<'r, 'a>(run: &'r RunIndex<'a>, examination: &mut Examination) -> Bounds<'r, 'a> {
+    let mut bounds = Bounds::of(run);
     let has_logs = run.missing_entries().is_none();
-    for (place, call) in run.calls() {
-        let bare = call.version.is_none();
-        if let Some(balance) = call.balance.filter(|_| is_read(&call) && bare) {
-            let range = bounds.of_acknowledged(run, &call);
-            comparison.compare(run, examination, place, balance.minor_units().into(), &range);
+    for (place, call) in run.calls().filter(|(_, call)| call.version.is_none()) {
+        if let Some(balance) = call.balance.filter(|_| is_read(&call)) {
+            let range = bounds.of_acknowledged(&call);
+            bounds.compare(examination, place, balance, &range);
         }
-        if let Some(amount) = refused_amount(&call).filter(|_| bare && !has_logs) {
-            let least = *bounds.of_acknowledged(run, &call).start();
-            comparison.compare_refusal(run, examination, place, amount, least);
+        if let Some(amount) = refused_amount(&call).filter(|_| !has_logs) {
+            let least = *bounds.of_acknowledged(&call).start();
+            bounds.compare_refusal(examination, place, amount, least);
         }
     }
     if let Some(overspent) = overspending(run).filter(|_| !has_logs) {
         examination.violate(|| overspent);
     }
-    comparison
+    bounds
 }
 
 #[cfg(test)]

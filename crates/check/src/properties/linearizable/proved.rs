@@ -1,11 +1,11 @@
-//! An order in which every refusal that tells its proof stands where it was proved, with no need to try any.
+//! An order in which every refusal with a proof stands where it was proved, with no need to try any.
 //!
 //! A proof names two versions. Whatever of the later one had happened, there was too little; so its refusal may stand
 //! anywhere after the entries of the earlier one and before those beyond the later one, as a read stands after the
 //! entries that it shows and before all others. With what entries were made upon that is a partial order, which an
 //! honest bank's instants keep. In such an order each operation has an earliest instant: no earlier than its question,
 //! nor than what must come before it. If none is after its answer, the earliest instants are an order of everything.
-//! If one is, or the bank did not tell the truth, nothing is said. nN.
+//! If one is, or the bank did not tell the truth, nothing is proved. nN.
 
 use super::problem::Problem;
 use super::refusals::{Lowest, has_instant};
@@ -50,8 +50,8 @@ struct Sweep<'a> {
     placed: usize,
 }
 
-/// Whether there is such an order, with no balance below zero, in which also those refusals find their instant that
-/// tell no proof.
+/// Whether there is such an order, with no balance below zero, in which also the refusals
+/// without a proof find their instant.
 pub(super) fn explains(problem: &Problem<'_>) -> bool {
     // Without a proof this order is no better than others.
     if !problem.refusals.iter().any(|refusal| refusal.proof.is_some()) {
@@ -99,7 +99,7 @@ impl<'a> Sweep<'a> {
             problem,
             next: vec![CompactIndex::NONE; cuts.len()],
             cuts,
-            gaps: gaps(problem)?,
+            gaps: gaps(problem),
             known: vec![0; width],
             waits: vec![0; width * width],
             instants: vec![0; problem.items.len()],
@@ -236,7 +236,7 @@ impl<'a> Sweep<'a> {
 }
 
 /// The gaps of all logs.
-fn gaps(problem: &Problem<'_>) -> Option<Vec<Gap>> {
+fn gaps(problem: &Problem<'_>) -> Vec<Gap> {
     let mut gaps = Vec::with_capacity(problem.items.len() + problem.width());
     for member in 0..problem.width() {
         let log = problem.log(member);
@@ -256,7 +256,7 @@ fn gaps(problem: &Problem<'_>) -> Option<Vec<Gap>> {
             }
         }
     }
-    Some(gaps)
+    gaps
 }
 
 #[cfg(test)]

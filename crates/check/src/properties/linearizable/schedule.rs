@@ -237,7 +237,7 @@ fn backward(problem: &Problem<'_>, order: &Order) -> Vec<u64> {
     latest
 }
 
-/// Whose an entry is, and the how-manieth.
+/// Finds the log of an entry and its index there.
 struct Members<'a> {
     offsets: &'a [usize],
     last: usize,

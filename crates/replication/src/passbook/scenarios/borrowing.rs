@@ -9,7 +9,7 @@ use bank::{Entry, Money, Operation, Outcome};
 
 /// Two that each lack what the other has would take it from each other for ever.
 #[test]
-fn an_older_withdrawal_is_not_robbed_by_a_younger() {
+fn older_withdrawal_keeps_its_rights_from_a_younger() {
     let mut cluster = Cluster::met(2, 20);
     let older = cluster.withdraw(A, 15);
     let younger = cluster.withdraw(B, 15);
@@ -31,7 +31,7 @@ fn an_older_withdrawal_is_not_robbed_by_a_younger() {
 
 /// With clocks that do not heed each other, a busy branch's withdrawals would always be the youngest.
 #[test]
-fn a_withdrawal_is_younger_than_all_that_its_branch_has_heard_of() {
+fn withdrawal_is_younger_than_all_its_branch_knows_of() {
     let mut cluster = Cluster::met(2, 20);
     cluster.at_clock(A, 40);
     cluster.withdraw(A, 15);
@@ -46,7 +46,7 @@ fn a_withdrawal_is_younger_than_all_that_its_branch_has_heard_of() {
 
 /// A question may come twice or late: each time rights would leave who needs them.
 #[test]
-fn a_repeated_question_grants_nothing_more() {
+fn repeated_borrow_request_grants_nothing_more() {
     let mut cluster = Cluster::met(2, 20);
     cluster.withdraw(A, 15);
     let question = cluster.take(A, B).remove(0);

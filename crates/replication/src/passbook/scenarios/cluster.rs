@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::passbook::{
-    Corrupt, Message, Mismatch, Note, Passbook, Priority, Record, Settings, Stop, Storage,
+    Corrupt, Effect, Input, Message, Mismatch, Note, Passbook, Priority, Record, Settings, Stop,
+    Storage,
 };
-use crate::{
-    Attempt, Effect, Input, Instant, Message as AnyMessage, Receipt, Replication as _, Request,
-    Ticket, Token,
-};
+use crate::{Attempt, Instant, Receipt, Replication as _, Request, Ticket, Token};
 use bank::{Ack, Read};
 use bank::{
     BranchId, Entry, Member, Money, Operation, Outcome, Rejection, RequestId, Row, Seq, SessionId,
@@ -108,7 +106,7 @@ impl Cluster {
         Self::unborn(branches, opening).meet()
     }
 
-    /// Branches of which A is the hub if there are so many. With journals it proves and passes nothing on.
+    /// Branches of which A is the relay if there are so many. With journals it proves and forwards nothing.
     pub(super) fn with_relay_from(
         relay_from: usize,
         storage: Storage,
@@ -189,7 +187,7 @@ impl Cluster {
         let branch = &mut self.branches[at.index()];
         match effect {
             Effect::Persist { record, .. } => branch.journal.push(record),
-            Effect::Send { to, message: AnyMessage::Passbook(message) } => {
+            Effect::Send { to, message } => {
                 let to = branch.settings.member(to).expect("a branch");
                 self.wire.push((at, to, message));
             }
@@ -201,7 +199,7 @@ impl Cluster {
             Effect::Refuse { why, .. } => branch.refused.push(why),
             Effect::Stop(reason) => branch.stopped = Some(reason),
             Effect::Note(note) => self.notes.push((at, note)),
-            Effect::Send { .. } | Effect::WakeAt(_) => {}
+            Effect::WakeAt(_) => {}
         }
     }
 
@@ -298,7 +296,7 @@ impl Cluster {
     }
 
     fn said(&self, from: Member, message: Message) -> Input {
-        Input::Peer { from: self.id(from), message: AnyMessage::Passbook(message) }
+        Input::Peer { from: self.id(from), message: message }
     }
 
     /// A message arrives.
@@ -382,8 +380,7 @@ impl Cluster {
     pub(super) fn at_clock(&mut self, branch: Member, clock: u64) {
         let from = self.members().find(|member| *member != branch).expect("another branch");
         let priority = Priority { clock, member: from };
-        let (need, target) = (Money::ZERO, Total::ZERO);
-        self.hand(from, branch, Message::Borrow { id: 0, priority, need, target });
+        self.hand(from, branch, Message::Borrow { id: 0, priority, target: Total::ZERO });
     }
 
     /// What a branch is told at its next start.

@@ -1,8 +1,8 @@
 //! Journals: what a branch may believe of its own, and what it does when there is no room in it.
 
 use super::cluster::{A, B, Cluster, OVERLOADED, entries};
-use crate::passbook::{Corrupt, Message, Record};
-use crate::{Input, Replication as _, Room};
+use crate::Replication as _;
+use crate::passbook::{Corrupt, Input, Message, Record, Room};
 use bank::Read;
 use bank::{Entry, Member, Money, Outcome, Seq};
 

@@ -6,11 +6,11 @@
 mod borrowing;
 mod cluster;
 mod collects;
-mod hub;
+mod incarnations;
 mod journals;
-mod lives;
 mod notes;
 mod prover;
 mod pushes;
+mod relay;
 mod requests;
 mod tokens;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::cluster::{A, B, C, Cluster, INSUFFICIENT, UNAVAILABLE, request, version};
+use crate::passbook::{Input, Room};
 use crate::passbook::{Message, Round, Storage};
-use crate::{Input, Room};
 use bank::Read;
 use bank::{Member, Operation, Outcome, Seq};
 
@@ -51,7 +51,7 @@ fn one_collect_serves_all_that_asked_before_it_began() {
 
 /// D has shown its ledger and goes on. Who asks after that must be shown it, and the collect on its way does not.
 #[test]
-fn who_asks_while_a_collect_is_on_its_way_waits_for_the_next() {
+fn asker_during_a_collect_waits_for_the_next() {
     let mut cluster = proved_for(4, 40);
     cluster.withdraw(B, 1_000);
     cluster.deliver(B, A);
@@ -75,7 +75,7 @@ fn who_asks_while_a_collect_is_on_its_way_waits_for_the_next() {
 
 /// Without it the customer could ask elsewhere, and be paid out from a balance from before the refusal.
 #[test]
-fn a_refusal_by_a_proof_shows_what_it_rests_on() {
+fn refusal_by_a_proof_shows_what_it_rests_on() {
     let mut cluster = proved_for(3, 30);
     cluster.withdraw(C, 10);
     cluster.sync(C);
@@ -98,7 +98,7 @@ fn a_refusal_by_a_proof_shows_what_it_rests_on() {
 
 /// The same instant for all is what a snapshot is: what the prover saw is added to what the asker sees.
 #[test]
-fn a_snapshot_by_a_proof_is_of_one_instant() {
+fn snapshot_by_a_proof_is_of_one_instant() {
     let mut cluster = proved_for(3, 30);
     for (branch, amount) in [(B, 1), (C, 2)] {
         cluster.deposit(branch, amount);
@@ -132,7 +132,7 @@ fn a_snapshot_by_a_proof_is_of_one_instant() {
 /// C's reply is from before it grants to D, D's from after it has paid that out: the second round alone is not
 /// closed. It proves, and is not shown.
 #[test]
-fn what_a_proof_shows_is_closed() {
+fn ledger_that_a_proof_shows_is_closed() {
     let mut cluster = proved_for(4, 40);
     let refused = cluster.withdraw(B, 1_000);
     cluster.deliver(B, A);
@@ -175,7 +175,7 @@ fn what_a_proof_shows_is_closed() {
 
 /// The money may be with the one that cannot be reached, from wherever the question is put.
 #[test]
-fn a_prover_that_cannot_reach_everybody_says_so_at_once() {
+fn prover_that_cannot_reach_all_fails_its_askers_at_once() {
     let mut cluster = proved_for(3, 30);
     let begun = cluster.withdraw(B, 1_000);
     cluster.deliver(B, A);
@@ -195,7 +195,7 @@ fn a_prover_that_cannot_reach_everybody_says_so_at_once() {
 
 /// Otherwise it would wait until it asks again.
 #[test]
-fn who_waits_for_the_next_collect_learns_that_there_is_none() {
+fn asker_that_waits_learns_that_there_is_no_collect() {
     let mut cluster = proved_for(4, 40);
     let first = cluster.withdraw(B, 1_000);
     cluster.deliver(B, A);
@@ -210,7 +210,7 @@ fn who_waits_for_the_next_collect_learns_that_there_is_none() {
 
 /// Its rights are on their way: it asked for no proof.
 #[test]
-fn a_withdrawal_that_borrows_does_not_end_with_the_proof_of_a_snapshot() {
+fn borrowing_withdrawal_survives_a_failed_snapshot() {
     let mut cluster = proved_for(3, 30);
     let withdrawal = cluster.withdraw(B, 15);
     assert_eq!(cluster.ways(), [(B, C)], "asked for rights");
@@ -244,7 +244,7 @@ fn without_the_prover_rights_are_unavailable() {
 
 /// A question may be lost or come twice: the one must not leave its asker waiting, nor the other cost a collect.
 #[test]
-fn a_question_is_repeated_until_it_is_answered_and_answered_once() {
+fn question_is_repeated_and_answered_once() {
     let mut cluster = proved_for(3, 30);
     let withdrawal = cluster.withdraw(B, 1_000);
     assert_eq!(cluster.take(B, A).len(), 1, "lost");
@@ -268,7 +268,7 @@ fn a_question_is_repeated_until_it_is_answered_and_answered_once() {
 
 /// A proof speaks of an instant after its own question, and may be from before this one.
 #[test]
-fn a_proof_of_another_question_or_from_another_branch_proves_nothing() {
+fn foreign_or_stale_proof_proves_nothing() {
     let mut cluster = proved_for(3, 30);
     let first = cluster.withdraw(B, 1_000);
     let stale = prove(&mut cluster, B, &[B, C]).remove(0);
@@ -294,7 +294,7 @@ fn a_proof_of_another_question_or_from_another_branch_proves_nothing() {
 
 /// It shows what it was shown and could not write down. Taken to hold that, it would get B's row without C's.
 #[test]
-fn a_prover_with_a_full_disk_proves_and_is_not_taken_to_hold_what_it_proved_with() {
+fn prover_with_a_full_disk_proves_and_holds_nothing_new() {
     let mut cluster = proved_for(3, 30);
     cluster.on(A, Input::Room(Room::Full));
     cluster.deposit(C, 5);

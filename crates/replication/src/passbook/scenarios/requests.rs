@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::cluster::{A, B, C, Cluster, INSUFFICIENT, entries, named, request};
-use crate::{Input, Instant, Request};
+use crate::passbook::Input;
+use crate::{Instant, Request};
 use bank::{Ack, Read};
 use bank::{Entry, Money, Operation, Outcome, Rejection};
 

@@ -111,10 +111,8 @@ fn mix_parser() -> impl TypedValueParser<Value = Mix> {
 
 #[cfg(feature = "mutants")]
 fn mutant_parser() -> impl TypedValueParser<Value = Mutant> {
-    PossibleValuesParser::new(Mutant::ALL.map(Mutant::name)).try_map(|given| {
-        let found = Mutant::ALL.into_iter().find(|mutant| mutant.name() == given);
-        found.ok_or("not one of the mutants")
-    })
+    let names = Mutant::ALL.iter().map(|mutant| mutant.name());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Mutant>())
 }
 
 fn main() -> ExitCode {

@@ -7,10 +7,8 @@ use super::paid_in;
 use crate::judge::Property;
 use crate::judge::scene::{DEADLINE, Double, NOW, Scene, broken, question, request};
 use bank::{BranchId, Chain, Entry, Member, Money, Operation, Row, Seq, Version};
-use replication::passbook::{
-    Configuration, Hello, Incarnation, Message as Said, Record, Round, Storage,
-};
-use replication::{ClusterId, Instant, Message};
+use replication::passbook::{Configuration, Hello, Incarnation, Message, Record, Round, Storage};
+use replication::{ClusterId, Instant};
 
 #[test]
 fn a_record_that_comes_too_late_or_that_nobody_asked_for_is_found() {
@@ -61,8 +59,7 @@ fn what_is_not_durable_is_neither_shown_nor_pushed() {
     assert_eq!(broken(scene.push(0, 1, 0)), Some(Property::Durable));
     assert_eq!(broken(scene.look(0)), Some(Property::Durable));
     let rows = scene.branches[0].visible.rows().to_vec();
-    let collected =
-        Message::Passbook(Said::Collected { id: 1, round: Round::First, rows: rows.clone() });
+    let collected = Message::Collected { id: 1, round: Round::First, rows: rows.clone() };
     let found = scene.judge.sent(Member(0), Member(1), &collected);
     assert_eq!(broken(found), Some(Property::Durable));
     scene.sync(0);
@@ -72,11 +69,11 @@ fn what_is_not_durable_is_neither_shown_nor_pushed() {
     scene.sync(1);
     scene.branches[1].publish();
     let (id, round, rows) = (2, Round::First, vec![scene.branches[1].own().clone()]);
-    let part = Message::Passbook(Said::Collected { id, round, rows });
+    let part = Message::Collected { id, round, rows };
     let found = scene.judge.sent(Member(1), Member(0), &part);
     assert_eq!(broken(found), Some(Property::Closed), "it was paid in upon what branch 0 had");
     let known = [1, 0].map(Seq).into_iter().collect();
-    let asked = Message::Passbook(Said::Collect { id, round, known });
+    let asked = Message::Collect { id, round, known };
     scene.judge.sent(Member(0), Member(1), &asked).expect("a question");
     scene.judge.sent(Member(1), Member(0), &part).expect("the rest is there");
 }
@@ -135,13 +132,13 @@ fn what_survived_unsynced_is_not_durable_until_it_is_synced() {
 #[test]
 fn acknowledgements_and_hellos_that_claim_too_much_are_found() {
     let mut scene = paid_in(Storage::Journal);
-    let (branch, incarnation) = (Member(1), Incarnation(1));
-    let mut sent = |said| broken(scene.judge.sent(Member(1), Member(0), &Message::Passbook(said)));
+    let incarnation = Incarnation(1);
+    let mut sent = |said| broken(scene.judge.sent(Member(1), Member(0), &said));
     let seqs = |seqs: [u64; 2]| seqs.map(Seq).into_iter().collect::<Version>();
-    let acknowledge = |durable| Said::Acknowledge { branch, incarnation, durable };
+    let acknowledge = |durable| Message::Acknowledge { incarnation, durable };
     assert_eq!(sent(acknowledge(seqs([1, 0]))), None);
     assert_eq!(sent(acknowledge(seqs([2, 0]))), Some(Property::Acknowledged));
-    let held = |held| Said::Held { cluster: ClusterId(1), held };
+    let held = |held| Message::Held { cluster: ClusterId(1), held };
     assert_eq!(sent(held(seqs([1, 1]))), None, "both hold the first entry of the log of branch 0");
     assert_eq!(sent(held(seqs([1, 2]))), Some(Property::Acknowledged));
     let hello = |durable, chain| {
@@ -149,7 +146,7 @@ fn acknowledgements_and_hellos_that_claim_too_much_are_found() {
         let configuration = Arc::new(Configuration { branches, opening: Money::ZERO });
         let (yours, heard) = (None, false);
         let your_log = (Seq(0), chain);
-        Said::Hello(Hello { configuration, incarnation, yours, durable, your_log, heard })
+        Message::Hello(Hello { configuration, incarnation, yours, durable, your_log, heard })
     };
     assert_eq!(sent(hello(seqs([1, 0]), Chain::default())), None);
     assert_eq!(sent(hello(seqs([1, 1]), Chain::default())), Some(Property::Acknowledged));

@@ -58,7 +58,7 @@ fn a_branch_in_memory_that_comes_back_must_stop() {
     let mut stopped = scene();
     stopped.branches[0].is_ready = false;
     stopped.look(0).expect("it waits for the others");
-    let why = Stop::OtherLife { peer: BranchId(2) };
+    let why = Stop::OtherIncarnation { peer: BranchId(2) };
     stopped.judge.stopped(Member(0), &why).expect("as it must");
     let views = [(Member(1), stopped.branches[1].view())];
     stopped.judge.finish(&views).expect("the other goes on");

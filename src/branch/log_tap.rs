@@ -1,8 +1,8 @@
-//! A branch's log as it is written, for whoever records a run.
+//! Records a branch's log as it is written.
 //!
-//! Off until somebody asks for it. From then on each entry of the own log is encoded, with what the branch has taken
-//! in of other logs since the entry before: so a reader knows what was in the journal when it was written down. It
-//! is kept until it is taken, within a bound: if nobody takes it, recording stops and says so.
+//! Off until a recorder asks for it. From then on each entry of the own log is encoded, with the rows that the branch has
+//! received since the entry before: so a reader knows what was in the journal when the entry was appended. Entries are kept
+//! until they are taken, within a bound: if nobody takes them, recording stops and reports that.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::wire::{Failure, LogBegun, LogEncoder, LogPart};
 use bank::{Entry, Member, RequestId, Seq, Version};
-use replication::Replication;
+use replication::StreamReplica;
 use replication::passbook::Record;
 
 /// Bytes of entries that may wait to be taken: some 230,000 entries at three branches. An entry that knows more of many
@@ -19,9 +19,9 @@ const HELD_MAX: usize = 8 << 20;
 /// A part is closed when it has so many bytes. With one entry more it is far below the 4 MiB of a message.
 const PART_BYTES: usize = 1 << 18;
 
-/// What a recorder asks.
+/// A command of a recorder.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum LogCommand {
     Begin(oneshot::Sender<Result<LogBegun, Failure>>),
     Take { log: u64, reply: oneshot::Sender<Result<LogPart, Failure>> },
     End { log: u64, reply: oneshot::Sender<Result<(), Failure>> },
@@ -29,12 +29,12 @@ pub(super) enum Asked {
 
 /// Records the log of a branch while somebody wants it.
 #[derive(Debug, Default)]
-pub(super) struct Tap(Option<Box<Recording>>);
+pub(super) struct LogTap(Option<Box<Recording>>);
 
 #[derive(Debug)]
 struct Recording {
     log: u64,
-    news: News,
+    growth: Growth,
     encoder: LogEncoder,
     /// Closed ones, the oldest first.
     parts: VecDeque<Part>,
@@ -50,9 +50,9 @@ struct Part {
     count: u64,
 }
 
-/// What was taken in of other logs since the last own entry.
+/// The rows received since the last own entry.
 #[derive(Debug)]
-struct News {
+struct Growth {
     /// How much is known of each log.
     known: Vec<Seq>,
     /// Which of them have grown, each once.
@@ -60,13 +60,13 @@ struct News {
     has_grown: Vec<bool>,
 }
 
-impl Tap {
-    /// Does what a recorder asks, who may be gone when it is answered.
-    pub(super) fn on(&mut self, asked: Asked, replica: &dyn Replication) {
-        match asked {
-            Asked::Begin(reply) => drop(reply.send(self.begin(replica))),
-            Asked::Take { log, reply } => drop(reply.send(self.of(log).map(Recording::take))),
-            Asked::End { log, reply } => {
+impl LogTap {
+    /// The recorder may be gone when the command is answered.
+    pub(super) fn handle(&mut self, command: LogCommand, replica: &StreamReplica) {
+        match command {
+            LogCommand::Begin(reply) => drop(reply.send(self.begin(replica))),
+            LogCommand::Take { log, reply } => drop(reply.send(self.of(log).map(Recording::take))),
+            LogCommand::End { log, reply } => {
                 let ended = self.of(log).map(|_| ());
                 if ended.is_ok() {
                     self.0 = None;
@@ -76,14 +76,14 @@ impl Tap {
         }
     }
 
-    fn begin(&mut self, replica: &dyn Replication) -> Result<LogBegun, Failure> {
-        let standing = replica.log_status().ok_or(Failure::NoLog(replica.name()))?;
+    fn begin(&mut self, replica: &StreamReplica) -> Result<LogBegun, Failure> {
+        let status = replica.log_status().ok_or(Failure::NoLog(replica.name()))?;
         #[expect(clippy::disallowed_methods, reason = "no other log has this name")]
         let log = rand::random();
-        let most = if standing.rights < 0 { i64::MIN } else { i64::MAX };
-        let rights = i64::try_from(standing.rights).unwrap_or(most);
-        self.0 = Some(Box::new(Recording::new(log, &standing.written)));
-        Ok(LogBegun { log, version: standing.written, rights })
+        let most = if status.rights < 0 { i64::MIN } else { i64::MAX };
+        let rights = i64::try_from(status.rights).unwrap_or(most);
+        self.0 = Some(Box::new(Recording::new(log, &status.written)));
+        Ok(LogBegun { log, version: status.written, rights })
     }
 
     fn of(&mut self, log: u64) -> Result<&mut Recording, Failure> {
@@ -91,8 +91,8 @@ impl Tap {
         recording.ok_or(Failure::NotRecording(log))
     }
 
-    /// A record was written down.
-    pub(super) fn written(&mut self, record: &Record) {
+    /// Records an appended record, if a recording is under way.
+    pub(super) fn append(&mut self, record: &Record) {
         let Some(recording) = self.0.as_deref_mut().filter(|recording| !recording.lost) else {
             return;
         };
@@ -100,7 +100,7 @@ impl Tap {
             Record::Own { seq, entry, request, .. } => recording.entry(*seq, *entry, *request),
             Record::Received { rows } => {
                 for row in rows {
-                    recording.news.received(row.origin, row.seq);
+                    recording.growth.received(row.origin, row.seq);
                 }
             }
             Record::Founded { .. } | Record::Bound { .. } => {}
@@ -112,7 +112,7 @@ impl Recording {
     fn new(log: u64, version: &Version) -> Self {
         Self {
             log,
-            news: News::since(version),
+            growth: Growth::since(version),
             encoder: LogEncoder::default(),
             parts: VecDeque::new(),
             open: Part::default(),
@@ -123,8 +123,8 @@ impl Recording {
 
     fn entry(&mut self, seq: Seq, entry: Entry, request: Option<RequestId>) {
         let before = self.open.entries.len();
-        let news = self.news.take();
-        let encoded = self.encoder.append((seq, entry, request), news, &mut self.open.entries);
+        let grown = self.growth.take();
+        let encoded = self.encoder.append((seq, entry, request), grown, &mut self.open.entries);
         self.open.count += 1;
         self.held += self.open.entries.len() - before;
         if self.open.entries.len() >= PART_BYTES {
@@ -144,7 +144,7 @@ impl Recording {
     }
 }
 
-impl News {
+impl Growth {
     fn since(version: &Version) -> Self {
         let known: Vec<Seq> = version.iter().map(|(_, seq)| seq).collect();
         let has_grown = vec![false; known.len()];
@@ -180,16 +180,16 @@ mod tests {
     use super::*;
     use crate::wire::{LogEntry, to_log_entries};
     use bank::{BranchId, Chain, Money, Row, SessionId};
+    use replication::Passbook;
     use replication::passbook::Settings;
-    use replication::{Broadcast, Fanout, Passbook};
 
     fn passbook() -> Passbook {
         let branches = [1, 2, 3].map(BranchId);
         Passbook::in_memory(Settings::in_memory(BranchId(2), &branches, Money::new(100), 7))
     }
 
-    fn begun() -> (Tap, u64) {
-        let mut tap = Tap::default();
+    fn begun() -> (LogTap, u64) {
+        let mut tap = LogTap::default();
         let LogBegun { log, version, rights } = tap.begin(&passbook()).expect("a log");
         assert_eq!((version, rights), (Version::zero(3), 33));
         (tap, log)
@@ -206,7 +206,7 @@ mod tests {
         Record::Received { rows: rows.iter().map(row).collect() }
     }
 
-    fn taken(tap: &mut Tap, log: u64) -> (Vec<LogEntry>, LogPart) {
+    fn taken(tap: &mut LogTap, log: u64) -> (Vec<LogEntry>, LogPart) {
         let part = tap.of(log).map(Recording::take).expect("the one that is under way");
         let entries = to_log_entries(&part.entries).expect("entries");
         assert_eq!(u64::try_from(entries.len()), Ok(part.count));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_says_once_what_was_taken_in_since_the_one_before() {
+    fn entry_reports_growth_of_other_logs_once() {
         let (mut tap, log) = begun();
         let records = [
             received(&[(0, 1), (2, 4)]),
@@ -226,7 +226,7 @@ mod tests {
             received(&[(0, 4)]),
         ];
         for record in &records {
-            tap.written(record);
+            tap.append(record);
         }
         let (entries, rest) = taken(&mut tap, log);
         let grown: Vec<Vec<(u16, u64)>> = entries
@@ -238,20 +238,20 @@ mod tests {
         assert_eq!(entries[1].request.map(|request| request.session), Some(SessionId(2)));
         assert_eq!(rest, LogPart::default());
         // What came after the last entry belongs to the next, whenever that is taken.
-        tap.written(&own(4));
+        tap.append(&own(4));
         assert_eq!(taken(&mut tap, log).0[0].grown, [(Member(0), Seq(4))]);
         assert_eq!(taken(&mut tap, log), (Vec::new(), LogPart::default()));
     }
 
     #[test]
-    fn what_nobody_takes_is_bounded_and_its_end_is_said_to_be_lost() {
+    fn untaken_entries_are_bounded_and_reported_as_lost() {
         let (mut tap, log) = begun();
         let mut written = 0;
         while tap.of(log).is_ok_and(|recording| !recording.lost) {
             written += 1;
-            tap.written(&own(written));
+            tap.append(&own(written));
         }
-        tap.written(&own(written + 1));
+        tap.append(&own(written + 1));
         assert!(tap.of(log).is_ok_and(|recording| recording.held < HELD_MAX + 64));
         let mut seen = 0;
         loop {
@@ -265,7 +265,7 @@ mod tests {
         }
         assert_eq!(seen, written, "what came after it is not recorded");
         // There is room again, but what lies between is not known.
-        tap.written(&own(written + 2));
+        tap.append(&own(written + 2));
         assert_eq!(
             taken(&mut tap, log),
             (Vec::new(), LogPart { lost: true, ..LogPart::default() })
@@ -273,28 +273,21 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_another_recording_is_refused() {
+    fn superseded_recording_is_refused() {
         let (mut tap, first) = begun();
-        tap.written(&own(1));
+        tap.append(&own(1));
         assert_eq!(tap.of(first ^ 1).err(), Some(Failure::NotRecording(first ^ 1)));
         let second = tap.begin(&passbook()).expect("a log").log;
         let refused = tap.of(first).expect_err("another has begun");
         let words = format!("recording {first:016x} of this branch's log is over: somebody else");
         assert!(refused.to_string().starts_with(&words), "{refused}");
         let (reply, mut answer) = oneshot::channel();
-        tap.on(Asked::End { log: first, reply }, &passbook());
+        tap.handle(LogCommand::End { log: first, reply }, &passbook());
         assert_eq!(answer.try_recv(), Ok(Err(Failure::NotRecording(first))));
         assert_eq!(taken(&mut tap, second).0, []);
         let (reply, mut answer) = oneshot::channel();
-        tap.on(Asked::End { log: second, reply }, &passbook());
+        tap.handle(LogCommand::End { log: second, reply }, &passbook());
         assert_eq!(answer.try_recv(), Ok(Ok(())));
         assert_eq!(tap.of(second).err(), Some(Failure::NotRecording(second)));
-    }
-
-    #[test]
-    fn a_scheme_without_logs_says_so() {
-        let fanout = Fanout::Parallel;
-        let replica = Broadcast::new(BranchId(1), Vec::new(), fanout, Money::ZERO);
-        assert_eq!(Tap::default().begin(&replica), Err(Failure::NoLog("broadcast")));
     }
 }

@@ -3,16 +3,16 @@
 use tonic::{Request, Response, Status};
 
 use super::super::services::{deadline, end};
-use super::{Caller, Seeds};
-use crate::wire::seeds::bank::bank_server::Bank;
-use crate::wire::seeds::bank::{TransactionRequest, TransactionResponse};
-use crate::wire::seeds::{FAIL, SUCCESS, Word, to_int32};
+use super::services::{Caller, ExerciseServices};
+use crate::wire::exercise::bank::bank_server::Bank;
+use crate::wire::exercise::bank::{TransactionRequest, TransactionResponse};
+use crate::wire::exercise::{FAIL, SUCCESS, Word, to_int32};
 use crate::wire::v1::WriteResult;
 use crate::wire::{Failure, to_write_reply};
 use bank::Money;
 
 #[tonic::async_trait]
-impl Bank for Seeds {
+impl Bank for ExerciseServices {
     async fn msg_delivery(
         &self,
         request: Request<TransactionRequest>,

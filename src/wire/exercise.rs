@@ -1,56 +1,29 @@
-//! The contracts in `proto/seeds`: 32-bit money, operations named by words, results told in words.
+//! The contracts in `proto/exercise`: 32-bit money, and words for operations and results.
 
 use super::Failure;
+pub use super::generated::{bank, bankservice};
 use ::bank::{Money, Operation, WriteKind};
 
-/// Package `bank`, generated.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::pedantic,
-    clippy::as_conversions,
-    clippy::clone_on_ref_ptr,
-    clippy::allow_attributes_without_reason,
-    reason = "generated code is not ours to change"
-)]
-pub mod bank {
-    tonic::include_proto!("bank");
-}
-
-/// Package `BankService`, generated.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::pedantic,
-    clippy::as_conversions,
-    clippy::clone_on_ref_ptr,
-    clippy::allow_attributes_without_reason,
-    reason = "generated code is not ours to change"
-)]
-pub mod bankservice {
-    tonic::include_proto!("bank_service");
-}
-
-/// How both contracts say that a write was made.
+/// The word of both contracts for a write that was made.
 pub const SUCCESS: &str = "success";
-/// How `bank` says that there is too little money.
+/// The word of `bank` for insufficient funds.
 pub const FAIL: &str = "fail";
-/// How `BankService` says that it knows no such event.
+/// The message of `BankService` for an unknown event.
 pub const INVALID_EVENT: &str = "Invalid event.";
 
-/// What one of the words for an operation asks for.
+/// An operation, by its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// Of a customer: the balance.
+    /// A customer's query.
     Query,
-    /// Of a customer: a write at every branch.
+    /// A customer's write, at every branch.
     Write(WriteKind),
-    /// Of a fellow branch: a write here only.
+    /// A peer's write, at this branch only.
     Propagate(WriteKind),
 }
 
 impl Word {
-    /// The word, or `None` if it is not one of theirs.
+    /// Parses a word; `None` if the contracts have no such word.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "query" => Some(Self::Query),
@@ -63,12 +36,12 @@ impl Word {
     }
 }
 
-/// Money as these contracts carry it.
+/// Money in 32 bits.
 pub fn to_int32(money: Money) -> Result<i32, Failure> {
     i32::try_from(money.minor_units()).map_err(|_| Failure::BeyondInt32(money))
 }
 
-/// The amount an operation moves, as these contracts carry it; a query moves nothing.
+/// The amount of an operation in 32 bits; zero for a query.
 pub fn amount_of(operation: Operation) -> Result<i32, Failure> {
     match operation {
         Operation::Query => Ok(0),
@@ -81,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_theirs_and_no_others() {
+    fn other_words_are_not_parsed() {
         assert_eq!(Word::parse("query"), Some(Word::Query));
         assert_eq!(Word::parse("propagate_deposit"), Some(Word::Propagate(WriteKind::Deposit)));
         for strange in ["", "Deposit", "transfer", "propagate_query"] {

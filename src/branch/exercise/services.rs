@@ -1,52 +1,49 @@
-//! The contracts of other programs of the same exercise, served beside our own.
+//! What both contracts have in common: the operations behind their words.
 //!
-//! A customer's write is one like any other: it goes through the owner and is answered by all branches. A
-//! propagation applies here only, and only where the scheme is the one these contracts were made for.
-
-mod bank;
-mod bankservice;
+//! A customer's write is one like any other: it goes through the driver and is acknowledged by all branches. A
+//! propagation applies here only, and only where branches call each other, as these contracts expect.
 
 use std::time::Instant;
 
 use tonic::metadata::MetadataMap;
 
-use super::handle::BranchHandle;
-use super::owner::BranchInfo;
+use super::super::call_driver::CallCommand;
+use super::super::handle::{BranchHandle, Command};
 use crate::telemetry::{CallSpan, TraceContext, extract};
-use crate::wire::seeds::{Word, to_int32};
+use crate::wire::exercise::{Word, to_int32};
 use crate::wire::{Failure, to_write};
-use ::bank::Ack;
-use ::bank::{Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
-
-/// The scheme these contracts' propagations belong to.
-const SCHEME: &str = "broadcast";
+use bank::{Ack, Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
 
 /// Both contracts for one branch.
 #[derive(Clone, Debug)]
-pub(super) struct Seeds {
+pub(in super::super) struct ExerciseServices {
     id: BranchId,
-    replication: &'static str,
     handle: BranchHandle,
 }
 
-/// What a caller gets besides the words of a contract.
+/// The metadata of a call.
 #[derive(Debug)]
-struct Caller {
-    deadline: Instant,
-    trace: Option<TraceContext>,
+pub(super) struct Caller {
+    pub(super) deadline: Instant,
+    pub(super) trace: Option<TraceContext>,
 }
 
-impl Seeds {
-    pub(super) fn new(info: &BranchInfo, handle: BranchHandle) -> Self {
-        Self { id: info.id, replication: info.replication, handle }
+impl ExerciseServices {
+    pub(in super::super) fn new(id: BranchId, handle: BranchHandle) -> Self {
+        Self { id, handle }
     }
 
-    fn span(&self, metadata: &MetadataMap, method: &'static str) -> CallSpan {
+    pub(super) fn span(&self, metadata: &MetadataMap, method: &'static str) -> CallSpan {
         CallSpan::server(extract(metadata), method, self.id)
     }
 
-    /// Does what `word` asks for, with an answer whose balance, if it has one, fits into 32 bits.
-    async fn perform(&self, word: Word, amount: i32, caller: Caller) -> Result<Answer, Failure> {
+    /// Executes the operation `word`, with an answer whose balance, if it has one, fits into 32 bits.
+    pub(super) async fn perform(
+        &self,
+        word: Word,
+        amount: i32,
+        caller: Caller,
+    ) -> Result<Answer, Failure> {
         match word {
             Word::Query => {
                 let Caller { deadline, trace } = caller;
@@ -65,7 +62,7 @@ impl Seeds {
     async fn write(&self, kind: WriteKind, amount: i32, caller: Caller) -> Result<Answer, Failure> {
         let write = to_write(kind, amount.into())?;
         if kind == WriteKind::Deposit {
-            self.room_for(write.amount).await?;
+            self.check_range(write.amount).await?;
         }
         let Caller { deadline, trace } = caller;
         let answer = self
@@ -85,8 +82,8 @@ impl Seeds {
         Ok(answer)
     }
 
-    /// Refuses a deposit after which the balance could not be told, before anything is changed.
-    async fn room_for(&self, amount: Money) -> Result<(), Failure> {
+    /// Rejects a deposit after which the balance would not fit into 32 bits, before anything is changed.
+    async fn check_range(&self, amount: Money) -> Result<(), Failure> {
         let balance = self.handle.stats().await?.balance;
         let after = balance.checked_add(amount).ok_or(Failure::OutOfRange)?;
         to_int32(after).map(|_| ())
@@ -98,14 +95,14 @@ impl Seeds {
         amount: i32,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        if self.replication != SCHEME {
-            return Err(Failure::OtherScheme(self.replication));
-        }
+        let calls = self.handle.calls()?;
         let write = to_write(kind, amount.into())?;
         if kind == WriteKind::Deposit {
-            self.room_for(write.amount).await?;
+            self.check_range(write.amount).await?;
         }
-        if !self.handle.apply(write, deadline).await? {
+        let deadline = self.handle.clock.at(deadline);
+        let apply = |reply| Command::Peer(CallCommand::Apply { write, deadline, reply });
+        if !calls.ask(apply).await? {
             return Err(Failure::OutOfRange);
         }
         let balance = self.handle.stats().await?.balance;

@@ -1,72 +1,72 @@
-//! Between frames on a link and what branches say under the passbook scheme.
+//! Encodes the messages of the passbook scheme as messages of a frame, and decodes them.
 
 use super::v1;
-use super::v1::peer_message::Message as Said;
+use super::v1::peer_message::Message as Encoded;
 use bank::{BranchId, Chain, Grants, Member, Money, Row, Seq, Total, Version};
 use replication::ClusterId;
 use replication::passbook::{Configuration, Hello, Incarnation, Message, Priority, Round};
 
-/// What a branch says, as a message of a frame.
+/// Encodes a message for a frame.
 pub fn from_message(message: Message) -> v1::PeerMessage {
-    let said = match message {
-        Message::Hello(hello) => Said::Hello(v1::Hello {
+    let encoded = match message {
+        Message::Hello(hello) => Encoded::Hello(v1::Hello {
             configuration: Some(from_configuration(&hello.configuration)),
             incarnation: hello.incarnation.0,
-            yours: hello.yours.map(|life| life.0),
+            yours: hello.yours.map(|incarnation| incarnation.0),
             durable: from_version(&hello.durable),
             your_seq: hello.your_log.0.0,
             your_chain: hello.your_log.1.0,
             heard: hello.heard,
         }),
-        Message::Push { rows, apart } => Said::Push(v1::Push {
+        Message::Push { rows, apart } => Encoded::Push(v1::Push {
             rows: rows.iter().map(from_row).collect(),
             apart: apart.iter().map(|member| member.0.into()).collect(),
         }),
-        Message::Acknowledge { branch, incarnation, durable } => {
-            Said::Acknowledge(v1::Acknowledge {
-                branch: branch.0.into(),
-                incarnation: incarnation.0,
-                durable: from_version(&durable),
-            })
-        }
-        Message::Borrow { id, priority, need, target } => {
+        Message::Acknowledge { incarnation, durable } => Encoded::Acknowledge(v1::Acknowledge {
+            incarnation: incarnation.0,
+            durable: from_version(&durable),
+        }),
+        Message::Borrow { id, priority, target } => {
             let (target, target_high) = halves(target);
-            Said::Borrow(v1::Borrow {
+            Encoded::Borrow(v1::Borrow {
                 id,
                 clock: priority.clock,
                 member: priority.member.0.into(),
-                need: need.minor_units(),
                 target,
                 target_high,
             })
         }
-        Message::Decline { id } => Said::Decline(v1::Decline { id }),
-        Message::Collect { id, round, known } => {
-            Said::Collect(v1::Collect { id, round: from_round(round), known: from_version(&known) })
-        }
+        Message::Decline { id } => Encoded::Decline(v1::Decline { id }),
+        Message::Collect { id, round, known } => Encoded::Collect(v1::Collect {
+            id,
+            round: from_round(round),
+            known: from_version(&known),
+        }),
         Message::Held { cluster, held } => {
-            Said::Held(v1::Held { cluster: cluster.0, held: from_version(&held) })
+            Encoded::Held(v1::Held { cluster: cluster.0, held: from_version(&held) })
         }
-        Message::Prove { id, known } => Said::Prove(v1::Prove { id, known: from_version(&known) }),
-        Message::Proved { id, first, second } => Said::Proved(v1::Proved {
+        Message::Prove { id, known } => {
+            Encoded::Prove(v1::Prove { id, known: from_version(&known) })
+        }
+        Message::Proved { id, first, second } => Encoded::Proved(v1::Proved {
             id,
             first: first.iter().map(from_row).collect(),
             second: second.iter().map(from_row).collect(),
         }),
-        Message::Unproved { id } => Said::Unproved(v1::Unproved { id }),
-        Message::Collected { id, round, rows } => Said::Collected(v1::Collected {
+        Message::Unproved { id } => Encoded::Unproved(v1::Unproved { id }),
+        Message::Collected { id, round, rows } => Encoded::Collected(v1::Collected {
             id,
             round: from_round(round),
             rows: rows.iter().map(from_row).collect(),
         }),
     };
-    v1::PeerMessage { message: Some(said) }
+    v1::PeerMessage { message: Some(encoded) }
 }
 
-/// What a message of a frame says; nothing if it is none that a branch can have sent.
+/// Decodes a message of a frame; `None` if no branch can have sent it.
 pub fn to_message(message: v1::PeerMessage) -> Option<Message> {
     Some(match message.message? {
-        Said::Hello(hello) => Message::Hello(Hello {
+        Encoded::Hello(hello) => Message::Hello(Hello {
             configuration: to_configuration(hello.configuration?).into(),
             incarnation: Incarnation(hello.incarnation),
             yours: hello.yours.map(Incarnation),
@@ -74,38 +74,36 @@ pub fn to_message(message: v1::PeerMessage) -> Option<Message> {
             your_log: (Seq(hello.your_seq), Chain(hello.your_chain)),
             heard: hello.heard,
         }),
-        Said::Push(push) => Message::Push {
+        Encoded::Push(push) => Message::Push {
             rows: to_rows(&push.rows)?,
             apart: push.apart.iter().map(|place| to_member(*place)).collect::<Option<_>>()?,
         },
-        Said::Acknowledge(acknowledge) => Message::Acknowledge {
-            branch: to_member(acknowledge.branch)?,
+        Encoded::Acknowledge(acknowledge) => Message::Acknowledge {
             incarnation: Incarnation(acknowledge.incarnation),
             durable: to_version(&acknowledge.durable),
         },
-        Said::Borrow(borrow) => Message::Borrow {
+        Encoded::Borrow(borrow) => Message::Borrow {
             id: borrow.id,
             priority: Priority { clock: borrow.clock, member: to_member(borrow.member)? },
-            need: Some(Money::new(borrow.need)).filter(|need| !need.is_negative())?,
             target: whole(borrow.target, borrow.target_high),
         },
-        Said::Decline(decline) => Message::Decline { id: decline.id },
-        Said::Collect(collect) => Message::Collect {
+        Encoded::Decline(decline) => Message::Decline { id: decline.id },
+        Encoded::Collect(collect) => Message::Collect {
             id: collect.id,
             round: to_round(collect.round())?,
             known: to_version(&collect.known),
         },
-        Said::Held(held) => {
+        Encoded::Held(held) => {
             Message::Held { cluster: ClusterId(held.cluster), held: to_version(&held.held) }
         }
-        Said::Prove(prove) => Message::Prove { id: prove.id, known: to_version(&prove.known) },
-        Said::Proved(proved) => Message::Proved {
+        Encoded::Prove(prove) => Message::Prove { id: prove.id, known: to_version(&prove.known) },
+        Encoded::Proved(proved) => Message::Proved {
             id: proved.id,
             first: to_rows(&proved.first)?,
             second: to_rows(&proved.second)?,
         },
-        Said::Unproved(unproved) => Message::Unproved { id: unproved.id },
-        Said::Collected(collected) => Message::Collected {
+        Encoded::Unproved(unproved) => Message::Unproved { id: unproved.id },
+        Encoded::Collected(collected) => Message::Collected {
             id: collected.id,
             round: to_round(collected.round())?,
             rows: to_rows(&collected.rows)?,
@@ -217,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_said_survives_the_wire() {
+    fn every_message_survives_the_wire() {
         let mut row = Row::empty(Member(3));
         row.append(&Entry::Deposit(Money::new(i64::MAX)), None);
         row.append(&Entry::Grant { to: Member(1), amount: Money::new(7) }, None);
@@ -241,12 +239,11 @@ mod tests {
             }));
         }
         survives(Message::Push { rows: rows.clone(), apart: vec![Member(2)] });
-        let branch = Member(1);
         let known = durable.clone();
-        survives(Message::Acknowledge { branch, incarnation: Incarnation(8), durable });
+        survives(Message::Acknowledge { incarnation: Incarnation(8), durable });
         let priority = Priority { clock: 6, member: Member(2) };
         let target = Total(u128::MAX);
-        survives(Message::Borrow { id: 5, priority, need: Money::new(12), target });
+        survives(Message::Borrow { id: 5, priority, target });
         survives(Message::Decline { id: 5 });
         survives(Message::Collect { id: 7, round: Round::First, known });
         let held: Version = [2, 7].map(Seq).into_iter().collect();
@@ -258,19 +255,19 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_nothing() {
+    fn impossible_message_is_not_decoded() {
         let nonsense = |said| to_message(v1::PeerMessage { message: said });
         assert_eq!(nonsense(None), None);
         let hello = v1::Hello::default();
-        assert_eq!(nonsense(Some(Said::Hello(hello))), None, "of no configuration");
+        assert_eq!(nonsense(Some(Encoded::Hello(hello))), None, "of no configuration");
         assert_eq!(
-            nonsense(Some(Said::Collect(v1::Collect { id: 1, round: 9, known: Vec::new() }))),
+            nonsense(Some(Encoded::Collect(v1::Collect { id: 1, round: 9, known: Vec::new() }))),
             None
         );
         let row = v1::Row { origin: 70_000, ..v1::Row::default() };
         let push = v1::Push { rows: vec![row], apart: Vec::new() };
-        assert_eq!(nonsense(Some(Said::Push(push))), None);
-        let borrow = v1::Borrow { need: -1, ..v1::Borrow::default() };
-        assert_eq!(nonsense(Some(Said::Borrow(borrow))), None);
+        assert_eq!(nonsense(Some(Encoded::Push(push))), None);
+        let borrow = v1::Borrow { member: 70_000, ..v1::Borrow::default() };
+        assert_eq!(nonsense(Some(Encoded::Borrow(borrow))), None);
     }
 }

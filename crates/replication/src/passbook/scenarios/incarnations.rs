@@ -11,7 +11,7 @@ use bank::{BranchId, Chain, Money, Operation, Outcome, Rejection, Seq};
 /// Known to others and not on disk, a life is lost by a crash: the branch would come back as another one,
 /// and its cluster would have to do without it. It happened.
 #[test]
-fn a_branch_says_nothing_before_its_life_is_on_disk() {
+fn branch_sends_nothing_before_its_incarnation_is_on_disk() {
     let mut cluster = Cluster::unborn(2, 100);
     cluster.sync(B);
     cluster.connect(A, B);
@@ -51,7 +51,7 @@ fn nothing_is_processed_before_the_hello() {
     cluster.sync(A);
     let push = cluster.take(A, B).remove(0);
     let acknowledged =
-        Message::Acknowledge { branch: B, incarnation: Incarnation(2), durable: version(&[1, 0]) };
+        Message::Acknowledge { incarnation: Incarnation(2), durable: version(&[1, 0]) };
     cluster.connect(A, B);
     let (to_b, to_a) = (cluster.take(A, B), cluster.take(B, A));
     cluster.hand(A, B, push);
@@ -140,7 +140,7 @@ fn a_branch_that_comes_back_with_another_life_stops() {
     cluster.connect(A, B);
     cluster.flow();
     let peer = BranchId(2);
-    assert_eq!(cluster.stopped(A), Some(Stop::OtherLife { peer }));
+    assert_eq!(cluster.stopped(A), Some(Stop::OtherIncarnation { peer }));
     let ticket = cluster.ask(B, Request { ack: Ack::All, ..request(Operation::deposit(1)) });
     let rejected = Outcome::Rejected(Rejection::TooFewBranches);
     assert_eq!(cluster.outcome(ticket), Some(rejected), "the others go on without it");
@@ -206,7 +206,7 @@ fn an_acknowledgement_belongs_to_a_life() {
     let durable = version(&[1, 0]);
     let message = |life| {
         let incarnation = Incarnation(life);
-        Message::Acknowledge { branch: B, incarnation, durable: durable.clone() }
+        Message::Acknowledge { incarnation, durable: durable.clone() }
     };
     cluster.hand(B, A, message(77));
     assert_eq!(cluster.outcome(ticket), None);

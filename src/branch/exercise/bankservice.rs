@@ -4,12 +4,12 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::super::services::{deadline, end};
-use super::{Caller, Seeds};
-use crate::wire::seeds::bankservice::bank_service_server::BankService;
-use crate::wire::seeds::bankservice::{
+use super::services::{Caller, ExerciseServices};
+use crate::wire::exercise::bankservice::bank_service_server::BankService;
+use crate::wire::exercise::bankservice::{
     BalanceQuery, BranchRequest, CustomerRequest, ResponseMessage,
 };
-use crate::wire::seeds::{INVALID_EVENT, SUCCESS, Word};
+use crate::wire::exercise::{INVALID_EVENT, SUCCESS, Word};
 use crate::wire::to_write_reply;
 use crate::wire::v1::WriteResult;
 use bank::WriteKind;
@@ -20,7 +20,7 @@ fn refused(why: &str) -> ResponseMessage {
     ResponseMessage { message: why.to_owned(), success: false }
 }
 
-impl Seeds {
+impl ExerciseServices {
     /// Does what `word` asks for; without one the event is none.
     async fn respond(
         &self,
@@ -50,7 +50,7 @@ impl Seeds {
 }
 
 #[tonic::async_trait]
-impl BankService for Seeds {
+impl BankService for ExerciseServices {
     async fn msg_delivery(&self, request: Request<CustomerRequest>) -> Answered {
         let word = Word::parse(&request.get_ref().event);
         let amount = request.get_ref().amount;

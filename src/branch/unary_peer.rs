@@ -1,6 +1,5 @@
-//! The way to one peer: a unary call for each propagation, any number of them under way.
+//! Propagates writes to one peer: a unary call for each, any number of them under way.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -10,20 +9,19 @@ use tokio::time::sleep;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
+use super::call_driver::CallCommand;
 use super::clock::Clock;
-use super::handle::Command;
-use super::owner::Peer;
+use super::handle::{BranchCommand, Command, CommandSender};
+use super::info::Peer;
+use super::peer_stream::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT};
 use super::reachability::ConnectFailure;
-use super::stream::{BACKOFF_MAX, BACKOFF_MIN};
 use crate::telemetry::{CallSpan, TraceContext};
 use crate::wire::v1::PropagateRequest;
 use crate::wire::v1::peer_client::PeerClient;
 use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause};
 use bank::{BranchId, Write, WriteKind};
-use replication::WriteId;
+use replication::broadcast::WriteId;
 
-/// A peer that does not accept a connection within this is taken for unreachable.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Propagations that may wait for a slow peer, and those that may be under way.
 const QUEUE: usize = 16_384;
 const UNDER_WAY: usize = 4_096;
@@ -38,7 +36,7 @@ pub(super) struct Propagation {
     pub(super) parent: Option<TraceContext>,
 }
 
-/// How a propagation ended.
+/// What is known of a write at a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
     Applied,
@@ -48,46 +46,45 @@ pub(super) enum Delivery {
     Lost,
 }
 
-/// What a link tells the owner.
+/// How a propagation to a peer ended.
 #[derive(Debug)]
-pub(super) struct Delivered {
+pub(super) struct PropagationResult {
     pub(super) to: BranchId,
     pub(super) id: WriteId,
     pub(super) delivery: Delivery,
     pub(super) took: Duration,
 }
 
-/// One peer as a link needs to know it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Link {
+/// Calls one peer.
+#[derive(Debug)]
+pub(super) struct UnaryPeer {
     pub(super) from: BranchId,
-    pub(super) to: BranchId,
-    pub(super) address: SocketAddr,
+    pub(super) peer: Peer,
     pub(super) clock: Clock,
+    pub(super) driver: CommandSender<CallCommand>,
 }
 
-impl Link {
-    /// The queue of propagations to this peer.
+impl UnaryPeer {
+    /// A queue of propagations to a peer.
     pub(super) fn queue() -> (mpsc::Sender<Propagation>, mpsc::Receiver<Propagation>) {
         mpsc::channel(QUEUE)
     }
 
-    /// Connects, says so by `attempted` whether or not it succeeded, and propagates until the queue is
-    /// closed and everything under way has ended. `report` receives how each ended, and whether the peer is reached.
+    /// Connects, notifies `attempted` whether or not it succeeded, and propagates until the queue is closed and
+    /// everything under way has ended. Reports how each propagation ended, and whether the peer is reached.
     pub(super) async fn run(
         self,
         mut queue: mpsc::Receiver<Propagation>,
         attempted: oneshot::Sender<()>,
-        report: mpsc::Sender<Command>,
     ) {
         let endpoint = self.endpoint();
         let begun = Instant::now();
         let first = endpoint.connect().await;
-        // Nobody listens any more if the branch is ending already.
+        // The receiver is gone if the branch is ending already.
         let _ = attempted.send(());
         let failure = first.as_ref().err().map(|error| self.failed(error, begun));
         let client = PeerClient::new(first.unwrap_or_else(|_| endpoint.connect_lazy()));
-        let reaching = self.reach(endpoint, failure, report.clone());
+        let reaching = self.reach(endpoint, failure);
         let mut reaching = std::pin::pin!(reaching);
         let mut reached = false;
         let mut under_way = FuturesUnordered::new();
@@ -98,9 +95,8 @@ impl Link {
                     Some(propagation) => under_way.push(self.call(client.clone(), propagation)),
                     None => open = false,
                 },
-                Some(delivered) = under_way.next() => {
-                    // The owner outlives its links; if it does not, nobody wants to know.
-                    let _ = report.send(Command::Delivered(delivered)).await;
+                Some(result) = under_way.next() => {
+                    self.driver.report(Command::Peer(CallCommand::Ended(result))).await;
                 }
                 () = &mut reaching, if !reached => reached = true,
             }
@@ -108,7 +104,7 @@ impl Link {
     }
 
     fn endpoint(&self) -> Endpoint {
-        let address = self.address;
+        let address = self.peer.address;
         Endpoint::from_shared(format!("http://{address}"))
             .unwrap_or_else(|_| Endpoint::from_static("http://[::]:0"))
             .connect_timeout(CONNECT_TIMEOUT)
@@ -118,32 +114,30 @@ impl Link {
 
     /// Reports a failed attempt to connect, the first of which began at `since`.
     fn failed(&self, error: &tonic::transport::Error, since: Instant) -> ConnectFailure {
-        let peer = Peer { id: self.to, address: self.address };
         let (cause, at) = (root_cause(error), Instant::now());
-        ConnectFailure { peer, cause, is_refused: false, since, at }
+        ConnectFailure { peer: self.peer, cause, is_refused: false, since, at }
     }
 
     /// Tries to connect again after a first `failure`, until it succeeds, and reports each attempt. Propagations do
     /// not wait for it: they connect by themselves.
-    async fn reach(
-        &self,
-        endpoint: Endpoint,
-        mut failure: Option<ConnectFailure>,
-        report: mpsc::Sender<Command>,
-    ) {
+    async fn reach(&self, endpoint: Endpoint, mut failure: Option<ConnectFailure>) {
         let mut backoff = BACKOFF_MIN;
         while let Some(failed) = failure {
             let since = failed.since;
-            // The owner outlives its links; if it does not, nobody wants to know.
-            let _ = report.send(Command::ConnectFailed(failed)).await;
+            self.driver.report(Command::Branch(BranchCommand::ConnectFailed(failed))).await;
             sleep(backoff).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
             failure = endpoint.connect().await.err().map(|error| self.failed(&error, since));
         }
-        let _ = report.send(Command::Connected { peer: self.to }).await;
+        let connected = BranchCommand::Connected { peer: self.peer.id };
+        self.driver.report(Command::Branch(connected)).await;
     }
 
-    async fn call(&self, mut client: PeerClient<Channel>, propagation: Propagation) -> Delivered {
+    async fn call(
+        &self,
+        mut client: PeerClient<Channel>,
+        propagation: Propagation,
+    ) -> PropagationResult {
         let Propagation { id, write, deadline, parent } = propagation;
         let begun = Instant::now();
         let mut request = Request::new(PropagateRequest {
@@ -156,7 +150,7 @@ impl Link {
             WriteKind::Deposit => ("passbook.v1.Peer/PropagateDeposit", true),
             WriteKind::Withdraw => ("passbook.v1.Peer/PropagateWithdraw", false),
         };
-        let span = CallSpan::peer(parent, method, self.from, self.to);
+        let span = CallSpan::peer(parent, method, self.from, self.peer.id);
         span.inject(request.metadata_mut());
         let answer = if deposit {
             client.propagate_deposit(request).await
@@ -172,6 +166,6 @@ impl Link {
             }
             _ => Delivery::Lost,
         };
-        Delivered { to: self.to, id, delivery, took: begun.elapsed() }
+        PropagationResult { to: self.peer.id, id, delivery, took: begun.elapsed() }
     }
 }

@@ -1,4 +1,4 @@
-//! The hub: it spares messages, and nobody depends on it or believes it too much.
+//! The relay: it saves messages, and nobody depends on it or believes it too much.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ fn deposit(ack: Ack) -> Request {
     Request { ack, ..request(Operation::deposit(5)) }
 }
 
-/// Eight branches in memory, of which A is the hub.
-fn hubbed() -> Cluster {
+/// Eight branches in memory, of which A is the relay.
+fn relayed() -> Cluster {
     Cluster::with_relay_from(0, Storage::Memory, (N, 800))
 }
 
@@ -33,7 +33,7 @@ fn pushed_to(cluster: &Cluster, origin: Member) -> Vec<Member> {
     cluster.ways().into_iter().filter(|(from, _)| *from == origin).map(|(_, to)| to).collect()
 }
 
-/// What the hub would say to B if all had so much of B's log.
+/// What the relay would report to B if all held so much of B's log.
 fn held_by_all(cluster: &Cluster, seq: u64) -> Message {
     let cluster = cluster.token(&[]).cluster;
     Message::Held { cluster, held: version(&vec![seq; usize::from(N)]) }
@@ -55,10 +55,10 @@ fn flow_together(cluster: &mut Cluster) -> usize {
 }
 
 /// A push and an acknowledgement for each branch are what a write costs. That the others hold it, its branch
-/// can only hear from the hub.
+/// learns only from the relay.
 #[test]
-fn a_write_goes_to_the_hub_alone_which_passes_it_on_and_says_who_holds_it() {
-    let mut cluster = hubbed();
+fn write_goes_to_the_relay_which_forwards_and_reports_it() {
+    let mut cluster = relayed();
     let written = cluster.ask(B, deposit(Ack::All));
     assert_eq!(cluster.ways(), [(B, A)]);
     cluster.deliver(B, A);
@@ -80,8 +80,8 @@ fn a_write_goes_to_the_hub_alone_which_passes_it_on_and_says_who_holds_it() {
 /// Told only when all hold it, who waits for a majority would wait for the slowest. Told of everything, the
 /// branch would hear of each acknowledgement.
 #[test]
-fn a_majority_is_told_before_the_slowest_holds_it() {
-    let mut cluster = hubbed();
+fn majority_is_reported_before_the_slowest_holds_it() {
+    let mut cluster = relayed();
     let majority = cluster.ask(B, deposit(Ack::Majority));
     cluster.deliver(B, A);
     let mut told = Vec::new();
@@ -102,9 +102,9 @@ fn a_majority_is_told_before_the_slowest_holds_it() {
 
 /// Messages are the price of a write. A branch that pushed to each other would send 2 (N - 1) a round.
 #[test]
-fn a_round_in_which_all_write_costs_five_messages_a_branch() {
+fn round_in_which_all_write_costs_five_messages_a_branch() {
     let others = usize::from(N) - 1;
-    let mut cluster = hubbed();
+    let mut cluster = relayed();
     for _ in 0..3 {
         let mut tickets: Vec<_> =
             (1..N).map(|member| cluster.ask(Member(member), deposit(Ack::All))).collect();
@@ -112,7 +112,7 @@ fn a_round_in_which_all_write_costs_five_messages_a_branch() {
         let pushes = arriving.len();
         tickets.push(cluster.ask_beside(A, deposit(Ack::All), arriving));
         let messages = pushes + flow_together(&mut cluster);
-        // To the hub a push, from it an acknowledgement and a push, to it an acknowledgement, from it
+        // To the relay a push, from it an acknowledgement and a push, to it an acknowledgement, from it
         // who holds what.
         assert_eq!(messages, 5 * others);
         assert!(tickets.iter().all(|ticket| cluster.outcome(*ticket) == Some(Outcome::Ok)));
@@ -124,10 +124,10 @@ fn a_round_in_which_all_write_costs_five_messages_a_branch() {
     assert_eq!(flow_together(&mut without), 2 * usize::from(N) * others);
 }
 
-/// What the hub cannot bring somebody would never get there.
+/// Rows that the relay cannot deliver would never arrive.
 #[test]
-fn who_is_apart_from_the_hub_is_pushed_to_directly() {
-    let mut cluster = hubbed();
+fn branch_cut_off_from_the_relay_gets_pushes_directly() {
+    let mut cluster = relayed();
     cluster.disconnect(A, C);
     cluster.flow();
     let there = cluster.ask(B, deposit(Ack::All));
@@ -143,13 +143,13 @@ fn who_is_apart_from_the_hub_is_pushed_to_directly() {
     cluster.ask(A, deposit(Ack::Local));
     cluster.flow();
     cluster.ask(B, deposit(Ack::All));
-    assert_eq!(cluster.ways(), [(B, A)], "together again, as the hub's next push says");
+    assert_eq!(cluster.ways(), [(B, A)], "reachable again, as the next push of the relay reports");
 }
 
-/// The hub is a branch like others: it may be gone, and then nobody passes anything on.
+/// The relay is a branch like others: it may be gone, and then nobody forwards anything.
 #[test]
-fn without_the_hub_everybody_pushes_to_everybody() {
-    let mut cluster = hubbed();
+fn without_the_relay_all_push_to_all() {
+    let mut cluster = relayed();
     for member in (1..N).map(Member) {
         cluster.disconnect(A, member);
     }
@@ -163,8 +163,8 @@ fn without_the_hub_everybody_pushes_to_everybody() {
 /// One slow branch must not hold up the others' writes, and one that was slow once must not be gone round for
 /// ever.
 #[test]
-fn a_hub_that_is_late_is_gone_round_until_it_speaks() {
-    let mut cluster = hubbed();
+fn late_relay_is_bypassed_until_it_reports() {
+    let mut cluster = relayed();
     let written = cluster.ask(B, deposit(Ack::Majority));
     cluster.deliver(B, A);
     let lose = |cluster: &mut Cluster, to: Vec<Member>| {
@@ -182,7 +182,7 @@ fn a_hub_that_is_late_is_gone_round_until_it_speaks() {
     lose(&mut cluster, far());
     assert_eq!(cluster.ways(), from(B, far()));
     cluster.flow();
-    assert_eq!(cluster.outcome(written), Some(Outcome::Ok), "without the hub");
+    assert_eq!(cluster.outcome(written), Some(Outcome::Ok), "without the relay");
     cluster.ask(B, deposit(Ack::Local));
     assert_eq!(pushed_to(&cluster, B).len(), usize::from(N) - 1, "it has not spoken");
     cluster.flow();
@@ -195,8 +195,8 @@ fn a_hub_that_is_late_is_gone_round_until_it_speaks() {
 
 /// Who has heard what of another life, or of more than there is, is mistaken about all of it.
 #[test]
-fn what_a_hub_says_of_another_cluster_or_of_more_than_there_is_is_not_believed() {
-    let mut cluster = hubbed();
+fn report_of_another_cluster_or_of_too_much_is_ignored() {
+    let mut cluster = relayed();
     let first = cluster.ask(B, deposit(Ack::All));
     let Message::Held { cluster: here, held } = held_by_all(&cluster, 1) else {
         panic!("it is one");
@@ -215,7 +215,7 @@ fn what_a_hub_says_of_another_cluster_or_of_more_than_there_is_is_not_believed()
 
 /// With a journal a branch may come back with less than it had: what another says it holds may be over.
 #[test]
-fn with_journals_each_branch_pushes_and_speaks_for_itself() {
+fn with_journals_each_branch_pushes_and_reports_for_itself() {
     let mut cluster = Cluster::with_relay_from(0, Storage::Journal, (N, 800));
     let written = cluster.ask(B, deposit(Ack::All));
     cluster.sync(B);

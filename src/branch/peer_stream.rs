@@ -1,4 +1,4 @@
-//! The way to one peer as a stream of frames, on a connection of its own or one that branches share.
+//! The stream of frames to one peer, on a connection of its own or a shared one.
 //!
 //! Of two branches the one with the smaller number opens it, and opens it again when it breaks. What does not
 //! fit into the queue towards a slow peer is dropped: a scheme on streams repeats what was not answered, so
@@ -16,9 +16,10 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Streaming};
 
-use super::handle::{BranchHandle, Command};
-use super::owner::Peer;
+use super::handle::{BranchCommand, Command, StreamHandle};
+use super::info::Peer;
 use super::reachability::ConnectFailure;
+use super::stream_driver::StreamCommand;
 use crate::wire::v1::Frame;
 use crate::wire::v1::peer_client::PeerClient;
 use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause, to_message};
@@ -26,7 +27,7 @@ use bank::BranchId;
 use replication::passbook::Message;
 
 /// A peer that does not accept a connection within this is taken for unreachable.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Before a stream is opened again; doubled up to the second after each failure.
 pub(super) const BACKOFF_MIN: Duration = Duration::from_millis(20);
 pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(1);
@@ -35,7 +36,7 @@ pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Frames that may wait for a slow peer.
 const FRAMES: usize = 64;
-/// The metadata by which who opens a stream names itself, and the branch that it leads to.
+/// Metadata of a stream: the branch that opens it, and the branch that it leads to.
 const BRANCH: &str = "passbook-branch";
 const TO: &str = "passbook-to";
 
@@ -49,12 +50,12 @@ pub(super) fn queue<T>() -> (mpsc::Sender<T>, ReceiverStream<T>) {
     (frames, ReceiverStream::new(queued))
 }
 
-/// The branch that opens a stream, if it says so.
+/// The branch that opens a stream, if it names itself.
 pub(super) fn opener(metadata: &MetadataMap) -> Option<BranchId> {
     named(metadata, BRANCH)
 }
 
-/// The branch that a stream leads to, if it says so.
+/// The branch that a stream leads to, if the metadata names it.
 pub(super) fn addressee(metadata: &MetadataMap) -> Option<BranchId> {
     named(metadata, TO)
 }
@@ -78,11 +79,10 @@ pub(super) fn endpoint(address: SocketAddr) -> Result<Endpoint, tonic::transport
 #[derive(Debug)]
 pub(super) struct Dialer {
     pub(super) from: BranchId,
-    pub(super) to: BranchId,
-    pub(super) address: SocketAddr,
-    /// The connection to use, if it shares one.
-    pub(super) line: Option<Channel>,
-    pub(super) handle: BranchHandle,
+    pub(super) peer: Peer,
+    /// The connection to use, if the branch shares one.
+    pub(super) shared: Option<Channel>,
+    pub(super) driver: StreamHandle,
 }
 
 impl Dialer {
@@ -93,13 +93,13 @@ impl Dialer {
         while let Some(dialed) = ending.run_until_cancelled(self.dial()).await {
             match dialed {
                 Ok((frames, incoming)) => {
-                    listen(&self.handle, self.to, Outgoing::Dialed(frames), incoming).await;
+                    read(&self.driver, self.peer.id, Outgoing::Dialed(frames), incoming).await;
                     backoff = BACKOFF_MIN;
                     since = Instant::now();
                 }
                 Err(error) => {
-                    // Nobody is there to hear it if the branch has ended.
-                    let _ = self.handle.reports().send(self.failed(&error, since)).await;
+                    let failed = BranchCommand::ConnectFailed(self.failed(&error, since));
+                    self.driver.commands.report(Command::Branch(failed)).await;
                     backoff = (backoff * 2).min(BACKOFF_MAX);
                 }
             }
@@ -108,8 +108,7 @@ impl Dialer {
     }
 
     /// Reports a failed attempt to open the stream, the first of which began at `since`.
-    fn failed(&self, error: &DialError, since: Instant) -> Command {
-        let peer = Peer { id: self.to, address: self.address };
+    fn failed(&self, error: &DialError, since: Instant) -> ConnectFailure {
         let (cause, is_refused) = match error {
             DialError::Connect(error) => (root_cause(error), false),
             DialError::Refused(status) if status.source().is_some() => (root_cause(status), false),
@@ -119,19 +118,18 @@ impl Dialer {
                 (status.message().to_owned(), definite.contains(&status.code()))
             }
         };
-        let at = Instant::now();
-        Command::ConnectFailed(ConnectFailure { peer, cause, is_refused, since, at })
+        ConnectFailure { peer: self.peer, cause, is_refused, since, at: Instant::now() }
     }
 
     /// A stream that is open, both its ends.
     async fn dial(&self) -> Result<(mpsc::Sender<Frame>, Streaming<Frame>), DialError> {
-        let channel = match &self.line {
+        let channel = match &self.shared {
             Some(shared) => shared.clone(),
-            None => endpoint(self.address)?.connect().await?,
+            None => endpoint(self.peer.address)?.connect().await?,
         };
         let (frames, queued) = queue();
         let mut request = Request::new(queued);
-        for (key, branch) in [(BRANCH, self.from), (TO, self.to)] {
+        for (key, branch) in [(BRANCH, self.from), (TO, self.peer.id)] {
             let name: MetadataValue<Ascii> = MetadataValue::from(branch.0);
             request.metadata_mut().insert(key, name);
         }
@@ -157,7 +155,7 @@ pub(super) enum Outgoing {
 }
 
 impl Outgoing {
-    /// Whether there was room for it.
+    /// Returns whether there was room for the frame.
     pub(super) fn offer(&self, frame: Frame) -> bool {
         match self {
             Self::Dialed(frames) => frames.try_send(frame).is_ok(),
@@ -165,7 +163,7 @@ impl Outgoing {
         }
     }
 
-    /// How many frames wait in it.
+    /// The number of frames that wait.
     pub(super) fn queued(&self) -> usize {
         match self {
             Self::Dialed(frames) => frames.max_capacity() - frames.capacity(),
@@ -174,24 +172,32 @@ impl Outgoing {
     }
 }
 
-/// Announces a stream to the owner and hands on what comes in, until it breaks.
-pub(super) async fn listen(
-    handle: &BranchHandle,
+/// Announces a stream to the driver and passes on the messages that arrive, until the stream breaks or the driver
+/// has ended.
+pub(super) async fn read(
+    driver: &StreamHandle,
     peer: BranchId,
     outgoing: Outgoing,
     mut incoming: Streaming<Frame>,
 ) {
-    let (owner, stream) = (handle.reports(), handle.next_stream());
-    // Nobody is there to hear it if the branch has ended.
-    let _ = owner.send(Command::Linked { peer, stream, outgoing }).await;
-    while let Ok(Some(frame)) = incoming.message().await {
-        let messages: Option<Vec<Message>> = frame.messages.into_iter().map(to_message).collect();
-        let Some(messages) = messages else {
-            break;
-        };
-        if owner.send(Command::Heard { peer, stream, messages }).await.is_err() {
-            break;
+    let (commands, stream) = (&driver.commands, driver.next_stream());
+    commands.report(Command::Peer(StreamCommand::Opened { peer, stream, outgoing })).await;
+    let reading = async {
+        while let Ok(Some(frame)) = incoming.message().await {
+            let messages: Option<Vec<Message>> =
+                frame.messages.into_iter().map(to_message).collect();
+            let Some(messages) = messages else {
+                return;
+            };
+            let received = StreamCommand::Received { peer, stream, messages };
+            if commands.send(Command::Peer(received)).await.is_err() {
+                return;
+            }
         }
+    };
+    tokio::select! {
+        () = reading => {}
+        () = commands.ended() => {}
     }
-    let _ = owner.send(Command::Unlinked { peer, stream }).await;
+    commands.report(Command::Peer(StreamCommand::Closed { peer, stream })).await;
 }

@@ -1,8 +1,7 @@
-//! Where branches of one thread take streams together: what they say to those of another thread shares a
-//! connection.
+//! Connections that the branches of a thread share for their streams to the branches of another thread.
 //!
-//! A connection costs far more than a stream on it, and N branches have N² / 2 streams. The exchange reads to
-//! whom a stream is and leaves the rest to that branch, so for the branches themselves nothing is different.
+//! A connection costs far more than a stream on it, and N branches have N² / 2 streams. The listener reads to which branch
+//! a stream leads and leaves the rest to that branch, so for the branches themselves nothing is different.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,10 +13,9 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::owner::Branch;
-use super::server::ServeError;
+use super::peer_stream::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, addressee, endpoint};
+use super::server::{Branch, ServeError};
 use super::services::Services;
-use super::stream::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, addressee, endpoint};
 use crate::wire::Failure;
 use crate::wire::v1::peer_server::{Peer, PeerServer};
 use crate::wire::v1::{Frame, PropagateReply, PropagateRequest};
@@ -29,16 +27,16 @@ const STREAMS_MAX: u32 = 1 << 24;
 /// branch that is slow to read holds up another's streams.
 const WINDOW_BYTES: u32 = (1 << 31) - 1;
 
-/// Accepts the streams that are opened to the branches of a thread.
+/// Accepts the streams to the branches of a thread.
 #[derive(Clone, Debug)]
-pub struct Exchange {
+pub struct SharedListener {
     branches: Arc<HashMap<BranchId, Services>>,
 }
 
-impl Exchange {
-    /// For these branches.
-    pub fn of<'a>(branches: impl IntoIterator<Item = &'a Branch>) -> Self {
-        let services = |branch: &Branch| Services::new(branch.info.clone(), branch.handle());
+impl SharedListener {
+    /// Accepts streams to these branches.
+    pub fn new<'a>(branches: impl IntoIterator<Item = &'a Branch>) -> Self {
+        let services = |branch: &Branch| Services::new(branch.info().clone(), branch.handle());
         let branches = branches.into_iter().map(|branch| (branch.id(), services(branch)));
         Self { branches: Arc::new(branches.collect()) }
     }
@@ -57,7 +55,7 @@ impl Exchange {
 }
 
 #[tonic::async_trait]
-impl Peer for Exchange {
+impl Peer for SharedListener {
     type LinkStream = ReceiverStream<Result<Frame, Status>>;
 
     async fn link(
@@ -67,10 +65,10 @@ impl Peer for Exchange {
         let to = addressee(request.metadata());
         match to.and_then(|to| self.branches.get(&to)) {
             Some(branch) if branch.is_served() => branch.link(request).await,
-            // It is tried again later, and later still, as where nobody listens.
+            // The peer tries again with a backoff, as where nobody listens.
             Some(_) => Err(Failure::ShuttingDown.into()),
             None => {
-                let text = "a stream has to name a branch behind this exchange".to_owned();
+                let text = "the stream does not name a branch behind this listener".to_owned();
                 Err(Failure::BadRequest(text).into())
             }
         }
@@ -92,25 +90,26 @@ impl Peer for Exchange {
 }
 
 fn only_streams() -> Status {
-    Status::unimplemented("only streams are taken here")
+    Status::unimplemented("this listener accepts streams only")
 }
 
-/// The ways to branches by the exchanges of their threads, one connection each.
+/// One connection to each shared listener, by the branches behind it.
 #[derive(Clone, Debug, Default)]
-pub struct Lines(Arc<HashMap<BranchId, Channel>>);
+pub struct SharedConnections(Arc<HashMap<BranchId, Channel>>);
 
-impl Lines {
-    /// To the branches behind each exchange. Connects when it is needed; to be called within a runtime.
-    pub fn to<'a>(
-        exchanges: impl IntoIterator<Item = (SocketAddr, &'a [BranchId])>,
+impl SharedConnections {
+    /// Takes the address of each listener and the branches behind it. Connects when a stream is opened; to be called
+    /// within a runtime.
+    pub fn new<'a>(
+        listeners: impl IntoIterator<Item = (SocketAddr, &'a [BranchId])>,
     ) -> Result<Self, ServeError> {
-        let mut lines = HashMap::new();
-        for (address, branches) in exchanges {
+        let mut channels = HashMap::new();
+        for (address, branches) in listeners {
             let endpoint = endpoint(address)?.initial_connection_window_size(WINDOW_BYTES);
             let channel = endpoint.connect_lazy();
-            lines.extend(branches.iter().map(|branch| (*branch, channel.clone())));
+            channels.extend(branches.iter().map(|branch| (*branch, channel.clone())));
         }
-        Ok(Self(Arc::new(lines)))
+        Ok(Self(Arc::new(channels)))
     }
 
     pub(super) fn get(&self, branch: BranchId) -> Option<Channel> {

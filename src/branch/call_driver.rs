@@ -1,0 +1,149 @@
+//! Drives a replica whose messages to peers are unary calls.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::driver::{Core, Driver};
+use super::info::BranchInfo;
+use super::spans::BroadcastSpans;
+use super::unary_peer::{Delivery, Propagation, PropagationResult};
+use crate::telemetry::TraceContext;
+use bank::{BranchId, Write};
+use replication::broadcast::{Effect, Input, Message, WriteId};
+use replication::passbook::Stop;
+use replication::{CallReplica, Instant, Request, Ticket};
+
+/// What happens on the calls between branches.
+#[derive(Debug)]
+pub(super) enum CallCommand {
+    /// A peer propagates a write.
+    Propagate { id: WriteId, write: Write, deadline: Instant, reply: oneshot::Sender<bool> },
+    /// A branch of another program propagates a write without a name.
+    Apply { write: Write, deadline: Instant, reply: oneshot::Sender<bool> },
+    /// A propagation to a peer has ended.
+    Ended(PropagationResult),
+}
+
+/// Propagates writes by unary calls.
+pub(super) struct CallDriver {
+    core: Core<CallReplica>,
+    peers: HashMap<BranchId, mpsc::Sender<Propagation>>,
+    /// Calls of peers that wait for a write to be applied here.
+    calls: HashMap<WriteId, oneshot::Sender<bool>>,
+    spans: BroadcastSpans,
+    /// Requests to peers and their answers.
+    messages_sent: u64,
+}
+
+impl CallDriver {
+    /// Propagations to each peer go into its queue in `peers`.
+    pub(super) fn new(
+        info: &BranchInfo,
+        core: Core<CallReplica>,
+        peers: HashMap<BranchId, mpsc::Sender<Propagation>>,
+    ) -> Self {
+        let spans = BroadcastSpans::new(info.id, info.peers.len());
+        Self { core, peers, calls: HashMap::new(), spans, messages_sent: 0 }
+    }
+
+    /// Applies a write for a peer, whose call waits for `reply`.
+    fn apply(
+        &mut self,
+        id: WriteId,
+        write: Write,
+        deadline: Instant,
+        reply: oneshot::Sender<bool>,
+    ) {
+        self.calls.insert(id, reply);
+        let message = Message::Propagate { id, write, deadline };
+        self.core.push(Input::Peer { from: id.origin, message });
+    }
+
+    fn propagation_ended(&mut self, result: &PropagationResult) {
+        let PropagationResult { to, id, delivery, took } = *result;
+        let applied = delivery == Delivery::Applied;
+        self.core.statistics.propagated(to, applied, took);
+        self.spans.ended(id.ticket, to, applied);
+        self.messages_sent += if delivery == Delivery::Lost { 1 } else { 2 };
+        self.core.push(match delivery {
+            Delivery::Applied | Delivery::Refused => {
+                Input::Peer { from: to, message: Message::Propagated { id, applied } }
+            }
+            Delivery::Lost => Input::Undelivered { to, id },
+        });
+    }
+}
+
+impl Driver for CallDriver {
+    type Replica = CallReplica;
+    type PeerCommand = CallCommand;
+
+    fn core(&self) -> &Core<CallReplica> {
+        &self.core
+    }
+
+    fn core_mut(&mut self) -> &mut Core<CallReplica> {
+        &mut self.core
+    }
+
+    fn submit(&mut self, ticket: Ticket, request: Request, trace: Option<TraceContext>) {
+        if let Some(parent) = trace {
+            self.spans.expect(ticket, parent);
+        }
+        self.core.push(Input::Submit { ticket, request });
+    }
+
+    fn handle(&mut self, command: CallCommand) {
+        match command {
+            CallCommand::Propagate { id, write, deadline, reply } => {
+                self.apply(id, write, deadline, reply);
+            }
+            CallCommand::Apply { write, deadline, reply } => {
+                // A ticket of this branch's own: no write of a peer's or of a customer's here has it.
+                let id = WriteId { origin: self.core.id, ticket: self.core.next_ticket() };
+                self.apply(id, write, deadline, reply);
+            }
+            CallCommand::Ended(result) => self.propagation_ended(&result),
+        }
+    }
+
+    fn perform(&mut self, _now: Instant, effect: Effect) -> Result<(), Stop> {
+        match effect {
+            Effect::Reply { ticket, answer } => {
+                self.spans.answered(ticket);
+                self.core.reply(ticket, answer, None);
+            }
+            Effect::Send { to, message: Message::Propagate { id, write, deadline } } => {
+                let parent = self.spans.context(id.ticket);
+                let propagation = Propagation { id, write, deadline, parent };
+                let peer = self.peers.get(&to);
+                if !peer.is_some_and(|queue| queue.try_send(propagation).is_ok()) {
+                    let (delivery, took) = (Delivery::Lost, Duration::ZERO);
+                    self.propagation_ended(&PropagationResult { to, id, delivery, took });
+                }
+            }
+            Effect::Send { message: Message::Propagated { id, applied }, .. } => {
+                if let Some(reply) = self.calls.remove(&id) {
+                    // The peer may have given up; it is applied all the same.
+                    let _ = reply.send(applied);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn disconnect(&mut self) {
+        self.peers.clear();
+    }
+
+    fn queued_messages(&self) -> Vec<(BranchId, usize)> {
+        let queued = |queue: &mpsc::Sender<_>| queue.max_capacity() - queue.capacity();
+        self.peers.iter().map(|(peer, queue)| (*peer, queued(queue))).collect()
+    }
+
+    fn messages_sent(&self) -> u64 {
+        self.messages_sent
+    }
+}

@@ -1,0 +1,7 @@
+//! The contracts of other programs of the same exercise, served beside our own.
+
+mod bank;
+mod bankservice;
+mod services;
+
+pub(super) use services::ExerciseServices;
