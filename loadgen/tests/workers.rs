@@ -35,7 +35,7 @@ fn complete_input(workers: &str, more: &[&str]) -> String {
     let ran = run(&home, &[&arguments[..], &["--workers", workers], more].concat());
     assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
     let summary = summary(&home);
-    assert_eq!(summary["workload"]["workers"].to_string(), workers);
+    assert_eq!(summary["generator"]["workers"].to_string(), workers);
     assert_eq!(counted(&summary), 300, "{workers}: {summary}");
     assert_eq!(summary["latency"]["all"]["response"]["count"], 300, "{workers}");
     let operations = operations(&home);

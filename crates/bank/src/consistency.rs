@@ -17,7 +17,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
     IntoStaticStr,
     Serialize,
     VariantArray,
-    VariantNames,
+    VariantNames
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -64,7 +64,7 @@ impl Ack {
     IntoStaticStr,
     Serialize,
     VariantArray,
-    VariantNames,
+    VariantNames
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]

@@ -6,9 +6,7 @@ use bank::{BranchId, Money};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 /// How branches keep their accounts the same. Parsed from its name, broadcast has its default settings.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantNames,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Scheme {
     /// Rows, escrow and session tokens, in memory.

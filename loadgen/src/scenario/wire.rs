@@ -17,7 +17,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
     EnumString,
     IntoStaticStr,
     VariantArray,
-    VariantNames,
+    VariantNames
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum Wire {
