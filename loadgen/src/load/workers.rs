@@ -132,7 +132,7 @@ impl Workers {
         for result in join_all(done).await {
             let (record, measured) = result.map_err(|_| LoadError::Died)??;
             performed.push(record);
-            all = all.beside(measured);
+            all = all.beside(&measured);
         }
         self.records.splice(..0, performed);
         Ok(Measured { silence: in_flight.finish(), ..all })
