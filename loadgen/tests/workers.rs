@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use serde_json::Value;
 use support::{EXERCISE, code, folder, json, run, stderr, stdout, write};
@@ -27,39 +28,56 @@ fn counted(summary: &Value) -> u64 {
     outcomes.map(|count| count.as_u64().expect("a count")).sum()
 }
 
+/// Runs with so many workers, and asserts that nothing was lost when what they recorded was merged. Returns the input.
+fn complete_input(workers: &str, more: &[&str]) -> String {
+    let home = folder();
+    let arguments = ["--customers", "20", "--events", "15", "--seed", "9", "--think", "1ms"];
+    let ran = run(&home, &[&arguments[..], &["--workers", workers], more].concat());
+    assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
+    let summary = summary(&home);
+    assert_eq!(summary["generator"]["workers"].to_string(), workers);
+    assert_eq!(counted(&summary), 300, "{workers}: {summary}");
+    assert_eq!(summary["latency"]["all"]["response"]["count"], 300, "{workers}");
+    let operations = operations(&home);
+    assert_eq!(operations.len(), 300, "{workers}");
+    let mut next: BTreeMap<String, u64> = BTreeMap::new();
+    for operation in &operations {
+        let number = next.entry(operation["session"].to_string()).or_default();
+        *number += 1;
+        assert_eq!(operation["number"], *number, "a session is in order: {operation}");
+    }
+    assert_eq!(next.len(), 20, "a session a customer");
+    let ends = operations.iter().map(|operation| operation["completed"].as_u64());
+    assert!(ends.clone().is_sorted(), "{workers}: in the order of their answers");
+    let last = ends.max().flatten().expect("answered");
+    let first = operations.iter().filter_map(|operation| operation["invoked"].as_u64()).min();
+    let lasted = Duration::from_nanos(last - first.expect("sent"));
+    let window = summary["measured_s"].as_f64().expect("a window");
+    assert!(window >= lasted.as_secs_f64(), "{workers}: {window} {lasted:?}");
+    fs::read_to_string(home.path().join("passbook-run/input.json")).expect("there")
+}
+
 #[test]
 fn operations_are_complete_and_the_same_over_any_workers() {
-    let mut inputs = Vec::new();
-    for workers in ["1", "2", "3"] {
-        let home = folder();
-        let arguments = ["--customers", "20", "--events", "15", "--seed", "9", "--think", "1ms"];
-        let ran = run(&home, &[&arguments[..], &["--workers", workers]].concat());
-        assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
-        let summary = summary(&home);
-        assert_eq!(summary["generator"]["workers"].to_string(), workers);
-        assert_eq!(counted(&summary), 300, "{workers}: {summary}");
-        assert_eq!(summary["latency"]["all"]["response"]["count"], 300, "{workers}");
-        let operations = operations(&home);
-        assert_eq!(operations.len(), 300, "{workers}");
-        let mut next: BTreeMap<String, u64> = BTreeMap::new();
-        for operation in &operations {
-            let number = next.entry(operation["session"].to_string()).or_default();
-            *number += 1;
-            assert_eq!(operation["number"], *number, "a session is in order: {operation}");
-        }
-        assert_eq!(next.len(), 20, "a session a customer");
-        let ends = operations.iter().map(|operation| operation["completed"].as_u64());
-        let last = ends.clone().max().flatten().expect("answered");
-        assert!(ends.is_sorted(), "{workers}: in the order of their answers");
-        // The history counts from before the workers have connected, so it begins a little earlier.
-        let first = operations.iter().filter_map(|operation| operation["invoked"].as_u64()).min();
-        let lasted = std::time::Duration::from_nanos(last - first.expect("sent"));
-        let window = summary["measured_s"].as_f64().expect("a window");
-        assert!(window >= lasted.as_secs_f64(), "{workers}: {window} {lasted:?}");
-        inputs
-            .push(fs::read_to_string(home.path().join("passbook-run/input.json")).expect("there"));
+    let alone = complete_input("1", &[]);
+    for workers in ["2", "3"] {
+        assert!(complete_input(workers, &[]) == alone, "{workers}: other operations");
     }
-    assert!(inputs.iter().all(|input| *input == inputs[0]), "the same seed, other operations");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn two_workers_at_a_running_cluster_lose_nothing() {
+    let home = folder();
+    let input = write(&home, "cluster.json", EXERCISE);
+    let mut command = std::process::Command::new(support::branches::branch());
+    command.arg("cluster").arg(input).args(["--base-port", "0"]);
+    let mut cluster = testkit::processes::Process::start(&mut command);
+    let target = cluster.started(3).into_iter().map(|(_, port)| format!("127.0.0.1:{port}"));
+    let target = target.collect::<Vec<_>>().join(",");
+    complete_input("2", &["--target", &target]);
+    testkit::processes::signal(cluster.pid(), "-TERM");
+    cluster.ended();
 }
 
 #[test]

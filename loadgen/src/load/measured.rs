@@ -18,6 +18,14 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// The window of this worker and that of `other`, which worked at the same time. Silences are those of all workers,
+    /// so neither has one.
+    #[must_use]
+    pub(super) fn beside(self, other: &Self) -> Self {
+        let window = self.window.max(other.window);
+        Self { window, silence: None, generator: self.generator.beside(other.generator) }
+    }
+
     /// This window and `next`, which began when this one had ended.
     #[must_use]
     pub fn then(self, next: Self) -> Self {
@@ -35,6 +43,12 @@ impl Measured {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn window_of_all_workers_lasts_as_long_as_the_longest() {
+        let of = |seconds| Measured { window: Duration::from_secs(seconds), ..Measured::default() };
+        assert_eq!(of(2).beside(&of(3)).beside(&of(1)), of(3));
+    }
 
     #[test]
     fn windows_in_a_row_keep_the_longest_silence() {

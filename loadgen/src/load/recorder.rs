@@ -6,6 +6,7 @@ use bank::{BranchId, OperationKind, Outcome, Rejection};
 use hdrhistogram::{CreationError, Histogram};
 use history::{OperationRecord, Record};
 use passbook::telemetry::Latencies;
+use strum::IntoStaticStr;
 use tokio::time::Instant;
 
 use super::statuses::Statuses;
@@ -30,7 +31,8 @@ const fn index(kind: OperationKind) -> usize {
 }
 
 /// What an operation came to, as far as latency is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Class {
     /// It was done, or refused for lack of money.
     Answered,
@@ -45,12 +47,8 @@ impl Class {
     pub const FAILURES: [Self; 2] = [Self::Failed, Self::Unanswered];
 
     /// The name used in reports and `summary.json`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Failed => "failed",
-            Self::Unanswered => "unanswered",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -297,7 +295,9 @@ impl Recorder {
     /// All kinds together.
     pub fn all(&self) -> KindRecord {
         let [mut all, others @ ..] = self.kinds.clone();
-        others.iter().for_each(|kind| all.merge(kind));
+        for kind in &others {
+            all.merge(kind);
+        }
         all
     }
 

@@ -14,7 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::customer;
-use super::generator::{GeneratorLoad, GeneratorWatch, OBSERVE_EVERY};
+use super::generator::{GeneratorWatch, OBSERVE_EVERY};
+use super::measured::Measured;
 use super::progress::WorkerProgress;
 use super::recorder::Recorder;
 use super::schedule::Schedule;
@@ -56,13 +57,6 @@ pub(super) struct Start {
     pub(super) in_flight: Arc<CallsInFlight>,
 }
 
-/// What a worker measured in one step, beside what it recorded.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct WorkerWindow {
-    pub(super) length: Duration,
-    pub(super) generator: GeneratorLoad,
-}
-
 /// What the customers of one worker share. Only its thread touches it, but for the calls in flight.
 pub(super) struct Worker {
     pub(super) bank: Bank,
@@ -87,7 +81,7 @@ pub(super) async fn perform(
     record: WorkerRecord,
     ready: oneshot::Sender<()>,
     start: oneshot::Receiver<Start>,
-) -> Result<(WorkerRecord, WorkerWindow), LoadError> {
+) -> Result<(WorkerRecord, Measured), LoadError> {
     let WorkerSettings { addresses, scenario, interrupt } = settings;
     let Scenario { wire, timeout, trace_sample, .. } = *scenario;
     let connecting = async {
@@ -96,12 +90,12 @@ pub(super) async fn perform(
         Ok::<_, LoadError>(bank)
     };
     let Some(bank) = interrupt.drain().run_until_cancelled(connecting).await.transpose()? else {
-        return Ok((record, WorkerWindow::default()));
+        return Ok((record, Measured::default()));
     };
     // Nobody waits for it if the run was given up.
     let _ = ready.send(());
     let Ok(Start { begun, in_flight }) = start.await else {
-        return Ok((record, WorkerWindow::default()));
+        return Ok((record, Measured::default()));
     };
     let WorkerRecord { recorder, operations, progress } = record;
     let worker = Rc::new(Worker {
@@ -120,14 +114,14 @@ pub(super) async fn perform(
     let mut observers = JoinSet::new();
     observers.spawn_local(publish(Rc::clone(&worker), progress.clone()));
     observers.spawn_local(observe(Rc::clone(&worker)));
-    let window = Rc::clone(&worker).perform(interrupt.report()).await;
+    let measured = Rc::clone(&worker).perform(interrupt.report()).await;
     observers.shutdown().await;
     let recent = Some(Arc::new(worker.recorder.borrow_mut().take_recent()));
     worker.active.set(0);
     progress.send_replace(worker.progress(recent));
     let Worker { recorder, operations, .. } = Rc::into_inner(worker).ok_or(LoadError::Died)?;
     let (recorder, operations) = (recorder.into_inner(), operations.into_inner());
-    Ok((WorkerRecord { recorder, operations, progress }, window))
+    Ok((WorkerRecord { recorder, operations, progress }, measured))
 }
 
 impl Worker {
@@ -158,7 +152,7 @@ impl Worker {
     }
 
     /// Performs the schedule. When `give_up` is cancelled, customers are dropped, and record what was in flight.
-    async fn perform(self: Rc<Self>, give_up: &CancellationToken) -> WorkerWindow {
+    async fn perform(self: Rc<Self>, give_up: &CancellationToken) -> Measured {
         let planned_end = self.window_end.get();
         let mut customers = JoinSet::new();
         loop {
@@ -185,7 +179,7 @@ impl Worker {
         }
         let end = self.window_end.get().unwrap_or(answered_last);
         let generator = self.generator.finish(Instant::now());
-        WorkerWindow { length: self.elapsed(end), generator }
+        Measured { window: self.elapsed(end), silence: None, generator }
     }
 }
 

@@ -15,7 +15,7 @@ use super::progress::{ProgressReader, WorkerProgress};
 use super::recorder::Recorder;
 use super::schedule::Schedule;
 use super::silence::CallsInFlight;
-use super::worker::{self, Start, WorkerRecord, WorkerSettings, WorkerWindow};
+use super::worker::{self, Start, WorkerRecord, WorkerSettings};
 use crate::client::ConnectError;
 use crate::record::OperationSpool;
 
@@ -128,16 +128,14 @@ impl Workers {
         } else {
             drop(starts);
         }
-        let (mut all, mut performed) = (WorkerWindow::default(), Vec::new());
+        let (mut all, mut performed) = (Measured::default(), Vec::new());
         for result in join_all(done).await {
-            let (record, window) = result.map_err(|_| LoadError::Died)??;
+            let (record, measured) = result.map_err(|_| LoadError::Died)??;
             performed.push(record);
-            all.length = all.length.max(window.length);
-            all.generator = all.generator.beside(window.generator);
+            all = all.beside(&measured);
         }
         self.records.splice(..0, performed);
-        let WorkerWindow { length: window, generator } = all;
-        Ok(Measured { window, silence: in_flight.finish(), generator })
+        Ok(Measured { silence: in_flight.finish(), ..all })
     }
 
     /// What all workers recorded.

@@ -210,7 +210,9 @@ mod tests {
         let spools = [vec![1, 4, 4, 9], vec![], vec![2, 4, 10, 11]].map(|values: Vec<u64>| {
             let spool = Spool::begin(folder.path(), &Interrupt::default());
             let mut spool = spool.expect("begun");
-            values.iter().for_each(|value| spool.push(value));
+            for value in &values {
+                spool.push(value);
+            }
             spool.finish().expect("written")
         });
         let merged: io::Result<Vec<u64>> = merge_by_key(spools.into(), |value| *value).collect();
