@@ -294,10 +294,8 @@ mod tests {
         assert_eq!(read.operation, Operation::withdraw(5));
         assert_eq!((read.attempt, read.token.as_ref()), (Some(attempt), Some(&token)));
         assert_eq!(read.ack, Ack::Majority);
-        let query = v1::QueryRequest {
-            read: from_read(Read::Snapshot),
-            token: Some(from_token(&token)),
-        };
+        let query =
+            v1::QueryRequest { read: from_read(Read::Snapshot), token: Some(from_token(&token)) };
         let read = to_query_request(&query, deadline).expect("a request");
         assert_eq!((read.operation, read.read), (Operation::Query, Read::Snapshot));
         assert_eq!((read.attempt, read.token), (None, Some(token)));
