@@ -217,10 +217,7 @@ impl Customers {
             if sent {
                 let sending = Sending { customer: who, request: request.clone(), copy };
                 let what = Arrival::Request(Box::new(sending));
-                agenda.after(
-                    delay,
-                    Event::Arrives { to: request.step.branch, incarnation: None, what },
-                );
+                agenda.arrives_after(delay, request.step.branch, what);
             }
         }
         let timeout = Event::Customer(who, Wake::Timeout(request.attempt));

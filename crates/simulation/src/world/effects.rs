@@ -115,35 +115,22 @@ impl World<'_> {
         self.has_done(from, moment)
     }
 
-    fn count_sent(&mut self, said: &Message) -> Moment {
-        match said {
-            Message::Push { .. } => {
-                self.counters.add(Counter::Pushes);
-                Moment::Pushed
-            }
-            Message::Borrow { .. } => {
-                self.counters.add(Counter::Borrows);
-                Moment::Asked
-            }
-            Message::Acknowledge { .. } => Moment::Acknowledged,
-            Message::Collect { .. } => {
-                self.counters.add(Counter::Collects);
-                Moment::Now
-            }
-            Message::Proved { .. } => {
-                self.counters.add(Counter::Proofs);
-                Moment::Now
-            }
-            Message::Held { .. } => {
-                self.counters.add(Counter::HoldersTold);
-                Moment::Now
-            }
+    fn count_sent(&mut self, message: &Message) -> Moment {
+        let (counter, moment) = match message {
+            Message::Push { .. } => (Counter::Pushes, Moment::Pushed),
+            Message::Borrow { .. } => (Counter::Borrows, Moment::Asked),
+            Message::Collect { .. } => (Counter::Collects, Moment::Now),
+            Message::Proved { .. } => (Counter::Proofs, Moment::Now),
+            Message::Held { .. } => (Counter::HoldersTold, Moment::Now),
+            Message::Acknowledge { .. } => return Moment::Acknowledged,
             Message::Hello(_)
             | Message::Prove { .. }
             | Message::Unproved { .. }
             | Message::Decline { .. }
-            | Message::Collected { .. } => Moment::Now,
-        }
+            | Message::Collected { .. } => return Moment::Now,
+        };
+        self.counters.add(counter);
+        moment
     }
 
     fn reply(
