@@ -35,17 +35,12 @@ pub(super) enum Ending {
     Machine,
 }
 
-/// What became of a message that was sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Delivery {
-    /// It will not arrive.
-    pub(super) lost: bool,
-    /// It will arrive twice.
-    pub(super) twice: bool,
-}
-
-impl Delivery {
-    const LOST: Self = Self { lost: true, twice: false };
+/// How often a message that was sent will arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Lost,
+    Once,
+    Twice,
 }
 
 /// All streams between all branches.
@@ -186,14 +181,14 @@ impl Network {
         let sender = &mut pair.sides[side];
         let epoch = sender.epoch;
         if !sender.up || sender.stopped >= epoch {
-            return Delivery::LOST;
+            return Delivery::Lost;
         }
         if sender.cuts > 0 {
             pair.swallowed((from, to), epoch, &plan, agenda);
-            return Delivery::LOST;
+            return Delivery::Lost;
         }
         if plan.loss.happens(&mut sender.random) {
-            return Delivery::LOST;
+            return Delivery::Lost;
         }
         let twice = plan.twice.happens(&mut sender.random);
         let copy = twice.then(|| message.clone());
@@ -201,7 +196,7 @@ impl Network {
             let arrival = sender.arrival(&plan, agenda.now());
             agenda.arrives_at(arrival, to, Arrival::Message { from, epoch, message });
         }
-        Delivery { lost: false, twice }
+        if twice { Delivery::Twice } else { Delivery::Once }
     }
 
     /// The process of `to` learns of a new stream: what it is told, with the messages that were waiting.
