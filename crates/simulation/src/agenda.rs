@@ -135,6 +135,16 @@ impl Agenda {
         self.number += 1;
     }
 
+    /// Lets something come to a process so much later, whichever incarnation then lives.
+    pub(super) fn arrives_after(&mut self, wait: Duration, to: Member, what: Arrival) {
+        self.arrives_at(self.now.after(wait), to, what);
+    }
+
+    /// Lets something come to a process at an instant, whichever incarnation then lives.
+    pub(super) fn arrives_at(&mut self, instant: Instant, to: Member, what: Arrival) {
+        self.at(instant, Event::Arrives { to, incarnation: None, what });
+    }
+
     /// When the next thing happens.
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.entries.first_key_value().map(|((at, _), _)| *at)

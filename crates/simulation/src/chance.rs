@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::hash::Hasher as _;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -97,11 +96,9 @@ impl Span {
 
     /// One of them.
     pub(super) fn draw(self, random: &mut Pcg64Mcg) -> Duration {
-        self.min + Duration::from_nanos(random.random_range(0..=self.width_nanos()))
-    }
-
-    fn width_nanos(self) -> u64 {
-        u64::try_from(self.max.saturating_sub(self.min).as_nanos()).unwrap_or(u64::MAX)
+        let width = self.max.saturating_sub(self.min).as_nanos();
+        let width = u64::try_from(width).unwrap_or(u64::MAX);
+        self.min + Duration::from_nanos(random.random_range(0..=width))
     }
 }
 
@@ -121,15 +118,10 @@ pub(super) fn weighted(random: &mut Pcg64Mcg, weights: &[u32]) -> usize {
     0
 }
 
-/// One of `choices`, each as likely as its weight says.
-pub(super) fn choose<T: Copy>(random: &mut Pcg64Mcg, choices: &[(u32, T)]) -> Option<T> {
+/// One of `choices`, each as likely as its weight says. There is at least one.
+pub(super) fn choose<T: Copy>(random: &mut Pcg64Mcg, choices: &[(u32, T)]) -> T {
     let weights: Vec<u32> = choices.iter().map(|(weight, _)| *weight).collect();
-    choices.get(weighted(random, &weights)).map(|(_, choice)| *choice)
-}
-
-/// A whole number of `range`.
-pub(super) fn number(random: &mut Pcg64Mcg, range: RangeInclusive<usize>) -> usize {
-    random.random_range(range)
+    choices[weighted(random, &weights)].1
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@ use std::fmt;
 
 use strum::{IntoStaticStr, VariantArray};
 
-use super::plan::{Plan, TimingProfile};
-
 /// Something that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
@@ -97,13 +95,6 @@ impl Counter {
 pub struct Counters(BTreeMap<Counter, u64>);
 
 impl Counters {
-    pub(super) fn of_plan(plan: &Plan) -> Self {
-        let mut counters = Self::default();
-        let production = plan.timing == TimingProfile::Production;
-        counters.add_many(Counter::ProductionTiming, u64::from(production));
-        counters
-    }
-
     /// Once more.
     pub(super) fn add(&mut self, seen: Counter) {
         self.add_many(seen, 1);

@@ -1,22 +1,17 @@
 //! A branch's journal: what was written, what of it is on disk, and what a crash leaves.
 
 use super::chance::PerMille;
-use replication::passbook::Record;
-use replication::passbook::Room;
+use replication::passbook::{Record, Room};
 
 /// With fewer free records than this a process is told that the disk is full: what it has begun must
 /// still fit.
 const RESERVE: usize = 24;
 
-/// A journal without room for one more record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NoSpace;
-
 /// What a crash left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CrashRemains {
     /// How many records will be read at the next start.
-    pub(super) surviving: u64,
+    pub(super) surviving: usize,
     /// Whether a part of one more was there, and cut away.
     pub(super) torn: bool,
 }
@@ -25,7 +20,7 @@ pub(super) struct CrashRemains {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sync {
     /// So many records are on disk.
-    Upto(u64),
+    Upto(usize),
     /// It failed; that share of what was not on disk survives.
     Failed(PerMille),
 }
@@ -49,22 +44,14 @@ impl Disk {
         &self.records
     }
 
-    /// How much.
-    pub(super) fn len(&self) -> u64 {
-        count(self.records.len())
-    }
-
     /// Whether one more record fits.
-    pub(super) fn fits(&self) -> Result<(), NoSpace> {
-        let full = self.capacity.is_some_and(|capacity| self.records.len() >= capacity);
-        if full { Err(NoSpace) } else { Ok(()) }
+    pub(super) fn has_space(&self) -> bool {
+        self.capacity.is_none_or(|capacity| self.records.len() < capacity)
     }
 
     /// Writes a record, which is not on disk before a sync.
-    pub(super) fn append(&mut self, record: Record) -> Result<(), NoSpace> {
-        self.fits()?;
+    pub(super) fn append(&mut self, record: Record) {
         self.records.push(record);
-        Ok(())
     }
 
     /// Begins a sync of everything that was written, if none runs and something is not on disk; or, for
@@ -85,7 +72,7 @@ impl Disk {
             return Some(Sync::Failed(keep));
         }
         self.synced = self.synced.max(upto);
-        Some(Sync::Upto(count(self.synced)))
+        Some(Sync::Upto(self.synced))
     }
 
     /// The next sync that ends fails. Nothing: no longer.
@@ -100,18 +87,15 @@ impl Disk {
 
     /// What the process must be told of the room, if it does not know yet.
     pub(super) fn news_of_room(&mut self) -> Option<Room> {
-        let free = self.capacity.map(|capacity| capacity.saturating_sub(self.records.len()));
-        let room = match free {
-            Some(free) if free < RESERVE => Room::Full,
-            _ => Room::Enough,
-        };
+        let is_full = self.capacity.is_some_and(|capacity| capacity < self.records.len() + RESERVE);
+        let room = if is_full { Room::Full } else { Room::Enough };
         (room != std::mem::replace(&mut self.told, room)).then_some(room)
     }
 
     /// The process ends and the machine goes on: everything written can be read.
     pub(super) fn killed(&mut self) -> CrashRemains {
         self.process_ended();
-        CrashRemains { surviving: self.len(), torn: false }
+        CrashRemains { surviving: self.records.len(), torn: false }
     }
 
     /// The machine ends: of what was not on disk a first part survives, and of the next record perhaps a
@@ -121,7 +105,7 @@ impl Disk {
         let unsynced = self.records.len() - self.synced;
         let kept = keep.of(unsynced);
         self.records.truncate(self.synced + kept);
-        CrashRemains { surviving: self.len(), torn: torn && kept < unsynced }
+        CrashRemains { surviving: self.records.len(), torn: torn && kept < unsynced }
     }
 
     /// An old copy is put in the journal's place.
@@ -129,7 +113,7 @@ impl Disk {
         self.process_ended();
         self.records.truncate(records);
         self.synced = self.synced.min(records);
-        CrashRemains { surviving: self.len(), torn: false }
+        CrashRemains { surviving: self.records.len(), torn: false }
     }
 
     /// A record in the middle is gone.
@@ -146,10 +130,6 @@ impl Disk {
     }
 }
 
-fn count(records: usize) -> u64 {
-    u64::try_from(records).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +142,7 @@ mod tests {
 
     fn disk(records: u64) -> Disk {
         let mut disk = Disk::default();
-        (0..records).for_each(|life| disk.append(record(life)).expect("room"));
+        (0..records).for_each(|life| disk.append(record(life)));
         disk
     }
 
@@ -170,7 +150,7 @@ mod tests {
     fn a_sync_covers_what_was_there_when_it_began() {
         let mut disk = disk(2);
         assert!(disk.begin_sync(false));
-        disk.append(record(9)).expect("room");
+        disk.append(record(9));
         assert!(!disk.begin_sync(false), "one at a time");
         assert_eq!(disk.end_sync(), Some(Sync::Upto(2)));
         assert!(disk.begin_sync(false));
@@ -185,7 +165,7 @@ mod tests {
         let mut disk = disk(4);
         disk.begin_sync(false);
         disk.end_sync();
-        (4..8).for_each(|life| disk.append(record(life)).expect("room"));
+        (4..8).for_each(|life| disk.append(record(life)));
         disk.begin_sync(false);
         assert_eq!(disk.killed(), CrashRemains { surviving: 8, torn: false });
         assert_eq!(disk.end_sync(), None, "the sync died with the process");
@@ -204,7 +184,7 @@ mod tests {
         disk.begin_sync(false);
         assert_eq!(disk.end_sync(), Some(Sync::Failed(PerMille(7))));
         assert_eq!(disk.lost_power(PerMille(0), false).surviving, 0);
-        disk.append(record(1)).expect("room");
+        disk.append(record(1));
         disk.begin_sync(false);
         assert_eq!(disk.end_sync(), Some(Sync::Upto(1)));
     }
@@ -215,16 +195,19 @@ mod tests {
         assert_eq!(disk.news_of_room(), None);
         disk.limit(Some(RESERVE));
         assert_eq!(disk.news_of_room(), None);
-        disk.append(record(1)).expect("room");
+        disk.append(record(1));
         assert_eq!(disk.news_of_room(), Some(Room::Full));
         assert_eq!(disk.news_of_room(), None);
         disk.killed();
         assert_eq!(disk.news_of_room(), Some(Room::Full), "a new process does not know");
-        let appended = (0..100).take_while(|life| disk.append(record(*life)).is_ok()).count();
-        assert_eq!(appended, RESERVE - 1);
+        for life in 1..RESERVE {
+            assert!(disk.has_space(), "{life}");
+            disk.append(record(1));
+        }
+        assert!(!disk.has_space());
         disk.limit(None);
         assert_eq!(disk.news_of_room(), Some(Room::Enough));
-        assert_eq!(disk.append(record(3)), Ok(()));
+        assert!(disk.has_space());
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod chance;
 mod counters;
 mod customers;
 mod disk;
-pub mod judge;
+mod judge;
 mod network;
 mod plan;
 mod recorder;

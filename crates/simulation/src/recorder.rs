@@ -4,19 +4,17 @@
 //! for each mode: all writes, and the queries that are at least as strong. Leaving out queries changes no write, so each
 //! of these is a run of its own. That with snapshots only is made in any case: refusals have to be linearizable too.
 
-use bank::{Ack, BranchId, CustomerId, Member, Operation, Outcome, Read, Seq, StatusCode};
+use bank::{Ack, BranchId, CustomerId, Member, Operation, Outcome, Read, Seq, StatusCode, Version};
 use check::{Property, Verdict};
 use history::{
     Customers, FinalState, Header, InvalidRecord, Logged, OwnedRecord, Run, Server, Settings,
 };
-use replication::{Instant, Replication as _};
+use replication::{Instant, Passbook, Replication as _};
 
 use super::customers::{CustomerRequest, Response};
 use super::judge::{Judge, Violation};
 use super::network::branch_id;
 use super::plan::Plan;
-use bank::Version;
-use replication::Passbook;
 
 /// From the weakest to the strongest.
 const READS: [Read; 3] = [Read::Local, Read::Session, Read::Snapshot];

@@ -37,16 +37,14 @@ struct Shrinking {
 impl Shrinking {
     /// Whether something could be left out.
     fn round(&mut self) -> bool {
-        let mut smaller = false;
         // From the end: what is late is most often not needed.
-        smaller |= self.drop_each(|plan| &mut plan.customers);
+        let mut smaller = self.drop_each(|plan| &mut plan.customers);
         smaller |= self.drop_each(|plan| &mut plan.faults);
         for customer in (0..self.plan.customers.len()).rev() {
             smaller |= self.drop_each(|plan| &mut plan.customers[customer].steps);
         }
         smaller |= self.fewer_branches();
-        smaller |= self.calmer();
-        smaller
+        self.calmer() || smaller
     }
 
     /// Leaves out halves of a list, then quarters, and at last single pieces.
@@ -97,14 +95,8 @@ impl Shrinking {
             |plan| plan.network.busy = PerMille::NEVER,
             |plan| plan.network.delay = Span::micros(1_000, 1_000),
             |plan| plan.disk.slow = PerMille::NEVER,
-            |plan| {
-                let steps = plan.customers.iter_mut().flat_map(|customer| &mut customer.steps);
-                steps.for_each(|step| step.anew = 0);
-            },
-            |plan| {
-                let steps = plan.customers.iter_mut().flat_map(|customer| &mut customer.steps);
-                steps.for_each(|step| step.attempts = 1);
-            },
+            |plan| plan.steps_mut().for_each(|step| step.anew = 0),
+            |plan| plan.steps_mut().for_each(|step| step.attempts = 1),
         ];
         let mut smaller = false;
         for change in calm {

@@ -170,10 +170,17 @@ impl Customers {
         self.waiting(who, response.attempt)?;
         let Response { attempt, answer, receipt } = &response;
         let session = &mut self.all[who].session;
-        match session.answered(*attempt, answer.outcome, receipt.as_ref())? {
-            Outcome::Unknown => self.receive_unknown(who, response, agenda),
-            Outcome::Ok | Outcome::Rejected(_) => self.take(who, response, agenda),
+        let outcome = session.answered(*attempt, answer.outcome, receipt.as_ref())?;
+        let current = self.waiting(who, response.attempt)?;
+        let is_last = response.attempt.attempt >= current.request.step.attempts;
+        if outcome != Outcome::Unknown || is_last {
+            return self.take(who, response, agenda);
         }
+        // The branch reports that it does not know: no need to wait for the timeout, but a little.
+        current.resting = true;
+        let wait = self.plan.customer_delay.draw(&mut self.all[who].random);
+        agenda.after(wait, Event::Customer(who, Wake::AskAgain(response.attempt)));
+        None
     }
 
     /// How long an answer to a customer takes; nothing if it is lost.
@@ -217,31 +224,11 @@ impl Customers {
             if sent {
                 let sending = Sending { customer: who, request: request.clone(), copy };
                 let what = Arrival::Request(Box::new(sending));
-                agenda.after(
-                    delay,
-                    Event::Arrives { to: request.step.branch, incarnation: None, what },
-                );
+                agenda.arrives_after(delay, request.step.branch, what);
             }
         }
         let timeout = Event::Customer(who, Wake::Timeout(request.attempt));
         agenda.after(request.step.timeout, timeout);
-    }
-
-    /// The branch reports that it does not know: so there is no need to wait for the timeout, but a little.
-    fn receive_unknown(
-        &mut self,
-        who: usize,
-        response: Response,
-        agenda: &mut Agenda,
-    ) -> Option<CustomerEvent> {
-        let current = self.waiting(who, response.attempt)?;
-        if response.attempt.attempt >= current.request.step.attempts {
-            return self.take(who, response, agenda);
-        }
-        current.resting = true;
-        let wait = self.plan.customer_delay.draw(&mut self.all[who].random);
-        agenda.after(wait, Event::Customer(who, Wake::AskAgain(response.attempt)));
-        None
     }
 
     fn retry(&mut self, who: usize, after_unknown: bool, agenda: &mut Agenda) -> CustomerEvent {

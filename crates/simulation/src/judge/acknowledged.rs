@@ -1,38 +1,34 @@
 //! What is acknowledged is durable on as many branches as was reported.
 
 use super::journal::Journal;
-use super::{Action, Violation, first_missing, name, require};
+use super::requests::Request;
+use super::{Action, Violation, covers, name, require};
 use bank::{Ack, Member, RequestId, Seq, Version};
 use check::Property;
 
-/// A write that is answered.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Acknowledgement {
-    pub(super) request: RequestId,
-    pub(super) branch: Member,
-    pub(super) seq: Seq,
-    /// How many branches hold it, as the answer reports.
-    pub(super) achieved: usize,
-    pub(super) ack: Ack,
-}
-
-/// The answer came no sooner than it was asked for, and is true.
-pub(super) fn is_durable(journals: &[Journal], answer: &Acknowledgement) -> Result<(), Violation> {
-    let Acknowledgement { request, branch, seq, achieved, ack } = *answer;
-    let needed = match ack {
+/// A write is answered as entry `seq`, held by `achieved` branches: no sooner than it was asked for, and that is true.
+pub(super) fn is_durable(
+    journals: &[Journal],
+    id: RequestId,
+    request: &Request,
+    seq: Seq,
+    achieved: u32,
+) -> Result<(), Violation> {
+    let achieved = usize::try_from(achieved).unwrap_or(usize::MAX);
+    let needed = match request.ack {
         Ack::Local => 1,
         Ack::Majority => journals.len() / 2 + 1,
         Ack::All => journals.len(),
     };
     require(Property::Acknowledged, achieved >= needed, || {
-        format!("{request} is answered when {achieved} branches hold it, and asked for {needed}")
+        format!("{id} is answered when {achieved} branches hold it, and asked for {needed}")
     })?;
-    let holders =
-        journals.iter().filter(|journal| journal.ever_durable().of(branch) >= seq).count();
+    let holds = |journal: &&Journal| journal.ever_durable().of(request.branch) >= seq;
+    let holders = journals.iter().filter(holds).count();
     require(Property::Acknowledged, holders >= achieved, || {
         format!(
-            "{request} is answered with {achieved} branches holding entry {seq} of {}; it is durable on {holders}",
-            name(branch)
+            "{id} is answered with {achieved} branches holding entry {seq} of {}; it is durable on {holders}",
+            name(request.branch)
         )
     })
 }
@@ -46,13 +42,9 @@ pub(super) fn is_true(
 ) -> Result<(), Violation> {
     let journal = journals.get(at.index());
     // What is forwarded may be about an earlier incarnation of a branch that is gone.
-    let durable =
-        journal.map(
-            |journal| {
-                if at == action.branch { journal.durable() } else { journal.ever_durable() }
-            },
-        );
-    let holds = durable.is_some_and(|durable| first_missing(durable, reported).is_none());
+    let durable = if at == action.branch { Journal::durable } else { Journal::ever_durable };
+    let durable = journal.map(durable);
+    let holds = durable.is_some_and(|durable| covers(durable, reported));
     require(Property::Acknowledged, holds, || {
         let durable = durable.map(Version::to_string).unwrap_or_default();
         format!("{action} {reported} durable on {}; that is {durable}", name(at))
@@ -65,6 +57,7 @@ mod tests {
     use super::super::journal::Mark;
     use super::super::truth::tests::version;
     use super::*;
+    use bank::Operation;
 
     fn disks() -> [Journal; 3] {
         let mut disks = [0, 1, 2].map(|member| Journal::new(Member(member), 3));
@@ -78,21 +71,21 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_is_counted_on_disks() {
-        let answer = |achieved, ack| {
-            let (branch, seq) = (Member(0), Seq(1));
-            Acknowledgement { request: request(1, 1), branch, seq, achieved, ack }
+        let is_durable = |disks: &[Journal], achieved, ack| {
+            let (branch, operation) = (Member(0), Operation::deposit(1));
+            let asked = Request { branch, operation, ack, deadline: None };
+            super::is_durable(disks, request(1, 1), &asked, Seq(1), achieved)
         };
         let mut disks = disks();
-        is_durable(&disks, &answer(2, Ack::Majority)).expect("two hold it");
-        let found = is_durable(&disks, &answer(2, Ack::All)).expect_err("too soon");
+        is_durable(&disks, 2, Ack::Majority).expect("two hold it");
+        let found = is_durable(&disks, 2, Ack::All).expect_err("too soon");
         assert_eq!(found.property, Property::Acknowledged);
-        let found = is_durable(&disks, &answer(3, Ack::All)).expect_err("the third has not synced");
+        let found = is_durable(&disks, 3, Ack::All).expect_err("the third has not synced");
         assert_eq!(found.property, Property::Acknowledged);
         disks[2].sync_all();
-        is_durable(&disks, &answer(3, Ack::All)).expect("all hold it");
+        is_durable(&disks, 3, Ack::All).expect("all hold it");
         disks[1].cut(0);
-        is_durable(&disks, &answer(3, Ack::All))
-            .expect("who held it counts, even if it is gone since");
+        is_durable(&disks, 3, Ack::All).expect("who held it counts, even if it is gone since");
     }
 
     #[test]

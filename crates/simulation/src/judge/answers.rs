@@ -1,9 +1,9 @@
 //! What customers ask and what branches answer.
 
-use super::acknowledged::{Acknowledgement, is_durable};
+use super::acknowledged::is_durable;
 use super::records::Judge;
 use super::requests::Request;
-use super::{Action, Violation, amnesia, durable, require};
+use super::{Action, Violation, amnesia, durable};
 use crate::customers::CustomerRequest;
 use crate::plan::Step;
 use bank::{Answer, Member, Operation, Outcome};
@@ -20,7 +20,7 @@ impl Judge {
 
     /// An attempt arrives at the branch under a ticket, to be answered until `deadline`. Its operation has
     /// begun before.
-    pub fn submitted(&mut self, ticket: Ticket, attempt: Attempt, deadline: Instant) {
+    pub(crate) fn submitted(&mut self, ticket: Ticket, attempt: Attempt, deadline: Instant) {
         if let Some(request) = self.requests.get_mut(&attempt.request) {
             request.deadline = request.deadline.max(Some(deadline));
             self.tickets.open(request.branch, ticket, attempt);
@@ -29,12 +29,12 @@ impl Judge {
 
     /// The branch was told that the customer of a ticket has stopped waiting. It may be answered all the
     /// same, and need not be.
-    pub fn abandoned(&mut self, branch: Member, ticket: Ticket) {
+    pub(crate) fn abandoned(&mut self, branch: Member, ticket: Ticket) {
         self.tickets.abandon(branch, ticket);
     }
 
     /// The branch answers a ticket, whether or not the customer receives it.
-    pub fn replied(
+    pub(crate) fn replied(
         &mut self,
         branch: Member,
         ticket: Ticket,
@@ -54,19 +54,16 @@ impl Judge {
             return Ok(());
         }
         amnesia::may_serve(&self.truth, &self.journals[branch.index()], self.storage, branch)?;
-        let seq = receipt.and_then(|receipt| receipt.seq);
         let is_write = matches!(request.operation, Operation::Write(_));
-        require(Property::Acknowledged, receipt.is_some() && (seq.is_some() || !is_write), || {
-            format!("{name} is answered without what the answer was made from")
-        })?;
-        match (seq, receipt) {
-            (Some(seq), Some(receipt)) if is_write => {
-                let achieved = usize::try_from(receipt.achieved).unwrap_or(usize::MAX);
-                let ack = request.ack;
-                let answer = Acknowledgement { request: name, branch, seq, achieved, ack };
-                is_durable(&self.journals, &answer)
+        match receipt {
+            Some(Receipt { seq: Some(seq), achieved, .. }) if is_write => {
+                is_durable(&self.journals, name, &request, *seq, *achieved)
             }
-            _ => Ok(()),
+            Some(_) if !is_write => Ok(()),
+            _ => {
+                let detail = format!("{name} is answered without what the answer was made from");
+                Err(Violation { property: Property::Acknowledged, detail })
+            }
         }
     }
 }

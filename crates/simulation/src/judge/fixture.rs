@@ -7,10 +7,9 @@ use super::views::View;
 use super::{Judge, Violation};
 use crate::customers::CustomerRequest;
 use crate::plan::Step;
-use bank::{Ack, Read};
 use bank::{
-    Answer, Entry, Ledger, Member, Money, Operation, Outcome, RequestId, Row, Seq, SessionId,
-    Version, WriteKind,
+    Ack, Answer, Entry, Ledger, Member, Money, Operation, Outcome, Read, RequestId, Row, Seq,
+    SessionId, Version, WriteKind,
 };
 use check::Property;
 use replication::passbook::{Message, Record, Storage};
@@ -155,7 +154,7 @@ impl Fixture {
 
     /// A branch's disk has everything, and the branch knows it.
     pub(crate) fn sync(&mut self, branch: u16) {
-        self.judge.synced(Member(branch), u64::MAX);
+        self.judge.synced(Member(branch), usize::MAX);
         self.branches[usize::from(branch)].publish();
     }
 
@@ -166,7 +165,7 @@ impl Fixture {
         let push = Message::Push { rows: rows.clone(), apart: Vec::new() };
         self.judge.sent(Member(from), Member(to), &push)?;
         self.judge.recorded(NOW, Member(to), &Record::Received { rows })?;
-        self.judge.synced(Member(to), u64::MAX);
+        self.judge.synced(Member(to), usize::MAX);
         self.branches[usize::from(to)].take(&row);
         Ok(())
     }
@@ -194,8 +193,7 @@ impl Fixture {
 
     pub(crate) fn finish(&mut self) -> Result<(), Violation> {
         let views = self.branches.iter().map(Double::view);
-        let alive: Vec<(Member, View<'_>)> = (0..).map(Member).zip(views).collect();
-        self.judge.finish(&alive)
+        self.judge.finish((0..).map(Member).zip(views))
     }
 }
 

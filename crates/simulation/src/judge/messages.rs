@@ -4,13 +4,22 @@ use super::records::Judge;
 use super::{Action, Violation, acknowledged, causal, durable, name, rows};
 use bank::{BranchId, Member, Row, Version};
 use check::Property;
-use replication::passbook::{Hello, Message, Mismatch, Round};
+use replication::passbook::{Message, Mismatch, Round};
 
 impl Judge {
     /// A branch has sent a message.
-    pub fn sent(&mut self, from: Member, to: Member, message: &Message) -> Result<(), Violation> {
+    pub(crate) fn sent(
+        &mut self,
+        from: Member,
+        to: Member,
+        message: &Message,
+    ) -> Result<(), Violation> {
         match message {
-            Message::Hello(hello) => self.greeted(from, to, hello),
+            Message::Hello(hello) => {
+                let says = Action::of(from, "says hello with");
+                acknowledged::is_true(&self.journals, says, from, &hello.durable)?;
+                rows::is_true_chain(&self.truth, says, to, hello.your_log)
+            }
             Message::Push { rows, .. } => {
                 rows.iter().try_for_each(|row| self.row(Action::of(from, "pushes"), row))
             }
@@ -46,7 +55,7 @@ impl Judge {
     }
 
     /// A branch does not take another's hello. All are started alike, so this is always a violation.
-    pub fn refused(&self, by: Member, peer: BranchId, why: &Mismatch) -> Violation {
+    pub(crate) fn refused(by: Member, peer: BranchId, why: &Mismatch) -> Violation {
         let detail = format!("{} refuses branch {peer}, which {why}", name(by));
         Violation { property: Property::Amnesia, detail }
     }
@@ -65,12 +74,6 @@ impl Judge {
             together.raise(row.origin, row.seq);
         }
         causal::is_closed(&self.truth, action, &together)
-    }
-
-    fn greeted(&self, from: Member, to: Member, hello: &Hello) -> Result<(), Violation> {
-        let says = Action::of(from, "says hello with");
-        acknowledged::is_true(&self.journals, says, from, &hello.durable)?;
-        rows::is_true_chain(&self.truth, says, to, hello.your_log)
     }
 
     /// Somebody lets go of a row or takes it in.
@@ -124,9 +127,8 @@ mod tests {
 
     #[test]
     fn a_branch_that_refuses_one_that_was_started_like_it_is_found() {
-        let (scene, _) = scene(true);
         let why = Mismatch::Opening { theirs: Money::new(5), ours: Money::new(6) };
-        let found = scene.judge.refused(Member(0), BranchId(2), &why);
+        let found = Judge::refused(Member(0), BranchId(2), &why);
         assert_eq!(found.property, Property::Amnesia);
     }
 }

@@ -43,7 +43,8 @@ use check::Property;
 
 use super::transcript::words::{self, branch as name, millis};
 
-pub use records::Judge;
+pub(super) use records::Judge;
+pub(super) use views::View;
 
 /// A property that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

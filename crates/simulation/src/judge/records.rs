@@ -4,21 +4,21 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::journal::{Journal, Mark};
 use super::requests::{Request, Tickets, is_in_time};
-use super::truth::{Truth, Written};
-use super::views::{LastView, View};
+use super::truth::{Logged, Truth};
+use super::views::LastView;
 use super::{Action, Violation, amnesia, causal, name, require};
 use bank::{Entry, Member, Money, RequestId, Row, Seq, Version};
 use check::Property;
 use replication::Instant;
-use replication::passbook::{Passbook, Record, Round, Stop, Storage};
+use replication::passbook::{Record, Round, Stop, Storage};
 
 /// Knows what really happened.
 ///
 /// It is told of everything in the order in which it happens: the effects of a step in their order, then
-/// [`Judge::stepped`]. Every method that returns a violation has found the first; what it reports after
+/// [`Judge::look`]. Every method that returns a violation has found the first; what it reports after
 /// that is not to be relied on.
 #[derive(Debug)]
-pub struct Judge {
+pub(crate) struct Judge {
     pub(super) storage: Storage,
     pub(super) truth: Truth,
     pub(super) journals: Vec<Journal>,
@@ -37,7 +37,7 @@ pub struct Judge {
 impl Judge {
     /// Watches a new cluster. A cluster in memory of which all branches have ended is another one when
     /// they are started again.
-    pub fn new(members: usize, opening: Money, storage: Storage) -> Self {
+    pub(crate) fn new(members: usize, opening: Money, storage: Storage) -> Self {
         let all = (0..).map(Member).take(members);
         Self {
             storage,
@@ -54,12 +54,12 @@ impl Judge {
 
     /// The log of each branch, by member: what survived of it, or, of a branch that lost its memory, all
     /// that it had written.
-    pub(crate) fn logs(&self) -> &[Vec<super::truth::Logged>] {
+    pub(crate) fn logs(&self) -> &[Vec<Logged>] {
         self.truth.logs()
     }
 
     /// A branch has appended a record to its journal (or, in memory mode, to nothing: it is durable).
-    pub fn recorded(
+    pub(crate) fn recorded(
         &mut self,
         now: Instant,
         branch: Member,
@@ -80,8 +80,8 @@ impl Judge {
                 require(Property::Rights, !amount.is_negative(), || {
                     format!("{} writes entry {seq} of a negative amount, {amount}", name(branch))
                 })?;
-                let written = Written { seq: *seq, chain: *chain, entry, request: *request };
-                self.truth.append(branch, &written, journal.staged().clone())?;
+                let (known, request) = (journal.staged().clone(), *request);
+                self.truth.append(branch, *seq, *chain, entry, request, known)?;
                 Mark::Own
             }
             Record::Received { rows } => Mark::Rows(self.received(branch, rows)?),
@@ -111,50 +111,25 @@ impl Judge {
     }
 
     /// The first `upto` records of a branch's journal are on its disk now. Said before the branch knows.
-    pub fn synced(&mut self, branch: Member, upto: u64) {
-        self.journals[branch.index()].sync(count(upto));
-    }
-
-    /// A branch's process has ended. `surviving` records of its journal will be read at the next start; they
-    /// include all that were synced. In memory mode the branch is gone for good: if it is started again
-    /// and had written to its log, it must stop before it serves.
-    pub fn crashed(&mut self, branch: Member, surviving: u64) -> Result<(), Violation> {
-        self.end(branch, count(surviving))
+    pub(crate) fn synced(&mut self, branch: Member, upto: usize) {
+        self.journals[branch.index()].sync(upto);
     }
 
     /// An old copy is put in the place of a branch's journal, or nothing at all: the next start will read only
     /// `surviving` records, though more were synced. Said after [`Judge::crashed`]. If entries of its
     /// own are missing the branch must have stopped before the run ends, and must have no customers until
     /// then: it can recognize its loss only when it meets the others.
-    pub fn forgot(&mut self, branch: Member, surviving: u64) {
+    pub(crate) fn forgot(&mut self, branch: Member, surviving: usize) {
         let journal = &mut self.journals[branch.index()];
-        journal.cut(count(surviving));
+        journal.cut(surviving);
         journal.lose();
     }
 
     /// A branch has stopped itself, by an effect of the step that it is in. It is not among the living from
     /// now on; [`Judge::crashed`] need not be said as well.
-    pub fn stopped(&mut self, branch: Member, why: &Stop) -> Result<(), Violation> {
+    pub(crate) fn stopped(&mut self, branch: Member, why: &Stop) -> Result<(), Violation> {
         amnesia::may_stop(&self.journals[branch.index()], branch, why)?;
         self.close(branch);
         Ok(())
     }
-
-    /// A branch has taken in an input and its effects were shown to the judge.
-    pub fn stepped(&mut self, branch: Member, replica: &Passbook) -> Result<(), Violation> {
-        self.look(branch, &View::of(replica))
-    }
-
-    /// Everything has healed and nothing moves any more. `alive` are the branches that serve; the others
-    /// were stopped for good. A branch in memory that came back is among them unless it has stopped, or
-    /// nobody is left who knew it before.
-    pub fn ended(&mut self, alive: &[(Member, &Passbook)]) -> Result<(), Violation> {
-        let alive: Vec<(Member, View<'_>)> =
-            alive.iter().map(|(branch, replica)| (*branch, View::of(replica))).collect();
-        self.finish(&alive)
-    }
-}
-
-fn count(records: u64) -> usize {
-    usize::try_from(records).unwrap_or(usize::MAX)
 }

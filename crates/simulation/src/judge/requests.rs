@@ -47,29 +47,25 @@ impl Tickets {
 
     /// A branch answers. Returns the attempt that the answer is for.
     pub(super) fn answer(&mut self, branch: Member, ticket: Ticket) -> Result<Attempt, Violation> {
-        let known = self.0.get_mut(&(branch, ticket));
-        let reason = match &known {
-            Some((_, State::Open | State::Abandoned)) => None,
-            Some((_, State::Answered)) => Some("for the second time"),
-            Some((_, State::Gone)) => Some("which it had in an earlier incarnation"),
-            None => Some("which it never had"),
+        let reason = match self.0.get_mut(&(branch, ticket)) {
+            Some((attempt, state @ (State::Open | State::Abandoned))) => {
+                *state = State::Answered;
+                return Ok(*attempt);
+            }
+            Some((_, State::Answered)) => "for the second time",
+            Some((_, State::Gone)) => "which it had in an earlier incarnation",
+            None => "which it never had",
         };
-        let Some((attempt, state)) = known.filter(|_| reason.is_none()) else {
-            let reason = reason.unwrap_or_default();
-            let detail = format!("{} answers ticket {}, {reason}", name(branch), ticket.0);
-            return Err(Violation { property: Property::Answered, detail });
-        };
-        *state = State::Answered;
-        Ok(*attempt)
+        let detail = format!("{} answers ticket {}, {reason}", name(branch), ticket.0);
+        Err(Violation { property: Property::Answered, detail })
     }
 
     /// A branch has ended, and what it had not answered with it.
     pub(super) fn end(&mut self, branch: Member) {
         let all = (branch, Ticket(0))..=(branch, Ticket(u64::MAX));
         for (_, (_, state)) in self.0.range_mut(all) {
-            match state {
-                State::Open | State::Abandoned => *state = State::Gone,
-                State::Answered | State::Gone => {}
+            if matches!(state, State::Open | State::Abandoned) {
+                *state = State::Gone;
             }
         }
     }
@@ -77,11 +73,10 @@ impl Tickets {
     /// No customer waits any more.
     pub(super) fn are_answered(&self) -> Result<(), Violation> {
         let open = self.0.iter().find(|(_, (_, state))| *state == State::Open);
-        require(Property::Answered, open.is_none(), || {
-            let never = open.map(|((branch, ticket), (attempt, _))| {
-                format!("{} never answers ticket {} of {attempt}", name(*branch), ticket.0)
-            });
-            never.unwrap_or_default()
+        open.map_or(Ok(()), |((branch, ticket), (attempt, _))| {
+            let detail =
+                format!("{} never answers ticket {} of {attempt}", name(*branch), ticket.0);
+            Err(Violation { property: Property::Answered, detail })
         })
     }
 }

@@ -132,10 +132,12 @@ impl Truth {
     pub(super) fn append(
         &mut self,
         branch: Member,
-        written: &Written<'_>,
+        seq: Seq,
+        chain: Chain,
+        entry: &Entry,
+        request: Option<RequestId>,
         dependencies: Version,
     ) -> Result<(), Violation> {
-        let Written { seq, chain, entry, request } = *written;
         let length = self.length(branch);
         require(Property::OneWriter, seq == length.next(), || {
             format!("{} writes entry {seq}, and its log has {length} entries", name(branch))
@@ -162,15 +164,6 @@ impl Truth {
     }
 }
 
-/// An entry as a branch writes it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Written<'a> {
-    pub(super) seq: Seq,
-    pub(super) chain: Chain,
-    pub(super) entry: &'a Entry,
-    pub(super) request: Option<RequestId>,
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -187,8 +180,7 @@ pub(super) mod tests {
         let before = truth.chain(branch, truth.length(branch)).expect("a branch");
         let chain = before.after(seq, &entry, None);
         let dependencies = version(dependencies);
-        let written = Written { seq, chain, entry: &entry, request: None };
-        truth.append(branch, &written, dependencies).expect("the next entry");
+        truth.append(branch, seq, chain, &entry, None, dependencies).expect("the next entry");
     }
 
     pub(in super::super) fn version(seqs: &[u64]) -> Version {
@@ -213,10 +205,8 @@ pub(super) mod tests {
         let mut truth = Truth::new(1, Money::ZERO);
         let entry = Entry::Deposit(Money::new(1));
         let chain = |seq| Chain::default().after(seq, &entry, None);
-        let mut append = |seq, chain| {
-            let written = Written { seq, chain, entry: &entry, request: None };
-            truth.append(Member(0), &written, version(&[0]))
-        };
+        let mut append =
+            |seq, chain| truth.append(Member(0), seq, chain, &entry, None, version(&[0]));
         let property = |result: Result<(), Violation>| result.expect_err("wrong").property;
         assert_eq!(property(append(Seq(2), chain(Seq(2)))), Property::OneWriter);
         assert_eq!(property(append(Seq(1), Chain(1))), Property::OneWriter);

@@ -11,7 +11,7 @@ use replication::passbook::Storage;
 
 /// What a branch shows of itself.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     pub(super) visible: &'a Ledger,
     pub(super) staged: &'a Row,
     pub(super) durable: &'a Version,
@@ -20,7 +20,7 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn of(replica: &'a Passbook) -> Self {
+    pub(crate) fn of(replica: &'a Passbook) -> Self {
         Self {
             visible: replica.visible(),
             staged: replica.staged(),
@@ -39,8 +39,8 @@ pub(super) struct LastView {
 }
 
 impl Judge {
-    /// A branch has finished a step.
-    pub(super) fn look(&mut self, branch: Member, view: &View<'_>) -> Result<(), Violation> {
+    /// A branch has taken in an input, and the judge was told of its effects.
+    pub(crate) fn look(&mut self, branch: Member, view: &View<'_>) -> Result<(), Violation> {
         let journal = &self.journals[branch.index()];
         if view.is_ready {
             amnesia::may_serve(&self.truth, journal, self.storage, branch)?;
@@ -108,8 +108,10 @@ impl Judge {
         self.seen[branch.index()] = None;
     }
 
-    /// A branch's process has ended, with `surviving` records in its journal.
-    pub(super) fn end(&mut self, branch: Member, surviving: usize) -> Result<(), Violation> {
+    /// A branch's process has ended. `surviving` records of its journal will be read at the next start; they
+    /// include all that were synced. In memory mode the branch is gone for good: if it is started again
+    /// and had written to its log, it must stop before it serves.
+    pub(crate) fn crashed(&mut self, branch: Member, surviving: usize) -> Result<(), Violation> {
         self.close(branch);
         let journal = &mut self.journals[branch.index()];
         match self.storage {
@@ -129,24 +131,29 @@ impl Judge {
         Ok(())
     }
 
-    /// Everything has ended. What the branches then hold is compared by `check`.
-    pub(super) fn finish(&mut self, alive: &[(Member, View<'_>)]) -> Result<(), Violation> {
+    /// Everything has healed and nothing moves any more. `alive` are the branches that serve; the others
+    /// were stopped for good. A branch in memory that came back is among them unless it has stopped, or
+    /// nobody is left who knew it before. What they then hold is compared by `check`.
+    pub(crate) fn finish<'a>(
+        &mut self,
+        alive: impl IntoIterator<Item = (Member, View<'a>)>,
+    ) -> Result<(), Violation> {
         for (branch, view) in alive {
-            amnesia::may_stay(&self.truth, &self.journals[branch.index()], *branch)?;
-            self.look(*branch, view)?;
-            requests::none_is_open(*branch, view.open_requests)?;
+            amnesia::may_stay(&self.truth, &self.journals[branch.index()], branch)?;
+            self.look(branch, &view)?;
+            requests::none_is_open(branch, view.open_requests)?;
             // In memory mode one may have died before the others met it, and those then wait for it forever.
             require(
                 Property::Convergence,
                 view.is_ready || self.storage == Storage::Memory,
-                || format!("in the end {} does not serve", name(*branch)),
+                || format!("in the end {} does not serve", name(branch)),
             )?;
-            let (version, length) = (view.visible.version(), self.truth.length(*branch));
-            let is_settled = version.of(*branch) == length && view.durable == &**version;
+            let (version, length) = (view.visible.version(), self.truth.length(branch));
+            let is_settled = version.of(branch) == length && view.durable == &**version;
             require(Property::Convergence, is_settled, || {
                 format!(
                     "in the end {} shows {version}, has {} on disk, and wrote {length} entries",
-                    name(*branch),
+                    name(branch),
                     view.durable
                 )
             })?;
@@ -196,7 +203,7 @@ mod tests {
         scene.branches[1].visible.join(&own).expect("one log");
         assert_eq!(broken(scene.look(1)), Some(Property::DurableBeforeVisible), "its own");
         let foreign = scene.branches[1].visible.rows()[1].clone();
-        scene.judge.synced(Member(1), u64::MAX);
+        scene.judge.synced(Member(1), usize::MAX);
         scene.branches[0].visible.join(&foreign).expect("one log");
         assert_eq!(broken(scene.look(0)), Some(Property::DurableBeforeVisible), "not written down");
     }

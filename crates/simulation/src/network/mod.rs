@@ -8,7 +8,7 @@ mod pair;
 #[cfg(test)]
 mod tests;
 
-use pair::{Pair, Side};
+use pair::Pair;
 
 use super::agenda::{Agenda, Arrival, Event};
 use super::chance::{Luck, PerMille, Span};
@@ -35,13 +35,12 @@ pub(super) enum Ending {
     Machine,
 }
 
-/// What became of a message that was sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Delivery {
-    /// It will not arrive.
-    pub(super) lost: bool,
-    /// It will arrive twice.
-    pub(super) twice: bool,
+/// How often a message that was sent will arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Lost,
+    Once,
+    Twice,
 }
 
 /// All streams between all branches.
@@ -72,7 +71,7 @@ impl Network {
     /// Whether messages get from one to the other now.
     pub(super) fn is_open(&self, from: Member, to: Member) -> bool {
         let (pair, side) = self.find(from, to);
-        pair.ways[side.index()].cuts == 0
+        pair.sides[side].cuts == 0
     }
 
     /// A process lives now.
@@ -93,13 +92,12 @@ impl Network {
         for peer in self.peers(branch) {
             let (pair, side) = self.find_mut(branch, peer);
             pair.broken = true;
-            pair.sides[side.index()].up = false;
+            pair.sides[side].up = false;
             if ending == Ending::Machine {
-                pair.ways[side.index()].stopped = pair.epoch;
+                pair.sides[side].stopped = pair.epoch;
             }
             let wait = notice.draw(&mut pair.random);
-            let what = Arrival::Down { peer: branch, epoch: pair.epoch };
-            agenda.after(wait, Event::Arrives { to: peer, incarnation: None, what });
+            agenda.arrives_after(wait, peer, Arrival::Down { peer: branch, epoch: pair.epoch });
         }
     }
 
@@ -107,17 +105,15 @@ impl Network {
     pub(super) fn cut(&mut self, from: Member, to: Member, agenda: &mut Agenda) {
         let notice = self.plan.notice;
         let (pair, side) = self.find_mut(from, to);
-        pair.ways[side.index()].cuts += 1;
-        let keepalive =
-            Event::Keepalive { low: from.min(to), high: from.max(to), epoch: pair.epoch };
-        let wait = notice.draw(&mut pair.random);
-        agenda.after(wait, keepalive);
+        pair.sides[side].cuts += 1;
+        let keepalive = Event::Keepalive { low: pair.low, high: pair.high, epoch: pair.epoch };
+        agenda.after(notice.draw(&mut pair.random), keepalive);
     }
 
     /// Takes one cut away.
     pub(super) fn restore(&mut self, from: Member, to: Member, agenda: &mut Agenda) {
         let (pair, side) = self.find_mut(from, to);
-        let way = &mut pair.ways[side.index()];
+        let way = &mut pair.sides[side];
         way.cuts = way.cuts.saturating_sub(1);
         self.connect(from, to, agenda);
     }
@@ -128,12 +124,10 @@ impl Network {
         self.plan.twice = PerMille::NEVER;
         self.plan.ordered = true;
         for pair in &mut self.pairs {
-            pair.ways.iter_mut().for_each(|way| way.cuts = 0);
+            pair.sides.iter_mut().for_each(|side| side.cuts = 0);
         }
-        for low in (0..self.branches).map(Member) {
-            for high in (low.0 + 1..self.branches).map(Member) {
-                self.connect(low, high, agenda);
-            }
+        for place in 0..self.pairs.len() {
+            self.connect(self.pairs[place].low, self.pairs[place].high, agenda);
         }
     }
 
@@ -141,7 +135,7 @@ impl Network {
     pub(super) fn reset(&mut self, left: Member, right: Member, agenda: &mut Agenda) -> bool {
         let (pair, _) = self.find_mut(left, right);
         let was = !pair.broken;
-        pair.stop_all(left.min(right), left.max(right), Span::micros(0, 5_000), agenda);
+        pair.stop_all(Span::micros(0, 5_000), agenda);
         was
     }
 
@@ -149,9 +143,9 @@ impl Network {
     pub(super) fn keepalive(&mut self, low: Member, high: Member, epoch: u64, agenda: &mut Agenda) {
         let notice = self.plan.notice;
         let (pair, _) = self.find_mut(low, high);
-        let cut = pair.ways.iter().any(|way| way.cuts > 0);
+        let cut = pair.sides.iter().any(|way| way.cuts > 0);
         if pair.epoch == epoch && !pair.broken && cut {
-            pair.stop_all(low, high, notice, agenda);
+            pair.stop_all(notice, agenda);
         }
     }
 
@@ -169,8 +163,7 @@ impl Network {
         let epoch = pair.epoch;
         for (to, peer) in [(low, high), (high, low)] {
             let wait = Span::micros(0, 4_000).draw(&mut pair.random);
-            let what = Arrival::Up { peer, epoch };
-            agenda.after(wait, Event::Arrives { to, incarnation: None, what });
+            agenda.arrives_after(wait, to, Arrival::Up { peer, epoch });
         }
         true
     }
@@ -185,49 +178,41 @@ impl Network {
     ) -> Delivery {
         let plan = self.plan;
         let (pair, side) = self.find_mut(from, to);
-        let sender = &pair.sides[side.index()];
+        let sender = &mut pair.sides[side];
         let epoch = sender.epoch;
-        if !sender.up || pair.ways[side.index()].stopped >= epoch {
-            return Delivery { lost: true, twice: false };
+        if !sender.up || sender.stopped >= epoch {
+            return Delivery::Lost;
         }
-        if pair.ways[side.index()].cuts > 0 {
-            pair.swallowed(side, epoch, &plan, (from, to), agenda);
-            return Delivery { lost: true, twice: false };
+        if sender.cuts > 0 {
+            pair.swallowed((from, to), epoch, &plan, agenda);
+            return Delivery::Lost;
         }
-        let way = &mut pair.ways[side.index()];
-        if plan.loss.happens(&mut way.random) {
-            return Delivery { lost: true, twice: false };
+        if plan.loss.happens(&mut sender.random) {
+            return Delivery::Lost;
         }
-        let twice = plan.twice.happens(&mut way.random);
-        if twice {
-            let arrival = way.arrival(&plan, agenda.now());
-            let what = Arrival::Message { from, epoch, message: message.clone() };
-            agenda.at(arrival, Event::Arrives { to, incarnation: None, what });
+        let twice = plan.twice.happens(&mut sender.random);
+        let copy = twice.then(|| message.clone());
+        for message in copy.into_iter().chain([message]) {
+            let arrival = sender.arrival(&plan, agenda.now());
+            agenda.arrives_at(arrival, to, Arrival::Message { from, epoch, message });
         }
-        let arrival = way.arrival(&plan, agenda.now());
-        let what = Arrival::Message { from, epoch, message };
-        agenda.at(arrival, Event::Arrives { to, incarnation: None, what });
-        Delivery { lost: false, twice }
+        if twice { Delivery::Twice } else { Delivery::Once }
     }
 
     /// The process of `to` learns of a new stream: what it is told, with the messages that were waiting.
     pub(super) fn up(&mut self, to: Member, peer: Member, epoch: u64) -> Vec<Input> {
         let (pair, side) = self.find_mut(to, peer);
-        if pair.broken || pair.epoch != epoch || pair.sides[side.index()].epoch >= epoch {
+        if pair.broken || pair.epoch != epoch || pair.sides[side].epoch >= epoch {
             return Vec::new();
         }
         let from = branch_id(peer);
-        let here = &mut pair.sides[side.index()];
-        let mut inputs = Vec::new();
-        if here.up {
-            inputs.push(Input::PeerDown { peer: from });
-        }
-        here.up = true;
+        let here = &mut pair.sides[side];
+        let was_up = std::mem::replace(&mut here.up, true);
         here.epoch = epoch;
-        inputs.push(Input::PeerUp { peer: from });
         let waiting = here.waiting.drain(..);
-        inputs.extend(waiting.map(|message| Input::Peer { from, message }));
-        inputs
+        let down = was_up.then_some(Input::PeerDown { peer: from });
+        let up = down.into_iter().chain([Input::PeerUp { peer: from }]);
+        up.chain(waiting.map(|message| Input::Peer { from, message })).collect()
     }
 
     /// The process of `to` learns that a stream is broken; nothing if it knows, or has a newer one.
@@ -242,7 +227,7 @@ impl Network {
         if pair.epoch == epoch {
             pair.broken = true;
         }
-        let here = &mut pair.sides[side.index()];
+        let here = &mut pair.sides[side];
         let news = here.up && here.epoch == epoch;
         if news {
             here.up = false;
@@ -263,16 +248,16 @@ impl Network {
     ) -> Option<Input> {
         let plan = self.plan;
         let (pair, there) = self.find_mut(from, to);
-        if pair.ways[there.index()].stopped >= epoch {
+        if pair.sides[there].stopped >= epoch {
             return None;
         }
-        if pair.ways[there.index()].cuts > 0 {
-            pair.swallowed(there, epoch, &plan, (from, to), agenda);
+        if pair.sides[there].cuts > 0 {
+            pair.swallowed((from, to), epoch, &plan, agenda);
             return None;
         }
-        let told_there = pair.sides[there.index()].epoch;
+        let told_there = pair.sides[there].epoch;
         let newest = pair.epoch == epoch && !pair.broken;
-        let here = &mut pair.sides[there.other().index()];
+        let here = &mut pair.sides[1 - there];
         if here.epoch < epoch {
             if newest {
                 here.waiting.push(message);
@@ -289,7 +274,7 @@ impl Network {
 
     fn is_possible(&self, one: Member, other: Member) -> bool {
         let (pair, _) = self.find(one, other);
-        let open = pair.ways.iter().all(|way| way.cuts == 0);
+        let open = pair.sides.iter().all(|way| way.cuts == 0);
         pair.broken && open && self.alive[one.index()] && self.alive[other.index()]
     }
 
@@ -300,25 +285,24 @@ impl Network {
         if possible && !pair.connecting {
             pair.connecting = true;
             let wait = connect.draw(&mut pair.random);
-            agenda.after(wait, Event::Connected(one.min(other), one.max(other)));
+            agenda.after(wait, Event::Connected(pair.low, pair.high));
         }
     }
 
-    fn place(&self, one: Member, other: Member) -> (usize, Side) {
-        let (low, high) = (usize::from(one.0.min(other.0)), usize::from(one.0.max(other.0)));
-        let branches = usize::from(self.branches);
+    /// The place of a pair, and which of its sides is that of `one`.
+    fn place(&self, one: Member, other: Member) -> (usize, usize) {
+        let (low, high) = (one.min(other).index(), one.max(other).index());
         // The pairs of all lower branches come first.
-        let before = low * (2 * branches - low - 1) / 2;
-        let side = if one < other { Side::Low } else { Side::High };
-        (before + high - low - 1, side)
+        let before = low * (2 * usize::from(self.branches) - low - 1) / 2;
+        (before + high - low - 1, usize::from(one > other))
     }
 
-    fn find(&self, one: Member, other: Member) -> (&Pair, Side) {
+    fn find(&self, one: Member, other: Member) -> (&Pair, usize) {
         let (place, side) = self.place(one, other);
         (&self.pairs[place], side)
     }
 
-    fn find_mut(&mut self, one: Member, other: Member) -> (&mut Pair, Side) {
+    fn find_mut(&mut self, one: Member, other: Member) -> (&mut Pair, usize) {
         let (place, side) = self.place(one, other);
         (&mut self.pairs[place], side)
     }

@@ -2,7 +2,7 @@
 
 use rand_pcg::Pcg64Mcg;
 
-use super::super::agenda::{Agenda, Arrival, Event};
+use super::super::agenda::{Agenda, Arrival};
 use super::super::chance::Span;
 use super::super::plan;
 use super::Luck;
@@ -10,34 +10,11 @@ use bank::Member;
 use replication::Instant;
 use replication::passbook::Message;
 
-/// Which of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    /// The lower branch.
-    Low,
-    /// The higher branch.
-    High,
-}
-
-impl Side {
-    pub(super) const fn index(self) -> usize {
-        match self {
-            Self::Low => 0,
-            Self::High => 1,
-        }
-    }
-
-    pub(super) const fn other(self) -> Self {
-        match self {
-            Self::Low => Self::High,
-            Self::High => Self::Low,
-        }
-    }
-}
-
 /// Two branches.
 #[derive(Debug)]
 pub(super) struct Pair {
+    pub(super) low: Member,
+    pub(super) high: Member,
     pub(super) random: Pcg64Mcg,
     /// The number of the newest stream; 0 if there was none.
     pub(super) epoch: u64,
@@ -45,36 +22,30 @@ pub(super) struct Pair {
     pub(super) broken: bool,
     /// Another is being opened.
     pub(super) connecting: bool,
-    /// What each side was told.
-    pub(super) sides: [Endpoint; 2],
-    /// The way from each side to the other.
-    pub(super) ways: [Way; 2],
+    /// The side of the lower branch, and that of the higher one.
+    pub(super) sides: [Side; 2],
 }
 
-/// What one side was told.
-#[derive(Debug, Default)]
-pub(super) struct Endpoint {
-    /// The newest stream that its process, or an earlier life of it, was told of.
+/// One of the two: what its process was told, and the way from it to the other.
+#[derive(Debug)]
+pub(super) struct Side {
+    /// The newest stream that its process, or an earlier incarnation of it, was told of.
     pub(super) epoch: u64,
     /// Whether the process that lives takes it for open.
     pub(super) up: bool,
     /// What arrived on the newest stream before it was told of it.
     pub(super) waiting: Vec<Message>,
-}
-
-/// One direction.
-#[derive(Debug)]
-pub(super) struct Way {
+    /// Decides what becomes of what it sends.
     pub(super) random: Pcg64Mcg,
-    /// How many faults cut it now.
+    /// How many faults cut the way to the other side now.
     pub(super) cuts: u32,
-    /// Nothing arrives any more on streams up to this one: something before it was lost.
+    /// Nothing it sends arrives any more on streams up to this one: something before it was lost.
     pub(super) stopped: u64,
-    /// When the message before arrives.
+    /// When the message that it sent before arrives.
     last_arrival: Instant,
 }
 
-impl Way {
+impl Side {
     /// When a message that is sent now arrives.
     pub(super) fn arrival(&mut self, plan: &plan::Network, now: Instant) -> Instant {
         let mut delay = plan.delay.draw(&mut self.random);
@@ -93,58 +64,60 @@ impl Way {
 impl Pair {
     pub(super) fn new(seed: u64, low: Member, high: Member) -> Self {
         let number = |from: Member, to: Member| (u64::from(from.0) << 16) + u64::from(to.0);
-        let way = |from, to| Way {
+        let side = |from, to| Side {
+            epoch: 0,
+            up: false,
+            waiting: Vec::new(),
             random: Luck::Way.of(seed, number(from, to)),
             cuts: 0,
             stopped: 0,
             last_arrival: Instant::default(),
         };
         Self {
+            low,
+            high,
             random: Luck::Streams.of(seed, number(low, high)),
             epoch: 0,
             broken: true,
             connecting: false,
-            sides: [Endpoint::default(), Endpoint::default()],
-            ways: [way(low, high), way(high, low)],
+            sides: [side(low, high), side(high, low)],
         }
     }
 
-    /// A message of `epoch` from `side` was swallowed by a cut. A stream that keeps its order and loses
-    /// nothing cannot go on after that.
+    /// A message of `epoch` from one branch to the other was swallowed by a cut. A stream that keeps its
+    /// order and loses nothing cannot go on after that.
     pub(super) fn swallowed(
         &mut self,
-        side: Side,
+        (from, to): (Member, Member),
         epoch: u64,
         plan: &plan::Network,
-        (from, to): (Member, Member),
         agenda: &mut Agenda,
     ) {
-        let way = &mut self.ways[side.index()];
-        if !plan.ordered || way.stopped >= epoch {
-            return;
-        }
-        way.stopped = epoch;
-        for (one, peer) in [(from, to), (to, from)] {
-            let wait = plan.notice.draw(&mut self.random);
-            let what = Arrival::Down { peer, epoch };
-            agenda.after(wait, Event::Arrives { to: one, incarnation: None, what });
+        let way = &mut self.sides[usize::from(from > to)];
+        if plan.ordered && way.stopped < epoch {
+            way.stopped = epoch;
+            self.close((from, to), epoch, plan.notice, agenda);
         }
     }
 
     /// Breaks the newest stream both ways; each side notices within `notice`.
-    pub(super) fn stop_all(
+    pub(super) fn stop_all(&mut self, notice: Span, agenda: &mut Agenda) {
+        let epoch = self.epoch;
+        self.sides.iter_mut().for_each(|side| side.stopped = side.stopped.max(epoch));
+        self.close((self.low, self.high), epoch, notice, agenda);
+    }
+
+    /// Each of the two learns within `notice` that a stream is broken.
+    fn close(
         &mut self,
-        low: Member,
-        high: Member,
+        (one, other): (Member, Member),
+        epoch: u64,
         notice: Span,
         agenda: &mut Agenda,
     ) {
-        let epoch = self.epoch;
-        self.ways.iter_mut().for_each(|way| way.stopped = way.stopped.max(epoch));
-        for (one, peer) in [(low, high), (high, low)] {
+        for (to, peer) in [(one, other), (other, one)] {
             let wait = notice.draw(&mut self.random);
-            let what = Arrival::Down { peer, epoch };
-            agenda.after(wait, Event::Arrives { to: one, incarnation: None, what });
+            agenda.arrives_after(wait, to, Arrival::Down { peer, epoch });
         }
     }
 }

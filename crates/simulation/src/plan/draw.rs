@@ -19,7 +19,7 @@ pub(super) fn plan(seed: u64, forced: Option<FaultProfile>) -> Plan {
         .map(|profile| (profile.weight(), *profile))
         .collect::<Vec<_>>();
     // Drawn also when it is forced: a seed then keeps the rest of its plan.
-    let chosen = choose(random, &weights).unwrap_or(FaultProfile::Everything);
+    let chosen = choose(random, &weights);
     let profile = forced.unwrap_or(chosen);
     let branches = branches(random, profile);
     let opening = opening(random, profile, branches);
@@ -40,7 +40,7 @@ pub(super) fn plan(seed: u64, forced: Option<FaultProfile>) -> Plan {
         TimingProfile::Production if !faults.is_empty() => {
             choose(random, &[(1, 1), (2, 5), (1, 20)])
         }
-        TimingProfile::Production | TimingProfile::Short => None,
+        TimingProfile::Production | TimingProfile::Short => 1,
     };
     let plan = Plan {
         seed,
@@ -56,7 +56,7 @@ pub(super) fn plan(seed: u64, forced: Option<FaultProfile>) -> Plan {
         faults,
         heals,
     };
-    plan.stretched(factor.unwrap_or(1))
+    plan.stretched(factor)
 }
 
 fn branches(random: &mut Pcg64Mcg, profile: FaultProfile) -> u16 {
@@ -67,7 +67,7 @@ fn branches(random: &mut Pcg64Mcg, profile: FaultProfile) -> u16 {
         FaultProfile::Partitions => &[(2, 2), (8, 3), (3, 4), (3, 5)],
         _ => &[(2, 1), (8, 2), (30, 3), (6, 4), (7, 5), (1, 10)],
     };
-    choose(random, choices).unwrap_or(3)
+    choose(random, choices)
 }
 
 fn opening(random: &mut Pcg64Mcg, profile: FaultProfile, branches: u16) -> Money {
@@ -81,7 +81,7 @@ fn opening(random: &mut Pcg64Mcg, profile: FaultProfile, branches: u16) -> Money
         _ if near_zero => random.random_range(0..=25),
         FaultProfile::Contended => random.random_range(60..=150),
         _ => {
-            let most = choose(random, &[(4, 30), (4, 150), (1, 1_000_000)]).unwrap_or(150);
+            let most = choose(random, &[(4, 30), (4, 150), (1, 1_000_000)]);
             random.random_range(0..=most)
         }
     };
@@ -104,7 +104,7 @@ fn network(random: &mut Pcg64Mcg, profile: FaultProfile) -> Network {
     let far = (2, Span::micros(10_000, 80_000));
     let delay = match profile {
         FaultProfile::Contended => Span::micros(50, 2_000),
-        _ => choose(random, &[near, town, far]).unwrap_or(near.1),
+        _ => choose(random, &[near, town, far]),
     };
     let lossy = match profile {
         FaultProfile::Lossy => true,
@@ -116,21 +116,17 @@ fn network(random: &mut Pcg64Mcg, profile: FaultProfile) -> Network {
     };
     Network {
         delay,
-        slow: choose(random, &[(1, PerMille(0)), (1, PerMille(20)), (1, PerMille(150))])
-            .unwrap_or_default(),
+        slow: choose(random, &[(1, PerMille(0)), (1, PerMille(20)), (1, PerMille(150))]),
         slow_by: Span { min: delay.max, max: delay.max * 20 },
         connect: Span::micros(200, 20_000),
-        notice: choose(random, &[(1, Span::millis(5, 100)), (1, Span::millis(50, 2_000))])
-            .unwrap_or(Span::millis(50, 2_000)),
+        notice: choose(random, &[(1, Span::millis(5, 100)), (1, Span::millis(50, 2_000))]),
         loss: most(random, lossy, 300),
         twice: most(random, lossy, 200),
         ordered: !lossy,
-        customer_delay: choose(random, &[(3, Span::micros(50, 1_500)), (1, Span::millis(1, 60))])
-            .unwrap_or(Span::micros(50, 1_500)),
+        customer_delay: choose(random, &[(3, Span::micros(50, 1_500)), (1, Span::millis(1, 60))]),
         customer_loss: most(random, lossy, 300),
         customer_twice: most(random, lossy, 250),
-        busy: choose(random, &[(1, PerMille(0)), (1, PerMille(100)), (1, PerMille(500))])
-            .unwrap_or_default(),
+        busy: choose(random, &[(1, PerMille(0)), (1, PerMille(100)), (1, PerMille(500))]),
         busy_for: Span::micros(0, 3_000),
     }
 }
@@ -138,12 +134,11 @@ fn network(random: &mut Pcg64Mcg, profile: FaultProfile) -> Network {
 fn disk(random: &mut Pcg64Mcg, profile: FaultProfile) -> Disk {
     let slowest = match profile {
         FaultProfile::Contended => Duration::from_millis(1),
-        _ => choose(random, &[(3, 2), (3, 10), (1, 60)])
-            .map_or(Duration::ZERO, Duration::from_millis),
+        _ => Duration::from_millis(choose(random, &[(3, 2), (3, 10), (1, 60)])),
     };
     Disk {
         sync: Span { min: Duration::from_micros(100), max: slowest },
-        slow: choose(random, &[(2, PerMille(0)), (1, PerMille(50))]).unwrap_or_default(),
+        slow: choose(random, &[(2, PerMille(0)), (1, PerMille(50))]),
         slow_by: Span::millis(10, 300),
     }
 }

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 use strum::VariantArray as _;
 
-use super::super::chance::{PerMille, Span, choose, number};
+use super::super::chance::{PerMille, Span, choose};
 use super::{Fault, FaultProfile, Moment, PlannedFault};
 use bank::Member;
 use replication::Instant;
@@ -63,7 +63,7 @@ type Draws<'a> = fn(&mut Draw<'a>);
 
 impl<'a> Draw<'a> {
     fn several(&mut self, range: std::ops::RangeInclusive<usize>, mut one: impl FnMut(&mut Self)) {
-        for _ in 0..number(self.random, range) {
+        for _ in 0..self.random.random_range(range) {
             one(self);
         }
     }
@@ -74,15 +74,13 @@ impl<'a> Draw<'a> {
         match storage {
             Storage::Memory => kinds.push((2, Self::death)),
             Storage::Journal => {
-                kinds.push((5, Self::crash));
-                kinds.push((3, Self::disk_trouble));
-                kinds.push((1, Self::old_copy));
+                let of_journals: [(u32, Draws<'a>); 3] =
+                    [(5, Self::crash), (3, Self::disk_trouble), (1, Self::old_copy)];
+                kinds.extend(of_journals);
             }
         }
-        for _ in 0..number(self.random, 3..=8) {
-            if let Some(kind) = choose(self.random, &kinds) {
-                kind(self);
-            }
+        for _ in 0..self.random.random_range(3..=8_usize) {
+            choose(self.random, &kinds)(self);
         }
     }
 
@@ -101,7 +99,7 @@ impl<'a> Draw<'a> {
     fn share(&mut self) -> PerMille {
         // The ends are where mistakes are.
         let any = self.random.random_range(0..=1000);
-        choose(self.random, &[(1, 0), (1, 1000), (2, any)]).map_or(PerMille(any), PerMille)
+        PerMille(choose(self.random, &[(1, 0), (1, 1000), (2, any)]))
     }
 
     /// Half of all crashes fall where they fall; the others are aimed.
@@ -154,7 +152,7 @@ impl<'a> Draw<'a> {
     }
 
     fn flapping(&mut self, mut at: Instant, left: Member, right: Member) {
-        for _ in 0..number(self.random, 3..=8) {
+        for _ in 0..self.random.random_range(3..=8_usize) {
             let lasts = Span::millis(1, 60).draw(self.random);
             let fault = match self.random.random_range(0..3) {
                 0 => Fault::Reset { left, right },
@@ -217,9 +215,8 @@ impl<'a> Draw<'a> {
 
     fn pause(&mut self) {
         let (branch, at) = (self.member(), self.at());
-        let lasts = choose(self.random, &[(3, Span::millis(1, 60)), (3, Span::millis(50, 2_000))])
-            .unwrap_or(Span::millis(1, 60))
-            .draw(self.random);
+        let lasts = choose(self.random, &[(3, Span::millis(1, 60)), (3, Span::millis(50, 2_000))]);
+        let lasts = lasts.draw(self.random);
         self.push(at, lasts, Fault::Pause { branch });
     }
 

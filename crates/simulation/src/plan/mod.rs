@@ -10,8 +10,7 @@ use std::time::Duration;
 use strum::{IntoStaticStr, VariantArray};
 
 use super::chance::{PerMille, Span};
-use bank::{Ack, Read};
-use bank::{Member, Money, Operation, SessionId};
+use bank::{Ack, Member, Money, Operation, Read, SessionId};
 use replication::Instant;
 use replication::passbook::{Storage, Timing};
 
@@ -270,17 +269,20 @@ impl Plan {
 
     /// The same plan with everything that customers wait for and that goes wrong `factor` times as long.
     fn stretched(mut self, factor: u32) -> Self {
-        let stretch = |instant: &mut Instant| instant.0 *= factor;
         for timed in &mut self.faults {
-            stretch(&mut timed.at);
+            timed.at.0 *= factor;
             timed.lasts *= factor;
         }
-        stretch(&mut self.heals);
-        for step in self.customers.iter_mut().flat_map(|customer| &mut customer.steps) {
+        self.heals.0 *= factor;
+        for step in self.steps_mut() {
             step.think *= factor;
             step.timeout *= factor;
         }
         self
+    }
+
+    pub(super) fn steps_mut(&mut self) -> impl Iterator<Item = &mut Step> {
+        self.customers.iter_mut().flat_map(|customer| &mut customer.steps)
     }
 
     /// All branches.

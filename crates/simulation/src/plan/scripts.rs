@@ -6,10 +6,9 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
-use super::super::chance::{PerMille, Span, choose, number, weighted};
+use super::super::chance::{PerMille, Span, choose, weighted};
 use super::{FaultProfile, Script, Step};
-use bank::{Ack, Read};
-use bank::{Member, Money, Operation, SessionId};
+use bank::{Ack, Member, Money, Operation, Read, SessionId};
 
 /// How the customers of one run are.
 #[derive(Clone)]
@@ -45,7 +44,7 @@ pub(super) fn draw(
     if random.random_ratio(1, 60) {
         habits.customers = 10..=20;
     }
-    let count = number(random, habits.customers.clone());
+    let count = random.random_range(habits.customers.clone());
     let mut scripts: Vec<Script> = (0..count).map(|_| script(random, &habits, branches)).collect();
     if profile == FaultProfile::Contended {
         scripts.extend((0..2).map(|_| whale(random, branches, opening)));
@@ -60,18 +59,15 @@ fn habits(random: &mut Pcg64Mcg, profile: FaultProfile) -> Habits {
         customers: 3..=8,
         steps: 3..=10,
         amount: 1..=40,
-        kinds: choose(random, &[(2, [3, 4, 3]), (1, [1, 5, 2]), (1, [5, 2, 3])])
-            .unwrap_or([1, 1, 1]),
-        roam: choose(random, &[(1, PerMille(100)), (2, PerMille(400)), (1, PerMille(900))])
-            .unwrap_or_default(),
-        think: choose(random, &[(2, Span::millis(0, 5)), (3, Span::millis(0, 150))])
-            .unwrap_or(Span::millis(0, 5)),
+        kinds: choose(random, &[(2, [3, 4, 3]), (1, [1, 5, 2]), (1, [5, 2, 3])]),
+        roam: choose(random, &[(1, PerMille(100)), (2, PerMille(400)), (1, PerMille(900))]),
+        think: choose(random, &[(2, Span::millis(0, 5)), (3, Span::millis(0, 150))]),
         // Most come when the branches are connected, some before.
         comes: Span::millis(0, 120),
         timeout: Span::millis(50, 1_000),
         hasty: PerMille(40),
         persistent: PerMille(250),
-        acks: any_acks.unwrap_or([1, 1, 1]),
+        acks: any_acks,
         reads: [5, 1, 3],
     };
     match profile {
@@ -115,9 +111,8 @@ fn habits(random: &mut Pcg64Mcg, profile: FaultProfile) -> Habits {
 fn script(random: &mut Pcg64Mcg, habits: &Habits, branches: u16) -> Script {
     let session = SessionId(random.random_range(0..=u64::MAX));
     let mut branch = Member(random.random_range(0..branches));
-    let count = number(random, habits.steps.clone());
-    let mut steps = Vec::with_capacity(count);
-    for place in 0..count {
+    let count = random.random_range(habits.steps.clone());
+    let steps = (0..count).map(|place| {
         if habits.roam.happens(random) {
             branch = Member(random.random_range(0..branches));
         }
@@ -125,9 +120,9 @@ fn script(random: &mut Pcg64Mcg, habits: &Habits, branches: u16) -> Script {
         if place == 0 {
             step.think += habits.comes.draw(random);
         }
-        steps.push(step);
-    }
-    Script { session, steps }
+        step
+    });
+    Script { session, steps: steps.collect() }
 }
 
 fn step(random: &mut Pcg64Mcg, habits: &Habits, branch: Member) -> Step {
@@ -137,18 +132,15 @@ fn step(random: &mut Pcg64Mcg, habits: &Habits, branch: Member) -> Step {
         1 => Operation::withdraw(amount),
         _ => Operation::Query,
     };
-    let timeout = if habits.hasty.happens(random) {
-        Span::micros(100, 20_000).draw(random)
-    } else {
-        habits.timeout.draw(random)
-    };
+    let is_hasty = habits.hasty.happens(random);
+    let timeout = if is_hasty { Span::micros(100, 20_000) } else { habits.timeout };
     Step {
         branch,
         operation,
+        timeout: timeout.draw(random),
         ack: Ack::ALL[weighted(random, &habits.acks)],
         read: Read::ALL[weighted(random, &habits.reads)],
         think: habits.think.draw(random),
-        timeout,
         attempts: random.random_range(3..=4),
         anew: u32::from(habits.persistent.happens(random)),
     }

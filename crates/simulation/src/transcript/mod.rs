@@ -95,7 +95,7 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
             "seed {}, {}: {} {storage}, {proofs}, {timing} timing, opening balance {}, heals at {}",
             plan.seed,
             plan.profile.name(),
-            words::counted(plan.branches.into(), "branch", "branches"),
+            words::counted(plan.branches, "branch", "branches"),
             plan.opening,
             words::millis(plan.heals.0)
         ),
@@ -158,8 +158,7 @@ fn fault(planned: &PlannedFault, storage: Storage) -> String {
         }
         Fault::SyncFails { branch, .. } => format!("the next sync of {} fails", name(branch)),
         Fault::Full { branch, free } => {
-            let room = u64::try_from(free).unwrap_or(u64::MAX);
-            let room = words::counted(room, "record", "records");
+            let room = words::counted(free, "record", "records");
             format!("the disk of {} has room for {room}", name(branch))
         }
         Fault::Pause { branch } => words::pause(branch),

@@ -1,5 +1,6 @@
 //! What happens in the simulated world, in words. Branches and customers are numbered from 1.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::customers::{CustomerEvent, CustomerRequest, Response};
@@ -50,8 +51,11 @@ pub(crate) fn rows(rows: &[Row]) -> String {
     rows.iter().map(short).collect::<Vec<_>>().join(", ")
 }
 
-pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+pub(crate) fn counted<N>(number: N, one: &str, many: &str) -> String
+where
+    N: Copy + fmt::Display + PartialEq + From<u8>,
+{
+    if number == N::from(1) { format!("1 {one}") } else { format!("{number} {many}") }
 }
 
 pub(crate) fn millis(time: Duration) -> String {
@@ -150,26 +154,20 @@ pub(crate) fn sent(from: Member, to: Member, message: &Message) -> String {
             u32::from(priority.member.0) + 1,
             target.0
         ),
-        Message::Decline { id } => {
-            format!("{from} declines borrow request {id:x} of {to}")
-        }
+        Message::Decline { id } => format!("{from} declines borrow request {id:x} of {to}"),
         Message::Collect { id, round: which, .. } => {
             format!("{from} collects from {to} (collect {id:x}, {} round)", round(*which))
         }
         Message::Held { held, .. } => {
             format!("{from} reports to {to} who holds how much of its log: {held}")
         }
-        Message::Prove { id, .. } => {
-            format!("{from} asks {to} for a proof (proof {id:x})")
-        }
+        Message::Prove { id, .. } => format!("{from} asks {to} for a proof (proof {id:x})"),
         Message::Proved { id, first, second } => format!(
             "{from} has a proof for {to} (proof {id:x}): {}; then {}",
             rows(first),
             rows(second)
         ),
-        Message::Unproved { id } => {
-            format!("{from} has no proof for {to} (proof {id:x})")
-        }
+        Message::Unproved { id } => format!("{from} has no proof for {to} (proof {id:x})"),
         Message::Collected { id, round: which, rows: shown } => {
             format!("{from} shows {to} (collect {id:x}, {} round): {}", round(*which), rows(shown))
         }
@@ -210,8 +208,7 @@ pub(crate) fn input(to: Member, input: &Input) -> Option<String> {
         Input::PeerUp { peer: which } => format!("{to} has a stream to {}", peer(*which)),
         Input::PeerDown { peer: which } => format!("{to} has lost its stream to {}", peer(*which)),
         Input::Peer { from, message } => {
-            let kind = kind(message);
-            format!("{to} handles the {kind} of {}", peer(*from))
+            format!("{to} handles the {} of {}", kind(message), peer(*from))
         }
         Input::Persisted { upto } => {
             format!("{to} has {} on disk", counted(*upto, "record", "records"))

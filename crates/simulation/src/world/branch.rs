@@ -9,8 +9,7 @@ use super::super::agenda::Arrival;
 use super::super::chance::{Luck, Span};
 use super::super::disk::Disk;
 use super::super::plan::{Fault, Moment, Plan};
-use bank::Member;
-use bank::Read;
+use bank::{Member, Read};
 use replication::passbook::Passbook;
 use replication::{Attempt, Instant, Ticket};
 

@@ -4,84 +4,54 @@ use super::super::agenda::{Answered, Arrival, Event};
 use super::super::chance::Span;
 use super::super::counters::Counter;
 use super::super::customers::Response;
-use super::super::judge::Violation;
+use super::super::judge::{Judge, Violation};
+use super::super::network::Delivery;
 use super::super::plan::Moment;
-use super::super::transcript::words;
+use super::super::transcript::words::{self, branch as name};
 use super::World;
 use super::branch::Restart;
 use super::processes::Crash;
-use bank::Read;
-use bank::{Answer, Entry, Member, Operation, Outcome, Rejection, Seq, Write, WriteKind};
+use bank::{Answer, Entry, Member, Operation, Outcome, Read, Rejection, Write, WriteKind};
 use check::Property;
-use replication::passbook::{Effect, Message, Passbook, Record, Storage};
+use replication::passbook::{Effect, Message, Record, Storage};
 use replication::{Instant, Receipt, Ticket};
-
-/// The last grant of each branch to each other.
-pub(super) struct GrantsInFlight {
-    branches: usize,
-    last: Vec<Seq>,
-}
-
-impl GrantsInFlight {
-    pub(super) fn new(branches: u16) -> Self {
-        let branches = usize::from(branches);
-        Self { branches, last: vec![Seq::ZERO; branches * branches] }
-    }
-
-    fn granted(&mut self, donor: Member, asker: Member, seq: Seq) {
-        self.last[donor.index() * self.branches + asker.index()] = seq;
-    }
-
-    /// Whether `asker`, which sees `sees`, does not see yet what `donor` granted it.
-    pub(super) fn is_between(&self, donor: Member, asker: Member, sees: &Passbook) -> bool {
-        let last = self.last[donor.index() * self.branches + asker.index()];
-        sees.visible().row(donor).is_some_and(|row| row.seq < last)
-    }
-
-    /// What a branch granted may be lost with it.
-    pub(super) fn forget(&mut self, donor: Member) {
-        let from = donor.index() * self.branches;
-        self.last[from..from + self.branches].fill(Seq::ZERO);
-    }
-}
 
 impl World<'_> {
     pub(super) fn perform(&mut self, branch: Member, effect: Effect) -> Result<(), Violation> {
         match effect {
-            Effect::Persist { record, .. } => self.persist(branch, record),
-            Effect::Send { to, message } => match self.named(to) {
-                Some(to) => self.send(branch, to, message),
-                None => Ok(()),
-            },
+            Effect::Persist { record, .. } => self.persist(branch, record)?,
+            Effect::Send { to, message } => {
+                if let Some(to) = self.named(to) {
+                    self.send(branch, to, message)?;
+                }
+            }
             Effect::Reply { ticket, answer, receipt } => {
-                self.reply(branch, ticket, answer, receipt)
+                self.reply(branch, ticket, answer, receipt)?;
             }
-            Effect::WakeAt(instant) => {
-                self.wake_at(branch, instant);
-                Ok(())
-            }
-            Effect::Note(_) => Ok(()),
-            Effect::Refuse { peer, why } => Err(self.judge.refused(branch, peer, &why)),
+            Effect::WakeAt(instant) => self.wake_at(branch, instant),
+            Effect::Note(_) => {}
+            Effect::Refuse { peer, why } => return Err(Judge::refused(branch, peer, &why)),
             Effect::Stop(why) => {
-                self.note(|| format!("{} has to stop: {why}", words::branch(branch)));
+                self.note(|| format!("{} has to stop: {why}", name(branch)));
                 self.branches[branch.index()].restart = Restart::Never;
                 self.counters.add(Counter::AmnesiaStops);
-                self.crash(branch, Crash::Stopped(why))
+                self.crash(branch, Crash::Stopped(why))?;
             }
         }
+        Ok(())
     }
 
     fn persist(&mut self, branch: Member, record: Record) -> Result<(), Violation> {
         let now = self.agenda.now();
         let journal = self.plan.storage == Storage::Journal;
-        if journal && self.branches[branch.index()].disk.fits().is_err() {
+        if journal && !self.branches[branch.index()].disk.has_space() {
             self.counters.add(Counter::NoSpace);
             return self.crash(branch, Crash::NoSpace);
         }
         self.note(|| words::recorded(branch, &record));
         if let Record::Own { seq, entry: Entry::Grant { to, .. }, .. } = record {
             self.counters.add(Counter::Grants);
-            self.grants.granted(branch, to, seq);
+            self.grants.insert((branch, to), seq);
         }
         self.judge.recorded(now, branch, &record)?;
         let moment = match record {
@@ -91,8 +61,7 @@ impl World<'_> {
             Record::Founded { .. } | Record::Bound { .. } => Moment::Now,
         };
         if journal {
-            // It was asked for above whether it fits.
-            let _ = self.branches[branch.index()].disk.append(record);
+            self.branches[branch.index()].disk.append(record);
         }
         self.has_done(branch, moment)
     }
@@ -100,50 +69,40 @@ impl World<'_> {
     fn send(&mut self, from: Member, to: Member, message: Message) -> Result<(), Violation> {
         self.judge.sent(from, to, &message)?;
         let moment = self.count_sent(&message);
-        let told = self.lines.are_kept().then(|| words::sent(from, to, &message));
-        let sent = self.network.send(from, to, message, &mut self.agenda);
-        self.counters.add_many(Counter::MessagesLost, u64::from(sent.lost));
-        self.counters.add_many(Counter::MessagesTwice, u64::from(sent.twice));
-        if let Some(told) = told {
-            let fate = match (sent.lost, sent.twice) {
-                (true, _) => "; it is lost",
-                (_, true) => "; it will arrive twice",
-                _ => "",
-            };
-            self.note(|| format!("{told}{fate}"));
+        let text = self.lines.are_kept().then(|| words::sent(from, to, &message));
+        let fate = match self.network.send(from, to, message, &mut self.agenda) {
+            Delivery::Once => "",
+            Delivery::Twice => {
+                self.counters.add(Counter::MessagesTwice);
+                "; it will arrive twice"
+            }
+            Delivery::Lost => {
+                self.counters.add(Counter::MessagesLost);
+                "; it is lost"
+            }
+        };
+        if let Some(text) = text {
+            self.note(|| format!("{text}{fate}"));
         }
         self.has_done(from, moment)
     }
 
-    fn count_sent(&mut self, said: &Message) -> Moment {
-        match said {
-            Message::Push { .. } => {
-                self.counters.add(Counter::Pushes);
-                Moment::Pushed
-            }
-            Message::Borrow { .. } => {
-                self.counters.add(Counter::Borrows);
-                Moment::Asked
-            }
-            Message::Acknowledge { .. } => Moment::Acknowledged,
-            Message::Collect { .. } => {
-                self.counters.add(Counter::Collects);
-                Moment::Now
-            }
-            Message::Proved { .. } => {
-                self.counters.add(Counter::Proofs);
-                Moment::Now
-            }
-            Message::Held { .. } => {
-                self.counters.add(Counter::HoldersTold);
-                Moment::Now
-            }
+    fn count_sent(&mut self, message: &Message) -> Moment {
+        let (counter, moment) = match message {
+            Message::Push { .. } => (Counter::Pushes, Moment::Pushed),
+            Message::Borrow { .. } => (Counter::Borrows, Moment::Asked),
+            Message::Collect { .. } => (Counter::Collects, Moment::Now),
+            Message::Proved { .. } => (Counter::Proofs, Moment::Now),
+            Message::Held { .. } => (Counter::HoldersTold, Moment::Now),
+            Message::Acknowledge { .. } => return Moment::Acknowledged,
             Message::Hello(_)
             | Message::Prove { .. }
             | Message::Unproved { .. }
             | Message::Decline { .. }
-            | Message::Collected { .. } => Moment::Now,
-        }
+            | Message::Collected { .. } => return Moment::Now,
+        };
+        self.counters.add(counter);
+        moment
     }
 
     fn reply(
@@ -157,8 +116,7 @@ impl World<'_> {
         let here = &mut self.branches[branch.index()];
         let incarnation = here.incarnation;
         let Some(open) = here.process().and_then(|process| process.open.remove(&ticket)) else {
-            let detail =
-                format!("{} answered request {} once too often", words::branch(branch), ticket.0);
+            let detail = format!("{} answered request {} once too often", name(branch), ticket.0);
             return Err(Violation { property: Property::Answered, detail });
         };
         let response = Response { attempt: open.attempt, answer, receipt };

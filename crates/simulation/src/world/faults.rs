@@ -5,7 +5,7 @@ use super::super::chance::PerMille;
 use super::super::counters::Counter;
 use super::super::judge::Violation;
 use super::super::plan::{Fault, Moment};
-use super::super::transcript::words;
+use super::super::transcript::words::{self, branch as name};
 use super::World;
 use super::branch::Restart;
 use super::processes::Crash;
@@ -33,7 +33,7 @@ impl World<'_> {
             }
             Fault::Kill { branch, when }
             | Fault::PowerLoss { branch, when, .. }
-            | Fault::Death { branch, when } => return self.aim(branch, when, timed.fault),
+            | Fault::Death { branch, when } => self.aim(branch, when, timed.fault)?,
             Fault::SyncFails { branch, keep } => {
                 self.branches[branch.index()].disk.fail_next(Some(keep));
             }
@@ -42,8 +42,8 @@ impl World<'_> {
                 self.sync(branch, false);
             }
             Fault::Pause { branch } => self.pause(branch),
-            Fault::OldCopy { branch, keep } => return self.take_back(branch, keep),
-            Fault::Hole { branch, place } => return self.damage(branch, place),
+            Fault::OldCopy { branch, keep } => self.take_back(branch, keep)?,
+            Fault::Hole { branch, place } => self.damage(branch, place)?,
         }
         Ok(())
     }
@@ -63,23 +63,23 @@ impl World<'_> {
             Fault::Death { branch, .. } => self.branches[branch.index()].aimed = None,
             Fault::Kill { branch, .. } | Fault::PowerLoss { branch, .. } => {
                 self.branches[branch.index()].aimed = None;
-                return self.start_again(branch);
+                self.start_again(branch)?;
             }
             Fault::OldCopy { branch, .. } | Fault::Hole { branch, .. } => {
-                return self.start_again(branch);
+                self.start_again(branch)?;
             }
             Fault::SyncFails { branch, .. } => {
                 self.branches[branch.index()].disk.fail_next(None);
-                return self.start_again(branch);
+                self.start_again(branch)?;
             }
             Fault::Full { branch, .. } => {
                 self.branches[branch.index()].disk.limit(None);
                 self.sync(branch, false);
-                return self.start_again(branch);
+                self.start_again(branch)?;
             }
             Fault::Pause { branch } => {
-                self.note(|| format!("{} goes on", words::branch(branch)));
-                return self.resume(branch);
+                self.note(|| format!("{} goes on", name(branch)));
+                self.resume(branch)?;
             }
         }
         Ok(())
@@ -155,9 +155,7 @@ impl World<'_> {
 
     fn restore(&mut self, from: Member, to: Member) {
         self.network.restore(from, to, &mut self.agenda);
-        self.note(|| {
-            format!("messages get from {} to {} again", words::branch(from), words::branch(to))
-        });
+        self.note(|| format!("messages get from {} to {} again", name(from), name(to)));
     }
 
     fn pause(&mut self, member: Member) {
@@ -178,7 +176,7 @@ impl World<'_> {
     }
 
     fn spare(&mut self, member: Member, why: &str) {
-        self.note(|| format!("{} is spared: {why}", words::branch(member)));
+        self.note(|| format!("{} is spared: {why}", name(member)));
     }
 
     /// In memory mode a process takes everything with it: somebody must be left who knows it, and the
@@ -196,9 +194,6 @@ impl World<'_> {
             return Ok(());
         }
         let branch = &mut self.branches[member.index()];
-        if !branch.is_running() {
-            return Ok(());
-        }
         branch.forgot = true;
         branch.restart = if comes_back { Restart::Allowed } else { Restart::Never };
         self.crash(member, Crash::Killed)
@@ -213,37 +208,30 @@ impl World<'_> {
 
     /// Puts an old copy in the place of a journal, if all others hold more of its log, on disk.
     fn take_back(&mut self, member: Member, keep: PerMille) -> Result<(), Violation> {
-        let others = self.plan.members().filter(|other| *other != member);
-        let known = others.map(|other| {
-            let replica = self.branches[other.index()].replica();
-            replica.map(|replica| replica.durable().of(member)).unwrap_or_default()
-        });
-        let known = known.min();
-        let served = self.others_serve(member);
-        let branch = &mut self.branches[member.index()];
-        let records = branch.disk.records();
-        let entry = |record: &Record| match record {
-            Record::Own { seq, .. } => Some(*seq),
-            _ => None,
-        };
-        // The copy ends before the last entry that everybody knows.
-        let lost = known.and_then(|known| records.iter().position(|r| entry(r) == Some(known)));
-        match lost {
-            _ if !branch.is_running() => {
-                self.spare(member, "it does not run");
-                Ok(())
-            }
-            Some(lost) if branch.is_running() && served && !self.journal_taken => {
-                self.journal_taken = true;
-                branch.forgot = true;
-                self.counters.add(Counter::OldCopies);
-                self.crash(member, Crash::Copied { records: keep.of(lost) })
-            }
-            _ => {
-                self.spare(member, "the others could not tell that its journal is old");
-                Ok(())
-            }
+        let branch = &self.branches[member.index()];
+        if !branch.is_running() {
+            self.spare(member, "it does not run");
+            return Ok(());
         }
+        let others = self.branches.iter().filter(|other| other.member != member);
+        let known = others.map(|other| {
+            other.replica().map(|replica| replica.durable().of(member)).unwrap_or_default()
+        });
+        // The copy ends before the last entry that everybody knows.
+        let known = known.min();
+        let mut records = branch.disk.records().iter();
+        let lost = records.position(|record| match record {
+            Record::Own { seq, .. } => Some(*seq) == known,
+            _ => false,
+        });
+        let Some(lost) = lost.filter(|_| !self.journal_taken && self.others_serve(member)) else {
+            self.spare(member, "the others could not tell that its journal is old");
+            return Ok(());
+        };
+        self.journal_taken = true;
+        self.branches[member.index()].forgot = true;
+        self.counters.add(Counter::OldCopies);
+        self.crash(member, Crash::Copied { records: keep.of(lost) })
     }
 
     /// Takes an entry out of a journal, if another follows it: only then it can be missed.

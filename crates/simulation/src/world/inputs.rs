@@ -6,7 +6,7 @@ use super::super::agenda::{Arrival, Event};
 use super::super::counters::Counter;
 use super::super::customers::{CustomerRequest, Sending};
 use super::super::disk::Sync;
-use super::super::judge::Violation;
+use super::super::judge::{View, Violation};
 use super::super::plan::Moment;
 use super::super::transcript::words;
 use super::branch::OpenRequest;
@@ -80,22 +80,16 @@ impl World<'_> {
     fn take_in(&mut self, to: Member, what: Arrival) -> Result<(), Violation> {
         match what {
             Arrival::Up { peer, epoch } => {
-                for input in self.network.up(to, peer, epoch) {
-                    self.step(to, input)?;
-                }
-                Ok(())
+                let inputs = self.network.up(to, peer, epoch);
+                inputs.into_iter().try_for_each(|input| self.step(to, input))
             }
             Arrival::Down { peer, epoch } => {
-                match self.network.down(to, peer, epoch, &mut self.agenda) {
-                    Some(input) => self.step(to, input),
-                    None => Ok(()),
-                }
+                let input = self.network.down(to, peer, epoch, &mut self.agenda);
+                input.map_or(Ok(()), |input| self.step(to, input))
             }
             Arrival::Message { from, epoch, message } => {
-                match self.network.message(to, from, epoch, message, &mut self.agenda) {
-                    Some(input) => self.step(to, input),
-                    None => Ok(()),
-                }
+                let input = self.network.message(to, from, epoch, message, &mut self.agenda);
+                input.map_or(Ok(()), |input| self.step(to, input))
             }
             Arrival::Request(sending) => self.submit(to, *sending),
             Arrival::Persisted { upto } => self.step(to, Input::Persisted { upto }),
@@ -212,7 +206,7 @@ impl World<'_> {
         self.effects = effects;
         self.sync(branch, false);
         match self.branches[branch.index()].replica() {
-            Some(replica) => self.judge.stepped(branch, replica),
+            Some(replica) => self.judge.look(branch, &View::of(replica)),
             None => Ok(()),
         }
     }
@@ -249,6 +243,7 @@ impl World<'_> {
             Some(Sync::Upto(upto)) => {
                 self.judge.synced(member, upto);
                 self.has_done(member, Moment::Synced)?;
+                let upto = u64::try_from(upto).unwrap_or(u64::MAX);
                 let what = Arrival::Persisted { upto };
                 self.agenda.at(
                     Instant::default(),

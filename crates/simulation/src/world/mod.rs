@@ -7,23 +7,22 @@ mod effects;
 mod inputs;
 mod processes;
 
+use std::collections::BTreeMap;
 use std::hash::{Hash as _, Hasher as _};
 
 use siphasher::sip::SipHasher13;
 
-use super::agenda::{Agenda, Arrival, Event};
+use super::agenda::{Agenda, Answered, Arrival, Event};
 use super::counters::{Counter, Counters};
 use super::customers::{CustomerEvent, Customers, Wake};
-use super::judge::{Judge, Violation};
+use super::judge::{Judge, View, Violation};
 use super::network::{Network, member};
-use super::plan::Plan;
+use super::plan::{Plan, TimingProfile};
 use super::recorder::Recorder;
-use super::transcript::Lines;
-use super::transcript::words;
-use bank::{BranchId, Member};
+use super::transcript::{Lines, words};
+use bank::{BranchId, Member, Seq};
 use branch::Branch;
 use check::Property;
-use effects::GrantsInFlight;
 use replication::passbook::{Effect, Mutant};
 use replication::{Instant, Ticket};
 
@@ -78,7 +77,8 @@ struct World<'a> {
     /// Kept between steps for its room.
     effects: Vec<Effect>,
     tickets: u64,
-    grants: GrantsInFlight,
+    /// The last entry by which each branch granted rights to each other one, by donor and asker.
+    grants: BTreeMap<(Member, Member), Seq>,
     healed: bool,
     /// A journal was taken away from a branch. Two of them could hide each other.
     journal_taken: bool,
@@ -109,12 +109,12 @@ impl<'a> World<'a> {
             customers,
             judge: Judge::new(usize::from(plan.branches), plan.opening, plan.storage),
             recorder: Recorder::new(plan),
-            counters: Counters::of_plan(plan),
+            counters: Counters::default(),
             hasher: SipHasher13::new(),
             lines,
             effects: Vec::new(),
             tickets: 0,
-            grants: GrantsInFlight::new(plan.branches),
+            grants: BTreeMap::new(),
             healed: false,
             journal_taken: false,
             lively: Instant::default(),
@@ -123,9 +123,10 @@ impl<'a> World<'a> {
     }
 
     fn run(mut self) -> (RunResult, Vec<String>) {
-        let done = self.until_rest().and_then(|()| self.end());
-        let violation = done.err();
+        let violation = self.until_rest().and_then(|()| self.end()).err();
         self.counters.add_many(Counter::Steps, self.steps);
+        let production = self.plan.timing == TimingProfile::Production;
+        self.counters.add_many(Counter::ProductionTiming, u64::from(production));
         let ran = RunResult {
             hash: self.hasher.finish(),
             counters: self.counters,
@@ -180,51 +181,44 @@ impl<'a> World<'a> {
             self.lively = self.agenda.now();
         }
         match event {
-            Event::Start(branch) => self.start(branch),
+            Event::Start(branch) => self.start(branch)?,
             Event::Connected(low, high) => {
                 if self.network.connected(low, high, &mut self.agenda) {
                     self.counters.add(Counter::Streams);
                 }
-                Ok(())
             }
             Event::Keepalive { low, high, epoch } => {
                 self.network.keepalive(low, high, epoch, &mut self.agenda);
-                Ok(())
             }
             Event::Arrives { to, incarnation, what } => {
-                if incarnation
-                    .is_none_or(|incarnation| incarnation == self.branches[to.index()].incarnation)
-                {
+                let present = self.branches[to.index()].incarnation;
+                if incarnation.is_none_or(|incarnation| incarnation == present) {
                     self.comes(to, what)?;
                 }
-                Ok(())
             }
-            Event::Synced { branch, incarnation } => self.synced(branch, incarnation),
-            Event::Ready { branch, incarnation } => self.ready(branch, incarnation),
+            Event::Synced { branch, incarnation } => self.synced(branch, incarnation)?,
+            Event::Ready { branch, incarnation } => self.ready(branch, incarnation)?,
             Event::Customer(who, wake) => {
                 let event = self.customers.wake(who, wake, &mut self.agenda);
                 if let (Wake::Timeout(attempt), Some(_)) = (wake, &event) {
                     self.given_up(who, attempt);
                 }
                 self.customer_event(who, event);
-                Ok(())
             }
             Event::Answered(answered) => {
+                let Answered { customer, branch, incarnation, response } = *answered;
+                let branch = &self.branches[branch.index()];
                 // The connection ended with the process.
-                let branch = &self.branches[answered.branch.index()];
-                if !branch.is_running() || branch.incarnation != answered.incarnation {
-                    return Ok(());
+                if branch.is_running() && branch.incarnation == incarnation {
+                    let event = self.customers.receive(customer, response, &mut self.agenda);
+                    self.customer_event(customer, event);
                 }
-                let agenda = &mut self.agenda;
-                let who = answered.customer;
-                let event = self.customers.receive(who, answered.response, agenda);
-                self.customer_event(who, event);
-                Ok(())
             }
-            Event::Begins(fault) => self.begins(fault),
-            Event::Ends(fault) => self.ends(fault),
-            Event::Heals => self.heals(),
+            Event::Begins(fault) => self.begins(fault)?,
+            Event::Ends(fault) => self.ends(fault)?,
+            Event::Heals => self.heals()?,
         }
+        Ok(())
     }
 
     /// A customer has done something.
@@ -257,7 +251,8 @@ impl<'a> World<'a> {
             .iter()
             .filter_map(|branch| Some((branch.member, branch.replica()?)))
             .collect();
-        self.judge.ended(&alive)?;
+        let views = alive.iter().map(|(branch, replica)| (*branch, View::of(replica)));
+        self.judge.finish(views)?;
         self.recorder.judge(self.plan, &self.judge, &alive)
     }
 

@@ -7,7 +7,7 @@ use super::super::counters::Counter;
 use super::super::disk::CrashRemains;
 use super::super::judge::Violation;
 use super::super::network::{Ending, branch_id};
-use super::super::transcript::words;
+use super::super::transcript::words::{self, branch as name};
 use super::World;
 use super::branch::Restart;
 use bank::Member;
@@ -60,21 +60,18 @@ impl World<'_> {
             Storage::Journal => branch.disk.records().to_vec(),
         };
         let damaged = branch.damaged;
-        let records = u64::try_from(journal.len()).unwrap_or(u64::MAX);
+        let records = journal.len();
         self.counters.add_many(Counter::Restarts, u64::from(records > 0));
         self.note(|| {
             let records = words::counted(records, "record", "records");
-            format!("{} starts from {records}", words::branch(member))
+            format!("{} starts from {records}", name(member))
         });
         self.hash_time(member);
         let settings = self.settings(member, incarnation);
         match Passbook::start(settings, journal, &mut self.effects) {
             Ok(_) if damaged => Err(Violation {
                 property: Property::OneWriter,
-                detail: format!(
-                    "{} started from a journal that lacks a record",
-                    words::branch(member)
-                ),
+                detail: format!("{} started from a journal that lacks a record", name(member)),
             }),
             Ok(replica) => {
                 self.branches[member.index()].start(replica);
@@ -88,7 +85,7 @@ impl World<'_> {
                 Ok(())
             }
             Err(why) if damaged => {
-                self.note(|| format!("{} refuses to start: {why}", words::branch(member)));
+                self.note(|| format!("{} refuses to start: {why}", name(member)));
                 self.counters.add(Counter::CorruptJournals);
                 self.branches[member.index()].restart = Restart::Never;
                 self.effects.clear();
@@ -96,7 +93,7 @@ impl World<'_> {
             }
             Err(why) => Err(Violation {
                 property: Property::DurableBeforeVisible,
-                detail: format!("{} could not read its journal: {why}", words::branch(member)),
+                detail: format!("{} could not read its journal: {why}", name(member)),
             }),
         }
     }
@@ -152,7 +149,7 @@ impl World<'_> {
         self.note(|| match storage {
             Storage::Memory => {
                 let back = if for_good { "; it stays dead" } else { "" };
-                let (branch, how) = (words::branch(member), crash_name(crash));
+                let (branch, how) = (name(member), crash_name(crash));
                 format!("{branch} {how}, and its memory with it{back}")
             }
             Storage::Journal => words::crashed(member, crash_name(crash), left),
@@ -173,12 +170,15 @@ impl World<'_> {
     fn count_grants_in_flight(&mut self, crashed: Member) {
         for other in self.plan.members().filter(|other| *other != crashed) {
             for (donor, asker) in [(crashed, other), (other, crashed)] {
-                let sees = self.branches[asker.index()].replica();
-                let between = sees.is_some_and(|sees| self.grants.is_between(donor, asker, sees));
-                self.counters.add_many(Counter::GrantsInFlightAtCrash, u64::from(between));
+                let asker_replica = self.branches[asker.index()].replica();
+                let seen = asker_replica.and_then(|asker| asker.visible().row(donor));
+                let last = self.grants.get(&(donor, asker));
+                let unseen = seen.zip(last).is_some_and(|(row, last)| row.seq < *last);
+                self.counters.add_many(Counter::GrantsInFlightAtCrash, u64::from(unseen));
             }
         }
-        self.grants.forget(crashed);
+        // What it granted may be lost with it.
+        self.grants.retain(|(donor, _), _| *donor != crashed);
     }
 }
 

@@ -19,7 +19,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
 use replication::passbook::Mutant;
-use seeds::{Failure, Options, Report};
+use seeds::{Failure, Report};
 use simulation::{Counter, FaultProfile, Plan, Transcript, shrink};
 use strum::VariantArray as _;
 
@@ -148,25 +148,18 @@ fn print_transcript(arguments: &Arguments) -> io::Result<ExitCode> {
 
 fn simulate(arguments: &Arguments) -> io::Result<ExitCode> {
     let began = Instant::now();
-    let options = Options {
-        first: arguments.first,
-        seeds: arguments.seeds,
-        profile: arguments.mix,
-        mutant: arguments.mutant(),
-        threads: arguments.threads(),
-    };
-    let found = seeds::run(&options);
+    let found = seeds::run(arguments);
     let seconds = began.elapsed().as_secs_f64();
-    report(&options, &found, seconds)?;
+    report(arguments, &found, seconds)?;
     if let Some((seed, failed)) = found.failed.first_key_value() {
         print(format!("\nseed {seed} fails: {failed}\nagain: {}\n", arguments.again(*seed)))?;
         if matches!(failed, Failure::Violated(_)) {
-            print_smaller(&options, *seed)?;
+            print_smaller(arguments, *seed)?;
         }
         return Ok(ExitCode::from(3));
     }
     let never = found.counters.never();
-    if options.profile.is_none() && options.seeds >= SEEDS_THAT_SEE_EVERYTHING && !never.is_empty()
+    if arguments.mix.is_none() && arguments.seeds >= SEEDS_THAT_SEE_EVERYTHING && !never.is_empty()
     {
         let names: Vec<&str> = never.into_iter().map(Counter::name).collect();
         print(format!("\nnever seen, so nothing is known of it: {}\n", names.join(", ")))?;
@@ -175,9 +168,9 @@ fn simulate(arguments: &Arguments) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(options: &Options, found: &Report, seconds: f64) -> io::Result<()> {
+fn report(arguments: &Arguments, found: &Report, seconds: f64) -> io::Result<()> {
     let failed = u64::try_from(found.failed.len()).unwrap_or(u64::MAX);
-    let passed = options.seeds.saturating_sub(failed);
+    let passed = arguments.seeds.saturating_sub(failed);
     let steps = found.counters.of(Counter::Steps);
     let [withdrawals, contended] =
         [Counter::Withdrawals, Counter::ContendedWithdrawals].map(|seen| found.counters.of(seen));
@@ -186,8 +179,8 @@ fn report(options: &Options, found: &Report, seconds: f64) -> io::Result<()> {
     print(format!(
         "{passed} of {} seeds passed in {seconds:.1} s: {:.0} seeds/s, {:.0} steps/s\n\
          contended: {contended} of {withdrawals} withdrawals\n{}",
-        options.seeds,
-        per_second(options.seeds),
+        arguments.seeds,
+        per_second(arguments.seeds),
         per_second(steps),
         found.counters
     ))?;
@@ -199,11 +192,11 @@ fn report(options: &Options, found: &Report, seconds: f64) -> io::Result<()> {
     Ok(())
 }
 
-fn print_smaller(options: &Options, seed: u64) -> io::Result<()> {
-    let plan = Plan::from_seed(seed, options.profile);
-    let Some(shrunk) = shrink(&plan, options.mutant, TRIES_MAX) else {
+fn print_smaller(arguments: &Arguments, seed: u64) -> io::Result<()> {
+    let plan = Plan::from_seed(seed, arguments.mix);
+    let Some(shrunk) = shrink(&plan, arguments.mutant(), TRIES_MAX) else {
         return print("it did not fail when it was run again\n");
     };
     print(format!("the same with what can be left out left out ({} tries):\n\n", shrunk.tries))?;
-    print(Transcript::of(&shrunk.plan, options.mutant))
+    print(Transcript::of(&shrunk.plan, arguments.mutant()))
 }

@@ -6,18 +6,9 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use replication::passbook::Mutant;
-use simulation::{self, Counters, FaultProfile, Plan, Violation};
+use simulation::{Counters, Plan, Violation};
 
-/// What to run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Options {
-    pub(crate) first: u64,
-    pub(crate) seeds: u64,
-    pub(crate) profile: Option<FaultProfile>,
-    pub(crate) mutant: Option<Mutant>,
-    pub(crate) threads: usize,
-}
+use super::Arguments;
 
 /// How a seed failed.
 #[derive(Clone, Debug)]
@@ -49,12 +40,12 @@ pub(crate) struct Report {
 
 impl Report {
     /// The seeds that failed, by what.
-    pub(crate) fn by_property(&self) -> BTreeMap<String, Vec<u64>> {
-        let mut seeds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    pub(crate) fn by_property(&self) -> BTreeMap<&'static str, Vec<u64>> {
+        let mut seeds: BTreeMap<_, Vec<u64>> = BTreeMap::new();
         for (seed, failed) in &self.failed {
             let name = match failed {
-                Failure::Violated(Violation { property, .. }) => property.name().to_owned(),
-                Failure::Panicked => "a panic".to_owned(),
+                Failure::Violated(Violation { property, .. }) => property.name(),
+                Failure::Panicked => "a panic",
             };
             seeds.entry(name).or_default().push(*seed);
         }
@@ -68,13 +59,13 @@ impl Report {
 }
 
 /// Runs all seeds; a thread that has finished one takes the next.
-pub(crate) fn run(options: &Options) -> Report {
+pub(crate) fn run(arguments: &Arguments) -> Report {
     let next = AtomicU64::new(0);
     thread::scope(|scope| {
         // This thread works too, so it does not matter if the machine has no more threads to give.
-        let helper = || thread::Builder::new().spawn_scoped(scope, || work(options, &next)).ok();
-        let workers: Vec<_> = (1..options.threads).map_while(|_| helper()).collect();
-        let mut all = work(options, &next);
+        let helper = || thread::Builder::new().spawn_scoped(scope, || work(arguments, &next)).ok();
+        let workers: Vec<_> = (1..arguments.threads()).map_while(|_| helper()).collect();
+        let mut all = work(arguments, &next);
         for worker in workers {
             // A run that panics is caught in the worker, so it cannot panic itself.
             all.merge(worker.join().unwrap_or_default());
@@ -83,29 +74,22 @@ pub(crate) fn run(options: &Options) -> Report {
     })
 }
 
-fn work(options: &Options, next: &AtomicU64) -> Report {
+fn work(arguments: &Arguments, next: &AtomicU64) -> Report {
     let mut found = Report::default();
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= options.seeds {
+        if number >= arguments.seeds {
             return found;
         }
-        let seed = options.first.saturating_add(number);
-        match catch_unwind(|| run_one(seed, options)) {
-            Ok((counters, violation)) => {
-                found.counters.merge(&counters);
-                found
-                    .failed
-                    .extend(violation.map(|violation| (seed, Failure::Violated(violation))));
+        let seed = arguments.first.saturating_add(number);
+        let plan = || Plan::from_seed(seed, arguments.mix);
+        let failure = match catch_unwind(|| simulation::run(&plan(), arguments.mutant())) {
+            Ok(result) => {
+                found.counters.merge(&result.counters);
+                result.violation.map(Failure::Violated)
             }
-            Err(_) => {
-                found.failed.insert(seed, Failure::Panicked);
-            }
-        }
+            Err(_) => Some(Failure::Panicked),
+        };
+        found.failed.extend(failure.map(|failure| (seed, failure)));
     }
-}
-
-fn run_one(seed: u64, options: &Options) -> (Counters, Option<Violation>) {
-    let ran = simulation::run(&Plan::from_seed(seed, options.profile), options.mutant);
-    (ran.counters, ran.violation)
 }

@@ -54,7 +54,7 @@ fn a_branch_in_memory_that_comes_back_must_stop() {
     let why = Stop::OtherIncarnation { peer: BranchId(2) };
     stopped.judge.stopped(Member(0), &why).expect("as it must");
     let views = [(Member(1), stopped.branches[1].view())];
-    stopped.judge.finish(&views).expect("the other goes on");
+    stopped.judge.finish(views).expect("the other goes on");
     assert_eq!(broken(stopped.judge.stopped(Member(1), &why)), Some(Property::Amnesia));
 }
 
@@ -69,5 +69,5 @@ fn a_branch_with_an_old_journal_must_have_stopped_in_the_end() {
     let why = Stop::LostEntries { peer: BranchId(2), theirs: Seq(1), ours: Seq(0) };
     scene.judge.stopped(Member(0), &why).expect("as it must");
     let views = [(Member(1), scene.branches[1].view())];
-    scene.judge.finish(&views).expect("the other goes on");
+    scene.judge.finish(views).expect("the other goes on");
 }
