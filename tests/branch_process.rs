@@ -66,7 +66,7 @@ fn serve_branch_2(listener: TcpListener, branch_1: SocketAddr, shutdown: &Cancel
     let opening = Money::new(100);
     let replica = Broadcast::new(BranchId(2), vec![BranchId(1)], Fanout::Parallel, opening);
     let peers = vec![Peer { id: BranchId(1), address: branch_1 }];
-    let branch = Branch::new(BranchId(2), peers, opening, Replica::broadcast(replica));
+    let branch = Branch::new(BranchId(2), peers, opening, Replica::Broadcast(Box::new(replica)));
     drop(tokio::spawn(branch.serve(listener, shutdown.clone())));
 }
 

@@ -80,7 +80,8 @@ async fn serve(takes: Duration, shutdown: &CancellationToken) -> (Serving, BankC
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let replica = Slow { takes, asked: Vec::new(), wake: None };
-    let branch = Branch::new(BranchId(1), Vec::new(), BALANCE, Replica::passbook(replica));
+    let branch =
+        Branch::new(BranchId(1), Vec::new(), BALANCE, Replica::Passbook(Box::new(replica)));
     let serving = tokio::spawn(branch.serve(listener, shutdown.clone()));
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
     let channel = endpoint.timeout(PATIENCE).connect().await.expect("connected");

@@ -224,7 +224,8 @@ async fn reflection_lists_every_service_in_both_versions() {
     let address = listener.local_addr().expect("bound");
     let shutdown = tokio_util::sync::CancellationToken::new();
     let replica = Broadcast::new(BranchId(1), Vec::new(), Fanout::Parallel, Money::ZERO);
-    let branch = Branch::new(BranchId(1), Vec::new(), Money::ZERO, Replica::broadcast(replica));
+    let branch =
+        Branch::new(BranchId(1), Vec::new(), Money::ZERO, Replica::Broadcast(Box::new(replica)));
     let served = tokio::spawn(branch.serve(listener, shutdown.clone()));
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
     let channel = endpoint.timeout(PATIENCE).connect().await.expect("connected");

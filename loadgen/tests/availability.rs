@@ -73,7 +73,7 @@ fn faulty(fault: Fault) -> MakeReplica {
     Arc::new(move |id, peers| {
         let replica = Broadcast::new(id, peers, Fanout::Parallel, Money::new(OPENING));
         let fault = Unwilling { fault, writes: 0 };
-        Replica::broadcast(ForwardingReplica { replica, fault })
+        Replica::Broadcast(Box::new(ForwardingReplica { replica, fault }))
     })
 }
 

@@ -98,10 +98,10 @@ fn run(fault: Fault, wire: Wire, branches: u32, opening: i64, mix: [u32; 3]) -> 
     let replica: MakeReplica = Arc::new(move |id, peers| {
         let is_faulty = id == BranchId(2) || branches == 1;
         let fault = if is_faulty { fault } else { Fault::None };
-        Replica::broadcast(ForwardingReplica {
+        Replica::Broadcast(Box::new(ForwardingReplica {
             replica: Broadcast::new(id, peers, Fanout::Parallel, Money::new(opening)),
             fault: Dishonest { fault, is_due: true },
-        })
+        }))
     });
     run_with(&scenario, replica)
 }

@@ -60,9 +60,9 @@ fn replay(output: &Path, wrong: Option<BranchId>) -> RunReport {
     let replica: MakeReplica = Arc::new(move |id, peers| {
         let replica = Broadcast::new(id, peers, Fanout::Parallel, opening);
         if Some(id) == wrong {
-            Replica::broadcast(ForwardingReplica { replica, fault: WrongSign })
+            Replica::Broadcast(Box::new(ForwardingReplica { replica, fault: WrongSign }))
         } else {
-            Replica::broadcast(replica)
+            Replica::Broadcast(Box::new(replica))
         }
     });
     run_with(&scenario, replica)

@@ -378,7 +378,7 @@ async fn started_cluster_makes_the_first_write_of_each_branch() {
             let settings = Settings { timing: Timing::on_streams(), ..settings };
             let replica = Passbook::in_memory(settings);
             let fault = Late { wakes_left: 200, held_back: Vec::new() };
-            Replica::passbook(ForwardingReplica { replica, fault })
+            Replica::Passbook(Box::new(ForwardingReplica { replica, fault }))
         }),
         ..ClusterSpec::new(ids, Money::ZERO, Scheme::Passbook)
     };

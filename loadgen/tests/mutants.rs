@@ -120,7 +120,7 @@ fn run(load: Load, mutant: Option<Mutant>, seed: u64) -> RunReport {
         };
         let replica = Passbook::in_memory(settings);
         let fault = Unreliable { trouble, replies: 0 };
-        Replica::passbook(ForwardingReplica { replica, fault })
+        Replica::Passbook(Box::new(ForwardingReplica { replica, fault }))
     });
     run_with(&scenario, replica)
 }

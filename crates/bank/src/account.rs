@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::Money;
+use super::{Money, Write};
 
 /// A balance would leave the range of 64 bits; nothing was changed.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -32,18 +32,10 @@ impl Account {
         self.lowest
     }
 
-    /// Adds `amount`.
-    pub fn deposit(&mut self, amount: Money) -> Result<(), Overflow> {
-        self.hold(self.balance.checked_add(amount))
-    }
-
-    /// Takes `amount`, below zero if need be: whether that is allowed is for the caller to say.
-    pub fn withdraw(&mut self, amount: Money) -> Result<(), Overflow> {
-        self.hold(self.balance.checked_sub(amount))
-    }
-
-    fn hold(&mut self, balance: Option<Money>) -> Result<(), Overflow> {
-        self.balance = balance.ok_or(Overflow)?;
+    /// Applies `write`, below zero if need be: the caller decides whether that is allowed.
+    pub fn apply(&mut self, write: Write) -> Result<(), Overflow> {
+        let balance = i128::from(self.balance.minor_units()) + write.delta();
+        self.balance = i64::try_from(balance).map(Money::new).map_err(|_| Overflow)?;
         self.lowest = self.lowest.min(self.balance);
         Ok(())
     }
@@ -52,12 +44,17 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::WriteKind;
+
+    fn write(kind: WriteKind, amount: i64) -> Write {
+        Write { kind, amount: Money::new(amount) }
+    }
 
     #[test]
     fn the_lowest_balance_is_remembered() {
         let mut account = Account::new(Money::new(10));
-        account.withdraw(Money::new(30)).expect("in range");
-        account.deposit(Money::new(100)).expect("in range");
+        account.apply(write(WriteKind::Withdraw, 30)).expect("in range");
+        account.apply(write(WriteKind::Deposit, 100)).expect("in range");
         assert_eq!(account.balance(), Money::new(80));
         assert_eq!(account.lowest(), Money::new(-20));
     }
@@ -65,7 +62,7 @@ mod tests {
     #[test]
     fn an_overflow_changes_nothing() {
         let mut account = Account::new(Money::new(i64::MAX));
-        assert_eq!(account.deposit(Money::new(1)), Err(Overflow));
+        assert_eq!(account.apply(write(WriteKind::Deposit, 1)), Err(Overflow));
         assert_eq!(account.balance(), Money::new(i64::MAX));
     }
 }

@@ -4,21 +4,8 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 /// How many branches must hold a write before the customer is answered.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Deserialize,
-    EnumString,
-    IntoStaticStr,
-    Serialize,
-    VariantArray,
-    VariantNames
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Deserialize, EnumString, IntoStaticStr, Serialize, VariantArray, VariantNames)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Ack {
@@ -51,21 +38,8 @@ impl Ack {
 }
 
 /// What a query is answered from.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Deserialize,
-    EnumString,
-    IntoStaticStr,
-    Serialize,
-    VariantArray,
-    VariantNames
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Deserialize, EnumString, IntoStaticStr, Serialize, VariantArray, VariantNames)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Read {

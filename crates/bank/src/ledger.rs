@@ -44,7 +44,7 @@ impl Ledger {
     }
 
     /// How much of each log is known.
-    pub fn version(&self) -> &Arc<Version> {
+    pub const fn version(&self) -> &Arc<Version> {
         &self.version
     }
 
@@ -73,6 +73,11 @@ impl Ledger {
         held.clone_from(row);
         Arc::make_mut(&mut self.version).raise(row.origin, row.seq);
         Ok(true)
+    }
+
+    /// The rows that are longer than `known`.
+    pub fn beyond<'a>(&'a self, known: &'a Version) -> impl Iterator<Item = &'a Row> {
+        self.rows.iter().filter(|row| row.seq > known.of(row.origin))
     }
 
     /// What `member` may pay out of the opening balance: an equal share, and one more for the first

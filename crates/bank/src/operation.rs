@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
-use super::{Account, Money, Overflow};
+use super::Money;
 
 /// The number of a branch in its cluster, as input files give it (any number, not an index).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,14 +60,6 @@ impl Write {
         match self.kind {
             WriteKind::Deposit => amount,
             WriteKind::Withdraw => -amount,
-        }
-    }
-
-    /// Applies the write to `account`, whatever its balance.
-    pub fn apply(self, account: &mut Account) -> Result<(), Overflow> {
-        match self.kind {
-            WriteKind::Deposit => account.deposit(self.amount),
-            WriteKind::Withdraw => account.withdraw(self.amount),
         }
     }
 }

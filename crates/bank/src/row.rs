@@ -111,14 +111,12 @@ pub struct Grants(Option<Arc<[Total]>>);
 impl Grants {
     /// The total granted to `member`.
     pub fn to(&self, member: Member) -> Total {
-        let totals = self.0.as_deref().unwrap_or_default();
-        totals.get(member.index()).copied().unwrap_or_default()
+        self.totals().get(member.index()).copied().unwrap_or_default()
     }
 
     /// The total granted to anybody.
     pub fn total(&self) -> Total {
-        let totals = self.0.as_deref().unwrap_or_default();
-        Total(totals.iter().fold(0, |sum, total| sum.saturating_add(total.0)))
+        Total(self.totals().iter().fold(0, |sum, total| sum.saturating_add(total.0)))
     }
 
     /// The totals by member; those beyond the end are zero.

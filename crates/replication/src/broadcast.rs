@@ -173,7 +173,7 @@ impl Broadcast {
         if write.kind == WriteKind::Withdraw && write.amount > self.account.balance() {
             return Err(Rejection::InsufficientFunds);
         }
-        write.apply(&mut self.account).map_err(|_| Rejection::OutOfRange)?;
+        self.account.apply(write).map_err(|_| Rejection::OutOfRange)?;
         self.accepted += 1;
         Ok(())
     }
@@ -253,7 +253,7 @@ impl Replication for Broadcast {
         match input {
             Input::Submit { ticket, request } => self.submit(ticket, request, effects),
             Input::Peer { from, message: Message::Propagate { id, write, .. } } => {
-                let applied = write.apply(&mut self.account).is_ok();
+                let applied = self.account.apply(write).is_ok();
                 self.applied += u64::from(applied);
                 effects
                     .push(Effect::Send { to: from, message: Message::Propagated { id, applied } });

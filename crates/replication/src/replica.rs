@@ -79,19 +79,3 @@ pub enum Replica {
     /// Exchanges messages with its peers on streams.
     Passbook(Box<StreamReplica>),
 }
-
-impl Replica {
-    /// A replica that broadcasts.
-    pub fn broadcast(
-        replica: impl Replication<Input = broadcast::Input, Effect = broadcast::Effect> + 'static,
-    ) -> Self {
-        Self::Broadcast(Box::new(replica))
-    }
-
-    /// A replica that follows the passbook protocol.
-    pub fn passbook(
-        replica: impl Replication<Input = passbook::Input, Effect = passbook::Effect> + 'static,
-    ) -> Self {
-        Self::Passbook(Box::new(replica))
-    }
-}

@@ -40,10 +40,11 @@ impl Scheme {
                     timing: Timing::on_streams(),
                     ..Settings::in_memory(me, &branches, opening, life)
                 };
-                Replica::passbook(Passbook::in_memory(settings))
+                Replica::Passbook(Box::new(Passbook::in_memory(settings)))
             }
             Self::Broadcast { fanout, locking } => {
-                Replica::broadcast(Broadcast::new(me, peers, fanout, opening).with_locking(locking))
+                let replica = Broadcast::new(me, peers, fanout, opening).with_locking(locking);
+                Replica::Broadcast(Box::new(replica))
             }
         }
     }

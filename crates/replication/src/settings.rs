@@ -3,19 +3,8 @@
 use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 /// In which order a branch sends a write to its peers.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    EnumString,
-    IntoStaticStr,
-    VariantArray,
-    VariantNames
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(EnumString, IntoStaticStr, VariantArray, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Fanout {
     /// To the next peer when the one before has answered.

@@ -48,23 +48,15 @@ pub(super) struct Collect {
     prover: Option<Member>,
     /// The branches that have not replied in this round.
     missing: Vec<Member>,
-    proof: Proof,
+    pub(super) proof: Proof,
     askers: Vec<Asker>,
     repeat_at: Instant,
     /// The Lamport clock of the youngest withdrawal that it serves. `None` if it serves none.
-    withdrawals_upto: Option<u64>,
+    pub(super) withdrawals_upto: Option<u64>,
     snapshots: Vec<Snapshot>,
 }
 
 impl Collect {
-    pub(super) const fn proof(&self) -> &Proof {
-        &self.proof
-    }
-
-    pub(super) const fn withdrawals_upto(&self) -> Option<u64> {
-        self.withdrawals_upto
-    }
-
     fn is_through(&self, prover: Member, id: u64) -> bool {
         self.key.id == id && self.prover == Some(prover)
     }
@@ -103,13 +95,7 @@ impl Collects {
     pub(super) fn expire(&mut self, ctx: &mut Context) {
         let current = self.current.as_mut().map(|collect| &mut collect.snapshots);
         for snapshots in current.into_iter().chain([&mut self.snapshots]) {
-            snapshots.retain(|snapshot| {
-                let keeps = snapshot.deadline > ctx.now;
-                if !keeps {
-                    ctx.reply_unknown(snapshot.ticket);
-                }
-                keeps
-            });
+            snapshots.retain(|snapshot| ctx.awaits(snapshot.ticket, snapshot.deadline));
         }
     }
 
@@ -143,15 +129,12 @@ impl Collects {
         // A branch that collects for others serves itself with it.
         let prover = prover.filter(|_| askers.is_empty());
         ctx.note(Note::CollectStarted { waiting, prover: prover.map(|at| ctx.branch(at)) });
-        let mut rows = log.visible().rows().to_vec();
-        if ctx.has(Mutant::CollectWithoutOwnRow) {
-            rows[ctx.me.index()] = Row::empty(ctx.me);
-        }
+        let proof = Proof::new(ctx.settings.opening, ctx.members(), rows_here(ctx, log));
         self.current = Some(Collect {
             key: CollectKey { id: ctx.next_id(), round: Round::First },
             prover,
             missing: Vec::new(),
-            proof: Proof::new(rows),
+            proof,
             askers,
             repeat_at: ctx.now,
             withdrawals_upto,
@@ -181,7 +164,8 @@ impl Collects {
         let CollectKey { id, round } = collect.key;
         if let Some(prover) = collect.prover {
             // What the proof is added to.
-            ctx.send(prover, Message::Prove { id, known: collect.proof.version() });
+            let known = collect.proof.version().as_ref().clone();
+            ctx.send(prover, Message::Prove { id, known });
             return;
         }
         for to in &collect.missing {
@@ -228,9 +212,7 @@ impl Collects {
             let is_first = collect.key.round == Round::First;
             if is_first {
                 // The rows that the others were asked to leave out.
-                let without = ctx.has(Mutant::CollectWithoutOwnRow).then_some(ctx.me);
-                let here = log.visible().rows().iter().filter(|row| Some(row.origin) != without);
-                collect.proof.join_first(here);
+                collect.proof.join_first(rows_here(ctx, log));
             }
             if !is_first || ctx.has(Mutant::OneCollect) {
                 answer_askers(ctx, &collect);
@@ -281,21 +263,15 @@ impl Collects {
         id: u64,
     ) -> bool {
         let collect = self.current.take_if(|collect| collect.is_through(from, id));
-        if let Some(collect) = &collect {
-            ctx.note(Note::CollectEnded { complete: false });
-            reject_unavailable(ctx, log, &collect.snapshots);
-        }
-        collect.is_some()
+        let had_asked = collect.is_some();
+        fail(ctx, log, collect);
+        had_asked
     }
 
     /// A branch is lost: nothing can be proved without it.
     pub(super) fn peer_lost(&mut self, ctx: &mut Context, log: &LocalLog, peer: Member) {
         self.askers.retain(|asker| asker.member != peer);
-        if let Some(collect) = self.current.take() {
-            ctx.note(Note::CollectEnded { complete: false });
-            reject_unavailable(ctx, log, &collect.snapshots);
-            fail_askers(ctx, collect.askers);
-        }
+        fail(ctx, log, self.current.take());
         fail_askers(ctx, std::mem::take(&mut self.askers));
     }
 
@@ -310,7 +286,7 @@ impl Collects {
         for snapshot in &collect.snapshots {
             let rounds = snapshot.rounds + 1;
             if is_snapshot {
-                collect.proof.reply_snapshot(ctx, log, snapshot.ticket);
+                collect.proof.reply_snapshot(ctx, snapshot.ticket);
             } else if rounds >= ROUNDS_MAX {
                 log.reply(ctx, snapshot.ticket, Outcome::Rejected(Rejection::Contended));
             } else {
@@ -321,6 +297,12 @@ impl Collects {
     }
 }
 
+/// The visible rows, which a collect joins with those of the others.
+fn rows_here<'a>(ctx: &Context, log: &'a LocalLog) -> impl Iterator<Item = &'a Row> + use<'a> {
+    let without = ctx.has(Mutant::CollectWithoutOwnRow).then_some(ctx.me);
+    log.visible().rows().iter().filter(move |row| Some(row.origin) != without)
+}
+
 /// Another branch collects: shows it the visible ledger, without what that branch sees already.
 pub(super) fn show_ledger(
     ctx: &mut Context,
@@ -329,8 +311,7 @@ pub(super) fn show_ledger(
     key: CollectKey,
     known: &Version,
 ) {
-    let lacking = log.visible().rows().iter().filter(|row| row.seq > known.of(row.origin));
-    let mut rows: Vec<Row> = lacking.cloned().collect();
+    let mut rows: Vec<Row> = log.visible().beyond(known).cloned().collect();
     if ctx.has(Mutant::CollectShowsStaged) {
         rows.retain(|row| row.origin != ctx.me);
         rows.push(log.staged().clone());
@@ -343,6 +324,15 @@ fn answer_askers(ctx: &mut Context, collect: &Collect) {
     for Asker { member, id, known } in &collect.askers {
         let (first, second) = (collect.proof.first_beyond(known), collect.proof.changed());
         ctx.send(*member, Message::Proved { id: *id, first, second });
+    }
+}
+
+/// A collect cannot complete.
+fn fail(ctx: &mut Context, log: &LocalLog, collect: Option<Collect>) {
+    if let Some(Collect { snapshots, askers, .. }) = collect {
+        ctx.note(Note::CollectEnded { complete: false });
+        reject_unavailable(ctx, log, &snapshots);
+        fail_askers(ctx, askers);
     }
 }
 
@@ -509,7 +499,7 @@ mod tests {
         assert!(collects.proved(C, id - 1, &[], &[]).is_none());
         assert!(!collects.unproved(&mut ctx, &log, B, id));
         let collect = collects.proved(C, id, &[row(B, 1)], &[]).expect("the proof");
-        assert_eq!(collect.proof().balance_at_most(Money::new(90)), 91);
+        assert_eq!(collect.proof.balance_at_most(Money::new(90)), 91);
     }
 
     #[test]

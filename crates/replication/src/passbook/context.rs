@@ -1,13 +1,15 @@
-//! What a component gets with each event: the time, the settings, chance, and where effects go.
+//! What a component gets with each event: the time, the settings, the journal, chance, and where effects go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
-use super::{Effect, Message, Mutant, Note, ROUNDS_MAX, Settings};
-use crate::{Instant, Ticket};
-use bank::{Answer, BranchId, Member, Outcome};
+use super::journal::Journal;
+use super::{Effect, Message, Mutant, Note, ROUNDS_MAX, Record, Settings};
+use crate::{ClusterId, Instant, Receipt, Ticket};
+use bank::{Answer, BranchId, Ledger, Member, Money, Outcome};
 
 /// The surroundings of the components of one branch.
 #[derive(Debug)]
@@ -15,6 +17,9 @@ pub(super) struct Context {
     pub(super) now: Instant,
     pub(super) me: Member,
     pub(super) settings: Settings,
+    pub(super) journal: Journal,
+    /// `None` until all incarnations of the cluster are known.
+    pub(super) cluster: Option<ClusterId>,
     /// The effects of the event that is handled.
     pub(super) effects: Vec<Effect>,
     random: Pcg64Mcg,
@@ -28,6 +33,8 @@ impl Context {
         Self {
             now: Instant::default(),
             me: settings.member(settings.me).unwrap_or(Member(0)),
+            journal: Journal::new(settings.storage, settings.branches.len()),
+            cluster: None,
             settings,
             effects: Vec::new(),
             // An earlier incarnation used other identifiers.
@@ -38,6 +45,11 @@ impl Context {
 
     pub(super) fn has(&self, mutant: Mutant) -> bool {
         self.settings.has(mutant)
+    }
+
+    /// Whether the branch serves customers: it knows every incarnation of the cluster, and they are durable.
+    pub(super) const fn is_ready(&self) -> bool {
+        self.cluster.is_some() && self.journal.is_settled()
     }
 
     /// How many branches the cluster has.
@@ -72,8 +84,51 @@ impl Context {
         self.effects.push(Effect::Send { to, message });
     }
 
+    /// Journals the incarnation of a branch.
+    pub(super) fn persist_incarnation(&mut self, record: Record) {
+        self.journal.append_incarnation();
+        self.effects.push(Effect::Persist { record });
+    }
+
     pub(super) fn note(&mut self, note: Note) {
         self.effects.push(Effect::Note(note));
+    }
+
+    /// Answers from `shown`. `complete` adds to the receipt what else the answer was made from.
+    pub(super) fn reply(
+        &mut self,
+        ticket: Ticket,
+        outcome: Outcome,
+        shown: &Ledger,
+        complete: impl FnOnce(&mut Receipt),
+    ) {
+        // What is visible during a recovery is not causally closed.
+        let mut receipt = self.cluster.filter(|_| self.is_ready()).map(|cluster| {
+            let version = Arc::clone(shown.version());
+            Receipt { cluster, version, at_most: None, seq: None, achieved: 0 }
+        });
+        receipt.as_mut().map(complete);
+        let balance = receipt.as_ref().and_then(|_| self.balance(shown));
+        let answer = Answer { outcome, balance };
+        self.effects.push(Effect::Reply { ticket, answer, receipt });
+    }
+
+    /// The balance of a ledger. `None` if it does not fit into 64 bits.
+    fn balance(&self, shown: &Ledger) -> Option<Money> {
+        if self.has(Mutant::SwappedSign) {
+            let withdrawn: i128 = shown.rows().iter().map(|row| row.withdrawn.signed()).sum();
+            return i64::try_from(shown.total() + 2 * withdrawn).ok().map(Money::new);
+        }
+        shown.balance()
+    }
+
+    /// Whether a customer still waits at a deadline. Otherwise they get "unknown".
+    pub(super) fn awaits(&mut self, ticket: Ticket, deadline: Instant) -> bool {
+        let awaits = deadline > self.now;
+        if !awaits {
+            self.reply_unknown(ticket);
+        }
+        awaits
     }
 
     /// Answers "unknown": the request may have been executed.

@@ -1,20 +1,20 @@
 //! The engine: routes each event to the components, and their decisions to each other.
 
-use super::acknowledgements::{Acknowledged, Acknowledgements};
+use super::acknowledgements::Acknowledgements;
 use super::collects::{Collect, CollectKey, Collects, show_ledger};
 use super::escrow::{BorrowRequest, Escrow, NextStep};
-use super::gate::{Deferred, Passage, TokenGate};
+use super::gate::{Deferred, TokenGate};
 use super::local_log::OwnEntry;
-use super::peers::{Acceptance, Peers};
+use super::peers::Peers;
 use super::pushes::Pushes;
 use super::relay::Relay;
-use super::requests::{Awaiting, PendingQuery, PendingWrite, Refusal};
-use super::sessions::{Admission, Sessions};
-use super::{Context, Corrupt, Effect, Hello, Input, LocalLog, Message, Note, Record, Stop};
-use crate::{LogStatus, ReplicaStats, Request, Ticket, Token};
-use bank::{
-    Ack, Entry, Member, Operation, Outcome, Read, Rejection, RequestId, Row, Write, WriteKind,
+use super::requests::{Awaiting, PendingQuery, PendingWrite};
+use super::sessions::{Admission, Sessions, State};
+use super::{
+    Context, Corrupt, Effect, Hello, Input, LocalLog, Message, Mutant, Note, Record, Stop,
 };
+use crate::{LogStatus, ReplicaStats, Request, Ticket, Token};
+use bank::{Entry, Member, Operation, Outcome, Read, Rejection, RequestId, Row, Write, WriteKind};
 
 /// The components of one branch.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Engine {
             peers: Peers::new(ctx),
             pushes: Pushes::new(ctx.members()),
             relay: Relay::new(ctx),
-            sessions: Sessions::new(&ctx.settings),
+            sessions: Sessions::default(),
             gate: TokenGate::default(),
             collects: Collects::default(),
             acknowledgements: Acknowledgements::default(),
@@ -66,7 +66,7 @@ impl Engine {
 
     pub(super) fn stats(&self, ctx: &Context) -> ReplicaStats {
         let connected = ctx.others().filter(|peer| self.peers.is_up(*peer));
-        self.log.stats(connected.map(|peer| self.pushes.acknowledged(peer).of(ctx.me)).min())
+        self.log.stats(connected.map(|peer| self.pushes.of(peer).acknowledged.of(ctx.me)).min())
     }
 
     pub(super) fn status(&self) -> LogStatus {
@@ -79,31 +79,23 @@ impl Engine {
     }
 
     pub(super) fn on(&mut self, ctx: &mut Context, input: Input) {
-        let peer = |branch| ctx.settings.member(branch).filter(|peer| *peer != ctx.me);
+        let other = |branch| ctx.settings.member(branch).filter(|peer| *peer != ctx.me);
         match input {
             Input::Submit { ticket, request } => self.submit(ctx, ticket, request),
             Input::Abandon { ticket } => self.abandon(ctx, ticket),
-            Input::PeerUp { peer: branch } => {
-                if let Some(peer) = peer(branch) {
-                    self.peer_up(ctx, peer);
-                }
+            Input::PeerUp { peer } if let Some(peer) = other(peer) => self.peer_up(ctx, peer),
+            Input::PeerDown { peer } if let Some(peer) = other(peer) => self.peer_down(ctx, peer),
+            Input::Peer { from, message } if let Some(from) = other(from) => {
+                self.handle_message(ctx, from, message);
             }
-            Input::PeerDown { peer: branch } => {
-                if let Some(peer) = peer(branch) {
-                    self.peer_down(ctx, peer);
-                }
-            }
-            Input::Peer { from, message } => {
-                if let Some(from) = peer(from) {
-                    self.handle_message(ctx, from, message);
-                }
-            }
+            // Of a branch that is not a peer.
+            Input::PeerUp { .. } | Input::PeerDown { .. } | Input::Peer { .. } => {}
             Input::Persisted { upto } => {
-                if self.log.persisted(upto) {
+                if self.log.persisted(ctx, upto) {
                     self.peers.send_hellos(ctx, &self.log);
                 }
             }
-            Input::Room(room) => self.log.set_room(room),
+            Input::Room(room) => ctx.journal.set_room(room),
             Input::Tick => self.tick(ctx),
         }
     }
@@ -122,7 +114,7 @@ impl Engine {
         let Request { token, read, deadline, .. } = request;
         let is_foreign =
             token.as_ref().is_some_and(|token| TokenGate::is_foreign(ctx, &self.log, token));
-        if !self.log.is_ready() {
+        if !ctx.is_ready() {
             self.log.reply(ctx, ticket, Outcome::Rejected(Rejection::NotReady));
         } else if is_foreign {
             self.log.reply(ctx, ticket, Outcome::Rejected(Rejection::ForeignPassbook));
@@ -136,7 +128,7 @@ impl Engine {
 
     fn submit_write(&mut self, ctx: &mut Context, ticket: Ticket, write: Write, request: Request) {
         let pending = PendingWrite::new(ticket, write, &request);
-        if !self.log.is_ready() {
+        if !ctx.is_ready() {
             // An earlier incarnation may have executed it.
             ctx.reply_unknown(ticket);
             return;
@@ -146,22 +138,22 @@ impl Engine {
         });
         match admission {
             Admission::New { abandoned } => {
-                if let Some(older) = abandoned.and_then(|older| self.remove_write(older)) {
-                    ctx.reply_unknown(older.ticket);
+                if let Some(older) = abandoned {
+                    self.abandon(ctx, older);
                 }
             }
             Admission::Waits { under } => {
                 if let Some(waiting) = self.write_mut(under) {
-                    waiting.replace_attempt(&pending);
+                    *waiting = pending;
                 }
                 ctx.reply_unknown(under);
                 return;
             }
             Admission::Staged(seq) => {
-                if let Some(achieved) = Acknowledgements::achieved_unseen(ctx, pending.ack) {
-                    self.log.reply_acknowledged(ctx, &Acknowledged { ticket, seq, achieved });
+                let awaiting = Awaiting { seq, ticket, deadline: pending.deadline };
+                if ctx.has(Mutant::JournaledIsAcknowledged) {
+                    awaiting.reply(ctx, self.log.visible(), pending.ack.needed(ctx.members()));
                 } else {
-                    let awaiting = Awaiting { seq, ticket, deadline: pending.deadline };
                     let deferred = Deferred::Acknowledgement(pending.ack, awaiting);
                     self.pass_gate(ctx, request.token, deferred);
                 }
@@ -189,10 +181,10 @@ impl Engine {
 
     /// The customer has stopped waiting: a write that is not in the log is not executed.
     fn abandon(&mut self, ctx: &mut Context, ticket: Ticket) {
-        if let Some(pending) = self.remove_write(ticket) {
+        if let Some(deferred) = self.gate.remove(ticket) {
+            self.expire_deferred(ctx, &deferred);
+        } else if let Some(pending) = self.escrow.remove(ticket) {
             self.expire(ctx, &pending);
-        } else if self.gate.remove(ticket).is_some() {
-            ctx.reply_unknown(ticket);
         }
     }
 
@@ -200,16 +192,13 @@ impl Engine {
         self.gate.write_mut(ticket).or_else(|| self.escrow.write_mut(ticket))
     }
 
-    fn remove_write(&mut self, ticket: Ticket) -> Option<PendingWrite> {
-        self.gate.remove_write(ticket).or_else(|| self.escrow.remove(ticket))
-    }
-
     fn pass_gate(&mut self, ctx: &mut Context, token: Option<Token>, deferred: Deferred) {
-        let is_crowded = self.is_crowded(ctx);
-        match self.gate.enter(ctx, self.log.version(), token, is_crowded, deferred) {
-            Passage::Open(deferred) => self.proceed(ctx, deferred),
-            Passage::Closed => {}
-            Passage::Overloaded(deferred) => self.reject_overloaded(ctx, &deferred),
+        let is_covered =
+            |token: &Token| TokenGate::is_covered(ctx, self.log.version(), token, &deferred);
+        match token.filter(|token| !is_covered(token)) {
+            None => self.proceed(ctx, deferred),
+            Some(_) if self.is_crowded(ctx) => self.reject_overloaded(ctx, &deferred),
+            Some(token) => self.gate.wait(token, deferred),
         }
     }
 
@@ -269,13 +258,15 @@ impl Engine {
 
     /// Answers a write that must not be staged. Returns whether it did.
     fn refuse(&mut self, ctx: &mut Context, pending: &PendingWrite) -> bool {
-        let refusal = pending.refusal(ctx, &self.log, self.peers.connected());
-        match refusal {
-            None => {}
-            Some(Refusal::Expired) => self.expire(ctx, pending),
-            Some(Refusal::Rejected(rejection)) => self.reject(ctx, pending, rejection),
+        if pending.is_expired(ctx) {
+            self.expire(ctx, pending);
+            return true;
         }
-        refusal.is_some()
+        let rejection = pending.rejection(ctx, self.peers.connected());
+        if let Some(rejection) = rejection {
+            self.reject(ctx, pending, rejection);
+        }
+        rejection.is_some()
     }
 
     /// Appends a write to the log. The answer follows when enough branches hold it.
@@ -290,7 +281,7 @@ impl Engine {
         let needed = ack.needed(ctx.members()) - 1;
         ctx.note(Note::Staged { ticket, seq, needed });
         if let Some(request) = request {
-            self.sessions.staged(request, seq);
+            self.sessions.set_state(request, State::Staged(seq));
         }
         self.acknowledgements.wait(ack, Awaiting { seq, ticket, deadline });
     }
@@ -303,16 +294,25 @@ impl Engine {
 
     fn remember_rejection(&mut self, request: Option<RequestId>, rejection: Rejection) {
         if let Some(request) = request {
-            self.sessions.rejected(request, rejection);
+            self.sessions.set_state(request, State::Rejected(rejection));
         }
     }
 
     /// Gives up on a write before it is staged. Its next attempt begins anew.
     fn expire(&mut self, ctx: &mut Context, pending: &PendingWrite) {
         if let Some(request) = pending.request {
-            self.sessions.expired(request);
+            self.sessions.set_state(request, State::Expired);
         }
         ctx.reply_unknown(pending.ticket);
+    }
+
+    fn expire_deferred(&mut self, ctx: &mut Context, deferred: &Deferred) {
+        match deferred {
+            Deferred::Write(pending) => self.expire(ctx, pending),
+            Deferred::Acknowledgement(..) | Deferred::Query(_) => {
+                ctx.reply_unknown(deferred.ticket());
+            }
+        }
     }
 
     // Borrowing and collecting.
@@ -371,7 +371,7 @@ impl Engine {
 
     fn finish_collect(&mut self, ctx: &mut Context, collect: &Collect) {
         ctx.note(Note::CollectEnded { complete: true });
-        if let Some(clock) = collect.withdrawals_upto().filter(|_| self.escrow.is_proving()) {
+        if let Some(clock) = collect.withdrawals_upto.filter(|_| self.escrow.is_proving()) {
             self.refuse_proved(ctx, collect, clock);
         }
         self.collects.answer_snapshots(ctx, &self.log, collect);
@@ -380,13 +380,12 @@ impl Engine {
 
     /// Refuses the withdrawals that a collect decides against, and continues with the others.
     fn refuse_proved(&mut self, ctx: &mut Context, collect: &Collect, clock: u64) {
-        let (proof, rejection) = (collect.proof(), Rejection::InsufficientFunds);
-        let at_most = proof.at_most();
-        for pending in self.escrow.judge(ctx, proof, clock) {
-            if self.log.journal().has_room() {
+        let rejection = Rejection::InsufficientFunds;
+        for pending in self.escrow.judge(ctx, &collect.proof, clock) {
+            if ctx.journal.has_room() {
                 self.remember_rejection(pending.request, rejection);
                 let outcome = Outcome::Rejected(rejection);
-                proof.reply_refused(ctx, &self.log, pending.ticket, outcome, &at_most);
+                collect.proof.reply_refused(ctx, pending.ticket, outcome);
             } else {
                 // The proof is not in the journal, so an answer could not show it.
                 self.reject(ctx, &pending, Rejection::Overloaded);
@@ -405,7 +404,7 @@ impl Engine {
     fn peer_up(&mut self, ctx: &mut Context, peer: Member) {
         self.peer_down(ctx, peer);
         self.peers.open(ctx, peer);
-        if self.log.journal().is_recovered() {
+        if ctx.journal.is_recovered() {
             self.peers.send_hello(ctx, &self.log, peer);
         }
     }
@@ -441,7 +440,7 @@ impl Engine {
                 }
             }
             Message::Held { cluster, held } => {
-                if self.relay.accept_report(&self.log, cluster) {
+                if self.relay.accept_report(ctx, cluster) {
                     self.pushes.relay_reports(ctx, from, self.log.staged().seq, &held);
                 }
             }
@@ -488,24 +487,14 @@ impl Engine {
     }
 
     fn handle_hello(&mut self, ctx: &mut Context, from: Member, hello: Hello) {
-        let acceptance = match self.peers.greet(ctx, &self.log, from, &hello) {
-            Ok(None) => return,
-            Err(reason) => return self.stop(ctx, reason),
-            Ok(Some(acceptance)) => acceptance,
-        };
-        let Acceptance { bound, is_up_now, needs_hello } = acceptance;
-        if let Some(incarnation) = bound {
-            let record = Record::Bound { peer: from, incarnation };
-            self.log.record_incarnation(ctx, record);
-            self.log.set_cluster(self.peers.cluster(ctx));
-        }
-        if is_up_now {
-            self.pushes.peer_up(ctx, from, hello.durable);
-            self.relay.reset(from);
-            self.relay.progressed();
-        }
-        if needs_hello {
-            self.peers.send_hello(ctx, &self.log, from);
+        match self.peers.greet(ctx, &self.log, from, &hello) {
+            Err(reason) => self.stop(ctx, reason),
+            Ok(false) => {}
+            Ok(true) => {
+                self.pushes.peer_up(ctx, from, hello.durable);
+                self.relay.reset(from);
+                self.relay.progressed();
+            }
         }
     }
 
@@ -521,14 +510,14 @@ impl Engine {
         }
         self.peers.set_unreachable(from, unreachable);
         self.pushes.peer_shows(from, &rows);
-        if self.log.journal().has_room() && self.receive(ctx, from, rows) {
-            self.pushes.owe_acknowledgement(from, self.log.journal().appended());
+        if ctx.journal.has_room() && self.receive(ctx, from, rows) {
+            self.pushes.owe_acknowledgement(from, ctx.journal.appended());
         }
     }
 
     /// Merges rows that a collect showed, if there is room for them. Returns whether the branch continues.
     fn take_in(&mut self, ctx: &mut Context, from: Member, rows: Vec<Row>) -> bool {
-        !self.log.journal().has_room() || self.receive(ctx, from, rows)
+        !ctx.journal.has_room() || self.receive(ctx, from, rows)
     }
 
     /// Merges rows of other branches. Returns whether the branch continues.
@@ -573,12 +562,7 @@ impl Engine {
     fn expire_requests(&mut self, ctx: &mut Context) {
         let mut position = 0;
         while let Some(deferred) = self.gate.expire(&mut position, ctx.now) {
-            match deferred {
-                Deferred::Write(pending) => self.expire(ctx, &pending),
-                Deferred::Acknowledgement(..) | Deferred::Query(_) => {
-                    ctx.reply_unknown(deferred.ticket());
-                }
-            }
+            self.expire_deferred(ctx, &deferred);
         }
         while let Some(pending) = self.escrow.pop_expired(ctx) {
             self.expire(ctx, &pending);
@@ -598,7 +582,7 @@ impl Engine {
         }
         self.answer_acknowledged(ctx);
         self.pushes.acknowledge_all(ctx, &self.log);
-        self.relay.report_holders(ctx, &self.log, &self.peers, &self.pushes);
+        self.relay.report_holders(ctx, &self.peers, &self.pushes);
         self.pushes.push_all(ctx, &self.log, &self.peers, &self.relay);
         self.arm(ctx);
     }
@@ -607,14 +591,10 @@ impl Engine {
         if self.acknowledgements.is_empty() {
             return;
         }
-        let (own, connected) = (self.log.durable().of(ctx.me), self.peers.connected());
-        let held = ctx.others().map(|peer| self.pushes.acknowledged(peer).of(ctx.me));
+        let (own, connected) = (ctx.journal.durable().of(ctx.me), self.peers.connected());
+        let held = ctx.others().map(|peer| self.pushes.of(peer).acknowledged.of(ctx.me));
         self.log.acknowledged(self.acknowledgements.count(own, held));
-        for ack in Ack::ALL.iter().copied() {
-            while let Some(answered) = self.acknowledgements.pop(ctx, ack, connected) {
-                self.log.reply_acknowledged(ctx, &answered);
-            }
-        }
+        self.acknowledgements.answer(ctx, self.log.visible(), connected);
     }
 
     /// Requests a tick if anything can become due. One tick at a time is coarse, and costs a steady stream of
@@ -640,9 +620,9 @@ impl Engine {
     pub(super) fn found(&mut self, ctx: &mut Context) {
         let (incarnation, configuration) =
             (ctx.settings.incarnation, ctx.settings.configuration_hash());
-        self.log.record_incarnation(ctx, Record::Founded { incarnation, configuration });
-        self.log.founded();
-        self.log.set_cluster(self.peers.cluster(ctx));
+        ctx.persist_incarnation(Record::Founded { incarnation, configuration });
+        ctx.journal.founded();
+        ctx.cluster = self.peers.cluster(ctx);
     }
 
     /// Replays one record of the journal. `number` counts from 1.
@@ -691,8 +671,8 @@ impl Engine {
     }
 
     /// This many records were replayed: the whole journal.
-    pub(super) fn replayed(&mut self, ctx: &Context, records: u64) {
+    pub(super) fn replayed(&mut self, ctx: &mut Context, records: u64) {
         self.log.replayed(ctx, records);
-        self.log.set_cluster(self.peers.cluster(ctx));
+        ctx.cluster = self.peers.cluster(ctx);
     }
 }

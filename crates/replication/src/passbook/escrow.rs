@@ -169,15 +169,13 @@ impl Escrow {
     }
 
     fn pop_if(&mut self, is_due: impl Fn(&Waiting) -> bool) -> Option<PendingWrite> {
-        let (priority, _) = self.waiting.iter().find(|(_, waiting)| is_due(waiting))?;
-        let priority = *priority;
-        self.waiting.remove(&priority).map(|waiting| waiting.pending)
+        let mut due = self.waiting.extract_if(.., |_, waiting| is_due(waiting));
+        due.next().map(|(_, waiting)| waiting.pending)
     }
 
     /// Removes a withdrawal whose deadline has passed.
     pub(super) fn pop_expired(&mut self, ctx: &Context) -> Option<PendingWrite> {
-        let keeps = ctx.has(Mutant::StageAfterDeadline);
-        self.pop_if(|waiting| !keeps && waiting.pending.deadline <= ctx.now)
+        self.pop_if(|waiting| waiting.pending.is_expired(ctx))
     }
 
     /// Removes a withdrawal for which too many proofs came to nothing.
@@ -292,7 +290,7 @@ impl Escrow {
         }
         let is_older_here = self.waiting.first_key_value().is_some_and(|(own, _)| *own < priority);
         let amount = i64::try_from(missing.min(self.rights)).unwrap_or(i64::MAX);
-        if is_older_here || amount <= 0 || !log.journal().has_room() || !log.is_ready() {
+        if is_older_here || amount <= 0 || !ctx.journal.has_room() || !ctx.is_ready() {
             ctx.send(to, Message::Decline { id });
             return None;
         }
@@ -347,19 +345,13 @@ impl Escrow {
     /// money. The proof came to nothing for the others.
     pub(super) fn judge(&mut self, ctx: &Context, proof: &Proof, clock: u64) -> Vec<PendingWrite> {
         let balance = proof.balance_at_most(ctx.settings.opening);
-        let mut refused = Vec::new();
-        for (priority, waiting) in &mut self.waiting {
-            if priority.clock > clock {
-                break;
-            }
-            if balance < i128::from(waiting.pending.write.amount.minor_units()) {
-                refused.push(*priority);
-            } else {
-                waiting.rounds += 1;
-            }
-        }
-        let removed = refused.into_iter().filter_map(|priority| self.waiting.remove(&priority));
-        removed.map(|waiting| waiting.pending).collect()
+        let upto = Priority { clock, member: ctx.me };
+        let refused = self.waiting.extract_if(..=upto, |_, waiting| {
+            let is_refused = balance < i128::from(waiting.pending.write.amount.minor_units());
+            waiting.rounds += u32::from(!is_refused);
+            is_refused
+        });
+        refused.map(|(_, waiting)| waiting.pending).collect()
     }
 
     /// The proof did not settle the withdrawals that still wait: the money moved. Returns whether a new pass
@@ -402,9 +394,9 @@ mod tests {
 
     /// Branch 1 of three that have 10 each.
     fn fixture() -> Fixture {
-        let ctx = Context::of_first(3, 30);
-        let mut log = LocalLog::new(&ctx);
-        log.set_cluster(Some(ClusterId(9)));
+        let mut ctx = Context::of_first(3, 30);
+        ctx.cluster = Some(ClusterId(9));
+        let log = LocalLog::new(&ctx);
         let peers = Peers::connected_to_all(&ctx);
         Fixture { ctx, log, peers, escrow: Escrow::new(10, 3) }
     }
@@ -547,7 +539,7 @@ mod tests {
         fixture.wait(1, 31);
         fixture.wait(2, 30);
         fixture.wait(3, 31);
-        let proof = Proof::new(fixture.log.visible().rows().to_vec());
+        let proof = Proof::new(Money::new(30), 3, fixture.log.visible().rows());
         let Fixture { mut ctx, mut escrow, .. } = fixture;
         let refused = escrow.judge(&ctx, &proof, 2);
         assert_eq!(refused.iter().map(|pending| pending.ticket.0).collect::<Vec<_>>(), [1]);

@@ -39,20 +39,9 @@ impl Deferred {
 #[derive(Clone, Debug)]
 struct Waiter {
     token: Version,
-    /// A branch and how much of its log is needed. Nothing else is compared before that is visible.
+    /// A branch and how much of its log is needed, as far as the token was compared. Nothing else is compared before that is visible.
     missing: (Member, Seq),
     deferred: Deferred,
-}
-
-/// What the gate decides about a request.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Passage {
-    /// It continues now.
-    Open(Deferred),
-    /// It waits at the gate.
-    Closed,
-    /// It would have to wait, and there is no room.
-    Overloaded(Deferred),
 }
 
 /// The requests whose customers have seen more than is visible here.
@@ -68,36 +57,29 @@ impl TokenGate {
 
     /// Whether this cluster cannot have issued the token. That is an error at once, never a wait.
     pub(super) fn is_foreign(ctx: &Context, log: &LocalLog, token: &Token) -> bool {
-        Some(token.cluster) != log.cluster()
+        Some(token.cluster) != ctx.cluster
             || token.version.members() != ctx.members()
             || token.version.of(ctx.me) > log.own().seq
     }
 
-    /// Lets a request pass, or keeps it until its token is covered.
-    pub(super) fn enter(
-        &mut self,
+    /// Whether a request passes with this token: everything that its customer has seen is visible.
+    pub(super) fn is_covered(
         ctx: &Context,
         visible: &Version,
-        token: Option<Token>,
-        is_crowded: bool,
-        deferred: Deferred,
-    ) -> Passage {
+        token: &Token,
+        deferred: &Deferred,
+    ) -> bool {
         let ignored = match deferred {
             Deferred::Write(_) | Deferred::Acknowledgement(..) => Mutant::IgnoreTokenOnWrites,
             Deferred::Query(_) => Mutant::IgnoreTokenOnReads,
         };
-        let Some(Token { version: token, .. }) = token.filter(|_| !ctx.has(ignored)) else {
-            return Passage::Open(deferred);
-        };
-        match visible.first_missing(&token) {
-            None => Passage::Open(deferred),
-            Some(_) if is_crowded => Passage::Overloaded(deferred),
-            Some(member) => {
-                let missing = (member, token.of(member));
-                self.waiters.push(Waiter { token, missing, deferred });
-                Passage::Closed
-            }
-        }
+        ctx.has(ignored) || visible.covers(&token.version)
+    }
+
+    /// Keeps a request until its token is covered.
+    pub(super) fn wait(&mut self, token: Token, deferred: Deferred) {
+        let missing = (Member(0), Seq::ZERO);
+        self.waiters.push(Waiter { token: token.version, missing, deferred });
     }
 
     /// Removes the first request from `position` on whose token is covered, and leaves `position` there: requests
@@ -128,15 +110,6 @@ impl TokenGate {
         let is_it = |waiter: &Waiter| waiter.deferred.ticket() == ticket;
         let position = self.waiters.iter().position(is_it)?;
         Some(self.waiters.swap_remove(position).deferred)
-    }
-
-    /// Removes a write.
-    pub(super) fn remove_write(&mut self, ticket: Ticket) -> Option<PendingWrite> {
-        self.write_mut(ticket)?;
-        match self.remove(ticket)? {
-            Deferred::Write(pending) => Some(pending),
-            Deferred::Acknowledgement(..) | Deferred::Query(_) => None,
-        }
     }
 
     pub(super) fn write_mut(&mut self, ticket: Ticket) -> Option<&mut PendingWrite> {
@@ -170,12 +143,9 @@ mod tests {
 
     /// A gate at which these tickets wait for these tokens.
     fn gate(waiting: &[(u64, [u64; 2])]) -> TokenGate {
-        let mut ctx = Context::of_first(2, 0);
-        let (ctx, mut gate) = (&mut ctx, TokenGate::default());
+        let mut gate = TokenGate::default();
         for (ticket, seqs) in waiting {
-            let passage =
-                gate.enter(ctx, &version([0, 0]), Some(token(*seqs)), false, query(*ticket));
-            assert!(matches!(passage, Passage::Closed));
+            gate.wait(token(*seqs), query(*ticket));
         }
         gate
     }
@@ -196,13 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn covered_token_passes_and_a_crowd_rejects_the_others() {
-        let mut ctx = Context::of_first(2, 0);
-        let (ctx, mut gate, visible) = (&mut ctx, TokenGate::default(), version([1, 0]));
-        let mut enter = |token| gate.enter(ctx, &visible, token, true, query(1));
-        assert!(matches!(enter(None), Passage::Open(_)));
-        assert!(matches!(enter(Some(token([1, 0]))), Passage::Open(_)));
-        assert!(matches!(enter(Some(token([1, 1]))), Passage::Overloaded(_)));
+    fn request_passes_with_a_covered_token() {
+        let ctx = Context::of_first(2, 0);
+        let is_covered =
+            |seqs| TokenGate::is_covered(&ctx, &version([1, 0]), &token(seqs), &query(1));
+        assert!(is_covered([1, 0]));
+        assert!(!is_covered([1, 1]));
     }
 
     #[test]
@@ -218,8 +187,8 @@ mod tests {
     #[test]
     fn token_of_another_cluster_or_of_the_future_is_foreign() {
         let mut ctx = Context::of_first(2, 0);
-        let mut log = LocalLog::new(&ctx);
-        log.set_cluster(Some(ClusterId(9)));
+        ctx.cluster = Some(ClusterId(9));
+        let log = LocalLog::new(&ctx);
         let ctx = &mut ctx;
         let is_foreign = |token| TokenGate::is_foreign(ctx, &log, &token);
         assert!(!is_foreign(token([0, 5])));

@@ -14,8 +14,6 @@ pub(super) enum Mark {
     Received(Box<[(Member, Seq)]>),
     /// Everything that was replayed.
     Replayed,
-    /// The incarnation of a branch.
-    Incarnation,
 }
 
 /// How many records there are, and how many of them are on disk.
@@ -110,7 +108,7 @@ impl Journal {
 
     /// Counts a record of an incarnation: the branch does not serve before it is on disk.
     pub(super) fn append_incarnation(&mut self) {
-        self.append(|| Mark::Incarnation);
+        self.appended += 1;
         self.serves_from = self.appended;
     }
 
@@ -131,7 +129,6 @@ impl Journal {
                     self.durable.join(visible);
                     own = Some(staged.clone());
                 }
-                Mark::Incarnation => {}
             }
         }
         own

@@ -5,14 +5,13 @@
 
 use std::sync::Arc;
 
-use super::acknowledgements::Acknowledged;
 use super::chains::Chains;
-use super::journal::{Journal, Mark};
-use super::{Context, Effect, Mutant, Record, Room, Stop};
-use crate::{ClusterId, LogStatus, Receipt, ReplicaStats, Ticket};
+use super::journal::Mark;
+use super::{Context, Effect, Mutant, Record, Stop};
+use crate::{LogStatus, ReplicaStats, Ticket};
 use bank::{
-    Answer, BranchId, Chain, Entry, Fork, Ledger, Member, Money, Outcome, RequestId, Row, Seq,
-    Total, Version,
+    BranchId, Chain, Entry, Fork, Ledger, Member, Money, Outcome, RequestId, Row, Seq, Total,
+    Version,
 };
 
 /// A peer's row that was compared with the copy held here.
@@ -42,10 +41,7 @@ pub(super) struct LocalLog {
     staged: Row,
     /// What customers and peers may see.
     visible: Ledger,
-    journal: Journal,
     chains: Chains,
-    /// `None` until all incarnations of the cluster are known.
-    cluster: Option<ClusterId>,
     /// Something became visible since the last call of `take_change`.
     changed: bool,
     /// Customers' writes.
@@ -57,15 +53,12 @@ pub(super) struct LocalLog {
 
 impl LocalLog {
     pub(super) fn new(ctx: &Context) -> Self {
-        let (settings, members) = (&ctx.settings, ctx.members());
-        let visible = Ledger::new(settings.opening, members);
+        let visible = Ledger::new(ctx.settings.opening, ctx.members());
         Self {
             staged: Row::empty(ctx.me),
             lowest: visible.total(),
             visible,
-            journal: Journal::new(settings.storage, members),
-            chains: Chains::new(settings.limits.chains),
-            cluster: None,
+            chains: Chains::new(ctx.settings.limits.chains),
             changed: false,
             accepted: 0,
             applied: 0,
@@ -87,31 +80,6 @@ impl LocalLog {
 
     pub(super) const fn staged(&self) -> &Row {
         &self.staged
-    }
-
-    pub(super) const fn durable(&self) -> &Version {
-        self.journal.durable()
-    }
-
-    pub(super) const fn journal(&self) -> &Journal {
-        &self.journal
-    }
-
-    /// Whether the branch serves customers: it knows every incarnation of the cluster, and they are durable.
-    pub(super) const fn is_ready(&self) -> bool {
-        self.cluster.is_some() && self.journal.is_settled()
-    }
-
-    pub(super) const fn cluster(&self) -> Option<ClusterId> {
-        self.cluster
-    }
-
-    pub(super) const fn set_cluster(&mut self, cluster: Option<ClusterId>) {
-        self.cluster = cluster;
-    }
-
-    pub(super) const fn set_room(&mut self, room: Room) {
-        self.journal.set_room(room);
     }
 
     /// Whether something became visible since the last call.
@@ -136,7 +104,7 @@ impl LocalLog {
         let Row { seq, chain, .. } = self.staged;
         let record = Record::Own { seq, entry, request, chain };
         ctx.effects.push(Effect::Persist { record });
-        self.journal.append(|| Mark::Own(self.staged.clone()));
+        ctx.journal.append(|| Mark::Own(self.staged.clone()));
         self.accepted += u64::from(!matches!(entry, Entry::Grant { .. }));
         seq
     }
@@ -177,7 +145,7 @@ impl LocalLog {
     }
 
     fn record_received(&mut self, ctx: &mut Context, rows: Vec<Row>) {
-        self.journal.append(|| Mark::Received(rows.iter().map(|r| (r.origin, r.seq)).collect()));
+        ctx.journal.append(|| Mark::Received(rows.iter().map(|r| (r.origin, r.seq)).collect()));
         ctx.effects.push(Effect::Persist { record: Record::Received { rows } });
     }
 
@@ -207,39 +175,28 @@ impl LocalLog {
         Ok(Some(Merge { origin: row.origin, granted_before, granted, is_new }))
     }
 
-    /// Journals the incarnation of a branch.
-    pub(super) fn record_incarnation(&mut self, ctx: &mut Context, record: Record) {
-        self.journal.append_incarnation();
-        ctx.effects.push(Effect::Persist { record });
-    }
-
-    /// The records so far found this branch's incarnation.
-    pub(super) fn founded(&mut self) {
-        self.journal.founded();
-    }
-
     /// The first `upto` records are on disk. Returns whether the branch may send messages from now on, and
     /// could not before.
-    pub(super) fn persisted(&mut self, upto: u64) -> bool {
-        let recovered = self.journal.is_recovered();
-        if let Some(row) = self.journal.persist(upto, self.visible.version(), &self.staged) {
-            self.publish(&row);
+    pub(super) fn persisted(&mut self, ctx: &mut Context, upto: u64) -> bool {
+        let recovered = ctx.journal.is_recovered();
+        if let Some(row) = ctx.journal.persist(upto, self.visible.version(), &self.staged) {
+            self.publish(ctx, &row);
         }
-        !recovered && self.journal.is_recovered()
+        !recovered && ctx.journal.is_recovered()
     }
 
     /// In memory everything that is staged becomes durable and visible as soon as no input is left.
-    pub(super) fn settle(&mut self, ctx: &Context) {
-        let durable = self.journal.persist_in_memory(self.visible.version());
+    pub(super) fn settle(&mut self, ctx: &mut Context) {
+        let durable = ctx.journal.persist_in_memory(self.visible.version());
         if (durable || ctx.has(Mutant::VisibleBeforeDurable)) && self.own().seq < self.staged.seq {
             let row = self.staged.clone();
-            self.publish(&row);
+            self.publish(ctx, &row);
         }
     }
 
     /// Makes the own log visible up to `row`.
-    fn publish(&mut self, row: &Row) {
-        self.journal.raise_own(row.origin, row.seq);
+    fn publish(&mut self, ctx: &mut Context, row: &Row) {
+        ctx.journal.raise_own(row.origin, row.seq);
         // The own row is written here alone, so it cannot be a fork of itself.
         if self.visible.join(row) == Ok(true) {
             self.lowest = self.lowest.min(self.visible.total());
@@ -266,41 +223,7 @@ impl LocalLog {
 
     /// Answers from what is visible.
     pub(super) fn reply(&self, ctx: &mut Context, ticket: Ticket, outcome: Outcome) {
-        self.reply_with(ctx, ticket, outcome, None);
-    }
-
-    /// Answers a write that enough branches hold.
-    pub(super) fn reply_acknowledged(&self, ctx: &mut Context, write: &Acknowledged) {
-        self.reply_with(ctx, write.ticket, Outcome::Ok, Some(write));
-    }
-
-    fn reply_with(
-        &self,
-        ctx: &mut Context,
-        ticket: Ticket,
-        outcome: Outcome,
-        written: Option<&Acknowledged>,
-    ) {
-        // What is visible during a recovery is not causally closed.
-        let receipt = self.cluster.filter(|_| self.is_ready()).map(|cluster| Receipt {
-            cluster,
-            version: Arc::clone(self.visible.version()),
-            at_most: None,
-            seq: written.map(|write| write.seq),
-            achieved: written.map_or(0, |write| u32::try_from(write.achieved).unwrap_or(u32::MAX)),
-        });
-        let balance = receipt.as_ref().and_then(|_| self.balance(ctx));
-        let answer = Answer { outcome, balance };
-        ctx.effects.push(Effect::Reply { ticket, answer, receipt });
-    }
-
-    /// The visible balance. `None` if it does not fit into 64 bits.
-    fn balance(&self, ctx: &Context) -> Option<Money> {
-        if ctx.has(Mutant::SwappedSign) {
-            let withdrawn: i128 = self.visible.rows().iter().map(|r| r.withdrawn.signed()).sum();
-            return i64::try_from(self.visible.total() + 2 * withdrawn).ok().map(Money::new);
-        }
-        self.visible.balance()
+        ctx.reply(ticket, outcome, &self.visible, |_| {});
     }
 
     /// `held` is how much of the own log every connected peer holds.
@@ -341,10 +264,10 @@ impl LocalLog {
     }
 
     /// This many records were replayed.
-    pub(super) fn replayed(&mut self, ctx: &Context, records: u64) {
-        self.journal.replayed(records);
+    pub(super) fn replayed(&mut self, ctx: &mut Context, records: u64) {
+        ctx.journal.replayed(records);
         if ctx.has(Mutant::NoSyncAfterReplay) {
-            self.persisted(records);
+            self.persisted(ctx, records);
         }
     }
 }
@@ -352,6 +275,7 @@ impl LocalLog {
 #[cfg(test)]
 mod tests {
     use super::super::Storage;
+    use super::super::journal::Journal;
     use super::*;
 
     const A: Member = Member(0);
@@ -368,7 +292,7 @@ mod tests {
 
     fn log(storage: Storage) -> (Context, LocalLog) {
         let mut ctx = Context::of_first(2, 100);
-        ctx.settings.storage = storage;
+        ctx.journal = Journal::new(storage, 2);
         let log = LocalLog::new(&ctx);
         (ctx, log)
     }
@@ -377,9 +301,9 @@ mod tests {
     fn staged_entry_is_visible_once_it_is_durable() {
         let (mut ctx, mut log) = log(Storage::Journal);
         assert_eq!(log.stage(&mut ctx, DEPOSIT, None), Seq(1));
-        log.settle(&ctx);
+        log.settle(&mut ctx);
         assert_eq!((log.own().seq, log.visible().total()), (Seq::ZERO, 100));
-        log.persisted(1);
+        log.persisted(&mut ctx, 1);
         assert_eq!((log.own().seq, log.visible().total()), (Seq(1), 105));
         assert!(log.take_change() && !log.take_change());
         assert_eq!(log.stats(None).accepted, 1);
@@ -390,8 +314,8 @@ mod tests {
         let (mut ctx, mut log) = log(Storage::Memory);
         log.stage(&mut ctx, DEPOSIT, None);
         assert_eq!(log.own().seq, Seq::ZERO);
-        log.settle(&ctx);
-        assert_eq!((log.own().seq, log.durable().of(A)), (Seq(1), Seq(1)));
+        log.settle(&mut ctx);
+        assert_eq!((log.own().seq, ctx.journal.durable().of(A)), (Seq(1), Seq(1)));
     }
 
     #[test]
@@ -404,13 +328,13 @@ mod tests {
             let rows = vec![pushed.clone(), row(A, &[])];
             log.receive(&mut ctx, B, rows, |_, merge| merges.push(merge)).expect("no fork");
         }
-        assert_eq!(log.journal().appended(), 1, "known rows are not journaled");
+        assert_eq!(ctx.journal.appended(), 1, "known rows are not journaled");
         let granted = Total(7);
         let first = Merge { origin: B, granted_before: Total::ZERO, granted, is_new: true };
         let again = Merge { granted_before: granted, is_new: false, ..first };
         assert_eq!(merges, [first, again]);
         assert_eq!(log.stats(None).applied, 2);
-        assert_eq!(log.durable().of(B), Seq::ZERO, "not on disk");
+        assert_eq!(ctx.journal.durable().of(B), Seq::ZERO, "not on disk");
     }
 
     #[test]

@@ -51,8 +51,6 @@ mod session;
 mod sessions;
 mod settings;
 
-use std::fmt;
-
 pub use events::{Effect, Input, Room};
 pub use message::{
     Branches, Configuration, Corrupt, Hello, Incarnation, Message, Mismatch, Priority, Record,
@@ -70,19 +68,10 @@ use engine::Engine;
 use local_log::LocalLog;
 
 /// One branch under the passbook scheme.
+#[derive(Debug)]
 pub struct Passbook {
     ctx: Context,
     engine: Engine,
-}
-
-impl fmt::Debug for Passbook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Passbook")
-            .field("me", &self.ctx.settings.me)
-            .field("visible", self.visible().version())
-            .field("staged", &self.staged().seq)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Passbook {
@@ -98,17 +87,17 @@ impl Passbook {
 
     /// What is durable here.
     pub const fn durable(&self) -> &Version {
-        self.engine.log().durable()
+        self.ctx.journal.durable()
     }
 
     /// The cluster's identity. `None` until this branch knows every incarnation.
     pub const fn cluster(&self) -> Option<ClusterId> {
-        self.engine.log().cluster()
+        self.ctx.cluster
     }
 
     /// Whether it serves customers: it knows every incarnation of the cluster, and what it knows is durable.
     pub const fn is_ready(&self) -> bool {
-        self.engine.log().is_ready()
+        self.ctx.is_ready()
     }
 
     /// How many requests have no answer.

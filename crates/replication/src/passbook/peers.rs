@@ -6,7 +6,7 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use super::{Context, Effect, Hello, Incarnation, LocalLog, Message, Mutant, Stop};
+use super::{Context, Effect, Hello, Incarnation, LocalLog, Message, Mutant, Record, Stop};
 use crate::{ClusterId, Instant};
 use bank::Member;
 
@@ -27,17 +27,6 @@ struct Peer {
     incarnation: Option<Incarnation>,
     /// The branches that the peer cannot reach, as it reported.
     unreachable: Vec<Member>,
-}
-
-/// What follows from a hello of a peer that belongs to the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Acceptance {
-    /// The incarnation to journal if it was unknown.
-    pub(super) bound: Option<Incarnation>,
-    /// Whether the stream was not up before.
-    pub(super) is_up_now: bool,
-    /// Whether the peer waits for our hello.
-    pub(super) needs_hello: bool,
 }
 
 /// All branches of the cluster by member; the stream to this branch itself is never up.
@@ -131,7 +120,7 @@ impl Peers {
             configuration: ctx.settings.configuration().into(),
             incarnation: ctx.settings.incarnation,
             yours: peer.incarnation,
-            durable: log.durable().clone(),
+            durable: ctx.journal.durable().clone(),
             your_log: (copy.seq, copy.chain),
             heard: peer.stream == Stream::Up,
         };
@@ -151,7 +140,7 @@ impl Peers {
     pub(super) fn repeat_hello(&mut self, ctx: &mut Context, log: &LocalLog, to: Member) -> bool {
         let stream = &mut self.peers[to.index()].stream;
         let due =
-            matches!(*stream, Stream::Opening(at) if at <= ctx.now) && log.journal().is_recovered();
+            matches!(*stream, Stream::Opening(at) if at <= ctx.now) && ctx.journal.is_recovered();
         if due {
             *stream = Stream::Opening(ctx.now.after(ctx.settings.timing.hello_repeat));
             self.send_hello(ctx, log, to);
@@ -159,27 +148,28 @@ impl Peers {
         due
     }
 
-    /// A peer reports its configuration, its incarnation and what it knows of this branch. Returns `None` if
-    /// there is no stream or the peer does not belong to the cluster. Fails if this branch must stop.
+    /// A peer reports its configuration, its incarnation and what it knows of this branch. It is ignored without
+    /// a stream, and if the peer does not belong to the cluster. Returns whether the stream is up from now on, and
+    /// was not before. Fails if this branch must stop.
     pub(super) fn greet(
         &mut self,
         ctx: &mut Context,
         log: &LocalLog,
         from: Member,
         hello: &Hello,
-    ) -> Result<Option<Acceptance>, Stop> {
+    ) -> Result<bool, Stop> {
         let checked = !ctx.has(Mutant::IncarnationUnchecked);
         let peer = &mut self.peers[from.index()];
         let branch = ctx.branch(from);
-        if !log.journal().is_recovered()
+        if !ctx.journal.is_recovered()
             || peer.stream == Stream::Down
             || hello.durable.members() != hello.configuration.branches.len()
         {
-            return Ok(None);
+            return Ok(false);
         }
         if let Some(why) = ctx.settings.configuration().mismatch(&hello.configuration) {
             ctx.effects.push(Effect::Refuse { peer: branch, why });
-            return Ok(None);
+            return Ok(false);
         }
         if checked && hello.yours.is_some_and(|known| known != ctx.settings.incarnation) {
             return Err(Stop::OtherIncarnation { peer: branch });
@@ -189,15 +179,21 @@ impl Peers {
         }
         if checked && peer.incarnation.is_some_and(|known| known != hello.incarnation) {
             // The peer comes back without its memory. Our own hello reports that to it.
-            return Ok(None);
+            return Ok(false);
         }
-        let bound = peer.incarnation.is_none().then_some(hello.incarnation);
-        peer.incarnation = Some(hello.incarnation);
         let is_up_now = peer.stream != Stream::Up;
+        if peer.incarnation.replace(hello.incarnation).is_none() {
+            let record = Record::Bound { peer: from, incarnation: hello.incarnation };
+            ctx.persist_incarnation(record);
+            ctx.cluster = self.cluster(ctx);
+        }
         if is_up_now {
             self.reset(from, Stream::Up);
         }
-        Ok(Some(Acceptance { bound, is_up_now, needs_hello: !hello.heard }))
+        if !hello.heard {
+            self.send_hello(ctx, log, from);
+        }
+        Ok(is_up_now)
     }
 
     /// Whether this is the peer's incarnation that belongs to the cluster.
@@ -272,13 +268,14 @@ mod tests {
         let first = hello(&ctx, 7);
         let ctx = &mut ctx;
         assert!(!peers.is_up(B));
-        let bound = Some(Incarnation(7));
-        let accepted = Acceptance { bound, is_up_now: true, needs_hello: true };
-        assert_eq!(peers.greet(ctx, &log, B, &first), Ok(Some(accepted)));
-        let again = Acceptance { bound: None, is_up_now: false, needs_hello: false };
+        assert_eq!(peers.greet(ctx, &log, B, &first), Ok(true));
+        let bound = Record::Bound { peer: B, incarnation: Incarnation(7) };
+        assert!(matches!(&ctx.effects[..], [Effect::Persist { record }, ..] if *record == bound));
+        assert_eq!(ctx.sent().len(), 1, "it waits for a hello");
         let heard = Hello { heard: true, ..first.clone() };
-        assert_eq!(peers.greet(ctx, &log, B, &heard), Ok(Some(again)));
-        assert_eq!(peers.greet(ctx, &log, C, &first), Ok(None), "there is no stream");
+        assert_eq!(peers.greet(ctx, &log, B, &heard), Ok(false));
+        assert_eq!(peers.greet(ctx, &log, C, &first), Ok(false), "there is no stream");
+        assert_eq!(ctx.effects, []);
         assert_eq!((peers.connected(), peers.unreachable()), (2, vec![C]));
     }
 
@@ -290,7 +287,7 @@ mod tests {
         peers.greet(ctx, &log, B, &first).expect("no amnesia");
         assert!(peers.close(B));
         peers.open(ctx, B);
-        assert_eq!(peers.greet(ctx, &log, B, &other), Ok(None));
+        assert_eq!(peers.greet(ctx, &log, B, &other), Ok(false));
         assert!(!peers.is_up(B) && peers.is_incarnation(B, Incarnation(7)));
     }
 
@@ -310,7 +307,7 @@ mod tests {
         configuration.opening = Money::new(1);
         let other = Hello { configuration: Arc::new(configuration), ..hello(&ctx, 7) };
         let ctx = &mut ctx;
-        assert_eq!(peers.greet(ctx, &log, B, &other), Ok(None));
+        assert_eq!(peers.greet(ctx, &log, B, &other), Ok(false));
         assert!(matches!(ctx.effects[..], [Effect::Refuse { peer: BranchId(2), .. }]));
     }
 
@@ -321,7 +318,7 @@ mod tests {
         ctx.pass(ctx.settings.timing.hello_repeat);
         assert!(peers.repeat_hello(&mut ctx, &log, B));
         assert!(!peers.repeat_hello(&mut ctx, &log, B), "just sent");
-        log.replayed(&ctx, 1);
+        log.replayed(&mut ctx, 1);
         ctx.pass(ctx.settings.timing.hello_repeat);
         assert!(!peers.repeat_hello(&mut ctx, &log, B), "not synced");
         assert_eq!(ctx.sent().len(), 1);

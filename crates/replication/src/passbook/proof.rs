@@ -10,33 +10,35 @@
 
 use std::sync::Arc;
 
-use super::{Context, Effect, LocalLog, Mutant};
-use crate::{Receipt, Ticket};
-use bank::{Answer, Money, Outcome, Row, Version};
+use super::{Context, Mutant};
+use crate::Ticket;
+use bank::{Ledger, Money, Outcome, Row, Version};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Proof {
-    /// The join of the first round's ledgers, by member.
-    first: Vec<Row>,
-    /// The own row of each branch in the second round, by member.
-    second: Vec<Row>,
+    /// The join of the first round's ledgers.
+    first: Ledger,
+    /// The own row of each branch in the second round.
+    second: Ledger,
 }
 
-/// Merges the rows that are newer.
-fn join<'a>(known: &mut [Row], rows: impl IntoIterator<Item = &'a Row>) {
+/// Merges the rows that are newer. A fork is not: it stops the branch when the rows are received.
+fn join<'a>(known: &mut Ledger, rows: impl IntoIterator<Item = &'a Row>) {
     for row in rows {
-        if let Some(known) = known.get_mut(row.origin.index())
-            && row.seq > known.seq
-        {
-            known.clone_from(row);
-        }
+        known.join(row).ok();
     }
 }
 
 impl Proof {
-    /// A proof that begins with these rows, one of each member.
-    pub(super) fn new(rows: Vec<Row>) -> Self {
-        Self { second: rows.clone(), first: rows }
+    /// A proof for a cluster of `members` branches that begins with these rows.
+    pub(super) fn new<'a>(
+        opening: Money,
+        members: usize,
+        rows: impl IntoIterator<Item = &'a Row>,
+    ) -> Self {
+        let mut first = Ledger::new(opening, members);
+        join(&mut first, rows);
+        Self { second: first.clone(), first }
     }
 
     pub(super) fn join_first<'a>(&mut self, rows: impl IntoIterator<Item = &'a Row>) {
@@ -44,41 +46,35 @@ impl Proof {
     }
 
     pub(super) fn set_second(&mut self, row: &Row) {
-        if let Some(own) = self.second.get_mut(row.origin.index()) {
-            own.clone_from(row);
-        }
+        join(&mut self.second, [row]);
     }
 
     /// Adds a proof that another branch made: `first` to what is known here, and what `second` changed since.
     pub(super) fn complete(&mut self, first: &[Row], second: &[Row]) {
         self.join_first(first);
         self.second.clone_from(&self.first);
-        for row in second {
-            self.set_second(row);
-        }
+        join(&mut self.second, second);
     }
 
     /// How much of each log the first round has.
-    pub(super) fn version(&self) -> Version {
-        self.first.iter().map(|row| row.seq).collect()
+    pub(super) const fn version(&self) -> &Arc<Version> {
+        self.first.version()
     }
 
     /// The rows of the first round that a branch with `known` lacks.
     pub(super) fn first_beyond(&self, known: &Version) -> Vec<Row> {
-        self.first.iter().filter(|row| row.seq > known.of(row.origin)).cloned().collect()
+        self.first.beyond(known).cloned().collect()
     }
 
     /// The rows of the second round that changed.
     pub(super) fn changed(&self) -> Vec<Row> {
-        let rounds = self.first.iter().zip(&self.second);
-        let changed = rounds.filter(|(first, second)| first.seq != second.seq);
-        changed.map(|(_, second)| second.clone()).collect()
+        self.second.beyond(self.version()).cloned().collect()
     }
 
     /// The balance was not above this at the instant between the rounds.
     pub(super) fn balance_at_most(&self, opening: Money) -> i128 {
-        let deposited: i128 = self.second.iter().map(|row| row.deposited.signed()).sum();
-        let withdrawn: i128 = self.first.iter().map(|row| row.withdrawn.signed()).sum();
+        let deposited: i128 = self.second.rows().iter().map(|row| row.deposited.signed()).sum();
+        let withdrawn: i128 = self.first.rows().iter().map(|row| row.withdrawn.signed()).sum();
         i128::from(opening.minor_units()) + deposited - withdrawn
     }
 
@@ -87,50 +83,22 @@ impl Proof {
         let same = |(first, second): (&Row, &Row)| {
             (first.deposited, first.withdrawn) == (second.deposited, second.withdrawn)
         };
-        ctx.has(Mutant::OneCollect) || self.first.iter().zip(&self.second).all(same)
-    }
-
-    /// The upper end of the proof of a refusal.
-    pub(super) fn at_most(&self) -> Arc<Version> {
-        Arc::new(self.second.iter().map(|row| row.seq).collect())
+        ctx.has(Mutant::OneCollect) || self.first.rows().iter().zip(self.second.rows()).all(same)
     }
 
     /// Answers a query from the first round, not from what is visible by now.
-    pub(super) fn reply_snapshot(&self, ctx: &mut Context, log: &LocalLog, ticket: Ticket) {
-        reply(ctx, log, ticket, Outcome::Ok, Shown { rows: &self.first, at_most: None });
+    pub(super) fn reply_snapshot(&self, ctx: &mut Context, ticket: Ticket) {
+        ctx.reply(ticket, Outcome::Ok, &self.first, |_| {});
     }
 
-    /// Refuses a withdrawal.
-    pub(super) fn reply_refused(
-        &self,
-        ctx: &mut Context,
-        log: &LocalLog,
-        ticket: Ticket,
-        outcome: Outcome,
-        at_most: &Arc<Version>,
-    ) {
-        let rows = if ctx.has(Mutant::ProofOfOwnRows) { &self.second } else { &self.first };
-        let at_most = Some(Arc::clone(at_most));
-        reply(ctx, log, ticket, outcome, Shown { rows, at_most });
+    /// Refuses a withdrawal. The second round is the upper end of the proof.
+    pub(super) fn reply_refused(&self, ctx: &mut Context, ticket: Ticket, outcome: Outcome) {
+        let own_rows = ctx.has(Mutant::ProofOfOwnRows);
+        let shown = if own_rows { &self.second } else { &self.first };
+        ctx.reply(ticket, outcome, shown, |receipt| {
+            receipt.at_most = Some(Arc::clone(self.second.version()));
+        });
     }
-}
-
-/// What an answer shows.
-struct Shown<'a> {
-    rows: &'a [Row],
-    at_most: Option<Arc<Version>>,
-}
-
-fn reply(ctx: &mut Context, log: &LocalLog, ticket: Ticket, outcome: Outcome, shown: Shown<'_>) {
-    let Shown { rows, at_most } = shown;
-    let opening = i128::from(ctx.settings.opening.minor_units());
-    let total = opening + rows.iter().map(Row::net).sum::<i128>();
-    let version: Version = rows.iter().map(|row| row.seq).collect();
-    let version = Arc::new(version);
-    let receipt =
-        log.cluster().map(|cluster| Receipt { cluster, version, at_most, seq: None, achieved: 0 });
-    let answer = Answer { outcome, balance: i64::try_from(total).ok().map(Money::new) };
-    ctx.effects.push(Effect::Reply { ticket, answer, receipt });
 }
 
 #[cfg(test)]
@@ -151,7 +119,7 @@ mod tests {
     }
 
     fn proof() -> Proof {
-        Proof::new(vec![row(0, &[]), row(1, &[])])
+        Proof::new(Money::new(100), 2, &[])
     }
 
     #[test]
@@ -179,7 +147,7 @@ mod tests {
         own.join_first(&[row(0, &[1, 2])]);
         own.complete(&[row(1, &[3])], &[row(1, &[3, 4])]);
         assert_eq!(own.first_beyond(&Version::zero(2)), [row(0, &[1, 2]), row(1, &[3])]);
-        assert_eq!(own.version(), [2, 1].map(Seq).into_iter().collect());
-        assert_eq!(*own.at_most(), [2, 2].map(Seq).into_iter().collect());
+        assert_eq!(**own.version(), [2, 1].map(Seq).into_iter().collect());
+        assert_eq!(**own.second.version(), [2, 2].map(Seq).into_iter().collect());
     }
 }

@@ -26,13 +26,13 @@ struct Outstanding {
 
 /// What one peer has, and what it must still get.
 #[derive(Clone, Debug)]
-struct Progress {
+pub(super) struct Progress {
     /// What is durable at the peer.
-    acknowledged: Version,
+    pub(super) acknowledged: Version,
     /// What the peer has shown on this stream, durable or not. It need not be pushed.
-    known: Version,
+    pub(super) known: Version,
     /// What is acknowledged once the last push is.
-    pushed: Version,
+    pub(super) pushed: Version,
     outstanding: Option<Outstanding>,
     /// The oldest push on this stream whose own entries the peer did not acknowledge: the last of them, and when
     /// it was sent.
@@ -55,32 +55,12 @@ pub(super) struct Pushes {
 
 impl Pushes {
     pub(super) fn new(members: usize) -> Self {
-        let progress = Progress {
-            acknowledged: Version::zero(members),
-            known: Version::zero(members),
-            pushed: Version::zero(members),
-            outstanding: None,
-            unacknowledged: None,
-            owed: None,
-            catches_up: false,
-            reports_loss: false,
-        };
+        let progress = Progress::new(Version::zero(members));
         Self { peers: vec![progress; members], forwards: false }
     }
 
-    /// What is durable at a peer.
-    pub(super) fn acknowledged(&self, peer: Member) -> &Version {
-        &self.peers[peer.index()].acknowledged
-    }
-
-    /// What is acknowledged by a peer once the last push is.
-    pub(super) fn pushed(&self, peer: Member) -> &Version {
-        &self.peers[peer.index()].pushed
-    }
-
-    /// What a peer has, durable or not.
-    pub(super) fn known(&self, peer: Member) -> &Version {
-        &self.peers[peer.index()].known
+    pub(super) fn of(&self, peer: Member) -> &Progress {
+        &self.peers[peer.index()]
     }
 
     pub(super) fn is_any_outstanding(&self) -> bool {
@@ -97,11 +77,7 @@ impl Pushes {
     pub(super) fn peer_up(&mut self, ctx: &mut Context, member: Member, durable: Version) {
         let peer = &mut self.peers[member.index()];
         let before = peer.acknowledged.of(ctx.me);
-        peer.reset();
-        peer.known.clone_from(&durable);
-        peer.pushed.clone_from(&durable);
-        peer.acknowledged = durable;
-        peer.catches_up = true;
+        *peer = Progress { catches_up: true, ..Progress::new(durable) };
         peer.note_held(ctx, member, before, None);
     }
 
@@ -180,9 +156,8 @@ impl Pushes {
         let known = &self.peers[to.index()].known;
         let me = ctx.me;
         let closed = !ctx.has(Mutant::PushWithoutClosure);
-        log.visible().rows().iter().filter(move |row| {
-            row.origin != to && row.seq > known.of(row.origin) && (closed || row.origin == me)
-        })
+        let news = log.visible().beyond(known);
+        news.filter(move |row| row.origin != to && (closed || row.origin == me))
     }
 
     /// Whether `to` must get a push.
@@ -287,10 +262,10 @@ impl Pushes {
         let early = ctx.has(Mutant::AcknowledgeBeforePersisting);
         for to in ctx.others() {
             let owed = &mut self.peers[to.index()].owed;
-            if owed.take_if(|records| early || log.journal().holds(*records)).is_none() {
+            if owed.take_if(|records| early || ctx.journal.holds(*records)).is_none() {
                 continue;
             }
-            let durable = if early { log.version() } else { log.durable() }.clone();
+            let durable = if early { log.version() } else { ctx.journal.durable() }.clone();
             let incarnation = ctx.settings.incarnation;
             ctx.send(to, Message::Acknowledge { incarnation, durable });
         }
@@ -298,6 +273,20 @@ impl Pushes {
 }
 
 impl Progress {
+    /// A peer that holds `durable`.
+    fn new(durable: Version) -> Self {
+        Self {
+            known: durable.clone(),
+            pushed: durable.clone(),
+            acknowledged: durable,
+            outstanding: None,
+            unacknowledged: None,
+            owed: None,
+            catches_up: false,
+            reports_loss: false,
+        }
+    }
+
     fn reset(&mut self) {
         self.outstanding = None;
         self.unacknowledged = None;
@@ -332,6 +321,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::super::Storage;
+    use super::super::journal::Journal;
     use super::*;
     use bank::{BranchId, Entry, Money};
 
@@ -358,7 +348,7 @@ mod tests {
 
         fn deposit(&mut self) {
             self.log.stage(&mut self.ctx, DEPOSIT, None);
-            self.log.settle(&self.ctx);
+            self.log.settle(&mut self.ctx);
         }
 
         /// The receivers of pushes with how many rows each carries.
@@ -428,16 +418,16 @@ mod tests {
     #[test]
     fn push_is_acknowledged_once_it_is_durable() {
         let mut fixture = Fixture::new();
-        fixture.ctx.settings.storage = Storage::Journal;
+        fixture.ctx.journal = Journal::new(Storage::Journal, 3);
         let Fixture { mut ctx, mut pushes, .. } = fixture;
         let mut log = LocalLog::new(&ctx);
         let mut row = Row::empty(B);
         row.append(&DEPOSIT, None);
         log.receive(&mut ctx, B, vec![row], |_, _| {}).expect("no fork");
-        pushes.owe_acknowledgement(B, log.journal().appended());
+        pushes.owe_acknowledgement(B, ctx.journal.appended());
         pushes.acknowledge_all(&mut ctx, &log);
         assert_eq!(ctx.sent(), []);
-        log.persisted(1);
+        log.persisted(&mut ctx, 1);
         pushes.acknowledge_all(&mut ctx, &log);
         let sent = ctx.sent();
         let [(BranchId(2), Message::Acknowledge { durable, .. })] = &sent[..] else {
@@ -461,6 +451,6 @@ mod tests {
         let fixture = Fixture::new();
         let Fixture { mut ctx, mut pushes, .. } = fixture;
         pushes.relay_reports(&mut ctx, B, Seq(1), &version([1, 2, 1]));
-        assert_eq!([B, C].map(|peer| pushes.acknowledged(peer).of(A)), [0, 1].map(Seq));
+        assert_eq!([B, C].map(|peer| pushes.of(peer).acknowledged.of(A)), [0, 1].map(Seq));
     }
 }

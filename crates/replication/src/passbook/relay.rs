@@ -92,7 +92,7 @@ impl Relay {
     /// How much of the own log all branches have that the relay reaches. `None` if it reaches none.
     fn forwarded(&self, ctx: &Context, peers: &Peers, pushes: &Pushes) -> Option<Seq> {
         let reached = ctx.others().filter(|to| peers.is_up(*to) && self.reaches(peers, *to));
-        reached.map(|to| pushes.known(to).of(ctx.me)).min()
+        reached.map(|to| pushes.of(to).known.of(ctx.me)).min()
     }
 
     /// Whether the relay has not forwarded the whole own log.
@@ -127,19 +127,13 @@ impl Relay {
 
     /// As the relay, reports to each branch who holds its log, as soon as that raises a level of
     /// acknowledgement.
-    pub(super) fn report_holders(
-        &mut self,
-        ctx: &mut Context,
-        log: &LocalLog,
-        peers: &Peers,
-        pushes: &Pushes,
-    ) {
+    pub(super) fn report_holders(&mut self, ctx: &mut Context, peers: &Peers, pushes: &Pushes) {
         let progressed = std::mem::take(&mut self.progressed);
-        let Some(cluster) = log.cluster().filter(|_| progressed && self.is_here()) else {
+        let Some(cluster) = ctx.cluster.filter(|_| progressed && self.is_here()) else {
             return;
         };
         for to in ctx.others() {
-            let here = log.durable().of(to);
+            let here = ctx.journal.durable().of(to);
             let before = self.reported[to.index()];
             // All branches hold the whole of most logs, and that was reported.
             if !peers.is_up(to) || before.all >= here {
@@ -166,7 +160,7 @@ impl Relay {
         self.holders.clear();
         self.holders.push(here);
         let others = ctx.others().filter(|other| *other != of && peers.is_up(*other));
-        self.holders.extend(others.map(|other| pushes.acknowledged(other).of(of)));
+        self.holders.extend(others.map(|other| pushes.of(other).acknowledged.of(of)));
         self.holders.sort_unstable_by(|a, b| b.cmp(a));
         let all = self.holders.last().copied().unwrap_or_default();
         // Besides the branch itself.
@@ -177,8 +171,8 @@ impl Relay {
 
     /// The relay reports who holds the own log. Returns whether to believe it: only in memory, and of the same
     /// incarnations. What an incarnation in memory holds, it holds to its end.
-    pub(super) fn accept_report(&mut self, log: &LocalLog, cluster: ClusterId) -> bool {
-        let accepted = self.in_memory && log.cluster() == Some(cluster);
+    pub(super) fn accept_report(&mut self, ctx: &Context, cluster: ClusterId) -> bool {
+        let accepted = self.in_memory && ctx.cluster == Some(cluster);
         if accepted {
             self.forwarding = Forwarding::InTime;
         }
@@ -193,9 +187,9 @@ fn holders(ctx: &Context, pushes: &Pushes, of: Member, here: Seq) -> Version {
         if member == ctx.me {
             here
         } else if ctx.has(Mutant::RelayReportsPushed) {
-            pushes.pushed(member).of(of)
+            pushes.of(member).pushed.of(of)
         } else {
-            pushes.acknowledged(member).of(of)
+            pushes.of(member).acknowledged.of(of)
         }
     });
     held.collect()
@@ -223,8 +217,8 @@ mod tests {
     fn fixture(at: Member) -> Fixture {
         let mut ctx = Context::of_first(4, 0);
         ctx.settings.relay_from = 0;
-        let mut log = LocalLog::new(&ctx);
-        log.set_cluster(Some(ClusterId(9)));
+        ctx.cluster = Some(ClusterId(9));
+        let log = LocalLog::new(&ctx);
         let relay = Relay { at: Some(at), ..Relay::new(&ctx) };
         let peers = Peers::connected_to_all(&ctx);
         Fixture { ctx, log, peers, pushes: Pushes::new(4), relay }
@@ -233,7 +227,7 @@ mod tests {
     fn deposit(fixture: &mut Fixture) {
         let entry = Entry::Deposit(Money::new(1));
         fixture.log.stage(&mut fixture.ctx, entry, None);
-        fixture.log.settle(&fixture.ctx);
+        fixture.log.settle(&mut fixture.ctx);
     }
 
     fn version(seqs: [u64; 4]) -> Version {
@@ -242,9 +236,9 @@ mod tests {
 
     /// What the relay reports to B.
     fn reports(fixture: &mut Fixture) -> Vec<Version> {
-        let Fixture { ctx, log, peers, pushes, relay } = fixture;
+        let Fixture { ctx, peers, pushes, relay, .. } = fixture;
         relay.progressed();
-        relay.report_holders(ctx, log, peers, pushes);
+        relay.report_holders(ctx, peers, pushes);
         let held = ctx.sent().into_iter().filter_map(|(to, message)| match message {
             Message::Held { held, .. } if to == BranchId(2) => Some(held),
             _ => None,
@@ -280,9 +274,9 @@ mod tests {
         ctx.pass(patience);
         relay.watch(&ctx, &log, &peers, &pushes);
         assert!(!relay.reaches(&peers, C));
-        assert!(!relay.accept_report(&log, ClusterId(8)), "another cluster");
+        assert!(!relay.accept_report(&ctx, ClusterId(8)), "another cluster");
         assert!(!relay.reaches(&peers, C));
-        assert!(relay.accept_report(&log, ClusterId(9)));
+        assert!(relay.accept_report(&ctx, ClusterId(9)));
         assert!(relay.reaches(&peers, C));
     }
 
@@ -297,10 +291,10 @@ mod tests {
 
     #[test]
     fn relay_with_a_journal_proves_and_forwards_nothing() {
-        let Fixture { peers, log, relay, .. } = fixture(B);
+        let Fixture { ctx, peers, relay, .. } = fixture(B);
         let mut relay = Relay { in_memory: false, ..relay };
         assert_eq!(relay.prover(), Some(B));
         assert!(!relay.reaches(&peers, C));
-        assert!(!relay.accept_report(&log, ClusterId(9)));
+        assert!(!relay.accept_report(&ctx, ClusterId(9)));
     }
 }

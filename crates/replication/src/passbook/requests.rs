@@ -1,8 +1,8 @@
 //! Requests that have not been executed.
 
-use super::{Context, LocalLog, Mutant};
+use super::{Context, Mutant};
 use crate::{Attempt, Instant, Request, Ticket};
-use bank::{Ack, Read, Rejection, RequestId, Seq, Write};
+use bank::{Ack, Ledger, Outcome, Read, Rejection, RequestId, Seq, Write};
 
 /// A write that is not in the log.
 #[derive(Clone, Copy, Debug)]
@@ -15,44 +15,24 @@ pub(super) struct PendingWrite {
     pub(super) deadline: Instant,
 }
 
-/// Why a write is not appended to the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// Its deadline has passed.
-    Expired,
-    Rejected(Rejection),
-}
-
 impl PendingWrite {
     pub(super) fn new(ticket: Ticket, write: Write, request: &Request) -> Self {
         let name = request.attempt.map(|Attempt { request, .. }| request);
         Self { ticket, request: name, write, ack: request.ack, deadline: request.deadline }
     }
 
-    /// A later attempt of the same request takes over: its customer gets the answer. Returns the ticket that
-    /// gets none.
-    pub(super) const fn replace_attempt(&mut self, later: &Self) -> Ticket {
-        let ticket = self.ticket;
-        self.ticket = later.ticket;
-        self.deadline = later.deadline;
-        self.ack = later.ack;
-        ticket
+    /// Nothing is staged after the deadline.
+    pub(super) fn is_expired(&self, ctx: &Context) -> bool {
+        self.deadline <= ctx.now && !ctx.has(Mutant::StageAfterDeadline)
     }
 
-    /// Nothing is staged after the deadline, without room in the journal, or while fewer branches are
-    /// connected (this one included) than must acknowledge it.
-    pub(super) fn refusal(
-        &self,
-        ctx: &Context,
-        log: &LocalLog,
-        connected: usize,
-    ) -> Option<Refusal> {
-        if self.deadline <= ctx.now && !ctx.has(Mutant::StageAfterDeadline) {
-            Some(Refusal::Expired)
-        } else if !log.journal().has_room() {
-            Some(Refusal::Rejected(Rejection::Overloaded))
+    /// Nothing is staged without room in the journal, or while fewer branches are connected (this one included)
+    /// than must acknowledge it.
+    pub(super) fn rejection(&self, ctx: &Context, connected: usize) -> Option<Rejection> {
+        if !ctx.journal.has_room() {
+            Some(Rejection::Overloaded)
         } else if self.ack.needed(ctx.members()) > connected {
-            Some(Refusal::Rejected(Rejection::TooFewBranches))
+            Some(Rejection::TooFewBranches)
         } else {
             None
         }
@@ -75,6 +55,16 @@ pub(super) struct Awaiting {
     pub(super) deadline: Instant,
 }
 
+impl Awaiting {
+    /// Answers the customer: `achieved` branches hold the write.
+    pub(super) fn reply(self, ctx: &mut Context, shown: &Ledger, achieved: usize) {
+        ctx.reply(self.ticket, Outcome::Ok, shown, |receipt| {
+            receipt.seq = Some(self.seq);
+            receipt.achieved = u32::try_from(achieved).unwrap_or(u32::MAX);
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,7 +78,6 @@ mod tests {
     fn write_is_refused_late_without_room_or_with_few_branches() {
         let mut ctx = Context::of_first(3, 30);
         let ctx = &mut ctx;
-        let mut log = LocalLog::new(ctx);
         let deadline = Instant(Duration::from_secs(1));
         let pending = PendingWrite {
             ticket: Ticket(1),
@@ -97,12 +86,12 @@ mod tests {
             ack: Ack::Majority,
             deadline,
         };
-        assert_eq!(pending.refusal(ctx, &log, 2), None);
-        let rejected = |rejection| Some(Refusal::Rejected(rejection));
-        assert_eq!(pending.refusal(ctx, &log, 1), rejected(Rejection::TooFewBranches));
-        log.set_room(Room::Full);
-        assert_eq!(pending.refusal(ctx, &log, 3), rejected(Rejection::Overloaded));
+        assert_eq!(pending.rejection(ctx, 2), None);
+        assert_eq!(pending.rejection(ctx, 1), Some(Rejection::TooFewBranches));
+        ctx.journal.set_room(Room::Full);
+        assert_eq!(pending.rejection(ctx, 3), Some(Rejection::Overloaded));
+        assert!(!pending.is_expired(ctx));
         ctx.pass(Duration::from_secs(1));
-        assert_eq!(pending.refusal(ctx, &log, 3), Some(Refusal::Expired));
+        assert!(pending.is_expired(ctx));
     }
 }

@@ -53,7 +53,7 @@ impl Passbook {
         for (number, record) in (1..).zip(journal) {
             self.engine.replay(&mut self.ctx, number, record)?;
         }
-        self.engine.replayed(&self.ctx, u64::try_from(length).unwrap_or(u64::MAX));
+        self.engine.replayed(&mut self.ctx, u64::try_from(length).unwrap_or(u64::MAX));
         Ok(())
     }
 }

@@ -5,15 +5,14 @@
 //! remembered. Otherwise a delayed earlier attempt could execute after the customer was told no.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
-use super::{Context, Mutant, Settings};
+use super::{Context, Mutant};
 use crate::{Attempt, Instant, Ticket};
 use bank::{Rejection, RequestId, Seq, SessionId, Write};
 
 /// The state of a session's latest request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// It waits, and this ticket gets the answer.
     Pending(Ticket),
     /// It expired before anything was staged. Its next attempt begins anew.
@@ -58,33 +57,21 @@ const STALE: Admission = Admission::Rejected(Rejection::Stale);
 
 /// The latest request of each session. Sessions that were silent for a horizon are forgotten: none of their
 /// attempts can still arrive.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sessions {
     /// Sessions active since the last rotation.
     current: HashMap<SessionId, Latest>,
     /// Sessions active only before it.
     previous: HashMap<SessionId, Latest>,
     rotated: Instant,
-    horizon: Duration,
-    most: usize,
 }
 
 impl Sessions {
-    pub(super) fn new(settings: &Settings) -> Self {
-        Self {
-            current: HashMap::new(),
-            previous: HashMap::new(),
-            rotated: Instant::default(),
-            horizon: settings.timing.horizon,
-            most: settings.limits.sessions,
-        }
-    }
-
-    fn rotate(&mut self, now: Instant) {
-        if now >= self.rotated.after(self.horizon) {
+    fn rotate(&mut self, ctx: &Context) {
+        if ctx.now >= self.rotated.after(ctx.settings.timing.horizon) {
             std::mem::swap(&mut self.current, &mut self.previous);
             self.current.clear();
-            self.rotated = now;
+            self.rotated = ctx.now;
         }
     }
 
@@ -103,24 +90,10 @@ impl Sessions {
         content: Write,
         ticket: Ticket,
     ) -> Admission {
-        self.rotate(ctx.now);
-        match self.register(ctx, attempt, content, ticket) {
-            new @ Admission::New { .. } => new,
-            _ if ctx.has(Mutant::ApplyRetryTwice) => Admission::New { abandoned: None },
-            known => known,
-        }
-    }
-
-    fn register(
-        &mut self,
-        ctx: &Context,
-        attempt: Attempt,
-        content: Write,
-        ticket: Ticket,
-    ) -> Admission {
+        self.rotate(ctx);
         let Attempt { request: RequestId { session, number }, attempt } = attempt;
         let keeps_last = ctx.has(Mutant::DedupeKeepsLast);
-        let full = self.current.len() + self.previous.len() >= self.most;
+        let full = self.current.len() + self.previous.len() >= ctx.settings.limits.sessions;
         let new = Latest { number, attempt, content, state: State::Pending(ticket) };
         let Some(latest) = self.latest(session) else {
             if full {
@@ -145,6 +118,7 @@ impl Sessions {
         }
         latest.attempt = attempt;
         match latest.state {
+            _ if ctx.has(Mutant::ApplyRetryTwice) => Admission::New { abandoned: None },
             State::Pending(under) => {
                 latest.state = State::Pending(ticket);
                 Admission::Waits { under }
@@ -161,27 +135,13 @@ impl Sessions {
         }
     }
 
-    fn set_state(&mut self, request: RequestId, state: State) {
+    /// Notes what became of a request, if it is the latest of its session.
+    pub(super) fn set_state(&mut self, request: RequestId, state: State) {
         if let Some(latest) = self.latest(request.session)
             && latest.number == request.number
         {
             latest.state = state;
         }
-    }
-
-    /// The request is in the log now.
-    pub(super) fn staged(&mut self, request: RequestId, seq: Seq) {
-        self.set_state(request, State::Staged(seq));
-    }
-
-    /// The customer is told no.
-    pub(super) fn rejected(&mut self, request: RequestId, rejection: Rejection) {
-        self.set_state(request, State::Rejected(rejection));
-    }
-
-    /// The request expired, and nothing is in the log.
-    pub(super) fn expired(&mut self, request: RequestId) {
-        self.set_state(request, State::Expired);
     }
 
     /// The request was found in the journal.
@@ -202,6 +162,7 @@ impl Sessions {
 mod tests {
     use super::*;
     use bank::{Money, WriteKind};
+    use std::time::Duration;
 
     const WRITE: Write = Write { kind: WriteKind::Deposit, amount: Money::new(5) };
     const HORIZON: Duration = Duration::from_secs(100);
@@ -214,7 +175,7 @@ mod tests {
     }
 
     fn sessions() -> Sessions {
-        Sessions::new(&context().settings)
+        Sessions::default()
     }
 
     fn name(session: u64, number: u64, attempt: u32) -> Attempt {
@@ -251,10 +212,10 @@ mod tests {
     fn staged_or_rejected_request_stays_so() {
         let mut sessions = sessions();
         admit(&mut sessions, name(1, 1, 1), 10);
-        sessions.staged(name(1, 1, 1).request, Seq(3));
+        sessions.set_state(name(1, 1, 1).request, State::Staged(Seq(3)));
         assert_eq!(admit(&mut sessions, name(1, 1, 2), 11), Admission::Staged(Seq(3)));
         assert_eq!(admit(&mut sessions, name(1, 2, 1), 12), NEW);
-        sessions.rejected(name(1, 2, 1).request, Rejection::Contended);
+        sessions.set_state(name(1, 2, 1).request, State::Rejected(Rejection::Contended));
         let rejected = Admission::Rejected(Rejection::Contended);
         assert_eq!(admit(&mut sessions, name(1, 2, 2), 13), rejected);
         assert_eq!(admit(&mut sessions, name(1, 1, 3), 14), STALE);
@@ -275,7 +236,7 @@ mod tests {
         admit(&mut sessions, name(1, 1, 1), 10);
         let abandons = Admission::New { abandoned: Some(Ticket(10)) };
         assert_eq!(admit(&mut sessions, name(1, 2, 1), 11), abandons);
-        sessions.expired(name(1, 2, 1).request);
+        sessions.set_state(name(1, 2, 1).request, State::Expired);
         assert_eq!(admit(&mut sessions, name(1, 2, 2), 12), NEW);
         assert_eq!(admit(&mut sessions, name(1, 1, 2), 13), STALE);
     }
