@@ -1,5 +1,6 @@
 //! What several properties need to know of a run, computed once.
 
+use std::fmt::Display;
 use std::ops::Add;
 
 use history::{
@@ -296,6 +297,11 @@ impl<'a> RunIndex<'a> {
     ) -> Violation {
         let named = places.into_iter().map(|place| Named::of(&self.call(place), place));
         Violation { operations: named.collect(), description }
+    }
+
+    /// A violation by one call: what it was or did, after the words for it.
+    pub(crate) fn violation_by(&self, place: usize, what: impl Display) -> Violation {
+        self.violation([place], format!("{} {what}", self.words(place)))
     }
 
     /// A call in a few words.

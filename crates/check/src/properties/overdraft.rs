@@ -19,7 +19,7 @@ const NAMED_MAX: usize = 3;
 /// beginning; n entries at N branches cost nN. Where
 /// an entry does not say what it was made upon, everything that was ever granted to its branch counts:
 /// what exceeds that is a violation, and the rest proves nothing.
-pub(crate) fn overdraft(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let first = first_below_zero(run);
     let first_place =
@@ -34,10 +34,8 @@ pub(crate) fn overdraft(run: &RunIndex<'_>) -> Examination {
     held_below_zero(run, &mut examination);
     for (place, balance) in shown(run).filter(|(_, balance)| balance.is_negative()) {
         if Some(place) != first_place {
-            examination.violate(|| {
-                let description = format!("{} was shown a balance of {balance}", run.words(place));
-                run.violation([place], description)
-            });
+            let what = || format!("was shown a balance of {balance}");
+            examination.violate(|| run.violation_by(place, what()));
         }
     }
     examination.summarize(lowest, fails);

@@ -34,7 +34,7 @@ use schedule::Late;
 /// Answers to writes are not reads: of them only that they happened counts. A balance without a version is held
 /// to bounds: all that was acknowledged before it was asked, and nothing that began after it was answered. So is a
 /// refusal where there are no logs, and no order pays out more than was paid in before.
-pub(crate) fn linearizable(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let bare = by_bounds(run, &mut examination);
     let levels = match chain::levels(run) {
