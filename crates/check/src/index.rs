@@ -275,9 +275,13 @@ impl<'a> RunIndex<'a> {
         Some(format!("the ledger of branch {} {how}", self.branch(member)))
     }
 
-    /// Why it is not known what an answer or an entry rests on.
-    pub(crate) fn missing_context(&self) -> String {
-        self.missing_entries().unwrap_or_else(|| "logs and answers do not say it".to_owned())
+    /// Why it is not known what `count` answers or entries rest on, if there are any.
+    pub(crate) fn missing_context(&self, count: u64, things: &str) -> Option<String> {
+        (count > 0).then(|| {
+            let why = self.missing_entries();
+            let why = why.as_deref().unwrap_or("logs and answers do not say it");
+            format!("what {count} {things} rest on is not known: {why}")
+        })
     }
 
     /// The branches whose final states are missing, if any.

@@ -246,9 +246,10 @@ fn summed(mut moves: Vec<(u64, Moved)>) -> Vec<(u64, Moved)> {
     moves
 }
 
-fn until(moves: &[(u64, Moved)], counts: impl Fn(u64) -> bool) -> Moved {
-    let count = moves.partition_point(|(at, _)| counts(*at));
-    count.checked_sub(1).map_or_else(Moved::default, |last| moves[last].1)
+/// The last of ascending sums that counts.
+pub(crate) fn until<T: Copy + Default>(sums: &[(u64, T)], counts: impl Fn(u64) -> bool) -> T {
+    let count = sums.partition_point(|(at, _)| counts(*at));
+    count.checked_sub(1).map_or_else(T::default, |last| sums[last].1)
 }
 
 /// By log: the sums of deposits in its first entries.

@@ -27,13 +27,13 @@ pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
             closed += 1;
             continue;
         }
-        match closure(&dependencies, version) {
-            Closure::Closed => {
+        match is_closed(&dependencies, version) {
+            Ok(true) => {
                 closed += 1;
                 last_closed = version;
             }
-            Closure::Unknown => unknown += 1,
-            Closure::Open(open) => examination.violate(|| {
+            Ok(false) => unknown += 1,
+            Err(open) => examination.violate(|| {
                 let shown = format!("{} was shown {}", run.words(place), describe_version(version));
                 open.violation(run, Some(place), &shown)
             }),
@@ -44,7 +44,7 @@ pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
             // Its own log before the entry is always there.
             let mut upon = step.upon.clone();
             upon[member] = step.entry;
-            if let Closure::Open(open) = closure(&dependencies, &upon) {
+            if let Err(open) = is_closed(&dependencies, &upon) {
                 examination.violate(|| {
                     let branch = run.branch(member);
                     let seq = step.entry + 1;
@@ -61,21 +61,10 @@ pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
         format!("{closed} answers show all that they depend on"),
         "an answer shows an entry without what that depends on",
     );
-    if unknown > 0 {
-        let why = run.missing_context();
-        examination
-            .gap(Gap::Answers, format!("what {unknown} answers rest on is not known: {why}"));
-    }
+    examination.gap_if(Gap::Answers, run.missing_context(unknown, "answers"));
     let has_evidence = closed > 0 || dependencies.iter().any(|log| !log.steps.is_empty());
     examination.needs_evidence(has_evidence, "no answer shows a balance");
     examination
-}
-
-/// Whether a version contains everything that its entries depend on.
-enum Closure {
-    Closed,
-    Unknown,
-    Open(OpenVersion),
 }
 
 /// A version with an entry and without what that was made upon.
@@ -107,7 +96,8 @@ impl OpenVersion {
     }
 }
 
-fn closure(dependencies: &[Dependencies], version: &[u64]) -> Closure {
+/// Whether a version is known to contain everything that its entries depend on. Fails if it does not.
+fn is_closed(dependencies: &[Dependencies], version: &[u64]) -> Result<bool, OpenVersion> {
     let mut is_unknown = false;
     for (origin, (log, seq)) in dependencies.iter().zip(version).enumerate() {
         if *seq == 0 {
@@ -120,10 +110,10 @@ fn closure(dependencies: &[Dependencies], version: &[u64]) -> Closure {
         };
         if let Some(member) = first_missing(version, upon) {
             let lack = Lack { member, has: version[member], needs: upon[member] };
-            return Closure::Open(OpenVersion { origin, upto: *seq, lack });
+            return Err(OpenVersion { origin, upto: *seq, lack });
         }
     }
-    if is_unknown { Closure::Unknown } else { Closure::Closed }
+    Ok(!is_unknown)
 }
 #[cfg(test)]
 mod tests {

@@ -44,11 +44,9 @@ pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
         format!("{held} acknowledged writes are there")
     };
     examination.summarize(holds, "an acknowledged write is gone");
-    if unknown > 0 {
-        let why = run.missing_entries().unwrap_or_default();
-        let note = format!("{unknown} acknowledged writes cannot be found: {why}");
-        examination.gap(Gap::Ledgers, note);
-    }
+    let why = run.missing_entries().unwrap_or_default();
+    let what = format!("acknowledged writes cannot be found: {why}");
+    examination.gap_of(Gap::Ledgers, unknown, &what);
     examination.needs_evidence(held + by_others > 0, "no write was acknowledged");
     examination
 }

@@ -3,6 +3,7 @@
 use bank::{Entry, Money, OperationKind, Outcome};
 use history::{FinalState, OperationRecord, Server};
 
+use crate::evidence::until;
 use crate::examination::{Examination, Gap};
 use crate::index::Place;
 use crate::{RunIndex, Violation};
@@ -22,8 +23,7 @@ const NAMED_MAX: usize = 3;
 pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let first = first_below_zero(run);
-    let first_place =
-        first.as_ref().and_then(|violation| Some(violation.operations.first()?.place));
+    let first_place = first.as_ref().and_then(|first| Some(first.operations.first()?.place));
     let overspending = overspending(run);
     let lowest = lowest(run);
     let fails = match overspending {
@@ -186,16 +186,12 @@ impl Grants {
         Self { given, width }
     }
 
-    fn by(&self, giver: usize, taker: usize, seq: u64) -> i128 {
-        let list = &self.given[giver * self.width + taker];
-        let count = list.partition_point(|(at, _)| *at <= seq);
-        count.checked_sub(1).map_or(0, |last| list[last].1)
-    }
-
     /// Everything granted to `taker`, as far as `known` of each log.
     fn received(&self, taker: usize, known: Option<&[u64]>) -> i128 {
         let upto = |giver: usize| known.map_or(u64::MAX, |known| known[giver]);
-        (0..self.width).map(|giver| self.by(giver, taker, upto(giver))).sum()
+        let given =
+            |giver: usize| until(&self.given[giver * self.width + taker], |seq| seq <= upto(giver));
+        (0..self.width).map(given).sum()
     }
 }
 

@@ -49,11 +49,9 @@ pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
         format!("{exact} balances are those of their versions"),
         "a balance is not that of the writes it is made from",
     );
-    if hidden > 0 {
-        let missing = run.missing_entries().unwrap_or_default();
-        let note = format!("{hidden} balances need entries that are not there; {missing}");
-        examination.gap(Gap::Ledgers, note);
-    }
+    let missing = run.missing_entries().unwrap_or_default();
+    let what = format!("balances need entries that are not there; {missing}");
+    examination.gap_of(Gap::Ledgers, hidden, &what);
     let what = "balances do not say which writes they are made from";
     examination.gap_of(Gap::Answers, bare, what);
     examination.needs_evidence(exact > 0, "no answer shows a balance");
