@@ -25,7 +25,7 @@ fn nested_error_prints_its_cause_once() {
         ClusterError::SharedPort(cause()).into(),
         ProcessError::Spawn { branch, binary: PathBuf::from("branch"), cause: cause() }.into(),
         SetupError::Runtime(cause()).into(),
-        exercise::SourceError::Unreadable { name: "input".to_owned(), cause: cause() }.into(),
+        exercise::FileError::Unreadable { name: "input".to_owned(), cause: cause() }.into(),
     ];
     for error in errors {
         let text = format!("{:#}", error.context("failed to start"));

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use check::{Finding, Paired, Verdict, counted, final_balance, pair_with, sequential};
-use exercise::{Input, InputError, Position, Received, ReceivedError, Warning, is_standard_input};
+use exercise::{FileError, Input, Position, Received, Warning, is_standard_input};
 use history::ReferenceModel;
 use thiserror::Error;
 
@@ -18,12 +18,9 @@ const DIFFERENCES_SHOWN: usize = 5;
 /// There is nothing that can be judged.
 #[derive(Debug, Error)]
 pub enum CheckOutputError {
-    /// The input cannot be read.
+    /// The input or the output cannot be read.
     #[error(transparent)]
-    Input(#[from] InputError),
-    /// The output cannot be read.
-    #[error(transparent)]
-    Output(#[from] ReceivedError),
+    File(#[from] FileError),
     /// The output is that of a recorded run, whose customers may have worked at once.
     #[error("{0}: this is a run folder; use loadgen check {0}", folder.display())]
     RunFolder {

@@ -1,5 +1,6 @@
 //! What several properties need to know of a run, computed once.
 
+use std::fmt::Display;
 use std::ops::Add;
 
 use history::{
@@ -274,9 +275,13 @@ impl<'a> RunIndex<'a> {
         Some(format!("the ledger of branch {} {how}", self.branch(member)))
     }
 
-    /// Why it is not known what an answer or an entry rests on.
-    pub(crate) fn missing_context(&self) -> String {
-        self.missing_entries().unwrap_or_else(|| "logs and answers do not say it".to_owned())
+    /// Why it is not known what `count` answers or entries rest on, if there are any.
+    pub(crate) fn missing_context(&self, count: u64, things: &str) -> Option<String> {
+        (count > 0).then(|| {
+            let why = self.missing_entries();
+            let why = why.as_deref().unwrap_or("logs and answers do not say it");
+            format!("what {count} {things} rest on is not known: {why}")
+        })
     }
 
     /// The branches whose final states are missing, if any.
@@ -296,6 +301,11 @@ impl<'a> RunIndex<'a> {
     ) -> Violation {
         let named = places.into_iter().map(|place| Named::of(&self.call(place), place));
         Violation { operations: named.collect(), description }
+    }
+
+    /// A violation by one call: what it was or did, after the words for it.
+    pub(crate) fn violation_by(&self, place: usize, what: impl Display) -> Violation {
+        self.violation([place], format!("{} {what}", self.words(place)))
     }
 
     /// A call in a few words.

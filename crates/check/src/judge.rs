@@ -3,12 +3,8 @@
 use history::{ReferenceModel, Run, Settings};
 
 use crate::examination::{Examination, Gap};
-use crate::properties::{
-    availability, balance_bounds, causal, conservation, convergence, durability, final_balance,
-    linearizable, monotonic_reads, monotonic_writes, overdraft, read_your_writes, sequential,
-    value, writes_follow_reads,
-};
-use crate::{Finding, Property, RunIndex, Verdict, promises};
+use crate::properties;
+use crate::{Finding, Property, RunIndex, Verdict, final_balance, promises, sequential};
 
 /// A finding, and whether the settings promise that property.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,19 +45,23 @@ const fn check(
 
 /// Every property of a run that customers can see, in the order of reports.
 pub const CHECKS: [Check; 13] = [
-    check(Property::Value, Evidence::Versions, value),
-    check(Property::BalanceBounds, Evidence::Answers, balance_bounds),
-    check(Property::Conservation, Evidence::Answers, conservation),
-    check(Property::Overdraft, Evidence::Answers, overdraft),
-    check(Property::Convergence, Evidence::FinalStates, convergence),
-    check(Property::Durability, Evidence::Versions, durability),
-    check(Property::ReadYourWrites, Evidence::Answers, read_your_writes),
-    check(Property::MonotonicReads, Evidence::Versions, monotonic_reads),
-    check(Property::MonotonicWrites, Evidence::Versions, monotonic_writes),
-    check(Property::WritesFollowReads, Evidence::Versions, writes_follow_reads),
-    check(Property::Causal, Evidence::Versions, causal),
-    check(Property::Linearizable, Evidence::Answers, linearizable),
-    check(Property::Availability, Evidence::Answers, availability),
+    check(Property::Value, Evidence::Versions, properties::value::examine),
+    check(Property::BalanceBounds, Evidence::Answers, properties::balance_bounds::examine),
+    check(Property::Conservation, Evidence::Answers, properties::conservation::examine),
+    check(Property::Overdraft, Evidence::Answers, properties::overdraft::examine),
+    check(Property::Convergence, Evidence::FinalStates, properties::convergence::examine),
+    check(Property::Durability, Evidence::Versions, properties::durability::examine),
+    check(Property::ReadYourWrites, Evidence::Answers, properties::read_your_writes::examine),
+    check(Property::MonotonicReads, Evidence::Versions, properties::monotonic_reads::examine),
+    check(Property::MonotonicWrites, Evidence::Versions, properties::monotonic_writes::examine),
+    check(
+        Property::WritesFollowReads,
+        Evidence::Versions,
+        properties::writes_follow_reads::examine,
+    ),
+    check(Property::Causal, Evidence::Versions, properties::causal::examine),
+    check(Property::Linearizable, Evidence::Answers, properties::linearizable::examine),
+    check(Property::Availability, Evidence::Answers, properties::availability::examine),
 ];
 
 /// What is missing where answers can be judged by their balances only: under the broadcast scheme, and of other programs.

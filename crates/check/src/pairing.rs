@@ -1,6 +1,6 @@
 //! Which answer of a foreign output belongs to which event of the input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bank::{CustomerId, Money, Operation, Outcome, Rejection};
 use exercise::{Answer, Event, Input, Received, ResultName};
@@ -32,19 +32,17 @@ impl Paired {
 pub fn pair_with(input: &Input, received: &Received) -> Paired {
     let mut paired = Paired::default();
     let queries_only = received.shows_queries_only(input);
-    let mut by_customer: BTreeMap<u64, Vec<&Answer>> = BTreeMap::new();
+    let mut answers: BTreeMap<u64, VecDeque<&Answer>> = BTreeMap::new();
     for element in &received.elements {
-        by_customer.entry(element.customer).or_default().extend(&element.answers);
+        answers.entry(element.customer).or_default().extend(&element.answers);
     }
-    let mut answers: BTreeMap<u64, std::vec::IntoIter<&Answer>> =
-        by_customer.into_iter().map(|(id, answers)| (id, answers.into_iter())).collect();
     // One account in file order: what a write should have come to where the output does not say.
     let mut model = i128::from(input.opening.minor_units());
     for (customer, number, event) in input.events() {
         let expected = event.operation.name();
         let is_query = event.operation == Operation::Query;
-        let next = answers.get_mut(&customer.0);
-        let answer = if queries_only && !is_query { None } else { next.and_then(Iterator::next) };
+        let rest = answers.get_mut(&customer.0).filter(|_| is_query || !queries_only);
+        let answer = rest.and_then(VecDeque::pop_front);
         let place = format!("operation {number} of customer {customer} ({})", event.operation);
         if answer.is_none() && (is_query || !queries_only) {
             paired.mismatches.push(format!("{place}: the answer is missing"));
@@ -76,13 +74,13 @@ pub fn pair_with(input: &Input, received: &Received) -> Paired {
     for (customer, rest) in answers {
         let known = input.customers.iter().any(|block| block.id == CustomerId(customer));
         let count = rest.len();
-        if !known {
-            paired
-                .mismatches
-                .push(format!("customer {customer} has answers, but is not in the input"));
-        } else if count > 0 {
-            paired.mismatches.push(format!("customer {customer} has {count} answers too many"));
-        }
+        paired.mismatches.extend(match count {
+            _ if !known => {
+                Some(format!("customer {customer} has answers, but is not in the input"))
+            }
+            0 => None,
+            _ => Some(format!("customer {customer} has {count} answers too many")),
+        });
     }
     paired
 }

@@ -10,10 +10,10 @@ use std::path::Path;
 use serde::Deserializer as _;
 use serde::de::{SeqAccess, Visitor};
 
-use super::notation::Position;
+use super::notation::{InvalidContent, Position};
 use super::output::{Element, Entry, ResultName};
-use super::received::{CustomerAnswers, Received, ReceivedError};
-use super::source::SourceError;
+use super::received::{CustomerAnswers, Received};
+use super::source::FileError;
 use bank::CustomerId;
 
 /// One answer as `output.json` has it.
@@ -38,7 +38,7 @@ pub struct WrittenAnswer<'a> {
 pub fn read_answers(
     path: &Path,
     mut each: impl FnMut(CustomerId, &WrittenAnswer<'_>),
-) -> Result<bool, ReceivedError> {
+) -> Result<bool, FileError> {
     let unreadable = |source| unreadable(path, source);
     let file = File::open(path).map_err(unreadable)?;
     let mut from = BufReader::with_capacity(1 << 16, file);
@@ -50,15 +50,15 @@ pub fn read_answers(
     }
 }
 
-fn unreadable(path: &Path, cause: io::Error) -> ReceivedError {
-    SourceError::Unreadable { name: path.display().to_string(), cause }.into()
+fn unreadable(path: &Path, cause: io::Error) -> FileError {
+    FileError::Unreadable { name: path.display().to_string(), cause }
 }
 
 fn array(
     path: &Path,
     from: impl io::Read,
     each: &mut impl FnMut(CustomerId, &WrittenAnswer<'_>),
-) -> Result<bool, ReceivedError> {
+) -> Result<bool, FileError> {
     let mut json = serde_json::Deserializer::from_reader(from);
     let read = json.deserialize_seq(Elements(each)).and_then(|()| json.end());
     let Err(error) = read else { return Ok(true) };
@@ -70,11 +70,9 @@ fn array(
     }
     let text = error.to_string();
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
-    Err(ReceivedError::Invalid {
-        path: path.to_owned(),
-        at: Position { line: error.line(), column: error.column() },
-        message: format!("not an output of loadgen: {message}"),
-    })
+    let at = Position { line: error.line(), column: error.column() };
+    let message = format!("not an output of loadgen: {message}");
+    Err(FileError::invalid(path, InvalidContent { at, message }))
 }
 
 /// Each line by the reader that takes any notation.
@@ -82,7 +80,7 @@ fn lines(
     path: &Path,
     mut from: impl BufRead,
     each: &mut impl FnMut(CustomerId, &WrittenAnswer<'_>),
-) -> Result<bool, ReceivedError> {
+) -> Result<bool, FileError> {
     let unreadable = |source| unreadable(path, source);
     let mut line = Vec::new();
     for number in 1.. {
@@ -110,12 +108,12 @@ fn lines(
 }
 
 /// What was read was one line of the file.
-fn on_line(error: ReceivedError, line: usize) -> ReceivedError {
+fn on_line(error: FileError, line: usize) -> FileError {
     match error {
-        ReceivedError::Invalid { path, at, message } => {
-            ReceivedError::Invalid { path, at: Position { line, ..at }, message }
+        FileError::Invalid { name, at, message } => {
+            FileError::Invalid { name, at: Position { line, ..at }, message }
         }
-        source @ ReceivedError::Source(_) => source,
+        other => other,
     }
 }
 

@@ -20,19 +20,18 @@ pub enum Excess {
     },
     /// Something before the part, which begins here.
     Before(Position),
-    /// Every element so many times in a row.
-    ElementCopies(usize),
-    /// Every answer so many times in a row.
-    AnswerCopies(usize),
+    /// Every element or answer several times in a row.
+    Copies {
+        /// `element` or `answer`.
+        of: &'static str,
+        /// How many times each.
+        count: usize,
+    },
 }
 
 impl fmt::Display for Excess {
     /// A sentence for a part that is correct.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let times = |count: usize| match count {
-            2 => "twice".to_owned(),
-            _ => format!("{count} times"),
-        };
         match *self {
             Self::Runs { count, index } => {
                 write!(f, "the file holds {count} runs one after another; ")?;
@@ -49,16 +48,10 @@ impl fmt::Display for Excess {
                     "the file holds more than one run; the last one, from line {line}, is correct"
                 )
             }
-            Self::ElementCopies(count) => write!(
-                f,
-                "every element is there {}; without the copies the answers are correct",
-                times(count)
-            ),
-            Self::AnswerCopies(count) => write!(
-                f,
-                "every answer is there {}; without the copies the answers are correct",
-                times(count)
-            ),
+            Self::Copies { of, count } => {
+                let times = if count == 2 { "twice".to_owned() } else { format!("{count} times") };
+                write!(f, "every {of} is there {times}; without the copies the answers are correct")
+            }
         }
     }
 }
@@ -75,14 +68,14 @@ impl Received {
             let count = total / expected;
             if let Some(elements) = without_copies(&self.elements, count, CustomerAnswers::is_same)
             {
-                excerpts.push((Excess::ElementCopies(count), Self::of(elements)));
+                excerpts.push((Excess::Copies { of: "element", count }, Self::of(elements)));
             }
             let elements = self.elements.iter().map(|element| {
                 let answers = without_copies(&element.answers, count, Answer::is_same)?;
                 Some(CustomerAnswers { answers, ..element.clone() })
             });
             if let Some(elements) = elements.collect() {
-                excerpts.push((Excess::AnswerCopies(count), Self::of(elements)));
+                excerpts.push((Excess::Copies { of: "answer", count }, Self::of(elements)));
             }
         }
         if let Some(last) = self.last_elements(expected) {

@@ -2,32 +2,16 @@
 
 use std::collections::HashSet;
 
+use strum::EnumMessage;
+
 use super::input::Warning;
-use super::notation::{Leniency, Node, Position, Value};
+use super::notation::{InvalidContent, Leniency, Node, Position, Value};
 
 /// Characters of a text that a message quotes.
 const QUOTED: usize = 40;
 
 /// More warnings than this about one file help nobody.
 const WARNINGS_MAX: usize = 20;
-
-/// A value that does not mean what it should, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Misfit {
-    pub(super) at: Position,
-    pub(super) message: String,
-}
-
-impl Misfit {
-    pub(super) fn new(at: Position, message: impl Into<String>) -> Self {
-        Self { at, message: message.into() }
-    }
-
-    /// The same, about `subject`.
-    pub(super) fn of(self, subject: impl std::fmt::Display) -> Self {
-        Self { message: format!("{subject}: {}", self.message), ..self }
-    }
-}
 
 /// What was assumed while reading a file, each assumption once, where it was first made.
 #[derive(Debug, Default)]
@@ -41,7 +25,7 @@ impl Warnings {
     pub(super) fn of(lenient: Vec<(Leniency, Position)>) -> Self {
         let mut warnings = Self::default();
         for (kind, at) in lenient {
-            warnings.add(at, kind.description());
+            warnings.add(at, kind.get_message().unwrap_or_default());
         }
         warnings
     }
@@ -115,12 +99,10 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(node: &'a Node, expected: &str) -> Result<Self, Misfit> {
+    pub(super) fn of(node: &'a Node, expected: &str) -> Result<Self, InvalidContent> {
         match &node.value {
             Value::Object(members) => Ok(Self { at: node.at, members }),
-            other => {
-                Err(Misfit::new(node.at, format!("found {}; expected {expected}", other.kind())))
-            }
+            _ => Err(unexpected(node, expected)),
         }
     }
 
@@ -130,7 +112,7 @@ impl<'a> Fields<'a> {
         &self,
         member: Member,
         warnings: &mut Warnings,
-    ) -> Result<Option<&'a Node>, Misfit> {
+    ) -> Result<Option<&'a Node>, InvalidContent> {
         let values = || self.members.iter().filter(|(_, node)| node.value != Value::Null);
         let mut usual = values().filter(|(name, _)| member.is_usual(name));
         if let Some(first) = usual.next() {
@@ -148,9 +130,9 @@ impl<'a> Fields<'a> {
         member: Member,
         example: &str,
         warnings: &mut Warnings,
-    ) -> Result<&'a Node, Misfit> {
+    ) -> Result<&'a Node, InvalidContent> {
         self.get(member, warnings)?.ok_or_else(|| {
-            Misfit::new(self.at, format!("there is no {:?}; add {example}", member.name()))
+            InvalidContent::new(self.at, format!("there is no {:?}; add {example}", member.name()))
         })
     }
 
@@ -159,7 +141,7 @@ impl<'a> Fields<'a> {
         &self,
         member: Member,
         warnings: &mut Warnings,
-    ) -> Result<Option<&'a Node>, Misfit> {
+    ) -> Result<Option<&'a Node>, InvalidContent> {
         if let Some(node) = self.get(member, warnings)? {
             return Ok(Some(node));
         }
@@ -204,7 +186,7 @@ impl<'a> Fields<'a> {
 fn only<'a>(
     (name, node): &'a (String, Node),
     mut rest: impl Iterator<Item = &'a (String, Node)>,
-) -> Result<&'a Node, Misfit> {
+) -> Result<&'a Node, InvalidContent> {
     let Some((other, at)) = rest.find(|(_, other)| !other.value.is_same(&node.value)) else {
         return Ok(node);
     };
@@ -214,7 +196,7 @@ fn only<'a>(
     } else {
         format!("{name} and {other} mean the same and differ; keep one")
     };
-    Err(Misfit::new(at.at, message))
+    Err(InvalidContent::new(at.at, message))
 }
 
 /// A text as a message quotes it: escaped, and cut where it is long.
@@ -226,23 +208,32 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 /// A list's values.
-pub(super) fn list<'a>(node: &'a Node, expected: &str) -> Result<&'a [Node], Misfit> {
+pub(super) fn list<'a>(node: &'a Node, expected: &str) -> Result<&'a [Node], InvalidContent> {
     match &node.value {
         Value::List(nodes) => Ok(nodes),
-        other => Err(Misfit::new(node.at, format!("found {}; expected {expected}", other.kind()))),
+        _ => Err(unexpected(node, expected)),
     }
 }
 
 /// A text in lower case.
-pub(super) fn word(node: &Node, expected: &str) -> Result<String, Misfit> {
+pub(super) fn word(node: &Node, expected: &str) -> Result<String, InvalidContent> {
     match &node.value {
         Value::Text(text) => Ok(text.trim().to_lowercase()),
-        other => Err(Misfit::new(node.at, format!("found {}; expected {expected}", other.kind()))),
+        _ => Err(unexpected(node, expected)),
     }
 }
 
+fn unexpected(node: &Node, expected: &str) -> InvalidContent {
+    let found = node.value.kind();
+    InvalidContent::new(node.at, format!("found {found}; expected {expected}"))
+}
+
 /// A whole number of 64 bits, which may be written with a fraction of zeros, or in quotes.
-pub(super) fn integer(node: &Node, what: &str, warnings: &mut Warnings) -> Result<i64, Misfit> {
+pub(super) fn integer(
+    node: &Node,
+    what: &str,
+    warnings: &mut Warnings,
+) -> Result<i64, InvalidContent> {
     let text = match &node.value {
         Value::Number(text) => text.as_str(),
         Value::Text(text) if is_number(text.trim()) => {
@@ -252,7 +243,7 @@ pub(super) fn integer(node: &Node, what: &str, warnings: &mut Warnings) -> Resul
         other => {
             let found = other.kind();
             let message = format!("{what} is {found}; it must be a whole number");
-            return Err(Misfit::new(node.at, message));
+            return Err(InvalidContent::new(node.at, message));
         }
     };
     let shown = || quote(text).trim_matches('"').to_owned();
@@ -261,14 +252,14 @@ pub(super) fn integer(node: &Node, what: &str, warnings: &mut Warnings) -> Resul
         Some(_) => {
             let message =
                 format!("{what} is {}; it must be a whole number of minor units", shown());
-            return Err(Misfit::new(node.at, message));
+            return Err(InvalidContent::new(node.at, message));
         }
         None => text,
     };
     whole.parse().map_err(|_| {
         let message =
             format!("{what} is {}; it must be a whole number of at most 64 bits", shown());
-        Misfit::new(node.at, message)
+        InvalidContent::new(node.at, message)
     })
 }
 
@@ -282,8 +273,13 @@ pub(super) fn is_number(text: &str) -> bool {
 }
 
 /// A whole number that is not negative.
-pub(super) fn natural(node: &Node, what: &str, warnings: &mut Warnings) -> Result<u64, Misfit> {
+pub(super) fn natural(
+    node: &Node,
+    what: &str,
+    warnings: &mut Warnings,
+) -> Result<u64, InvalidContent> {
     let value = integer(node, what, warnings)?;
-    u64::try_from(value)
-        .map_err(|_| Misfit::new(node.at, format!("{what} is {value}; it must not be negative")))
+    u64::try_from(value).map_err(|_| {
+        InvalidContent::new(node.at, format!("{what} is {value}; it must not be negative"))
+    })
 }

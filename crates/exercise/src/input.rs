@@ -1,15 +1,14 @@
 //! Reads and writes `input.json`.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
-use thiserror::Error;
 
 use super::fields::Warnings;
 use super::interpret::interpret;
-use super::notation::{self, Position};
-use super::source::{SourceError, read_bytes, source_name, text};
+use super::notation::{self, InvalidContent, Position};
+use super::source::{FileError, read_bytes, source_name, text};
 use bank::{BranchId, CustomerId, Money, Operation};
 
 /// Who does what, on which branches.
@@ -41,24 +40,6 @@ pub struct Event {
     pub branch: BranchId,
     /// Whether the file names the branch at the event.
     pub names_branch: bool,
-}
-
-/// The input cannot be run. The message names the file, the place, what was expected and what to do.
-#[derive(Debug, Error)]
-pub enum InputError {
-    /// It cannot be read as text.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// It is not JSON, or cannot be carried out.
-    #[error("{}:{at}: {message}", source_name(path))]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Where.
-        at: Position,
-        /// Which element, what was expected, what to do.
-        message: String,
-    },
 }
 
 /// Something in a file that was read although it is not as it should be.
@@ -101,18 +82,19 @@ struct EventRecord {
 impl Input {
     /// Reads the file at `path`, or standard input for `-`, in any of the notations of the exercise. The warnings
     /// name what was assumed.
-    pub fn read(path: &Path) -> Result<(Self, Vec<Warning>), InputError> {
+    pub fn read(path: &Path) -> Result<(Self, Vec<Warning>), FileError> {
         Self::parse(path, &read_bytes(path)?)
     }
 
     /// As [`Input::read`], with the content given; `path` is for messages.
-    pub fn parse(path: &Path, bytes: &[u8]) -> Result<(Self, Vec<Warning>), InputError> {
-        let invalid = |at, message| InputError::Invalid { path: path.to_owned(), at, message };
-        let parsed = notation::parse(text(path, bytes)?)
-            .map_err(|error| invalid(error.at, error.message))?;
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<(Self, Vec<Warning>), FileError> {
+        Self::of(text(path, bytes)?).map_err(|error| FileError::invalid(path, error))
+    }
+
+    fn of(text: &str) -> Result<(Self, Vec<Warning>), InvalidContent> {
+        let parsed = notation::parse(text)?;
         let mut warnings = Warnings::of(parsed.lenient);
-        let input = interpret(&parsed.values, &mut warnings)
-            .map_err(|misfit| invalid(misfit.at, misfit.message))?;
+        let input = interpret(&parsed.values, &mut warnings)?;
         Ok((input, warnings.into_list()))
     }
 
@@ -144,7 +126,13 @@ pub(super) fn elements(
     let mut event_id = 0;
     let mut numbered = move |event: &Event| {
         event_id += 1;
-        EventRecord::new(event_id, event)
+        let amount = event.operation.amount();
+        EventRecord {
+            id: event_id,
+            interface: event.operation.name(),
+            money: (event.operation != Operation::Query).then_some(amount.minor_units()),
+            branch: event.names_branch.then_some(event.branch.0),
+        }
     };
     let customers = customers.into_iter().map(move |block| ElementRecord {
         id: block.id.0,
@@ -158,17 +146,6 @@ pub(super) fn elements(
         events: None,
         balance: Some(opening.minor_units()),
     }))
-}
-
-impl EventRecord {
-    fn new(id: u64, event: &Event) -> Self {
-        let money = match event.operation {
-            Operation::Query => None,
-            Operation::Write(write) => Some(write.amount.minor_units()),
-        };
-        let branch = event.names_branch.then_some(event.branch.0);
-        Self { id, interface: event.operation.name(), money, branch }
-    }
 }
 
 #[cfg(test)]

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::fields::{Fields, Member, Misfit, Warnings, integer, list, natural, quote, word};
+use super::fields::{Fields, Member, Warnings, integer, list, natural, quote, word};
 use super::input::{Block, Event, Input};
-use super::notation::{Node, Position, Value};
-use bank::{BranchId, CustomerId, Money, Operation, Write, WriteKind};
+use super::notation::{InvalidContent, Node, Position, Value};
+use bank::{BranchId, CustomerId, Money, OperationKind};
 
 const EXPECTED: &str = "a list of customer and branch elements";
 const BRANCH_EXAMPLE: &str = r#"elements {"id": 1, "type": "branch", "balance": 400}"#;
 
 /// The input in `values`: one list of elements, or the elements themselves.
-pub(super) fn interpret(values: &[Node], warnings: &mut Warnings) -> Result<Input, Misfit> {
+pub(super) fn interpret(values: &[Node], warnings: &mut Warnings) -> Result<Input, InvalidContent> {
     let elements = match values {
         [only] if !matches!(only.value, Value::Object(_)) => list(only, EXPECTED)?,
         several => several,
@@ -38,7 +38,7 @@ pub(super) fn interpret(values: &[Node], warnings: &mut Warnings) -> Result<Inpu
             other => {
                 let other = quote(other);
                 let message = format!("there is no type {other}; give \"customer\" or \"branch\"");
-                return Err(Misfit::new(kind.at, message));
+                return Err(InvalidContent::new(kind.at, message));
             }
         }
     }
@@ -47,13 +47,16 @@ pub(super) fn interpret(values: &[Node], warnings: &mut Warnings) -> Result<Inpu
     let known: BTreeSet<BranchId> = branches.ids.iter().copied().collect();
     let customers = customers.into_iter().map(|(id, at, events)| {
         let missing = || {
-            Misfit::new(at, "there is no \"events\"; add \"events\": a list, which may be empty")
+            InvalidContent::new(
+                at,
+                "there is no \"events\"; add \"events\": a list, which may be empty",
+            )
         };
         let events = events.ok_or_else(missing).and_then(|events| list(events, "a list of events"));
-        let events = events.map_err(|misfit| misfit.of(format_args!("customer {id}")))?;
+        let events = events.map_err(|error| error.of(format_args!("customer {id}")))?;
         let event = |(number, node): (u64, &Node)| {
             let event = event(id, node, &known, warnings);
-            event.map_err(|misfit| misfit.of(format_args!("customer {id}, event {number}")))
+            event.map_err(|error| error.of(format_args!("customer {id}, event {number}")))
         };
         let events = (1..).zip(events).map(event).collect::<Result<_, _>>()?;
         Ok(Block { id: CustomerId(id), events })
@@ -75,26 +78,26 @@ impl Branches {
         id: u64,
         element: &Fields<'_>,
         warnings: &mut Warnings,
-    ) -> Result<(), Misfit> {
-        let misfit = |message: String| Misfit::new(element.at, message);
+    ) -> Result<(), InvalidContent> {
+        let invalid = |message: String| InvalidContent::new(element.at, message);
         let Ok(id) = u32::try_from(id).map(BranchId) else {
-            return Err(misfit(format!(
+            return Err(invalid(format!(
                 "branch {id}: ids go up to {}; give a smaller one",
                 u32::MAX
             )));
         };
         if self.ids.contains(&id) {
-            return Err(misfit(format!(
+            return Err(invalid(format!(
                 "branch {id} is there twice; give each branch one element"
             )));
         }
         let balance = element
             .require(Member::BALANCE, "\"balance\": a whole number", warnings)
             .and_then(|node| not_negative(node, "balance", warnings))
-            .map_err(|misfit| misfit.of(format_args!("branch {id}")))?;
+            .map_err(|error| error.of(format_args!("branch {id}")))?;
         match self.first {
             Some((first, other)) if other != balance => {
-                return Err(misfit(format!(
+                return Err(invalid(format!(
                     "branch {id} starts with {balance}, branch {first} with {other}; \
                      all branches must start with the same balance"
                 )));
@@ -106,16 +109,19 @@ impl Branches {
         Ok(())
     }
 
-    fn opening(&self, begins: Position) -> Result<Money, Misfit> {
+    fn opening(&self, begins: Position) -> Result<Money, InvalidContent> {
         let Some((_, balance)) = self.first else {
-            return Err(Misfit::new(begins, format!("there is no branch; add {BRANCH_EXAMPLE}")));
+            return Err(InvalidContent::new(
+                begins,
+                format!("there is no branch; add {BRANCH_EXAMPLE}"),
+            ));
         };
         Ok(Money::new(balance))
     }
 }
 
 /// A whole number of 63 bits.
-fn not_negative(node: &Node, what: &str, warnings: &mut Warnings) -> Result<i64, Misfit> {
+fn not_negative(node: &Node, what: &str, warnings: &mut Warnings) -> Result<i64, InvalidContent> {
     natural(node, what, warnings)?;
     integer(node, what, warnings)
 }
@@ -125,7 +131,7 @@ fn event(
     node: &Node,
     known: &BTreeSet<BranchId>,
     warnings: &mut Warnings,
-) -> Result<Event, Misfit> {
+) -> Result<Event, InvalidContent> {
     let fields = Fields::of(node, "an event: {\"interface\", \"money\"}")?;
     let known_members = [Member::EVENT_ID, Member::INTERFACE, Member::MONEY, Member::BRANCH];
     fields.warn_of_others(&known_members, None, warnings);
@@ -136,27 +142,22 @@ fn event(
         let known: Vec<String> = known.iter().map(ToString::to_string).collect();
         let message =
             format!("there is no branch {number}; the file has branches {}", known.join(", "));
-        return Err(Misfit::new(named.map_or(node.at, |node| node.at), message));
+        return Err(InvalidContent::new(named.map_or(node.at, |node| node.at), message));
     };
     let example = "\"interface\": \"query\", \"deposit\" or \"withdraw\"";
     let interface = fields.require(Member::INTERFACE, example, warnings)?;
-    let kind = match word(interface, example)?.as_str() {
-        "query" => None,
-        "deposit" => Some(WriteKind::Deposit),
-        "withdraw" => Some(WriteKind::Withdraw),
-        other => {
-            let message =
-                format!("there is no interface {}; give query, deposit or withdraw", quote(other));
-            return Err(Misfit::new(interface.at, message));
-        }
-    };
-    let operation = match kind {
-        None => Operation::Query,
-        Some(kind) => {
+    let name = word(interface, example)?;
+    let kind: OperationKind = name.parse().map_err(|_| {
+        let name = quote(&name);
+        let message = format!("there is no interface {name}; give query, deposit or withdraw");
+        InvalidContent::new(interface.at, message)
+    })?;
+    let amount = match kind {
+        OperationKind::Query => Money::ZERO,
+        OperationKind::Deposit | OperationKind::Withdraw => {
             let money = fields.require(Member::MONEY, "\"money\": a whole number", warnings)?;
-            let amount = Money::new(not_negative(money, "money", warnings)?);
-            Operation::Write(Write { kind, amount })
+            Money::new(not_negative(money, "money", warnings)?)
         }
     };
-    Ok(Event { operation, branch, names_branch: named.is_some() })
+    Ok(Event { operation: kind.with_amount(amount), branch, names_branch: named.is_some() })
 }

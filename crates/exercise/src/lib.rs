@@ -13,9 +13,9 @@ mod write;
 
 pub use answers::{WrittenAnswer, read_answers};
 pub use excerpts::Excess;
-pub use input::{Block, Event, Input, InputError, Warning};
-pub use notation::{Leniency, Node, Parsed, Position, SyntaxError, Value, parse as parse_notation};
+pub use input::{Block, Event, Input, Warning};
+pub use notation::Position;
 pub use output::{Element, Entry, Notation, Output, ResultName, Shape};
-pub use received::{Answer, CustomerAnswers, Received, ReceivedError};
-pub use source::{SourceError, is_standard_input, source_name};
+pub use received::{Answer, CustomerAnswers, Received};
+pub use source::{FileError, is_standard_input, source_name};
 pub use write::{check_writable, replace, write_input, write_json, write_output};

@@ -1,15 +1,11 @@
 //! Reads an output that any program made: every notation, shape and spelling that is known.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use thiserror::Error;
-
-use super::fields::{
-    Fields, Member, Misfit, Warnings, integer, is_number, list, natural, quote, word,
-};
-use super::notation::{self, Node, Position, Value};
+use super::fields::{Fields, Member, Warnings, integer, is_number, list, natural, quote, word};
+use super::notation::{self, InvalidContent, Node, Position, Value};
 use super::output::ResultName;
-use super::source::{SourceError, read_bytes, source_name, text};
+use super::source::{FileError, read_bytes, text};
 use super::{Input, Warning};
 
 /// One answer of a foreign output.
@@ -76,54 +72,34 @@ pub struct Received {
     pub warnings: Vec<Warning>,
 }
 
-/// The output cannot be judged.
-#[derive(Debug, Error)]
-pub enum ReceivedError {
-    /// It cannot be read as text.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// It is in no notation that is known.
-    #[error("{}:{at}: {message}", source_name(path))]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Where.
-        at: Position,
-        /// What was expected.
-        message: String,
-    },
-}
-
 impl Received {
     /// Reads the output at `path`, or standard input for `-`.
-    pub fn read(path: &Path) -> Result<Self, ReceivedError> {
+    pub fn read(path: &Path) -> Result<Self, FileError> {
         Self::parse(path, &read_bytes(path)?)
     }
 
     /// As [`Received::read`], with the content given; `path` is for messages.
-    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ReceivedError> {
-        let invalid = |at, message| ReceivedError::Invalid { path: path.to_owned(), at, message };
-        let parsed = notation::parse_log(text(path, bytes)?)
-            .map_err(|error| invalid(error.at, error.message))?;
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        Self::of_log(text(path, bytes)?).map_err(|error| FileError::invalid(path, error))
+    }
+
+    fn of_log(text: &str) -> Result<Self, InvalidContent> {
+        let parsed = notation::parse_log(text)?;
         let mut received = Self::default();
         let mut warnings = Warnings::of(parsed.lenient);
-        for value in &parsed.values {
-            received
-                .add(value, &mut warnings)
-                .map_err(|misfit| invalid(misfit.at, misfit.message))?;
-        }
+        parsed.values.iter().try_for_each(|value| received.add(value, &mut warnings))?;
         received.warnings = warnings.into_list();
         Ok(received)
     }
 
     /// A list of elements, or an element.
-    fn add(&mut self, node: &Node, warnings: &mut Warnings) -> Result<(), Misfit> {
+    fn add(&mut self, node: &Node, warnings: &mut Warnings) -> Result<(), InvalidContent> {
         let Value::List(elements) = &node.value else { return self.add_element(node, warnings) };
         self.lists.push(self.elements.len());
         elements.iter().try_for_each(|element| self.add_element(element, warnings))
     }
 
-    fn add_element(&mut self, node: &Node, warnings: &mut Warnings) -> Result<(), Misfit> {
+    fn add_element(&mut self, node: &Node, warnings: &mut Warnings) -> Result<(), InvalidContent> {
         let element = Fields::of(node, "an element: {\"id\", \"recv\"}")?;
         if is_branch(&element, warnings)? {
             warnings.add(node.at, "an element of a branch is ignored");
@@ -141,7 +117,7 @@ impl Received {
             }
             None => answer(node, warnings).map(|answer| vec![answer]),
         };
-        let answers = answers.map_err(|misfit| misfit.of(format_args!("customer {customer}")))?;
+        let answers = answers.map_err(|error| error.of(format_args!("customer {customer}")))?;
         self.elements.push(CustomerAnswers { at: node.at, customer, answers });
         Ok(())
     }
@@ -173,7 +149,7 @@ impl Received {
 }
 
 /// Whether this is what a program prints of a branch, beside what customers received.
-fn is_branch(element: &Fields<'_>, warnings: &mut Warnings) -> Result<bool, Misfit> {
+fn is_branch(element: &Fields<'_>, warnings: &mut Warnings) -> Result<bool, InvalidContent> {
     let kind = element.get(Member::TYPE, warnings)?;
     let kind = kind.map(|kind| word(kind, "\"customer\" or \"branch\"")).transpose()?;
     Ok(matches!(kind.as_deref(), Some("branch" | "bank")))
@@ -186,7 +162,7 @@ struct Outcome {
     balance: Option<i64>,
 }
 
-fn answer(node: &Node, warnings: &mut Warnings) -> Result<Answer, Misfit> {
+fn answer(node: &Node, warnings: &mut Warnings) -> Result<Answer, InvalidContent> {
     if let Value::Number(_) = &node.value {
         warnings.add(node.at, "a number by itself is read as the balance of a query");
         let balance = Some(integer(node, "balance", warnings)?);
@@ -208,7 +184,7 @@ fn answer(node: &Node, warnings: &mut Warnings) -> Result<Answer, Misfit> {
     let Outcome { result, balance } = outcome(&fields, is_query, warnings)?;
     if interface.is_none() && balance.is_none() {
         let message = "found neither \"interface\" nor \"balance\"; expected an answer";
-        return Err(Misfit::new(node.at, message));
+        return Err(InvalidContent::new(node.at, message));
     }
     let known = [
         Member::EVENT_ID,
@@ -229,7 +205,7 @@ fn outcome(
     fields: &Fields<'_>,
     is_query: bool,
     warnings: &mut Warnings,
-) -> Result<Outcome, Misfit> {
+) -> Result<Outcome, InvalidContent> {
     let mut shown = fields.get(Member::BALANCE, warnings)?;
     if shown.is_none()
         && let Some(money) = fields.get(Member::MONEY, warnings)?
@@ -249,7 +225,7 @@ fn outcome(
         (Some(outer), Some(inner)) if outer != inner => {
             let message =
                 format!("the result has a balance of {inner}, and the answer one of {outer}");
-            Err(Misfit::new(result.at, message))
+            Err(InvalidContent::new(result.at, message))
         }
         _ => Ok(Outcome { result: inner.result, balance: balance.or(inner.balance) }),
     }
@@ -260,7 +236,7 @@ fn outcome_of_result(
     node: &Node,
     is_query: bool,
     warnings: &mut Warnings,
-) -> Result<Outcome, Misfit> {
+) -> Result<Outcome, InvalidContent> {
     let of_result = |result| Ok(Outcome { result: Some(result), balance: None });
     let of_balance = |balance| Ok(Outcome { result: None, balance: Some(balance) });
     let expected = "\"success\", \"fail\" or \"unknown\"";
@@ -288,7 +264,7 @@ fn outcome_of_result(
             other => {
                 let Some(value) = labelled_balance(other).filter(|_| is_query) else {
                     let message = format!("result is {}; expected {expected}", quote(other));
-                    return Err(Misfit::new(node.at, message));
+                    return Err(InvalidContent::new(node.at, message));
                 };
                 warnings.add(node.at, "a balance in the text of a result is read as such");
                 of_balance(integer(&Node { at: node.at, value }, "balance", warnings)?)

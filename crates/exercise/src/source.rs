@@ -7,12 +7,15 @@ use std::path::Path;
 
 use thiserror::Error;
 
+use super::notation::{InvalidContent, Position};
+
 /// The path that stands for standard input.
 const STANDARD_INPUT: &str = "-";
 
-/// A file that cannot be read as text.
+/// A file that cannot be read, or that does not mean what it should. The message names the file, the place, what was
+/// expected and what to do.
 #[derive(Debug, Error)]
-pub enum SourceError {
+pub enum FileError {
     /// The path leads to a folder.
     #[error("{name}: is a folder; give the path of a file")]
     Folder {
@@ -35,6 +38,22 @@ pub enum SourceError {
         /// What it is instead.
         found: String,
     },
+    /// It is in no notation that is known, or cannot be carried out.
+    #[error("{name}:{at}: {message}")]
+    Invalid {
+        /// The file.
+        name: String,
+        /// The place in it.
+        at: Position,
+        /// Which element, what was expected, what to do.
+        message: String,
+    },
+}
+
+impl FileError {
+    pub(super) fn invalid(path: &Path, InvalidContent { at, message }: InvalidContent) -> Self {
+        Self::Invalid { name: source_name(path), at, message }
+    }
 }
 
 /// What messages call the file at `path`.
@@ -48,7 +67,7 @@ pub fn is_standard_input(path: &Path) -> bool {
 }
 
 /// Reads the file at `path`, or standard input to its end.
-pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, SourceError> {
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     let read = if is_standard_input(path) {
         io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
@@ -58,16 +77,16 @@ pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, SourceError> {
     read.map_err(|cause| {
         let name = source_name(path);
         if cause.kind() == io::ErrorKind::IsADirectory {
-            SourceError::Folder { name }
+            FileError::Folder { name }
         } else {
-            SourceError::Unreadable { name, cause }
+            FileError::Unreadable { name, cause }
         }
     })
 }
 
 /// `bytes` as text; `path` is for messages.
-pub(super) fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, SourceError> {
-    let not_text = |found: String| SourceError::NotText { name: source_name(path), found };
+pub(super) fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, FileError> {
+    let not_text = |found: String| FileError::NotText { name: source_name(path), found };
     // Text of this exercise begins with ASCII, so one of two bytes is zero in UTF-16.
     let is_utf16 = matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..]);
     if is_utf16 {

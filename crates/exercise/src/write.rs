@@ -6,7 +6,6 @@ use std::fs::{File, Metadata, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer as _};
 use serde_json::ser::{PrettyFormatter, Serializer};
 use tempfile::NamedTempFile;
@@ -17,11 +16,7 @@ use bank::{BranchId, Money};
 
 /// Writes `value` as JSON with an indent of four, as the seed systems do, and a final newline.
 pub fn write_json(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    let mut buffered = BufWriter::new(to);
-    let formatter = PrettyFormatter::with_indent(b"    ");
-    value.serialize(&mut Serializer::with_formatter(&mut buffered, formatter))?;
-    buffered.write_all(b"\n")?;
-    buffered.flush()
+    with_json(to, |json| value.serialize(json))
 }
 
 /// Writes a JSON array as [`write_json`] does, element by element: no more than one is in memory.
@@ -29,14 +24,16 @@ fn write_json_array(
     to: &mut impl Write,
     elements: impl Iterator<Item = impl Serialize>,
 ) -> io::Result<()> {
+    with_json(to, |json| json.collect_seq(elements))
+}
+
+fn with_json<W: Write>(
+    to: W,
+    fill: impl FnOnce(&mut Serializer<&mut BufWriter<W>, PrettyFormatter<'_>>) -> serde_json::Result<()>,
+) -> io::Result<()> {
     let mut buffered = BufWriter::new(to);
     let formatter = PrettyFormatter::with_indent(b"    ");
-    let mut json = Serializer::with_formatter(&mut buffered, formatter);
-    let mut array = json.serialize_seq(None)?;
-    for element in elements {
-        array.serialize_element(&element)?;
-    }
-    array.end()?;
+    fill(&mut Serializer::with_formatter(&mut buffered, formatter))?;
     buffered.write_all(b"\n")?;
     buffered.flush()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::operation::{InvalidRecord, OperationRecord};
+use super::operation::{InvalidRecord, OperationRecord, Record};
 use bank::{
     BranchId, CustomerId, Member, Money, Operation, Outcome, Seq, SessionId, StatusCode, Write,
     WriteKind,
@@ -77,26 +77,31 @@ impl History {
     }
 
     /// Adds a call.
-    pub fn push(&mut self, call: &OperationRecord<'_>) -> Result<(), InvalidRecord> {
+    pub fn push(
+        &mut self,
+        call: &Record<impl AsRef<[u64]>, impl AsRef<str>>,
+    ) -> Result<(), InvalidRecord> {
         let branch = self.member(call.branch).ok_or(InvalidRecord::Branch(call.branch))?;
         let place = index(self.calls.len())?;
         if let Some(completed) = call.completed.filter(|completed| *completed < call.invoked) {
             return Err(InvalidRecord::Backwards { invoked: call.invoked, completed });
         }
-        let versions = [call.version, call.at_most].into_iter().flatten();
-        if let Some(version) = versions.into_iter().find(|v| v.len() != self.branches.len()) {
+        let [version, at_most] = [&call.version, &call.at_most]
+            .map(|version| version.as_ref().map(AsRef::<[u64]>::as_ref));
+        let mut versions = [version, at_most].into_iter().flatten();
+        if let Some(version) = versions.find(|v| v.len() != self.branches.len()) {
             return Err(InvalidRecord::Version {
                 found: version.len(),
                 expected: self.branches.len(),
             });
         }
         let session = self.enter(call)?;
-        let (version, at_most) = (self.keep(call.version)?, self.keep(call.at_most)?);
+        let (version, at_most) = (self.keep(version)?, self.keep(at_most)?);
         if let Some(trace) = call.trace {
             self.traces.push((place, trace));
         }
-        if let Some(status) = call.status {
-            self.statuses.push((place, status.into()));
+        if let Some(status) = &call.status {
+            self.statuses.push((place, status.as_ref().into()));
         }
         self.calls.push(Compact {
             number: call.number,
@@ -128,8 +133,8 @@ impl History {
         Ok(slot)
     }
 
-    fn enter(&mut self, call: &OperationRecord<'_>) -> Result<u32, InvalidRecord> {
-        let OperationRecord { session: id, customer, number, .. } = *call;
+    fn enter<V, S>(&mut self, call: &Record<V, S>) -> Result<u32, InvalidRecord> {
+        let Record { session: id, customer, number, .. } = *call;
         let place = if let Some(place) = self.places.get(&id) {
             *place
         } else {

@@ -109,31 +109,6 @@ impl<V, S> Record<V, S> {
     }
 }
 
-impl OwnedRecord {
-    /// The same record, borrowed.
-    pub fn as_record(&self) -> OperationRecord<'_> {
-        Record {
-            session: self.session,
-            customer: self.customer,
-            number: self.number,
-            position: self.position,
-            attempt: self.attempt,
-            operation: self.operation,
-            branch: self.branch,
-            invoked: self.invoked,
-            completed: self.completed,
-            outcome: self.outcome,
-            code: self.code,
-            status: self.status.as_deref(),
-            seq: self.seq,
-            version: self.version.as_deref(),
-            at_most: self.at_most.as_deref(),
-            balance: self.balance,
-            trace: self.trace,
-        }
-    }
-}
-
 impl<V, S> fmt::Display for Record<V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { customer, position, branch, operation, .. } = self;
@@ -218,10 +193,10 @@ mod tests {
         for (record, versions) in [(bare, None), (full, Some(&[4, 300][..]))] {
             let bytes = postcard::to_stdvec(&record).expect("encoded");
             let owned: OwnedRecord = postcard::from_bytes(&bytes).expect("decoded");
-            let read = owned.as_record();
-            assert_eq!((read.version, read.at_most), (versions, versions));
+            let read = &owned;
+            assert_eq!((read.version.as_deref(), read.at_most.as_deref()), (versions, versions));
             assert_eq!(
-                (read.status, read.seq, read.code),
+                (read.status.as_deref(), read.seq, read.code),
                 (record.status, record.seq, record.code)
             );
             assert_eq!((read.balance, read.trace), (record.balance, record.trace));

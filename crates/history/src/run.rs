@@ -10,20 +10,25 @@ use super::files::{RecordedError, read_run};
 use super::{ErrorLimit, History, Ledgers, ReferenceModel, Settings};
 
 /// What a run was set to, which is the header of its files.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// The opening balance.
+    #[serde(rename = "opening_balance")]
     pub opening: Money,
     /// All branches, ascending.
     pub branches: Vec<BranchId>,
     /// The settings that guarantees depend on.
+    #[serde(flatten)]
     pub settings: Settings,
     /// The rights of each branch at the start, by member in minor units, if the cluster was used before. Otherwise each
     /// branch has its equal share of the opening balance.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rights: Option<Vec<i64>>,
     /// The model that predicts all answers, if there is one.
+    #[serde(rename = "edition", skip_serializing_if = "Option::is_none", default)]
     pub reference_model: Option<ReferenceModel>,
     /// How many operations may fail; `None` leaves availability not judged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error_limit: Option<ErrorLimit>,
 }
 

@@ -58,9 +58,10 @@ pub enum ReferenceModel {
 }
 
 /// What guarantees depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Settings {
     /// Whose branches were asked.
+    #[serde(rename = "replication")]
     pub server: Server,
     /// How many branches held a write before it was answered.
     pub ack: Ack,

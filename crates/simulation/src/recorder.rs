@@ -136,7 +136,7 @@ impl Recorder {
         let mut run = Run::new(header);
         let strong = |seen: &&SeenOperation| seen.strength.is_none_or(|found| found >= strength);
         for SeenOperation { record, .. } in self.seen.iter().flatten().filter(strong) {
-            run.history.push(&record.as_record())?;
+            run.history.push(record)?;
         }
         for (member, log) in plan.members().zip(judge.logs()) {
             let gone = !alive.iter().any(|(branch, _)| *branch == member);

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bank::{Seq, Version};
-use history::{Header, History, HistoryWriter, OperationRecord, OwnedRecord, Record};
+use history::{Header, History, HistoryWriter, OwnedRecord, Record};
 use tokio::time::Instant;
 
 use super::spool::{Spool, Spooled, merge_by_key};
@@ -128,16 +128,10 @@ impl RecordedOperations {
             if let (Some(seq), Some(member)) = (record.seq, history.member(record.branch)) {
                 record.seq = Some(Seq(seq.0.saturating_sub(base.of(member).0)));
             }
-            let record = record.as_record();
             writer.write(&record)?;
             // Only the file has to hold what an answer was made from.
-            let bare = OperationRecord {
-                version: None,
-                at_most: None,
-                status: None,
-                trace: None,
-                ..record
-            };
+            let bare =
+                OwnedRecord { version: None, at_most: None, status: None, trace: None, ..record };
             history.push(&bare).map_err(io::Error::other)?;
         }
         let missing = self.left_out + self.lost;

@@ -43,10 +43,8 @@ impl Moved {
 
 /// A refusal of a withdrawal although the balance was `least` or more during all of the call.
 pub(crate) fn wrong_refusal(run: &RunIndex<'_>, place: usize, least: i128) -> Violation {
-    let words = run.words(place);
-    let description =
-        format!("{words} was refused, but there was {least} or more at every instant of it");
-    run.violation([place], description)
+    let what = format!("was refused, but there was {least} or more at every instant of it");
+    run.violation_by(place, what)
 }
 
 /// What balances may be, and how those that are compared lie within that. Sound for rejection: a read holds at least
@@ -193,13 +191,10 @@ impl<'r, 'a> Bounds<'r, 'a> {
         self.narrowest = Some(self.narrowest.map_or(width, |narrowest| narrowest.min(width)));
         self.widest = self.widest.max(width);
         if run.history().is_complete() && !bounds.contains(&shown) {
-            examination.violate(|| {
-                let description = format!(
-                    "{} was shown {shown}; it must be {least} to {most}, whatever was on its way",
-                    run.words(place)
-                );
-                run.violation([place], description)
-            });
+            let what = || {
+                format!("was shown {shown}; it must be {least} to {most}, whatever was on its way")
+            };
+            examination.violate(|| run.violation_by(place, what()));
         }
     }
 
@@ -251,9 +246,10 @@ fn summed(mut moves: Vec<(u64, Moved)>) -> Vec<(u64, Moved)> {
     moves
 }
 
-fn until(moves: &[(u64, Moved)], counts: impl Fn(u64) -> bool) -> Moved {
-    let count = moves.partition_point(|(at, _)| counts(*at));
-    count.checked_sub(1).map_or_else(Moved::default, |last| moves[last].1)
+/// The last of ascending sums that counts.
+pub(crate) fn until<T: Copy + Default>(sums: &[(u64, T)], counts: impl Fn(u64) -> bool) -> T {
+    let count = sums.partition_point(|(at, _)| counts(*at));
+    count.checked_sub(1).map_or_else(T::default, |last| sums[last].1)
 }
 
 /// By log: the sums of deposits in its first entries.

@@ -54,8 +54,8 @@ enum Fault {
 impl Fault {
     const ALL: [Self; 3] = [Self::Missing, Self::Doubled, Self::Refused];
 
-    /// By how much it changes a balance, if it can happen to a write with that outcome.
-    fn effect(self, write: Write, outcome: Outcome) -> Option<i128> {
+    /// By how much it changes a balance, if it can happen to that write.
+    fn effect(self, DecidedWrite { write, outcome, .. }: &DecidedWrite) -> Option<i128> {
         match (self, outcome) {
             (Self::Missing, Outcome::Ok) => Some(-write.delta()),
             (Self::Doubled, Outcome::Ok) | (Self::Refused, Outcome::Rejected(_)) => {
@@ -102,7 +102,7 @@ impl Difference<'_> {
         let mut places = Vec::new();
         let mut reasons = Vec::new();
         for fault in Fault::ALL {
-            let fits = |seen: &&DecidedWrite| effect(fault, seen) == Some(self.amount());
+            let fits = |seen: &&DecidedWrite| fault.effect(seen) == Some(self.amount());
             let Some(first) = writes.iter().find(fits) else { continue };
             // The branch that was asked is the last that would lack it.
             let is_elsewhere = |seen: &&DecidedWrite| !self.branches.contains(&seen.branch);
@@ -136,10 +136,6 @@ impl Difference<'_> {
     }
 }
 
-fn effect(fault: Fault, seen: &DecidedWrite) -> Option<i128> {
-    fault.effect(seen.write, seen.outcome)
-}
-
 /// Two writes of the same kind that make the difference together.
 fn pair(
     writes: &[DecidedWrite],
@@ -149,7 +145,7 @@ fn pair(
     // By effect the first two writes that have it.
     let mut by_effect: BTreeMap<i128, (&DecidedWrite, Option<&DecidedWrite>)> = BTreeMap::new();
     for seen in writes {
-        let Some(effect) = effect(fault, seen) else { continue };
+        let Some(effect) = fault.effect(seen) else { continue };
         if effect.signum() == amount.signum() {
             let entry = by_effect.entry(effect).or_insert((seen, None));
             if !std::ptr::eq(entry.0, seen) && entry.1.is_none() {

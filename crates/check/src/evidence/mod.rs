@@ -6,7 +6,7 @@ mod difference;
 mod possible_balances;
 mod sessions;
 
-pub(crate) use bounds::{Bounds, Deposits, Range, refused_amount, wrong_refusal};
+pub(crate) use bounds::{Bounds, Deposits, Range, refused_amount, until, wrong_refusal};
 pub(crate) use dependencies::Dependencies;
 pub(crate) use difference::{DecidedWrite, Difference};
 pub(crate) use possible_balances::PossibleBalances;

@@ -142,12 +142,10 @@ impl<'a> WriteContext<'a> {
     }
 
     fn lack(&self, known: &[u64]) -> Option<Lack> {
-        let lacks = known.iter().enumerate().map(|(member, needs)| Lack {
-            member,
-            has: self.of_member(member),
-            needs: *needs,
-        });
-        lacks.into_iter().find(|lack| lack.has < lack.needs)
+        let known = known.iter().copied().enumerate();
+        let mut lacks =
+            known.map(|(member, needs)| Lack { member, has: self.of_member(member), needs });
+        lacks.find(|lack| lack.has < lack.needs)
     }
 }
 
@@ -195,10 +193,7 @@ pub(crate) fn writes_upon(
         format!("{} writes, each applied after everything its customer had seen", grouped(exact)),
         "a write was made where less was known than its customer knew",
     );
-    if vague > 0 {
-        let why = run.missing_context();
-        examination.gap(Gap::Answers, format!("what {vague} writes rest on is not known: {why}"));
-    }
+    examination.gap_if(Gap::Answers, run.missing_context(vague, "writes"));
     examination.needs_evidence(has_evidence, missing);
     examination
 }

@@ -18,7 +18,7 @@ const NAMED: usize = 3;
 ///
 /// Fails on branches that the run started while all of them lived; otherwise too many failures leave it unknown. Algorithm: the
 /// sums of what was moved, the instants of writes in order, and then a count; n log n.
-pub(crate) fn availability(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let Some(limit) = run.header().error_limit else {
         let reason = "the history does not say how many operations may fail";
         return Examination::not_applicable(reason);

@@ -17,7 +17,7 @@ use crate::examination::Examination;
 /// and the two versions of its proof must prove it.
 ///
 /// Algorithm: sums of what had begun and of what had been acknowledged, by time; n log n.
-pub(crate) fn balance_bounds(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let mut bounds = Bounds::of(run);
     let deposits = Deposits::of(run);
@@ -36,19 +36,12 @@ pub(crate) fn balance_bounds(run: &RunIndex<'_>) -> Examination {
         bounds.compare_refusal(&mut examination, place, amount, *range.start());
         let proof = call.version.zip(call.at_most);
         if proof.is_some_and(|(first, last)| first.iter().zip(last).any(|(a, b)| a > b)) {
-            examination.violate(|| {
-                let words = run.words(place);
-                let text = format!("{words} was refused with a proof that ends before it begins");
-                run.violation([place], text)
-            });
+            let what = "was refused with a proof that ends before it begins";
+            examination.violate(|| run.violation_by(place, what));
         }
         if let Some(most) = deposits.most_of_proof(run, &call).filter(|most| *most >= amount) {
-            examination.violate(|| {
-                let words = run.words(place);
-                let description =
-                    format!("{words} was refused with a proof that allows a balance of {most}");
-                run.violation([place], description)
-            });
+            let what = || format!("was refused with a proof that allows a balance of {most}");
+            examination.violate(|| run.violation_by(place, what()));
         }
     }
     examination.summarize(bounds.describe(), "no order of the writes allows an answer");

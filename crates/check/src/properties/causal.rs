@@ -11,21 +11,29 @@ use crate::{RunIndex, Violation};
 /// Algorithm: of each log, the join of what its first entries were made upon, kept where it changes; a version is
 /// closed if it covers, for every log, that join at its own component. What entries were made upon is held to
 /// the same. (n + entries that change it) × N².
-pub(crate) fn causal(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let dependencies: Vec<Dependencies> =
         (0..run.width).map(|member| Dependencies::of(run, member)).collect();
     let (mut closed, mut unknown) = (0_u64, 0_u64);
-    let mut cache = Cache::default();
+    // Answers that follow each other often show the same.
+    let mut last_closed: &[u64] = &[];
     for (place, call) in run.calls() {
         let Some(version) = call.version else {
             unknown += u64::from(call.balance.is_some());
             continue;
         };
-        match cache.closure(&dependencies, version) {
-            Closure::Closed => closed += 1,
-            Closure::Unknown => unknown += 1,
-            Closure::Open(open) => examination.violate(|| {
+        if !last_closed.is_empty() && last_closed == version {
+            closed += 1;
+            continue;
+        }
+        match is_closed(&dependencies, version) {
+            Ok(true) => {
+                closed += 1;
+                last_closed = version;
+            }
+            Ok(false) => unknown += 1,
+            Err(open) => examination.violate(|| {
                 let shown = format!("{} was shown {}", run.words(place), describe_version(version));
                 open.violation(run, Some(place), &shown)
             }),
@@ -36,7 +44,7 @@ pub(crate) fn causal(run: &RunIndex<'_>) -> Examination {
             // Its own log before the entry is always there.
             let mut upon = step.upon.clone();
             upon[member] = step.entry;
-            if let Closure::Open(open) = closure(&dependencies, &upon) {
+            if let Err(open) = is_closed(&dependencies, &upon) {
                 examination.violate(|| {
                     let branch = run.branch(member);
                     let seq = step.entry + 1;
@@ -53,21 +61,10 @@ pub(crate) fn causal(run: &RunIndex<'_>) -> Examination {
         format!("{closed} answers show all that they depend on"),
         "an answer shows an entry without what that depends on",
     );
-    if unknown > 0 {
-        let why = run.missing_context();
-        examination
-            .gap(Gap::Answers, format!("what {unknown} answers rest on is not known: {why}"));
-    }
+    examination.gap_if(Gap::Answers, run.missing_context(unknown, "answers"));
     let has_evidence = closed > 0 || dependencies.iter().any(|log| !log.steps.is_empty());
     examination.needs_evidence(has_evidence, "no answer shows a balance");
     examination
-}
-
-/// Whether a version contains everything that its entries depend on.
-enum Closure {
-    Closed,
-    Unknown,
-    Open(OpenVersion),
 }
 
 /// A version with an entry and without what that was made upon.
@@ -99,7 +96,8 @@ impl OpenVersion {
     }
 }
 
-fn closure(dependencies: &[Dependencies], version: &[u64]) -> Closure {
+/// Whether a version is known to contain everything that its entries depend on. Fails if it does not.
+fn is_closed(dependencies: &[Dependencies], version: &[u64]) -> Result<bool, OpenVersion> {
     let mut is_unknown = false;
     for (origin, (log, seq)) in dependencies.iter().zip(version).enumerate() {
         if *seq == 0 {
@@ -112,32 +110,11 @@ fn closure(dependencies: &[Dependencies], version: &[u64]) -> Closure {
         };
         if let Some(member) = first_missing(version, upon) {
             let lack = Lack { member, has: version[member], needs: upon[member] };
-            return Closure::Open(OpenVersion { origin, upto: *seq, lack });
+            return Err(OpenVersion { origin, upto: *seq, lack });
         }
     }
-    if is_unknown { Closure::Unknown } else { Closure::Closed }
+    Ok(!is_unknown)
 }
-
-/// The last version that was closed: answers that follow each other often show the same.
-#[derive(Default)]
-struct Cache {
-    closed: Vec<u64>,
-}
-
-impl Cache {
-    fn closure(&mut self, dependencies: &[Dependencies], version: &[u64]) -> Closure {
-        if !self.closed.is_empty() && self.closed == version {
-            return Closure::Closed;
-        }
-        let found = closure(dependencies, version);
-        if matches!(found, Closure::Closed) {
-            self.closed.clear();
-            self.closed.extend_from_slice(version);
-        }
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::fixture::{Fixture, Shown as _};

@@ -19,7 +19,7 @@ const NO_WRITE: &str = "no write was accepted, and none was refused for its amou
 ///
 /// Algorithm: a join of the history with the logs by the names of requests; linear. An unanswered write is
 /// decided by the log. Where branches keep no logs only the sums can be compared.
-pub(crate) fn conservation(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     // Under passbook there are logs: if they are not here, others may have written into them.
     if run.ledgers().is_missing() && run.settings().server != Server::Passbook {
         return by_sums(run);
@@ -81,7 +81,7 @@ fn calls(run: &RunIndex<'_>, examination: &mut Examination) {
         let member = run.history().member_of(place);
         let branch = call.branch;
         let mut wrong = |what: String| {
-            examination.violate(|| run.violation([place], format!("{} {what}", run.words(place))));
+            examination.violate(|| run.violation_by(place, what));
         };
         let Some(entry) = run.entry_of(place) else {
             // An entry of that number is there, and it is another: then even a log that is cut lacks it.

@@ -10,7 +10,7 @@ use crate::index::describe_version;
 /// the same length of each log. If not, some write will never reach some branch.
 ///
 /// Algorithm: every branch is compared with the first; N branches cost N².
-pub(crate) fn convergence(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let Some((first, others)) = run.finals().split_first() else {
         examination.gap(Gap::FinalStates, "no branch could be asked what it holds");

@@ -10,7 +10,7 @@ use crate::examination::{Examination, Gap};
 /// the log of its branch or, if that is lost, at as many of the others as its acknowledgement promised.
 ///
 /// Algorithm: the join of the history with the logs; for a lost log, what the others came to know of it. Linear.
-pub(crate) fn durability(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let survivors: Vec<Survivors> = (0..run.width).map(|m| Survivors::of(run, m)).collect();
     let (mut held, mut by_others, mut unknown) = (0_u64, 0_u64, 0_u64);
@@ -19,10 +19,8 @@ pub(crate) fn durability(run: &RunIndex<'_>) -> Examination {
             continue;
         }
         let member = run.history().member_of(place);
-        let gone = |why: String| {
-            let description = format!("{} was acknowledged and is gone: {why}", run.words(place));
-            run.violation([place], description)
-        };
+        let gone =
+            |why: String| run.violation_by(place, format!("was acknowledged and is gone: {why}"));
         match run.extent(member) {
             Extent::Whole | Extent::Cut if run.entry_of(place).is_some() => held += 1,
             Extent::Whole => examination
@@ -46,11 +44,9 @@ pub(crate) fn durability(run: &RunIndex<'_>) -> Examination {
         format!("{held} acknowledged writes are there")
     };
     examination.summarize(holds, "an acknowledged write is gone");
-    if unknown > 0 {
-        let why = run.missing_entries().unwrap_or_default();
-        let note = format!("{unknown} acknowledged writes cannot be found: {why}");
-        examination.gap(Gap::Ledgers, note);
-    }
+    let why = run.missing_entries().unwrap_or_default();
+    let what = format!("acknowledged writes cannot be found: {why}");
+    examination.gap_of(Gap::Ledgers, unknown, &what);
     examination.needs_evidence(held + by_others > 0, "no write was acknowledged");
     examination
 }

@@ -9,7 +9,7 @@ use crate::examination::{Examination, Gap};
 ///
 /// Algorithm: the join of the versions that a session was shown must be covered by each later answer's; nN.
 /// Balances without versions say nothing of it.
-pub(crate) fn monotonic_reads(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let (mut covered, mut unknown) = (0_u64, 0_u64);
     let mut has_evidence = false;

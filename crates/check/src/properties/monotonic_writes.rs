@@ -9,7 +9,7 @@ use crate::examination::Examination;
 /// Algorithm: what a write was made upon, by the log, must cover the join of its session's acknowledged writes;
 /// nN. Where the log does not say it, the answer's version can prove a violation, and not that there is none: it may
 /// be of later.
-pub(crate) fn monotonic_writes(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     writes_upon(
         run,
         |session| session.written,

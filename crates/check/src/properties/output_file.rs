@@ -67,18 +67,22 @@ impl<'a> OutputFile<'a> {
             });
             return;
         };
-        let call = self.history.call(place);
-        if !agrees(answer, &call) {
-            self.examination.violate(|| {
-                let description = format!(
-                    "operation {} of customer {customer}: output.json says {}, the history says {}",
-                    call.position,
-                    describe(answer),
-                    describe(&expected(&call))
-                );
-                Violation { operations: vec![Named::of(&call, place)], description }
-            });
+        if !agrees(answer, &self.history.call(place)) {
+            self.differ(place, || format!("says {}", describe(answer)));
         }
+    }
+
+    /// Adds a violation by the call at `place`, of which the file says or has something else.
+    fn differ(&mut self, place: usize, what: impl FnOnce() -> String) {
+        let call = self.history.call(place);
+        self.examination.violate(|| {
+            let OperationRecord { position, customer, .. } = call;
+            let (what, expected) = (what(), describe(&expected(&call)));
+            let description = format!(
+                "operation {position} of customer {customer}: output.json {what}, the history says {expected}"
+            );
+            Violation { operations: vec![Named::of(&call, place)], description }
+        });
     }
 
     /// The verdict, after the last answer. `is_whole` if the file was read to its end.
@@ -108,17 +112,8 @@ impl<'a> OutputFile<'a> {
     fn missing(&mut self) {
         let mut missing: Vec<usize> = self.rest.values().flat_map(Clone::clone).collect();
         missing.sort_unstable();
-        for place in missing.into_iter().map(|at| self.order[at]) {
-            let call = self.history.call(place);
-            self.examination.violate(|| {
-                let description = format!(
-                    "operation {} of customer {}: output.json has no answer, the history says {}",
-                    call.position,
-                    call.customer,
-                    describe(&expected(&call))
-                );
-                Violation { operations: vec![Named::of(&call, place)], description }
-            });
+        for at in missing {
+            self.differ(self.order[at], || "has no answer".to_owned());
         }
     }
 }

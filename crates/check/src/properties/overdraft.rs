@@ -3,6 +3,7 @@
 use bank::{Entry, Money, OperationKind, Outcome};
 use history::{FinalState, OperationRecord, Server};
 
+use crate::evidence::until;
 use crate::examination::{Examination, Gap};
 use crate::index::Place;
 use crate::{RunIndex, Violation};
@@ -19,11 +20,10 @@ const NAMED_MAX: usize = 3;
 /// beginning; n entries at N branches cost nN. Where
 /// an entry does not say what it was made upon, everything that was ever granted to its branch counts:
 /// what exceeds that is a violation, and the rest proves nothing.
-pub(crate) fn overdraft(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let first = first_below_zero(run);
-    let first_place =
-        first.as_ref().and_then(|violation| Some(violation.operations.first()?.place));
+    let first_place = first.as_ref().and_then(|first| Some(first.operations.first()?.place));
     let overspending = overspending(run);
     let lowest = lowest(run);
     let fails = match overspending {
@@ -34,10 +34,8 @@ pub(crate) fn overdraft(run: &RunIndex<'_>) -> Examination {
     held_below_zero(run, &mut examination);
     for (place, balance) in shown(run).filter(|(_, balance)| balance.is_negative()) {
         if Some(place) != first_place {
-            examination.violate(|| {
-                let description = format!("{} was shown a balance of {balance}", run.words(place));
-                run.violation([place], description)
-            });
+            let what = || format!("was shown a balance of {balance}");
+            examination.violate(|| run.violation_by(place, what()));
         }
     }
     examination.summarize(lowest, fails);
@@ -188,16 +186,12 @@ impl Grants {
         Self { given, width }
     }
 
-    fn by(&self, giver: usize, taker: usize, seq: u64) -> i128 {
-        let list = &self.given[giver * self.width + taker];
-        let count = list.partition_point(|(at, _)| *at <= seq);
-        count.checked_sub(1).map_or(0, |last| list[last].1)
-    }
-
     /// Everything granted to `taker`, as far as `known` of each log.
     fn received(&self, taker: usize, known: Option<&[u64]>) -> i128 {
         let upto = |giver: usize| known.map_or(u64::MAX, |known| known[giver]);
-        (0..self.width).map(|giver| self.by(giver, taker, upto(giver))).sum()
+        let given =
+            |giver: usize| until(&self.given[giver * self.width + taker], |seq| seq <= upto(giver));
+        (0..self.width).map(given).sum()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::examination::{Examination, Gap};
 ///
 /// Algorithm: the join of a session's acknowledged writes must be covered by every later answer's version; nN. A
 /// balance without a version is held to bounds: own writes in, of others' anything that had begun.
-pub(crate) fn read_your_writes(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let (mut covered, mut unknown) = (0_u64, 0_u64);
     let mut has_evidence = false;

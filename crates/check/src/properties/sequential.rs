@@ -25,23 +25,19 @@ pub fn sequential<'a>(
         count += 1;
         match (seen.operation, seen.outcome) {
             (_, Outcome::Rejected(reason)) if reason.is_retryable() => unknown.rejected += 1,
-            (Operation::Write(write), Outcome::Ok) => {
-                if !possible.narrow(|balance| covers(balance, write)) {
+            (Operation::Write(write), Outcome::Ok | Outcome::Rejected(_)) => {
+                let is_accepted = seen.outcome == Outcome::Ok;
+                if !possible.narrow(|balance| covers(balance, write) == is_accepted) {
                     examination.violate(|| {
                         let held = possible.describe();
-                        let expected = format!("fail (the balance is {held})");
-                        difference(place, &seen, &expected, "success")
+                        let (received, expected) =
+                            if is_accepted { ("success", "fail") } else { ("fail", "success") };
+                        let expected = format!("{expected} (the balance is {held})");
+                        difference(place, &seen, &expected, received)
                     });
                 }
-                possible.apply(write);
-            }
-            (Operation::Write(write), Outcome::Rejected(_)) => {
-                if !possible.narrow(|balance| !covers(balance, write)) {
-                    examination.violate(|| {
-                        let held = possible.describe();
-                        let expected = format!("success (the balance is {held})");
-                        difference(place, &seen, &expected, "fail")
-                    });
+                if is_accepted {
+                    possible.apply(write);
                 }
             }
             (Operation::Write(write), Outcome::Unknown) => {

@@ -9,7 +9,7 @@ use crate::index::describe_version;
 ///
 /// Algorithm: sums over prefixes of each log, looked up at the version; n operations at N branches cost nN. Of a
 /// balance without a version nothing is known here.
-pub(crate) fn value(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let (mut exact, mut hidden, mut bare) = (0_u64, 0_u64, 0_u64);
     for (place, call) in run.calls() {
@@ -25,13 +25,10 @@ pub(crate) fn value(run: &RunIndex<'_>) -> Examination {
             let sum = run.sum(member, *seq);
             if sum.is_none() && run.is_whole(member) {
                 examination.violate(|| {
-                    let description = format!(
-                        "{} was shown entry {seq} of branch {}, whose log has {}",
-                        run.words(place),
-                        run.branch(member),
-                        run.logs()[member].len()
-                    );
-                    run.violation([place], description)
+                    let (branch, has) = (run.branch(member), run.logs()[member].len());
+                    let what =
+                        format!("was shown entry {seq} of branch {branch}, whose log has {has}");
+                    run.violation_by(place, what)
                 });
             }
             expected = expected.zip(sum).map(|(all, sum)| all + sum);
@@ -40,12 +37,11 @@ pub(crate) fn value(run: &RunIndex<'_>) -> Examination {
             None => hidden += 1,
             Some(expected) if expected == shown => exact += 1,
             Some(expected) => examination.violate(|| {
-                let description = format!(
-                    "{} was shown {shown}; the writes of its version {} make {expected}",
-                    run.words(place),
-                    describe_version(version)
+                let version = describe_version(version);
+                let what = format!(
+                    "was shown {shown}; the writes of its version {version} make {expected}"
                 );
-                run.violation([place], description)
+                run.violation_by(place, what)
             }),
         }
     }
@@ -53,11 +49,9 @@ pub(crate) fn value(run: &RunIndex<'_>) -> Examination {
         format!("{exact} balances are those of their versions"),
         "a balance is not that of the writes it is made from",
     );
-    if hidden > 0 {
-        let missing = run.missing_entries().unwrap_or_default();
-        let note = format!("{hidden} balances need entries that are not there; {missing}");
-        examination.gap(Gap::Ledgers, note);
-    }
+    let missing = run.missing_entries().unwrap_or_default();
+    let what = format!("balances need entries that are not there; {missing}");
+    examination.gap_of(Gap::Ledgers, hidden, &what);
     let what = "balances do not say which writes they are made from";
     examination.gap_of(Gap::Answers, bare, what);
     examination.needs_evidence(exact > 0, "no answer shows a balance");

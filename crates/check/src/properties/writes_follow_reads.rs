@@ -8,7 +8,7 @@ use crate::examination::Examination;
 ///
 /// Algorithm: what a write was made upon, by the log, must cover the join of the versions that its session was
 /// shown; nN. Where the log does not say it, the answer's version can prove a violation, and not that there is none.
-pub(crate) fn writes_follow_reads(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     writes_upon(
         run,
         |session| session.read,

@@ -9,10 +9,8 @@ mod reader;
 use std::fmt;
 
 use strum::EnumMessage;
-use thiserror::Error;
 
-pub use reader::parse;
-pub(super) use reader::parse_log;
+pub(super) use reader::{parse, parse_log};
 
 /// A place in a file, both from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,16 +29,16 @@ impl fmt::Display for Position {
 
 /// A value and where it begins.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Where.
-    pub at: Position,
+    pub(crate) at: Position,
     /// What.
-    pub value: Value,
+    pub(crate) value: Value,
 }
 
 /// A value. Numbers stay text, so that none is rounded before somebody looks at it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     /// `null`, `None`.
     Null,
     /// `true`, `True` and their opposites.
@@ -57,7 +55,7 @@ pub enum Value {
 
 impl Value {
     /// What it is, for messages.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a truth value",
@@ -69,7 +67,7 @@ impl Value {
     }
 
     /// Whether both are the same, wherever they stand.
-    pub fn is_same(&self, other: &Self) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::List(mine), Self::List(others)) => {
                 let mut pairs = mine.iter().zip(others);
@@ -89,7 +87,7 @@ impl Value {
 
 /// Something that strict JSON does not allow and that was read all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumMessage)]
-pub enum Leniency {
+pub(crate) enum Leniency {
     /// `“id”`
     #[strum(message = "typographic quotes are read as straight ones")]
     TypographicQuotes,
@@ -119,30 +117,33 @@ pub enum Leniency {
     ValuesAfter,
 }
 
-impl Leniency {
-    /// How it was read, for a warning.
-    pub fn description(self) -> &'static str {
-        self.get_message().unwrap_or_default()
-    }
-}
-
 /// A file's content.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Parsed {
+pub(crate) struct Parsed {
     /// Its values; strict JSON has exactly one.
-    pub values: Vec<Node>,
+    pub(crate) values: Vec<Node>,
     /// What was assumed, each kind once, where it was first.
-    pub lenient: Vec<(Leniency, Position)>,
+    pub(crate) lenient: Vec<(Leniency, Position)>,
 }
 
-/// Not to be read even so.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{message}")]
-pub struct SyntaxError {
-    /// Where reading stopped.
-    pub at: Position,
-    /// What was there and what was expected.
-    pub message: String,
+/// A text that cannot be read even so, or a value that does not mean what it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InvalidContent {
+    /// The place where reading stopped, or that of the value.
+    pub(crate) at: Position,
+    /// What was there, what was expected, and what to do.
+    pub(crate) message: String,
+}
+
+impl InvalidContent {
+    pub(super) fn new(at: Position, message: impl Into<String>) -> Self {
+        Self { at, message: message.into() }
+    }
+
+    /// The same, about `subject`.
+    pub(super) fn of(self, subject: impl fmt::Display) -> Self {
+        Self { message: format!("{subject}: {}", self.message), ..self }
+    }
 }
 
 #[cfg(test)]
@@ -217,7 +218,7 @@ mod tests {
     #[test]
     fn a_zero_byte_is_reported_as_what_it_is() {
         let error = parse("[{\0}]").expect_err("no name");
-        assert!(error.message.contains("'\\0'"), "{error}");
+        assert!(error.message.contains("'\\0'"), "{error:?}");
     }
 
     #[test]
@@ -257,14 +258,14 @@ mod tests {
         ];
         for (text, at, message) in cases {
             let error = parse(text).expect_err(text);
-            assert_eq!(error.at.to_string(), at, "{text}: {error}");
-            assert!(error.message.contains(message), "{text}: {error}");
+            assert_eq!(error.at.to_string(), at, "{text}: {error:?}");
+            assert!(error.message.contains(message), "{text}: {error:?}");
         }
     }
 
     #[test]
     fn deep_nesting_is_refused_before_the_stack_ends() {
         let error = parse(&"[".repeat(100_000)).expect_err("too deep");
-        assert!(error.message.contains("nested more than"), "{error}");
+        assert!(error.message.contains("nested more than"), "{error:?}");
     }
 }

@@ -1,21 +1,21 @@
 //! Reads character by character, and knows the line and column of each.
 
-use super::{Leniency, Node, Parsed, Position, SyntaxError, Value};
+use super::{InvalidContent, Leniency, Node, Parsed, Position, Value};
 
 /// Deeper nesting is refused: no file of this exercise needs more than five levels.
 const DEPTH_MAX: usize = 64;
 
 /// Reads the values in `text` up to the first text between them. Lines before the first value are skipped.
-pub fn parse(text: &str) -> Result<Parsed, SyntaxError> {
+pub(crate) fn parse(text: &str) -> Result<Parsed, InvalidContent> {
     read(text, false)
 }
 
 /// Reads all values in `text`, which may hold the lines of a log between them.
-pub(crate) fn parse_log(text: &str) -> Result<Parsed, SyntaxError> {
+pub(crate) fn parse_log(text: &str) -> Result<Parsed, InvalidContent> {
     read(text, true)
 }
 
-fn read(text: &str, is_log: bool) -> Result<Parsed, SyntaxError> {
+fn read(text: &str, is_log: bool) -> Result<Parsed, InvalidContent> {
     let mut reader = Reader::new(text);
     let mut values = Vec::new();
     reader.skip_space();
@@ -125,19 +125,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn error(&self, message: impl Into<String>) -> SyntaxError {
-        SyntaxError { at: self.at, message: message.into() }
+    fn error(&self, message: impl Into<String>) -> InvalidContent {
+        InvalidContent::new(self.at, message)
     }
 
     /// What is there instead of what was expected.
-    fn unexpected(&self, expected: &str) -> SyntaxError {
+    fn unexpected(&self, expected: &str) -> InvalidContent {
         match self.peek() {
             None => self.error(format!("the file ends here; expected {expected}")),
             Some(found) => self.error(format!("found {found:?}; expected {expected}")),
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Node, SyntaxError> {
+    fn value(&mut self, depth: usize) -> Result<Node, InvalidContent> {
         if depth > DEPTH_MAX {
             return Err(self.error(format!("nested more than {DEPTH_MAX} deep")));
         }
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
         Ok(Node { at, value })
     }
 
-    fn list(&mut self, depth: usize) -> Result<Vec<Node>, SyntaxError> {
+    fn list(&mut self, depth: usize) -> Result<Vec<Node>, InvalidContent> {
         let mut nodes = Vec::new();
         self.next();
         while !self.closes(']', nodes.is_empty())? {
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
         Ok(nodes)
     }
 
-    fn object(&mut self, depth: usize) -> Result<Vec<(String, Node)>, SyntaxError> {
+    fn object(&mut self, depth: usize) -> Result<Vec<(String, Node)>, InvalidContent> {
         let mut members = Vec::new();
         self.next();
         while !self.closes('}', members.is_empty())? {
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes what stands between members: a comma, the closing bracket, or both.
-    fn closes(&mut self, bracket: char, first: bool) -> Result<bool, SyntaxError> {
+    fn closes(&mut self, bracket: char, first: bool) -> Result<bool, InvalidContent> {
         self.skip_space();
         let comma = (self.peek() == Some(',')).then_some(self.at);
         if comma.is_some() && !first {
@@ -203,14 +203,18 @@ impl<'a> Reader<'a> {
         Err(self.unexpected(&format!("a comma or {bracket}")))
     }
 
-    fn number(&mut self) -> Result<String, SyntaxError> {
-        let mut text = String::new();
-        while let Some(part) =
-            self.peek().filter(|c| matches!(c, '-' | '+' | '.' | '0'..='9' | 'e' | 'E'))
-        {
-            text.push(part);
+    /// Takes the characters from here that are all `part` of something.
+    fn take(&mut self, is_part: impl Fn(char) -> bool) -> String {
+        let mut taken = String::new();
+        while let Some(part) = self.peek().filter(|part| is_part(*part)) {
+            taken.push(part);
             self.next();
         }
+        taken
+    }
+
+    fn number(&mut self) -> Result<String, InvalidContent> {
+        let text = self.take(|c| matches!(c, '-' | '+' | '.' | '0'..='9' | 'e' | 'E'));
         if text.parse::<f64>().is_ok() {
             Ok(text)
         } else {
@@ -218,13 +222,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn word(&mut self) -> Result<Value, SyntaxError> {
+    fn word(&mut self) -> Result<Value, InvalidContent> {
         let begun = self.at;
-        let mut word = String::new();
-        while let Some(letter) = self.peek().filter(|c| c.is_alphanumeric() || *c == '_') {
-            word.push(letter);
-            self.next();
-        }
+        let word = self.take(|c| c.is_alphanumeric() || c == '_');
         let value = match word.as_str() {
             "null" => return Ok(Value::Null),
             "true" => return Ok(Value::Bool(true)),
@@ -235,36 +235,36 @@ impl<'a> Reader<'a> {
             _ => {
                 let shown: String = word.chars().take(20).collect();
                 let message = format!("found {shown}; expected a value (texts stand in quotes)");
-                return Err(SyntaxError { at: begun, message });
+                return Err(InvalidContent::new(begun, message));
             }
         };
         self.note(Leniency::PythonLiterals, begun);
         Ok(value)
     }
 
-    fn text(&mut self) -> Result<String, SyntaxError> {
+    fn text(&mut self) -> Result<String, InvalidContent> {
         let begun = self.at;
         let Some(quote) = self.next().and_then(Quote::opening) else {
             return Err(self.unexpected("a quote"));
         };
-        if let Some(leniency) = quote.leniency() {
+        if let Some(leniency) = quote.leniency {
             self.note(leniency, begun);
         }
         let mut text = String::new();
         loop {
             match self.next() {
                 Some('\\') => text.push(self.escape()?),
-                Some(end) if quote.closes(end) => return Ok(text),
+                Some(end) if quote.closing.contains(&end) => return Ok(text),
                 Some('\n') | None => {
                     let message = "a text that begins here has no closing quote in its line";
-                    return Err(SyntaxError { at: begun, message: message.to_owned() });
+                    return Err(InvalidContent::new(begun, message));
                 }
                 Some(other) => text.push(other),
             }
         }
     }
 
-    fn escape(&mut self) -> Result<char, SyntaxError> {
+    fn escape(&mut self) -> Result<char, InvalidContent> {
         let escaped = match self.next() {
             Some('n') => '\n',
             Some('t') => '\t',
@@ -280,7 +280,7 @@ impl<'a> Reader<'a> {
 
     /// Four hexadecimal digits. Halves of pairs become the replacement character: nothing that is
     /// looked at here has any.
-    fn escaped_unit(&mut self) -> Result<char, SyntaxError> {
+    fn escaped_unit(&mut self) -> Result<char, InvalidContent> {
         let mut unit = 0;
         for _ in 0..4 {
             let digit = self.next().and_then(|digit| digit.to_digit(16));
@@ -292,40 +292,26 @@ impl<'a> Reader<'a> {
 }
 
 /// How a text is quoted.
-#[derive(Clone, Copy)]
-enum Quote {
-    Straight,
-    Single,
-    Typographic,
-    TypographicSingle,
+struct Quote {
+    /// The quotes that end it. Word processors turn each quote on its own, so a typographic text may end in a straight
+    /// one.
+    closing: &'static [char],
+    leniency: Option<Leniency>,
 }
 
 impl Quote {
     fn opening(quote: char) -> Option<Self> {
-        match quote {
-            '"' => Some(Self::Straight),
-            '\'' => Some(Self::Single),
-            '“' | '”' | '„' | '‟' => Some(Self::Typographic),
-            '‘' | '’' | '‚' | '‛' => Some(Self::TypographicSingle),
-            _ => None,
-        }
-    }
-
-    /// Word processors turn each quote on its own, so a typographic text may end in a straight one.
-    const fn closes(self, quote: char) -> bool {
-        match self {
-            Self::Straight => quote == '"',
-            Self::Single => quote == '\'',
-            Self::Typographic => matches!(quote, '"' | '“' | '”' | '„' | '‟'),
-            Self::TypographicSingle => matches!(quote, '\'' | '‘' | '’' | '‚' | '‛'),
-        }
-    }
-
-    const fn leniency(self) -> Option<Leniency> {
-        match self {
-            Self::Straight => None,
-            Self::Single => Some(Leniency::SingleQuotes),
-            Self::Typographic | Self::TypographicSingle => Some(Leniency::TypographicQuotes),
-        }
+        let (closing, leniency): (&[char], _) = match quote {
+            '"' => (&['"'], None),
+            '\'' => (&['\''], Some(Leniency::SingleQuotes)),
+            '“' | '”' | '„' | '‟' => {
+                (&['"', '“', '”', '„', '‟'], Some(Leniency::TypographicQuotes))
+            }
+            '‘' | '’' | '‚' | '‛' => {
+                (&['\'', '‘', '’', '‚', '‛'], Some(Leniency::TypographicQuotes))
+            }
+            _ => return None,
+        };
+        Some(Self { closing, leniency })
     }
 }

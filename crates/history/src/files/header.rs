@@ -1,32 +1,19 @@
 //! The first line of a recorded file.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{Customers, ErrorLimit, Header, ReferenceModel, Server, Settings};
-use bank::{Ack, BranchId, Money, Read};
+use crate::{ErrorLimit, Header};
 
 /// The version of the format. Fields may be added; one that is renamed or removed raises it.
 const SCHEMA: u32 = 1;
 
-/// As the file has it.
+/// As the file has it: borrowed to write, owned when read.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct HeaderLine<'h> {
+pub(super) struct HeaderLine<F, H> {
     schema: u32,
-    file: Cow<'h, str>,
-    opening_balance: Money,
-    branches: Cow<'h, [BranchId]>,
-    replication: Server,
-    ack: Ack,
-    read: Read,
-    customers: Customers,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    rights: Option<Cow<'h, [i64]>>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    edition: Option<ReferenceModel>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    error_limit: Option<ErrorLimit>,
+    file: F,
+    #[serde(flatten)]
+    header: H,
 }
 
 /// What can be read of the header in any version of the format.
@@ -43,44 +30,28 @@ impl SchemaLine {
     }
 }
 
-impl<'h> HeaderLine<'h> {
-    pub(super) fn of(header: &'h Header, file: &'h str) -> Self {
-        let Settings { server, ack, read, customers } = header.settings;
-        Self {
-            schema: SCHEMA,
-            file: file.into(),
-            opening_balance: header.opening,
-            branches: Cow::Borrowed(&header.branches),
-            replication: server,
-            ack,
-            read,
-            customers,
-            rights: header.rights.as_deref().map(Cow::Borrowed),
-            edition: header.reference_model,
-            error_limit: header.error_limit,
-        }
+impl<'h> HeaderLine<&'h str, &'h Header> {
+    pub(super) const fn of(header: &'h Header, file: &'h str) -> Self {
+        Self { schema: SCHEMA, file, header }
     }
+}
 
+impl HeaderLine<String, Header> {
     /// What it means, or what is wrong with it.
-    pub(super) fn header(self, file: &str) -> Result<Header, String> {
-        if self.file != file {
-            return Err(format!("this is a {:?} file; expected {file:?}", self.file));
+    pub(super) fn header(self, expected: &str) -> Result<Header, String> {
+        let Self { file, mut header, .. } = self;
+        if file != expected {
+            return Err(format!("this is a {file:?} file; expected {expected:?}"));
         }
-        if let Some(ErrorLimit { max_share, .. }) = self.error_limit
+        if let Some(ErrorLimit { max_share, .. }) = header.error_limit
             && !(0.0..=1.0).contains(&max_share)
         {
             return Err(format!("\"max_share\" is {max_share}; expected a fraction from 0 to 1"));
         }
-        let Self { replication: server, ack, read, customers, .. } = self;
-        let settings = Settings { server, ack, read, customers };
-        let branches = self.branches.iter().copied();
-        let header = Header {
-            rights: self.rights.map(Cow::into_owned),
-            reference_model: self.edition,
-            error_limit: self.error_limit,
-            ..Header::new(settings, self.opening_balance, branches)
-        };
-        if header.branches.is_empty() || header.branches.len() != self.branches.len() {
+        let count = header.branches.len();
+        header.branches.sort_unstable();
+        header.branches.dedup();
+        if count == 0 || header.branches.len() != count {
             return Err("expected each branch once in \"branches\", and at least one".to_owned());
         }
         check_rights(&header)?;

@@ -8,12 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::{Hex, OutcomeName};
 use super::lines::{LineWriter, Lines, RecordedError};
-use crate::{Header, History, OperationRecord};
+use crate::{Header, History, OperationRecord, Record};
 use bank::{BranchId, CustomerId, Money, OperationKind, Rejection, Seq, SessionId, StatusCode};
 
 const FILE: &str = "history";
-/// How the last line begins.
-const END: &str = "{\"end\"";
 
 /// An operation as the file has it. `V` is the version: borrowed to write, owned when read. So is the status word.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,15 +51,13 @@ struct CallLine<'w, V> {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct EndLine {
-    end: bool,
-    count: u64,
+struct End {
     /// Operations that were not recorded.
     dropped: u64,
 }
 
 impl<'a> CallLine<'a, &'a [u64]> {
-    fn of(call: &OperationRecord<'a>) -> Self {
+    fn of(call: &'a Record<impl AsRef<[u64]>, impl AsRef<str>>) -> Self {
         let (outcome, reason) = OutcomeName::of(call.outcome);
         Self {
             session: Hex(call.session.0),
@@ -77,10 +73,10 @@ impl<'a> CallLine<'a, &'a [u64]> {
             outcome,
             reason,
             code: (call.code != StatusCode::Ok).then_some(call.code),
-            status: call.status.map(Cow::Borrowed),
+            status: call.status.as_ref().map(|status| status.as_ref().into()),
             seq: call.seq,
-            version: call.version,
-            at_most: call.at_most,
+            version: call.version.as_ref().map(AsRef::as_ref),
+            at_most: call.at_most.as_ref().map(AsRef::as_ref),
             balance: call.balance,
             trace_id: call.trace.map(Hex),
         }
@@ -127,14 +123,13 @@ impl<W: Write> HistoryWriter<W> {
     }
 
     /// Adds an operation. Those of a session come in their order.
-    pub fn write(&mut self, call: &OperationRecord<'_>) -> io::Result<()> {
+    pub fn write(&mut self, call: &Record<impl AsRef<[u64]>, impl AsRef<str>>) -> io::Result<()> {
         self.0.write(&CallLine::of(call))
     }
 
     /// Ends the file. `dropped` operations were not recorded; if there are any, the history is not whole.
     pub fn finish(self, dropped: u64) -> io::Result<W> {
-        let end = EndLine { end: true, count: self.0.count(), dropped };
-        self.0.end(&end)
+        self.0.end(End { dropped })
     }
 }
 
@@ -150,23 +145,15 @@ pub fn read_history(path: &Path, from: impl BufRead) -> Result<(Header, History)
             history.cut();
             return Ok((header, history));
         }
-        if lines.begins(END) {
-            let end = lines.parse::<EndLine>("the end of a history")?;
-            let (count, there) = (end.count, history.len());
-            if usize::try_from(count) != Ok(there) {
-                return Err(
-                    lines.wrong(format!("the end speaks of {count} operations, there are {there}"))
-                );
-            }
-            if end.dropped > 0 {
+        if let Some(End { dropped }) = lines.end(FILE, "operations")? {
+            if dropped > 0 {
                 history.cut();
             }
-            lines.nothing_more()?;
             return Ok((header, history));
         }
         let line = lines.parse::<CallLine<'_, Vec<u64>>>("an operation")?;
         let call = line.call().map_err(|message| lines.wrong(message))?;
-        history.push(&call).map_err(|unfit| lines.wrong(unfit.to_string()))?;
+        history.push(&call).map_err(|unfit| lines.wrong(unfit))?;
     }
 }
 

@@ -11,8 +11,7 @@ use crate::{FinalState, Header, Ledgers, Logged};
 use bank::{BranchId, Entry, Member, Money, RequestId, Seq, SessionId};
 
 const FILE: &str = "ledger";
-/// How the lines begin that are no entries.
-const END: &str = "{\"end\"";
+/// How the line of a branch's final state begins.
 const STATE: &str = "{\"state\"";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,9 +41,7 @@ struct EntryLine<V> {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct EndLine {
-    end: bool,
-    count: u64,
+struct End {
     /// The branches whose logs are all there.
     whole: Vec<BranchId>,
 }
@@ -93,8 +90,7 @@ impl<W: Write> LedgerWriter<W> {
 
     /// Ends the file. `whole` are the branches all of whose logs were written.
     pub fn finish(self, whole: &[BranchId]) -> io::Result<W> {
-        let end = EndLine { end: true, count: self.lines.count(), whole: whole.to_vec() };
-        self.lines.end(&end)
+        self.lines.end(End { whole: whole.to_vec() })
     }
 }
 
@@ -114,23 +110,13 @@ pub fn read_ledger(
     };
     let mut ledgers = Ledgers::missing(header.branches.len());
     let mut finals = Vec::new();
-    let mut count = 0_u64;
     while lines.advance()? {
-        if lines.begins(END) {
-            let end = lines.parse::<EndLine>("the end of a ledger")?;
-            if end.count != count {
-                let found = end.count;
-                return Err(
-                    lines.wrong(format!("the end speaks of {found} lines, there are {count}"))
-                );
-            }
-            for branch in end.whole {
+        if let Some(End { whole }) = lines.end(FILE, "lines")? {
+            for branch in whole {
                 ledgers.whole(member(branch).map_err(|message| lines.wrong(message))?);
             }
-            lines.nothing_more()?;
             return Ok((header, ledgers, finals));
         }
-        count += 1;
         if lines.begins(STATE) {
             let last = lines.parse::<FinalState>("what a branch held at the end")?;
             member(last.branch).map_err(|message| lines.wrong(message))?;
@@ -142,7 +128,7 @@ pub fn read_ledger(
         let to = line.to.map(member).transpose().map_err(|message| lines.wrong(message))?;
         let logged = line.logged(to).map_err(|message| lines.wrong(message))?;
         if let Some(Err(unfit)) = ledgers.push(branch, &logged) {
-            return Err(lines.wrong(unfit.to_string()));
+            return Err(lines.wrong(unfit));
         }
     }
     Ok((header, ledgers, finals))

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -39,14 +40,30 @@ pub enum RecordedError {
 }
 
 impl RecordedError {
-    pub(super) fn at(path: &Path, line: u64, message: impl Into<String>) -> Self {
-        Self::Line { path: path.to_owned(), line, message: message.into() }
+    pub(super) fn at(path: &Path, line: u64, message: impl ToString) -> Self {
+        Self::Line { path: path.to_owned(), line, message: message.to_string() }
     }
 }
 
 pub(super) fn open(path: &Path) -> Result<BufReader<File>, RecordedError> {
-    let unreadable = |cause| RecordedError::Unreadable { path: path.to_owned(), cause };
-    File::open(path).map(|file| BufReader::with_capacity(1 << 16, file)).map_err(unreadable)
+    let file = File::open(path).map_err(|cause| unreadable(path, cause))?;
+    Ok(BufReader::with_capacity(1 << 16, file))
+}
+
+fn unreadable(path: &Path, cause: io::Error) -> RecordedError {
+    RecordedError::Unreadable { path: path.to_owned(), cause }
+}
+
+/// How the last line begins.
+const END: &str = "{\"end\"";
+
+/// The last line: how many lines are between it and the header.
+#[derive(Debug, Serialize, Deserialize)]
+struct EndLine<T> {
+    end: bool,
+    count: u64,
+    #[serde(flatten)]
+    rest: T,
 }
 
 /// A file, line by line.
@@ -73,7 +90,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
         if let Some(mismatch) = lines.parse::<SchemaLine>(&what)?.mismatch() {
             return Err(lines.wrong(mismatch));
         }
-        let header = lines.parse::<HeaderLine<'_>>(&what)?;
+        let header = lines.parse::<HeaderLine<String, Header>>(&what)?;
         let header = header.header(file).map_err(|message| lines.wrong(message))?;
         Ok((lines, header))
     }
@@ -83,9 +100,9 @@ impl<'a, R: BufRead> Lines<'a, R> {
         self.line.clear();
         self.number += 1;
         let most = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
-        let unreadable = |cause| RecordedError::Unreadable { path: self.path.to_owned(), cause };
         let mut limited = io::Read::take(&mut self.from, most);
-        let length = limited.read_until(b'\n', &mut self.line).map_err(unreadable)?;
+        let length = limited.read_until(b'\n', &mut self.line);
+        let length = length.map_err(|cause| unreadable(self.path, cause))?;
         if length == LINE_MAX && self.line.last() != Some(&b'\n') {
             return Err(self.wrong(format!("the line is longer than {LINE_MAX} bytes")));
         }
@@ -103,13 +120,35 @@ impl<'a, R: BufRead> Lines<'a, R> {
         self.line.starts_with(with.as_bytes())
     }
 
-    /// The end was the last line.
-    pub(super) fn nothing_more(&mut self) -> Result<(), RecordedError> {
-        let more = self.advance()? || !self.line.is_empty();
-        if more { Err(self.wrong("expected nothing after the end")) } else { Ok(()) }
+    /// What the end marker says beside the count, if this line is one. It is the last line, and counts the `things` of
+    /// the lines between it and the header.
+    pub(super) fn end<T: DeserializeOwned>(
+        &mut self,
+        file: &str,
+        things: &str,
+    ) -> Result<Option<T>, RecordedError> {
+        if !self.begins(END) {
+            return Ok(None);
+        }
+        let EndLine { count, rest, .. } = self.parse(&format!("the end of a {file}"))?;
+        let there = self.number - 2;
+        if count != there {
+            return Err(
+                self.wrong(format_args!("the end speaks of {count} {things}, there are {there}"))
+            );
+        }
+        let more = self.from.fill_buf().map_err(|cause| unreadable(self.path, cause))?;
+        if !more.is_empty() {
+            return Err(RecordedError::at(
+                self.path,
+                self.number + 1,
+                "expected nothing after the end",
+            ));
+        }
+        Ok(Some(rest))
     }
 
-    pub(super) fn wrong(&self, message: impl Into<String>) -> RecordedError {
+    pub(super) fn wrong(&self, message: impl ToString) -> RecordedError {
         RecordedError::at(self.path, self.number, message)
     }
 }
@@ -143,13 +182,9 @@ impl<W: Write> LineWriter<W> {
         self.line(line)
     }
 
-    pub(super) const fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Writes the last line.
-    pub(super) fn end(mut self, line: &impl Serialize) -> io::Result<W> {
-        self.line(line)?;
+    /// Writes the last line: the count, and `rest`.
+    pub(super) fn end(mut self, rest: impl Serialize) -> io::Result<W> {
+        self.line(&EndLine { end: true, count: self.count, rest })?;
         self.to.flush()?;
         Ok(self.to)
     }

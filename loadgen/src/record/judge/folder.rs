@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use check::{Finding, Judged, OutputFile, Verdict, Violation, judge, verdict};
-use exercise::{ReceivedError, read_answers};
+use exercise::{FileError, read_answers};
 use history::{Header, RecordedError, Run};
 use replication::Scheme;
 use thiserror::Error;
@@ -27,7 +27,7 @@ pub enum JudgeError {
     Recorded(#[from] RecordedError),
     /// `output.json` cannot be read.
     #[error(transparent)]
-    Output(#[from] ReceivedError),
+    Output(#[from] FileError),
 }
 
 /// A broken promise, told.

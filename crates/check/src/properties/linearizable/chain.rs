@@ -12,13 +12,6 @@ pub(super) struct Level {
     pub(super) reads: Vec<usize>,
 }
 
-/// Two reads of which each shows money that the other lacks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fork {
-    one: usize,
-    other: usize,
-}
-
 /// Of each log, how many of its first entries move money. A snapshot is of money, and grants may be made meanwhile:
 /// of two snapshots each may have one that the other lacks.
 struct Moving(Vec<Vec<u64>>);
@@ -48,7 +41,7 @@ impl Moving {
 }
 
 /// Sorts reads by what they show. Fails with two that cannot be sorted.
-pub(super) fn levels(run: &RunIndex<'_>) -> Result<Vec<Level>, Fork> {
+pub(super) fn levels(run: &RunIndex<'_>) -> Result<Vec<Level>, Violation> {
     let moving = Moving::of(run);
     let mut reads: Vec<(u128, usize, &[u64])> = run
         .calls()
@@ -65,7 +58,7 @@ pub(super) fn levels(run: &RunIndex<'_>) -> Result<Vec<Level>, Fork> {
             continue;
         };
         if !moving.covers(version, &level.version) {
-            return Err(Fork { one: place, other: level.reads[0] });
+            return Err(fork(run, place, level.reads[0]));
         }
         if total == before {
             join(&mut level.version, version);
@@ -86,17 +79,13 @@ fn join(known: &mut [u64], shown: &[u64]) {
     }
 }
 
-impl Fork {
-    pub(super) fn violation(self, run: &RunIndex<'_>) -> Violation {
-        let Self { one, other } = self;
-        let shown = |place| describe_version(run.call(place).version.unwrap_or_default());
-        let description = format!(
-            "{} was shown {}, and {} was shown {}: each has what the other lacks, so neither came first",
-            run.words(one),
-            shown(one),
-            run.words(other),
-            shown(other)
-        );
-        run.violation([one, other], description)
-    }
+/// Two reads of which each shows money that the other lacks.
+fn fork(run: &RunIndex<'_>, one: usize, other: usize) -> Violation {
+    let [first, second] = [one, other].map(|place| {
+        let version = run.call(place).version.unwrap_or_default();
+        format!("{} was shown {}", run.words(place), describe_version(version))
+    });
+    let description =
+        format!("{first}, and {second}: each has what the other lacks, so neither came first");
+    run.violation([one, other], description)
 }

@@ -12,12 +12,11 @@ use history::OperationRecord;
 
 use super::overdraft::overspending;
 use crate::counterexample::millis;
-use crate::evidence::{Bounds, refused_amount, wrong_refusal};
+use crate::evidence::{Bounds, refused_amount};
 use crate::examination::{Examination, Gap};
 use crate::{RunIndex, Violation};
 
 use problem::Problem;
-use refusals::Explained;
 use schedule::Late;
 
 /// There is one order of all operations in which each answer is right, and in which whatever was answered before
@@ -34,7 +33,7 @@ use schedule::Late;
 /// Answers to writes are not reads: of them only that they happened counts. A balance without a version is held
 /// to bounds: all that was acknowledged before it was asked, and nothing that began after it was answered. So is a
 /// refusal where there are no logs, and no order pays out more than was paid in before.
-pub(crate) fn linearizable(run: &RunIndex<'_>) -> Examination {
+pub(crate) fn examine(run: &RunIndex<'_>) -> Examination {
     let mut examination = Examination::default();
     let bare = by_bounds(run, &mut examination);
     let levels = match chain::levels(run) {
@@ -43,7 +42,7 @@ pub(crate) fn linearizable(run: &RunIndex<'_>) -> Examination {
             let missing = run.missing_entries();
             // A log that is missing may hold grants, which are no money that a read could lack.
             if missing.is_none() {
-                examination.violate(|| fork.violation(run));
+                examination.violate(|| fork);
             }
             examination.gap_if(Gap::Ledgers, missing);
             examination.summarize("", "two reads disagree on what came first");
@@ -90,12 +89,9 @@ fn decide(run: &RunIndex<'_>, problem: &Problem<'_>, examination: &mut Examinati
             Ok(witness) => witness,
             Err(late) => return examination.violate(|| late.violation(run)),
         };
-        let open = match refusals::explain(problem, &witness) {
-            Explained::All => 0,
-            Explained::Open(open) => open,
-            Explained::Impossible { call, least } => {
-                return examination.violate(|| wrong_refusal(run, call, least));
-            }
+        let open = match refusals::unexplained(problem, &witness) {
+            Ok(open) => open,
+            Err(impossible) => return examination.violate(|| impossible),
         };
         fewest = fewest.min(if witness.is_solvent { open } else { open.max(1) });
         if fewest == 0 {

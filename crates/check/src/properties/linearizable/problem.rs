@@ -110,6 +110,39 @@ impl<'a> Problem<'a> {
         window(self.run, read)
     }
 
+    /// The entries that must come right before one of a log, with `before` entries of that log before it: the last of
+    /// these, and, where `upon` is kept and known, the last of each other log that it was made upon.
+    pub(super) fn predecessors(
+        &self,
+        member: usize,
+        before: usize,
+        upon: bool,
+    ) -> impl Iterator<Item = usize> {
+        let own = before.checked_sub(1).map(|last| self.offsets[member] + last);
+        let upon = self.upon(member, before).filter(|_| upon).unwrap_or_default();
+        let others = upon.iter().enumerate().filter(move |(other, _)| *other != member);
+        own.into_iter().chain(others.filter_map(|(other, needs)| {
+            let needs = usize::try_from(*needs).unwrap_or(usize::MAX);
+            needs.checked_sub(1).map(|last| self.offsets[other] + last)
+        }))
+    }
+
+    /// The balance before the first of `order`, and after each.
+    pub(super) fn balances(&self, order: &[usize]) -> Vec<i128> {
+        let mut balance = self.run.opening();
+        let after = order.iter().map(|entry| {
+            balance += self.items[*entry].change;
+            balance
+        });
+        std::iter::once(self.run.opening()).chain(after).collect()
+    }
+
+    /// Whether `order` takes no balance below zero. `balances` are its own.
+    pub(super) fn is_solvent(&self, order: &[usize], balances: &[i128]) -> bool {
+        let mut after = order.iter().zip(&balances[1..]);
+        after.all(|(entry, after)| self.items[*entry].change >= 0 || *after >= 0)
+    }
+
     /// What the entry after the first `before` of a log was made upon, where it is known.
     pub(super) fn upon(&self, member: usize, before: usize) -> Option<&[u64]> {
         self.dependencies[member].upto(u64::try_from(before).ok()?.checked_add(1)?)

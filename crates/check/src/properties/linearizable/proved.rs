@@ -64,15 +64,9 @@ pub(super) fn explains(problem: &Problem<'_>) -> bool {
     let Sweep { mut order, instants, .. } = sweep;
     // Stable: what comes first in the order stays first at one instant.
     order.sort_by_key(|entry| instants[*entry]);
-    let mut balance = problem.opening();
-    let mut balances = vec![balance];
-    for entry in &order {
-        let change = problem.items[*entry].change;
-        balance += change;
-        balances.push(balance);
-        if change < 0 && balance < 0 {
-            return false;
-        }
+    let balances = problem.balances(&order);
+    if !problem.is_solvent(&order, &balances) {
+        return false;
     }
     let lowest = Lowest::of(&balances);
     let instants: Vec<u64> = order.iter().map(|entry| instants[*entry]).collect();

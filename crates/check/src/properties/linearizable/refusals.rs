@@ -2,28 +2,16 @@
 
 use super::problem::{Problem, Refusal};
 use super::schedule::Witness;
-
-/// What becomes of refusals in an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Explained {
-    /// Each has its instant.
-    All,
-    /// In no order has this one.
-    Impossible {
-        call: usize,
-        /// What there was at least.
-        least: i128,
-    },
-    /// So many have none in this order, and may have one in another.
-    Open(usize),
-}
+use crate::Violation;
+use crate::evidence::wrong_refusal;
 
 /// So many are looked at one by one: each may cost as much as all entries of its time.
 const LOOKED_AT: usize = 1_000;
 
-pub(super) fn explain(problem: &Problem<'_>, witness: &Witness) -> Explained {
+/// How many refusals have no instant in this order, and may have one in another. Fails with one that has none in any.
+pub(super) fn unexplained(problem: &Problem<'_>, witness: &Witness) -> Result<usize, Violation> {
     if problem.refusals.is_empty() {
-        return Explained::All;
+        return Ok(0);
     }
     let lowest = Lowest::of(&witness.balances);
     let mut open = 0;
@@ -35,11 +23,11 @@ pub(super) fn explain(problem: &Problem<'_>, witness: &Witness) -> Explained {
         if open <= LOOKED_AT {
             let least = least(problem, witness, refusal);
             if least >= refusal.amount {
-                return Explained::Impossible { call: refusal.call, least };
+                return Err(wrong_refusal(problem.run, refusal.call, least));
             }
         }
     }
-    if open == 0 { Explained::All } else { Explained::Open(open) }
+    Ok(open)
 }
 
 /// Whether there is an instant with less than its amount in this order.

@@ -50,21 +50,9 @@ pub(super) fn witness(problem: &Problem<'_>, way: u64) -> Result<Witness, Late> 
     // With what entries were made upon no balance is below zero, if no rights were overspent.
     let causal = Some(order(problem, true)).filter(|order| order.upon);
     let causal = causal.and_then(|order| chosen(problem, &order, way));
-    let (order, instants) = match causal {
-        Some(found) => found,
-        None => chosen(problem, &plain, way).unwrap_or((Vec::new(), Vec::new())),
-    };
-    let mut balance = problem.opening();
-    let mut balances = vec![balance];
-    balances.extend(order.iter().map(|entry| {
-        balance += problem.items[*entry].change;
-        balance
-    }));
-    let is_solvent = balances.len() == problem.items.len() + 1
-        && order
-            .iter()
-            .zip(&balances[1..])
-            .all(|(entry, after)| problem.items[*entry].change >= 0 || *after >= 0);
+    let (order, instants) = causal.or_else(|| chosen(problem, &plain, way)).unwrap_or_default();
+    let balances = problem.balances(&order);
+    let is_solvent = order.len() == problem.items.len() && problem.is_solvent(&order, &balances);
     Ok(Witness { instants, balances, is_solvent, earliest: early.instants, latest: late })
 }
 
@@ -167,21 +155,9 @@ fn forward(problem: &Problem<'_>, order: &Order, wanted: impl Fn(usize) -> u64) 
                 at = base;
             }
             let (member, place) = members.place(entry);
-            let mut after = |other: usize| {
-                if instants[other] > at.0 {
-                    at = (instants[other], reasons[other]);
-                }
-            };
-            if place > 0 {
-                after(entry - 1);
-            }
-            if let Some(upon) = problem.upon(member, place).filter(|_| order.upon) {
-                for (other, needs) in upon.iter().enumerate().filter(|(other, _)| *other != member)
-                {
-                    let needs = usize::try_from(*needs).unwrap_or(usize::MAX);
-                    if let Some(last) = needs.checked_sub(1) {
-                        after(problem.offsets[other] + last);
-                    }
+            for before in problem.predecessors(member, place, order.upon) {
+                if instants[before] > at.0 {
+                    at = (instants[before], reasons[before]);
                 }
             }
             see(item.call, item.completed, at);
@@ -218,18 +194,8 @@ fn backward(problem: &Problem<'_>, order: &Order) -> Vec<u64> {
             latest[entry] = at;
             lowest = lowest.min(at);
             let (member, place) = members.place(entry);
-            if place > 0 {
-                latest[entry - 1] = latest[entry - 1].min(at);
-            }
-            if let Some(upon) = problem.upon(member, place).filter(|_| order.upon) {
-                for (other, needs) in upon.iter().enumerate().filter(|(other, _)| *other != member)
-                {
-                    let needs = usize::try_from(*needs).unwrap_or(usize::MAX);
-                    if let Some(last) = needs.checked_sub(1) {
-                        let last = problem.offsets[other] + last;
-                        latest[last] = latest[last].min(at);
-                    }
-                }
+            for before in problem.predecessors(member, place, order.upon) {
+                latest[before] = latest[before].min(at);
             }
         }
         base = lowest;
