@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use loadgen::interrupt::Urgency;
-use loadgen::target::{ReachError, TargetError};
+use loadgen::target::TargetError;
 use loadgen::{
     Comparison, Hooks, Interrupt, MetricsServer, RunError, RunReport, report, run, run_each,
 };
@@ -144,9 +144,7 @@ fn code_of(error: &RunError) -> report::ExitCode {
             | ArtifactError::NoTemporaryFolder { .. }
             | ArtifactError::InUse { .. },
         )
-        | RunError::Target(TargetError::Reach(ReachError::SameAddress { .. })) => {
-            report::ExitCode::BadInput
-        }
+        | RunError::Target(TargetError::SameAddress { .. }) => report::ExitCode::BadInput,
         RunError::Interrupted => report::ExitCode::Interrupted,
         _ => report::ExitCode::NotDone,
     }
