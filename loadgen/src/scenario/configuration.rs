@@ -6,8 +6,9 @@ use std::time::Duration;
 use bank::{Ack, BranchId, Money, Read};
 use replication::Scheme;
 use serde::{Serialize, Serializer};
+use thiserror::Error;
 
-use super::{Recording, Replay, SampleRate, Share, Synthetic, Wire};
+use super::{Recording, Replay, Share, Synthetic, Wire};
 
 /// A run, from its arguments.
 #[derive(Clone, Debug, Serialize)]
@@ -37,8 +38,8 @@ pub struct Scenario {
     pub max_error_share: Share,
     /// Threads that perform operations; `None` chooses from the cores and the target.
     pub workers: Option<u8>,
-    /// Which operations are traced.
-    pub trace_sample: SampleRate,
+    /// Which operations are traced: customers decide, branches follow.
+    pub trace_sample: Share,
     /// How much of what customers see is recorded.
     #[serde(rename = "record")]
     pub recording: Recording,
@@ -66,7 +67,7 @@ impl Default for Scenario {
             message_bytes_max: 4 << 20,
             max_error_share: Share::ONE_PERCENT,
             workers: None,
-            trace_sample: SampleRate::from(Share::ONE_PERCENT),
+            trace_sample: Share::ONE_PERCENT,
             recording: Recording::default(),
             keep_answers: false,
             unchecked_ok: false,
@@ -81,6 +82,11 @@ impl Scenario {
         Self { workload, cluster, ..Self::default() }
     }
 }
+
+/// A text that is no value of a setting, and what was expected instead.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("expected {0}")]
+pub struct SettingError(pub(super) &'static str);
 
 /// What customers do.
 #[derive(Clone, Debug, Serialize)]
@@ -169,7 +175,7 @@ impl ClusterChoice {
     }
 }
 
-pub(super) fn by_name<T, S>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
+fn by_name<T, S>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
 where
     T: Copy + Into<&'static str>,
     S: Serializer,
