@@ -115,6 +115,14 @@ impl Workload {
         }
     }
 
+    /// Where `output.json` goes, apart from the run folder.
+    pub fn output(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Synthetic(_) => None,
+            Self::Replay(replay) => replay.output.as_ref(),
+        }
+    }
+
     /// What the draws of synthetic customers come from.
     pub fn seed(&self) -> Option<u64> {
         match self {
@@ -184,7 +192,7 @@ where
 }
 
 /// A time, or an optional one, in seconds.
-pub(super) fn seconds<T, S>(time: &T, serializer: S) -> Result<S::Ok, S::Error>
+pub(crate) fn seconds<T, S>(time: &T, serializer: S) -> Result<S::Ok, S::Error>
 where
     T: Copy + Into<Option<Duration>>,
     S: Serializer,

@@ -22,5 +22,5 @@ pub use wire::{Wire, broadcast_reads};
 pub(crate) use workload::Events;
 pub use workload::{Stop, Synthetic};
 
-use configuration::seconds;
+pub(crate) use configuration::seconds;
 pub(crate) use workload::scramble;

@@ -6,6 +6,7 @@ use bank::{BranchId, Money};
 use history::FinalState;
 use passbook::branch::BranchHandle;
 use passbook::cluster::{ClusterError, MakeReplica, ProcessError};
+use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +80,7 @@ pub struct SettleOutcome {
 }
 
 /// A branch that died, or that did not answer any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LostBranch {
     /// Its id.
     pub branch: BranchId,
