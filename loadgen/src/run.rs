@@ -105,14 +105,6 @@ pub enum RunError {
     /// What was written could not be read back.
     #[error(transparent)]
     Judge(#[from] JudgeError),
-    /// The output file of a replay could not be written.
-    #[error("cannot write {}: {cause}", path.display())]
-    Unwritable {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
 }
 
 /// What the branches and the customers gave.
@@ -331,7 +323,7 @@ fn write_answers(
             let mut written = File::open(folder.path(OUTPUT))?;
             io::copy(&mut written, file).map(drop)
         })
-        .map_err(|cause| RunError::Unwritable { path: path.clone(), cause })?;
+        .map_err(|cause| ArtifactError::Unwritable { path: path.clone(), cause })?;
     }
     Ok(if scenario.keep_answers { elements().collect() } else { Output::new() })
 }

@@ -48,11 +48,11 @@ impl Backoff {
 pub struct BackoffCount {
     /// The branch whose answers were missing.
     pub branch: BranchId,
-    /// Pauses, each after one failed call.
-    pub pauses: u64,
     /// All pauses together.
     #[serde(rename = "paused_s", serialize_with = "seconds")]
     pub paused: Duration,
+    /// Pauses, each after one failed call.
+    pub pauses: u64,
 }
 
 /// How often customers backed off, by branch.

@@ -69,7 +69,7 @@ pub(super) fn workload_text(report: &RunReport) -> String {
         Workload::Replay(replay) => format!(
             "replay of {}, {} {}",
             replay.path.display(),
-            counted(replay.customers(), "customer", "customers"),
+            counted(replay.input.customers.len(), "customer", "customers"),
             match replay.order {
                 ReplayOrder::Sequential => "one after another",
                 ReplayOrder::Concurrent => "all at once, queries last",

@@ -8,7 +8,7 @@ use replication::Scheme;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-use super::{Recording, Replay, Share, Synthetic, Wire};
+use super::{Recording, Replay, Share, Stop, Synthetic, Wire};
 
 /// A run, from its arguments.
 #[derive(Clone, Debug, Serialize)]
@@ -134,16 +134,19 @@ impl Workload {
     /// How many operations there will be; `None` if time decides.
     pub fn operations(&self) -> Option<u64> {
         match self {
-            Self::Synthetic(synthetic) => synthetic.operations(),
-            Self::Replay(replay) => Some(replay.operations()),
+            Self::Synthetic(Synthetic { customers, stop: Stop::Events(each), .. }) => {
+                Some(customers.saturating_mul(*each))
+            }
+            Self::Synthetic(_) => None,
+            Self::Replay(replay) => u64::try_from(replay.input.events().count()).ok(),
         }
     }
 
     /// How long customers work; `None` if the number of operations decides.
     pub fn duration(&self) -> Option<Duration> {
         match self {
-            Self::Synthetic(synthetic) => synthetic.stop.duration(),
-            Self::Replay(_) => None,
+            Self::Synthetic(Synthetic { stop: Stop::After(duration), .. }) => Some(*duration),
+            Self::Synthetic(_) | Self::Replay(_) => None,
         }
     }
 }
@@ -206,7 +209,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::scenario::Stop;
 
     #[test]
     fn every_setting_is_serialized_with_its_unit() {

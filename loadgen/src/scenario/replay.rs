@@ -28,18 +28,6 @@ fn customers_of<S: Serializer>(input: &Input, serializer: S) -> Result<S::Ok, S:
     input.customers.len().serialize(serializer)
 }
 
-impl Replay {
-    /// How many customers the file has.
-    pub fn customers(&self) -> u64 {
-        u64::try_from(self.input.customers.len()).unwrap_or(u64::MAX)
-    }
-
-    /// How many operations the file has.
-    pub fn operations(&self) -> u64 {
-        u64::try_from(self.input.events().count()).unwrap_or(u64::MAX)
-    }
-}
-
 /// How the answers of a replay are laid out and written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames, Serialize)]
 #[serde(rename_all = "kebab-case")]
