@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use loadgen::scenario::{Recording, SampleRate};
+use loadgen::scenario::{Recording, Share};
 use passbook::telemetry::Tracing;
 use replication::Scheme;
 
@@ -28,7 +28,7 @@ pub(crate) fn traced(say: &mut impl Write, rows: &[Row], tracing: &Tracing) -> i
             let sampled = share.parse().expect("a share");
             let pairs = (0..row.pairs.min(PAIRS_FEW)).map(|_| {
                 let rate = |sample| row.run(tracing, sample, Recording::All).throughput_per_s();
-                let without = rate(SampleRate::NONE);
+                let without = rate(Share::NONE);
                 rate(sampled) / without
             });
             let ratio = Spread::from(pairs.collect::<Vec<f64>>());
@@ -47,7 +47,7 @@ pub(crate) fn recorded(say: &mut impl Write, rows: &[Row], tracing: &Tracing) ->
     let wanted = |row: &&Row| row.branches == BRANCHES && row.scheme == PASSBOOK;
     for row in rows.iter().filter(wanted) {
         let row = Row { events: row.events * RECORDED_TIMES, ..*row };
-        let rate = |recording| row.run(tracing, SampleRate::NONE, recording).throughput_per_s();
+        let rate = |recording| row.run(tracing, Share::NONE, recording).throughput_per_s();
         let ratios = (0..row.pairs).map(|pair| {
             // Which of the two comes first must not decide.
             if pair % 2 == 0 {

@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use loadgen::scenario::{Recording, SampleRate};
+use loadgen::scenario::{Recording, Share};
 use loadgen::{ExitCode, Hooks, Interrupt, RunReport, Scenario};
 use passbook::telemetry::Tracing;
 use replication::Scheme;
@@ -61,7 +61,7 @@ impl Row {
     pub(crate) fn run(
         &self,
         tracing: &Tracing,
-        trace_sample: SampleRate,
+        trace_sample: Share,
         recording: Recording,
     ) -> RunReport {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -177,7 +177,7 @@ fn throughput(
         let (mut ratios, mut rates, mut frames) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..row.pairs {
             let before = echo();
-            let report = row.run(tracing, SampleRate::NONE, Recording::All);
+            let report = row.run(tracing, Share::NONE, Recording::All);
             let rate = report.throughput_per_s();
             echoed.push(before);
             ratios.push(rate / before);

@@ -53,10 +53,10 @@ pub fn run_each(
     let mut comparison = Comparison::new(reports, not_run);
     if let Some(folder) = folder.filter(|_| comparison.record_error().is_none()) {
         let written = folder.write(COMPARISON, |file| write_json(file, &comparison.figures()));
-        comparison = match written.and_then(|()| folder.finish()) {
-            Ok(place) => comparison.with_folder(&place),
-            Err(error) => comparison.with_record_error(error.to_string()),
-        };
+        match written.and_then(|()| folder.finish()) {
+            Ok(place) => comparison.set_folder(place),
+            Err(error) => comparison.record_error = Some(error.to_string()),
+        }
     }
     Ok(comparison)
 }

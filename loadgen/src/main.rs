@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use loadgen::interrupt::Urgency;
-use loadgen::target::{ReachError, TargetError};
+use loadgen::target::TargetError;
 use loadgen::{
     Comparison, Hooks, Interrupt, MetricsServer, RunError, RunReport, report, run, run_each,
 };
@@ -111,18 +111,16 @@ fn perform(task: &Task, mut terminal: Terminal, interrupt: &Interrupt) -> ExitCo
         Ok(done) => done,
         Err(error) => return fail(code_of(&error), &error.to_string()),
     };
-    let printed = match &done {
-        RunOutcome::One(report) => terminal.report(report),
-        RunOutcome::Several(comparison) => terminal.comparison(comparison),
+    let (printed, code, record_error) = match &done {
+        RunOutcome::One(run) => (terminal.report(run), run.exit_code(), run.record_error()),
+        RunOutcome::Several(runs) => {
+            (terminal.comparison(runs), runs.exit_code(), runs.record_error())
+        }
     };
     let printed = printed.and_then(|()| match &endpoint {
         Some(endpoint) => terminal.exported(endpoint, &spans),
         None => Ok(()),
     });
-    let (code, record_error) = match &done {
-        RunOutcome::One(report) => (report.exit_code(), report.record_error()),
-        RunOutcome::Several(comparison) => (comparison.exit_code(), comparison.record_error()),
-    };
     let code = match record_error {
         Some(error) => fail(code, error),
         None => ExitCode::from(code.number()),
@@ -144,9 +142,7 @@ fn code_of(error: &RunError) -> report::ExitCode {
             | ArtifactError::NoTemporaryFolder { .. }
             | ArtifactError::InUse { .. },
         )
-        | RunError::Target(TargetError::Reach(ReachError::SameAddress { .. })) => {
-            report::ExitCode::BadInput
-        }
+        | RunError::Target(TargetError::SameAddress { .. }) => report::ExitCode::BadInput,
         RunError::Interrupted => report::ExitCode::Interrupted,
         _ => report::ExitCode::NotDone,
     }

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use bank::{BranchId, Money};
 use exercise::{Notation, Output, Shape, replace, write_input, write_json, write_output};
-use history::Header;
-use history::{BranchOrigin, Customers, ErrorLimit, History, ReferenceModel};
+use history::{BranchOrigin, Customers, ErrorLimit, FinalState, Header, History, ReferenceModel};
 use passbook::cluster::MakeReplica;
 use passbook::telemetry::{KeptTrace, Tracing};
 use thiserror::Error;
@@ -106,14 +105,6 @@ pub enum RunError {
     /// What was written could not be read back.
     #[error(transparent)]
     Judge(#[from] JudgeError),
-    /// The output file of a replay could not be written.
-    #[error("cannot write {}: {cause}", path.display())]
-    Unwritable {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
 }
 
 /// What the branches and the customers gave.
@@ -132,7 +123,6 @@ struct WrittenRecord {
     judged: JudgedRun,
     unrecorded: Unrecorded,
     output: Output,
-    files: Files,
 }
 
 /// Performs `scenario`, judges it and writes its artifacts. Blocks; not to be called from a runtime. If the artifacts
@@ -166,13 +156,13 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<RunReport, RunError>
     let header = header(scenario, &replication, &ids, opening, &logged, error_limit);
     let LoadRecord { recorder, operations } = record;
     let kept = tracing.map(Tracing::take_kept).unwrap_or_default();
-    let recording = RunRecord { operations, logged, settled: &settled, traces: &kept.traces };
-    let recorded = recording.write(scenario, &folder, &header);
+    let (finals, traces) = (&settled.finals, &kept.traces);
+    let recorded = write_record(scenario, &folder, &header, operations, logged, finals, traces);
     let (recorded, error) = match recorded {
         Ok(recorded) => (recorded, None),
         Err(error) => (WrittenRecord::nothing(header), Some(error)),
     };
-    let WrittenRecord { judged, unrecorded, output, files } = recorded;
+    let WrittenRecord { judged, unrecorded, output } = recorded;
     let mut report = RunReport {
         scenario: Arc::clone(scenario),
         all: recorder.all(),
@@ -194,7 +184,7 @@ pub fn run(scenario: &Scenario, hooks: Hooks<'_>) -> Result<RunReport, RunError>
         None => finish(scenario, folder, &report).map_err(RunError::from),
     };
     match finished {
-        Ok(folder) => report.files = Files { folder, ..files },
+        Ok(folder) => report.files = Files { folder, output: scenario.workload.output().cloned() },
         Err(error) => report.record_error = Some(unsaved(scenario, &error)),
     }
     Ok(report)
@@ -221,38 +211,27 @@ fn unsaved(scenario: &Scenario, error: &RunError) -> String {
     }
 }
 
-/// What is to be written into the run folder.
-struct RunRecord<'a> {
+/// Writes everything but the summary, and judges it as read back from disk.
+fn write_record(
+    scenario: &Scenario,
+    folder: &RunFolder,
+    header: &Header,
     operations: Vec<OperationSpool>,
     logged: Logged,
-    settled: &'a SettleOutcome,
-    traces: &'a [KeptTrace],
-}
-
-impl RunRecord<'_> {
-    /// Writes everything but the summary, and judges it as read back from disk.
-    fn write(
-        self,
-        scenario: &Scenario,
-        folder: &RunFolder,
-        header: &Header,
-    ) -> Result<WrittenRecord, RunError> {
-        let Self { operations, logged, settled, traces } = self;
-        let recorded = OperationSpool::finish(operations);
-        let recorded = recorded.map_err(|source| folder.unwritable(HISTORY, source))?;
-        let unrecorded = Unrecorded { left_out: recorded.left_out, lost: recorded.lost };
-        let history = folder.write(HISTORY, |file| recorded.write(file, header, logged.base()))?;
-        folder.write(LEDGER, |file| logged.write(file, header, &settled.finals))?;
-        let mut files = Files::default();
-        let output = answers(scenario, folder, &history, header, &mut files)?;
-        // It is read back for the judge: both at once are twice the memory.
-        drop(history);
-        folder.write(TRACES, |file| {
-            traces.iter().try_for_each(|trace| trace.write_otlp_line(file))
-        })?;
-        let judged = judge_folder(folder.building())?;
-        Ok(WrittenRecord { judged, unrecorded, output, files })
-    }
+    finals: &[FinalState],
+    traces: &[KeptTrace],
+) -> Result<WrittenRecord, RunError> {
+    let recorded = OperationSpool::finish(operations);
+    let recorded = recorded.map_err(|source| folder.unwritable(HISTORY, source))?;
+    let unrecorded = Unrecorded { left_out: recorded.left_out, lost: recorded.lost };
+    let history = folder.write(HISTORY, |file| recorded.write(file, header, logged.base()))?;
+    folder.write(LEDGER, |file| logged.write(file, header, finals))?;
+    let output = write_answers(scenario, folder, &history, header)?;
+    // It is read back for the judge: both at once are twice the memory.
+    drop(history);
+    folder.write(TRACES, |file| traces.iter().try_for_each(|trace| trace.write_otlp_line(file)))?;
+    let judged = judge_folder(folder.building())?;
+    Ok(WrittenRecord { judged, unrecorded, output })
 }
 
 impl WrittenRecord {
@@ -266,7 +245,7 @@ impl WrittenRecord {
             counterexample: None,
         };
         let unrecorded = Unrecorded::default();
-        Self { judged, unrecorded, output: Output::new(), files: Files::default() }
+        Self { judged, unrecorded, output: Output::new() }
     }
 }
 
@@ -316,12 +295,11 @@ fn header(
 }
 
 /// Writes what was asked and what every customer received; gives the latter where it is to be kept.
-fn answers(
+fn write_answers(
     scenario: &Scenario,
     folder: &RunFolder,
     history: &History,
     header: &Header,
-    files: &mut Files,
 ) -> Result<Output, RunError> {
     let answers = Answers::of(history);
     let workload = &scenario.workload;
@@ -340,13 +318,12 @@ fn answers(
         blocks.flat_map(|(customer, answered)| shape.elements(customer, answered))
     };
     folder.write(OUTPUT, |file| write_output(file, elements(), notation))?;
-    if let Workload::Replay(Replay { output: Some(path), .. }) = workload {
+    if let Some(path) = workload.output() {
         replace(path, |file| {
             let mut written = File::open(folder.path(OUTPUT))?;
             io::copy(&mut written, file).map(drop)
         })
-        .map_err(|cause| RunError::Unwritable { path: path.clone(), cause })?;
-        files.output = Some(path.clone());
+        .map_err(|cause| ArtifactError::Unwritable { path: path.clone(), cause })?;
     }
     Ok(if scenario.keep_answers { elements().collect() } else { Output::new() })
 }

@@ -11,8 +11,8 @@ use exercise::{Input, check_writable, is_standard_input, source_name};
 use humantime::format_duration;
 use loadgen::Scenario;
 use loadgen::scenario::{
-    ClusterChoice, Mix, Recording, Replay, ReplayOrder, SampleRate, Share, Stop, Style, Synthetic,
-    ThinkTime, Wire, Workload, broadcast_reads,
+    ClusterChoice, Mix, Recording, Replay, ReplayOrder, Share, Stop, Style, Synthetic, ThinkTime,
+    Wire, Workload, broadcast_reads,
 };
 use passbook::address::resolve;
 use passbook::arguments::{SchemeArguments, named};
@@ -22,7 +22,7 @@ use replication::Scheme;
 use crate::cli::offline::{CheckArguments, GuaranteesArguments};
 use crate::cli::terminal::Verbosity;
 use crate::cli::values::{
-    Seed, parse_duration, parse_message_size, parse_seed, parse_target, parse_timeout, parse_wait,
+    parse_duration, parse_message_size, parse_seed, parse_target, parse_timeout, parse_wait,
 };
 
 /// The run folder where none is named.
@@ -101,11 +101,11 @@ struct ReplayArguments {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Whether customers wait for each other: one after another, or all writes at once and then all queries
-    #[arg(long, default_value = ReplayOrder::default().name(), value_parser = named::<ReplayOrder>())]
+    #[arg(long, default_value_t = ReplayOrder::default(), value_parser = named::<ReplayOrder>())]
     order: ReplayOrder,
     /// How answers are laid out: auto is per-event if an event names its branch, else grouped; lines is
     /// Python's notation
-    #[arg(long, default_value = Style::default().name(), value_parser = named::<Style>())]
+    #[arg(long, default_value_t = Style::default(), value_parser = named::<Style>())]
     style: Style,
     /// Write a run folder as well [default of several schemes: passbook-run]
     #[arg(long, value_name = "DIR")]
@@ -143,9 +143,9 @@ struct SyntheticArguments {
     #[arg(long, value_name = "MONEY", value_parser = clap::value_parser!(i64).range(0..=1 << 62))]
     opening_balance: Option<i64>,
     /// Decides what customers do; "random" draws one and the report tells it
-    #[arg(long, value_name = "SEED", default_value_t = Seed::Given(Synthetic::default().seed),
+    #[arg(long, value_name = "SEED", default_value_t = Synthetic::default().seed,
         value_parser = parse_seed)]
-    seed: Seed,
+    seed: u64,
     /// Time between an answer and the customer's next operation: a mean such as 10ms (exponential),
     /// constant:10ms or uniform:5ms..15ms
     #[arg(long, value_name = "TIME", default_value_t = Synthetic::default().think)]
@@ -206,7 +206,7 @@ struct CommonArguments {
     workers: Option<u8>,
     /// The share of operations that are traced, such as 1% or 0.01
     #[arg(long, value_name = "SHARE", default_value_t = Scenario::default().trace_sample)]
-    trace_sample: SampleRate,
+    trace_sample: Share,
     /// Serve /metrics here until the report is printed
     #[arg(long, value_name = "HOST:PORT", value_parser = resolve)]
     metrics_listen: Option<SocketAddr>,
@@ -344,7 +344,7 @@ impl SyntheticArguments {
             mix: self.mix,
             roam: self.roam,
             opening: self.opening_balance,
-            seed: self.seed.draw(),
+            seed: self.seed,
             think: self.think,
         };
         Ok(Scenario {

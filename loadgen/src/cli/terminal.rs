@@ -30,14 +30,10 @@ pub(crate) enum Verbosity {
     Verbose,
 }
 
-/// Says an error. Standard error may be closed; there is nobody to tell then.
-fn say_error(message: &str) {
-    let _ = writeln!(io::stderr(), "error: {message}");
-}
-
 /// Says an error; what the process ends with.
 pub(crate) fn fail(code: ExitCode, message: &str) -> ProcessExit {
-    say_error(message);
+    // Standard error may be closed; there is nobody to tell then.
+    let _ = writeln!(io::stderr(), "error: {message}");
     ProcessExit::from(code.number())
 }
 

@@ -1,44 +1,15 @@
 //! From the text of an argument to its value, with what was expected where that fails.
 
-use std::fmt;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
-/// Where the seed comes from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Seed {
-    Given(u64),
-    Random,
-}
-
-impl Seed {
-    /// The given seed, or a random one.
-    pub(crate) fn draw(self) -> u64 {
-        match self {
-            Self::Given(seed) => seed,
-            #[expect(clippy::disallowed_methods, reason = "the report shows the seed")]
-            Self::Random => rand::random(),
-        }
-    }
-}
-
-impl fmt::Display for Seed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Given(seed) => seed.fmt(f),
-            Self::Random => f.write_str("random"),
-        }
-    }
-}
-
-pub(crate) fn parse_seed(text: &str) -> Result<Seed, String> {
+/// A given seed, or one that is drawn.
+#[expect(clippy::disallowed_methods, reason = "the report shows the seed")]
+pub(crate) fn parse_seed(text: &str) -> Result<u64, String> {
     match text {
-        "random" => Ok(Seed::Random),
-        _ => text
-            .parse()
-            .map(Seed::Given)
-            .map_err(|_| "expected a whole number or random".to_owned()),
+        "random" => Ok(rand::random()),
+        _ => text.parse().map_err(|_| "expected a whole number or random".to_owned()),
     }
 }
 

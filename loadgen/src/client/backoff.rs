@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bank::{BranchId, CustomerId};
+use serde::Serialize;
 
-use crate::scenario::scramble;
+use crate::scenario::{scramble, seconds};
 
 /// The longest pause after the first failure. Each further one doubles it.
 const FIRST: Duration = Duration::from_millis(10);
@@ -43,14 +44,15 @@ impl Backoff {
 }
 
 /// How often customers backed off from one branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct BackoffCount {
     /// The branch whose answers were missing.
     pub branch: BranchId,
+    /// All pauses together.
+    #[serde(rename = "paused_s", serialize_with = "seconds")]
+    pub paused: Duration,
     /// Pauses, each after one failed call.
     pub pauses: u64,
-    /// All pauses together.
-    pub paused: Duration,
 }
 
 /// How often customers backed off, by branch.

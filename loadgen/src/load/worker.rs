@@ -24,7 +24,7 @@ use super::workers::LoadError;
 use crate::client::{Bank, Terms};
 use crate::interrupt::Interrupt;
 use crate::record::OperationSpool;
-use crate::scenario::{SampleRate, Scenario};
+use crate::scenario::{Scenario, Share};
 
 /// How often a worker publishes its progress.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
@@ -64,7 +64,7 @@ pub(super) struct Worker {
     pub(super) recorder: RefCell<Recorder>,
     pub(super) operations: RefCell<OperationSpool>,
     pub(super) in_flight: Arc<CallsInFlight>,
-    pub(super) trace_sample: SampleRate,
+    pub(super) trace_sample: Share,
     pub(super) interrupted: CancellationToken,
     /// Customers that are not done.
     pub(super) active: Cell<u64>,

@@ -30,8 +30,7 @@ fn in_flight_text(silence: &Silence) -> String {
     let listed = listed.collect::<Vec<_>>().join(", ");
     let more = match waiting.count().saturating_sub(BRANCHES_LISTED) {
         0 => String::new(),
-        1 => ", and at 1 more branch".to_owned(),
-        more => format!(", and at {more} more branches"),
+        more => format!(", and at {}", counted(more, "more branch", "more branches")),
     };
     format!("{} in flight: {listed}{more}", counted(total, "call", "calls"))
 }
@@ -60,16 +59,13 @@ fn generator_text(
     available: Option<usize>,
     includes_branches: bool,
 ) -> String {
-    let cores = match available {
-        Some(1) => " of 1 core".to_owned(),
-        Some(available) => format!(" of {available} cores"),
-        None => " cores".to_owned(),
-    };
+    let cores = available.map(|cores| format!("of {}", counted(cores, "core", "cores")));
+    let cores = cores.unwrap_or_else(|| "cores".to_owned());
     let workers = counted(load.workers, "worker", "workers");
     let branches = if includes_branches { ", branches included" } else { "" };
     let pause = milliseconds(load.longest_pause);
     format!(
-        "generator: {workers}, {:.2}{cores}{branches}; the longest time its loop did not run: {pause}",
+        "generator: {workers}, {:.2} {cores}{branches}; the longest time its loop did not run: {pause}",
         load.cores()
     )
 }

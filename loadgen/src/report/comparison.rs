@@ -1,7 +1,7 @@
 //! A comparison of runs of the same workload: what does each scheme cost, and is it correct?
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bank::Read;
 use check::Verdict;
@@ -27,7 +27,7 @@ pub struct Comparison {
     /// The names of schemes that an interruption left out.
     not_run: Vec<&'static str>,
     folder: Option<PathBuf>,
-    record_error: Option<String>,
+    pub(crate) record_error: Option<String>,
 }
 
 /// The content of `comparison.json`. Units are last in names.
@@ -67,21 +67,13 @@ impl Comparison {
         Self { reports, not_run, folder: None, record_error }
     }
 
-    /// With the run folders in `folder`, by the names of their schemes.
-    #[must_use]
-    pub fn with_folder(self, folder: &Path) -> Self {
-        let placed = |report: RunReport| {
+    /// Notes that the run folders are in `folder`, by the names of their schemes.
+    pub(crate) fn set_folder(&mut self, folder: PathBuf) {
+        for report in &mut self.reports {
             let folder = Some(folder.join(&report.cluster.replication));
-            RunReport { files: Files { folder, output: None }, ..report }
-        };
-        let reports = self.reports.into_iter().map(placed).collect();
-        Self { reports, folder: Some(folder.to_owned()), ..self }
-    }
-
-    /// As a comparison that could not be written or kept, for the reason that `error` says.
-    #[must_use]
-    pub fn with_record_error(self, error: String) -> Self {
-        Self { record_error: Some(error), ..self }
+            report.files = Files { folder, output: None };
+        }
+        self.folder = Some(folder);
     }
 
     /// Why the comparison or one of its runs is not on disk; `None` if all are.

@@ -13,7 +13,6 @@ use super::{RunReport, Unrecorded};
 use crate::client::BackoffCount;
 use crate::load::{KINDS, Silence, StatusCount};
 use crate::scenario::{ClusterChoice, Scenario, Workload};
-use crate::target::LostBranch;
 
 /// Raised when a name or a meaning changes.
 const SCHEMA: u32 = 3;
@@ -40,7 +39,7 @@ pub struct Summary<'a> {
     /// Operations with a status beyond those in `statuses`.
     other_statuses: u64,
     /// How often customers paused after a failed call, by branch.
-    backoffs: Vec<Value>,
+    backoffs: &'a [BackoffCount],
     /// By kind and of all: answered operations only. `failed` and `unanswered` have their own.
     latency: BTreeMap<&'static str, Value>,
     /// The longest time without any answer.
@@ -54,11 +53,12 @@ pub struct Summary<'a> {
     traces: Value,
 }
 
-impl<'a> Summary<'a> {
-    pub(super) fn of(report: &'a RunReport) -> Self {
-        let RunReport { recorder, measured, traces, scenario, .. } = report;
+impl RunReport {
+    /// The content of `summary.json`.
+    pub fn summary(&self) -> Summary<'_> {
+        let Self { recorder, measured, traces, scenario, .. } = self;
         let load = &measured.generator;
-        let latency = report.rows().map(|(name, record)| {
+        let latency = self.rows().map(|(name, record)| {
             let (response, service) = (&record.response, &record.service);
             let [response, service] = [response, service].map(Percentiles::of);
             (name, json!({"response": response, "service": service}))
@@ -69,32 +69,32 @@ impl<'a> Summary<'a> {
             (kind.name(), counts)
         });
         let rejections = recorder.rejections().filter(|(_, count)| *count > 0);
-        Self {
+        Summary {
             schema: SCHEMA,
-            verdict: report.verdict().name(),
-            exit_code: report.exit_code().number(),
-            interrupted: report.interrupted,
-            seed: report.seed(),
-            throughput_per_s: report.throughput_per_s(),
+            verdict: self.verdict().name(),
+            exit_code: self.exit_code().number(),
+            interrupted: self.interrupted,
+            seed: self.seed(),
+            throughput_per_s: self.throughput_per_s(),
             measured_s: measured.window.as_secs_f64(),
             operations: BTreeMap::from(outcomes),
-            unrecorded: report.unrecorded,
+            unrecorded: self.unrecorded,
             rejections: rejections.map(|(reason, count)| (reason.key(), count)).collect(),
             statuses: recorder.statuses().counts().iter().map(status).collect(),
             other_statuses: recorder.statuses().others(),
-            backoffs: recorder.backoffs().counts().iter().map(backoff).collect(),
+            backoffs: recorder.backoffs().counts(),
             latency: latency.collect(),
             longest_silence: measured.silence.as_ref().map(silence),
             generator: json!({
                 "workers": load.workers,
                 "cpu_cores": load.cores(),
-                "cores_available": report.cores_available,
+                "cores_available": self.cores_available,
                 // Embedded branches run in this process.
                 "includes_branches": matches!(scenario.cluster, ClusterChoice::Embedded(_)),
                 "longest_pause_ms": milliseconds(load.longest_pause),
             }),
-            checks: report.checks().iter().map(check).collect(),
-            cluster: cluster(report),
+            checks: self.checks().iter().map(check).collect(),
+            cluster: cluster(self),
             workload: &scenario.workload,
             settings: scenario,
             traces: json!({
@@ -113,7 +113,6 @@ fn milliseconds(time: Duration) -> f64 {
 
 fn cluster(report: &RunReport) -> Value {
     let facts = &report.cluster;
-    let lost = |lost: &LostBranch| json!({"branch": lost.branch.0, "how": lost.how});
     let mut cluster = json!({
         "branches": facts.branches,
         "replication": facts.replication,
@@ -126,7 +125,7 @@ fn cluster(report: &RunReport) -> Value {
         "frames_sent": facts.frames_sent,
         "frames_per_write": report.frames_per_write(),
         // Branches that were not there to the end.
-        "lost": facts.lost.iter().map(lost).collect::<Vec<_>>(),
+        "lost": facts.lost,
     });
     if let Some(fanout) = report.fanout() {
         cluster["fanout"] = json!(fanout);
@@ -141,10 +140,6 @@ fn status(StatusCount { code, first, count }: &StatusCount) -> Value {
         status["expected"] = json!(undefined.expected);
     }
     status
-}
-
-fn backoff(BackoffCount { branch, pauses, paused }: &BackoffCount) -> Value {
-    json!({"branch": branch.0, "pauses": pauses, "paused_s": paused.as_secs_f64()})
 }
 
 /// `in_flight` is by branch, when the first call was given up; empty if none was.

@@ -10,7 +10,7 @@ use passbook::telemetry::Kept;
 use replication::{Locking, Scheme};
 use serde::Serialize;
 
-use super::{ExitCode, Summary, Waterfall, text, verdict_line};
+use super::{ExitCode, Waterfall};
 use crate::load::{KINDS, KindRecord, Measured, Recorder};
 use crate::record::judge::JudgedRun;
 use crate::scenario::Scenario;
@@ -95,26 +95,6 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// The report for a terminal.
-    pub fn render(&self) -> String {
-        text::render(self)
-    }
-
-    /// What each customer received, as the first of the seed systems prints it.
-    pub fn render_received(&self) -> String {
-        text::render_received(&self.output)
-    }
-
-    /// The verdict, the properties that it rests on, the seed, and whether the run ended early.
-    pub fn verdict_line(&self) -> String {
-        verdict_line::of_run(self)
-    }
-
-    /// The content of `summary.json`.
-    pub fn summary(&self) -> Summary<'_> {
-        Summary::of(self)
-    }
-
     /// Why the record of the run is not on disk, and what is there instead; `None` if it is.
     pub fn record_error(&self) -> Option<&str> {
         self.record_error.as_deref()

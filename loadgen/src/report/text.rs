@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use bank::{Read, Rejection};
 use check::{counted, grouped};
-use exercise::{Entry, Output, ResultName};
+use exercise::{Entry, ResultName};
 use history::OperationRecord;
 
 use super::numbers::{count, milliseconds, money, operations, rate};
@@ -13,15 +13,37 @@ use super::{RunReport, Unrecorded, caveats, checks, statuses};
 use crate::record::artifacts;
 use crate::scenario::{ClusterChoice, ReplayOrder, Stop, ThinkTime, Wire, Workload};
 
-pub(super) fn render(report: &RunReport) -> String {
-    let mut text = String::new();
-    write_head(report, &mut text);
-    write_rejections(report, &mut text);
-    write_operations(report, &mut text);
-    write_checks(report, &mut text);
-    write_slowest_write(report, &mut text);
-    write_places(report, &mut text);
-    text
+impl RunReport {
+    /// The report for a terminal.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        write_head(self, &mut text);
+        write_rejections(self, &mut text);
+        write_operations(self, &mut text);
+        write_checks(self, &mut text);
+        write_slowest_write(self, &mut text);
+        write_places(self, &mut text);
+        text
+    }
+
+    /// What each customer received, as the first of the seed systems prints it.
+    pub fn render_received(&self) -> String {
+        let mut text = String::new();
+        for element in &self.output {
+            let _ = writeln!(text, "customer {}", element.id);
+            for Entry { interface, branch, result, balance } in &element.recv {
+                let place = branch.map(|branch| format!(" at branch {branch}")).unwrap_or_default();
+                let _ = write!(text, "  {interface}{place}: ");
+                let _ = match (balance, result) {
+                    (Some(balance), _) => writeln!(text, "balance {balance}"),
+                    (None, Some(ResultName::Success) | None) => writeln!(text, "success"),
+                    (None, Some(ResultName::Fail)) => writeln!(text, "fail"),
+                    (None, Some(ResultName::Unknown)) => writeln!(text, "unknown"),
+                };
+            }
+        }
+        text
+    }
 }
 
 /// What customers do.
@@ -47,7 +69,7 @@ pub(super) fn workload_text(report: &RunReport) -> String {
         Workload::Replay(replay) => format!(
             "replay of {}, {} {}",
             replay.path.display(),
-            counted(replay.customers(), "customer", "customers"),
+            counted(replay.input.customers.len(), "customer", "customers"),
             match replay.order {
                 ReplayOrder::Sequential => "one after another",
                 ReplayOrder::Concurrent => "all at once, queries last",
@@ -267,23 +289,4 @@ fn write_places(report: &RunReport, text: &mut String) {
             grouped(n)
         ),
     };
-}
-
-/// What each customer received, as the first of the seed systems prints it.
-pub(super) fn render_received(output: &Output) -> String {
-    let mut text = String::new();
-    for element in output {
-        let _ = writeln!(text, "customer {}", element.id);
-        for Entry { interface, branch, result, balance } in &element.recv {
-            let place = branch.map(|branch| format!(" at branch {branch}")).unwrap_or_default();
-            let _ = write!(text, "  {interface}{place}: ");
-            let _ = match (balance, result) {
-                (Some(balance), _) => writeln!(text, "balance {balance}"),
-                (None, Some(ResultName::Success) | None) => writeln!(text, "success"),
-                (None, Some(ResultName::Fail)) => writeln!(text, "fail"),
-                (None, Some(ResultName::Unknown)) => writeln!(text, "unknown"),
-            };
-        }
-    }
-    text
 }

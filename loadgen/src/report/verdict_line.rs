@@ -16,25 +16,27 @@ pub(super) fn decisive_properties(verdict: Verdict, checks: &[Judged]) -> Vec<&'
     decisive.map(|check| check.finding.property.name()).collect()
 }
 
-/// The verdict, the properties that it rests on, the seed, and whether the run ended early.
-pub(super) fn of_run(report: &RunReport) -> String {
-    let line = line(report.verdict_name(), &reasons(report), report.seed());
-    format!("{line}{}\n", report.early_text())
-}
+impl RunReport {
+    /// The verdict, the properties that it rests on, the seed, and whether the run ended early.
+    pub fn verdict_line(&self) -> String {
+        let line = line(self.verdict_name(), &self.reasons(), self.seed());
+        format!("{line}{}\n", self.early_text())
+    }
 
-fn reasons(report: &RunReport) -> Vec<&str> {
-    let verdict = report.verdict();
-    if report.record_error.is_some() && verdict == Verdict::Unknown {
-        return vec!["not recorded"];
+    fn reasons(&self) -> Vec<&str> {
+        let verdict = self.verdict();
+        if self.record_error.is_some() && verdict == Verdict::Unknown {
+            return vec!["not recorded"];
+        }
+        if self.is_unchecked() {
+            return Vec::new();
+        }
+        let mut reasons = decisive_properties(verdict, self.checks());
+        if verdict == Verdict::Unknown {
+            reasons.extend(self.cluster.lost.iter().map(|lost| lost.how.as_str()));
+        }
+        reasons
     }
-    if report.is_unchecked() {
-        return Vec::new();
-    }
-    let mut reasons = decisive_properties(verdict, report.checks());
-    if verdict == Verdict::Unknown {
-        reasons.extend(report.cluster.lost.iter().map(|lost| lost.how.as_str()));
-    }
-    reasons
 }
 
 impl JudgedRun {

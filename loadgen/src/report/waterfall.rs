@@ -38,19 +38,21 @@ struct Bar {
     is_straggler: bool,
 }
 
+fn value<'a>(attributes: &'a [KeyValue], name: &str) -> Option<&'a Value> {
+    let named = attributes.iter().find(|attribute| attribute.key.as_str() == name);
+    named.map(|attribute| &attribute.value)
+}
+
 fn integer(attributes: &[KeyValue], name: &str) -> Option<i64> {
-    attributes.iter().find(|attribute| attribute.key.as_str() == name).and_then(|attribute| {
-        match attribute.value {
-            Value::I64(value) => Some(value),
-            _ => None,
-        }
-    })
+    match value(attributes, name) {
+        Some(Value::I64(value)) => Some(*value),
+        _ => None,
+    }
 }
 
 /// The operation that a customer's span is about.
 fn operation(span: &SpanData) -> Option<&str> {
-    let named = |pair: &&KeyValue| pair.key.as_str() == attribute::OPERATION;
-    match span.attributes.iter().find(named).map(|attribute| &attribute.value) {
+    match value(&span.attributes, attribute::OPERATION) {
         Some(Value::String(text)) => Some(text.as_str()),
         _ => None,
     }
@@ -195,18 +197,13 @@ fn add_rows(
             format!("collect the ledgers of all branches{}", by.unwrap_or_default())
         }
         (SpanKind::Internal, _) => {
-            let optional = number;
-            let number = |name| number(name).unwrap_or_default();
-            let (acked, width) = (number(attribute::FANOUT_ACKED), number(attribute::FANOUT_WIDTH));
-            let relayed = match number(attribute::FANOUT_RELAYED) {
-                0 => String::new(),
-                relayed => format!(", {relayed} by way of others"),
-            };
-            let told = match optional(attribute::FANOUT_VIA) {
-                Some(via) => format!(", told by branch {via}"),
-                None => String::new(),
-            };
-            format!("fan-out, {acked} of {width} acknowledged{relayed}{told}")
+            let acked = number(attribute::FANOUT_ACKED).unwrap_or_default();
+            let width = number(attribute::FANOUT_WIDTH).unwrap_or_default();
+            let relayed = number(attribute::FANOUT_RELAYED).filter(|relayed| *relayed != 0);
+            let relayed = relayed.map(|relayed| format!(", {relayed} by way of others"));
+            let told = number(attribute::FANOUT_VIA).map(|via| format!(", told by branch {via}"));
+            let details: String = relayed.into_iter().chain(told).collect();
+            format!("fan-out, {acked} of {width} acknowledged{details}")
         }
         _ if depth > 1 => format!("branch {branch} applies"),
         _ => format!("branch {branch} serves"),

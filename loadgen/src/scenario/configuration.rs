@@ -6,8 +6,9 @@ use std::time::Duration;
 use bank::{Ack, BranchId, Money, Read};
 use replication::Scheme;
 use serde::{Serialize, Serializer};
+use thiserror::Error;
 
-use super::{Recording, Replay, SampleRate, Share, Synthetic, Wire};
+use super::{Recording, Replay, Share, Stop, Synthetic, Wire};
 
 /// A run, from its arguments.
 #[derive(Clone, Debug, Serialize)]
@@ -37,8 +38,8 @@ pub struct Scenario {
     pub max_error_share: Share,
     /// Threads that perform operations; `None` chooses from the cores and the target.
     pub workers: Option<u8>,
-    /// Which operations are traced.
-    pub trace_sample: SampleRate,
+    /// Which operations are traced: customers decide, branches follow.
+    pub trace_sample: Share,
     /// How much of what customers see is recorded.
     #[serde(rename = "record")]
     pub recording: Recording,
@@ -66,7 +67,7 @@ impl Default for Scenario {
             message_bytes_max: 4 << 20,
             max_error_share: Share::ONE_PERCENT,
             workers: None,
-            trace_sample: SampleRate::from(Share::ONE_PERCENT),
+            trace_sample: Share::ONE_PERCENT,
             recording: Recording::default(),
             keep_answers: false,
             unchecked_ok: false,
@@ -81,6 +82,11 @@ impl Scenario {
         Self { workload, cluster, ..Self::default() }
     }
 }
+
+/// A text that is no value of a setting, and what was expected instead.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("expected {0}")]
+pub struct SettingError(pub(super) &'static str);
 
 /// What customers do.
 #[derive(Clone, Debug, Serialize)]
@@ -109,6 +115,14 @@ impl Workload {
         }
     }
 
+    /// Where `output.json` goes, apart from the run folder.
+    pub fn output(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Synthetic(_) => None,
+            Self::Replay(replay) => replay.output.as_ref(),
+        }
+    }
+
     /// What the draws of synthetic customers come from.
     pub fn seed(&self) -> Option<u64> {
         match self {
@@ -120,16 +134,19 @@ impl Workload {
     /// How many operations there will be; `None` if time decides.
     pub fn operations(&self) -> Option<u64> {
         match self {
-            Self::Synthetic(synthetic) => synthetic.operations(),
-            Self::Replay(replay) => Some(replay.operations()),
+            Self::Synthetic(Synthetic { customers, stop: Stop::Events(each), .. }) => {
+                Some(customers.saturating_mul(*each))
+            }
+            Self::Synthetic(_) => None,
+            Self::Replay(replay) => u64::try_from(replay.input.events().count()).ok(),
         }
     }
 
     /// How long customers work; `None` if the number of operations decides.
     pub fn duration(&self) -> Option<Duration> {
         match self {
-            Self::Synthetic(synthetic) => synthetic.stop.duration(),
-            Self::Replay(_) => None,
+            Self::Synthetic(Synthetic { stop: Stop::After(duration), .. }) => Some(*duration),
+            Self::Synthetic(_) | Self::Replay(_) => None,
         }
     }
 }
@@ -169,7 +186,7 @@ impl ClusterChoice {
     }
 }
 
-pub(super) fn by_name<T, S>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
+fn by_name<T, S>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
 where
     T: Copy + Into<&'static str>,
     S: Serializer,
@@ -178,7 +195,7 @@ where
 }
 
 /// A time, or an optional one, in seconds.
-pub(super) fn seconds<T, S>(time: &T, serializer: S) -> Result<S::Ok, S::Error>
+pub(crate) fn seconds<T, S>(time: &T, serializer: S) -> Result<S::Ok, S::Error>
 where
     T: Copy + Into<Option<Duration>>,
     S: Serializer,
@@ -192,7 +209,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::scenario::Stop;
 
     #[test]
     fn every_setting_is_serialized_with_its_unit() {

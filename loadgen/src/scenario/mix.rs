@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
-use thiserror::Error;
+
+use super::SettingError;
 
 /// Weights of deposits, withdrawals and queries; at least one is positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,22 +43,19 @@ impl Serialize for Mix {
     }
 }
 
-/// Not a mix.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error(
-    "expected three whole numbers DEPOSITS:WITHDRAWALS:QUERIES, not all zero, such as 40:30:30"
-)]
-pub struct MixError;
+const EXPECTED: SettingError = SettingError(
+    "three whole numbers DEPOSITS:WITHDRAWALS:QUERIES, not all zero, such as 40:30:30",
+);
 
 impl FromStr for Mix {
-    type Err = MixError;
+    type Err = SettingError;
 
-    fn from_str(text: &str) -> Result<Self, MixError> {
+    fn from_str(text: &str) -> Result<Self, SettingError> {
         let mut weights = text.split(':').map(str::parse::<u32>);
-        let mut next = || weights.next().and_then(Result::ok).ok_or(MixError);
+        let mut next = || weights.next().and_then(Result::ok).ok_or(EXPECTED);
         let mix = Self { deposit: next()?, withdraw: next()?, query: next()? };
         if weights.next().is_some() || mix.total() == 0 {
-            return Err(MixError);
+            return Err(EXPECTED);
         }
         Ok(mix)
     }
@@ -71,7 +69,7 @@ mod tests {
     fn a_mix_is_three_numbers_not_all_zero() {
         assert_eq!("10:90:0".parse(), Ok(Mix { deposit: 10, withdraw: 90, query: 0 }));
         for wrong in ["", "1:2", "1:2:3:4", "0:0:0", "1:-2:3", "a:b:c", "1.5:1:1"] {
-            assert_eq!(wrong.parse::<Mix>(), Err(MixError), "{wrong}");
+            assert_eq!(wrong.parse::<Mix>(), Err(EXPECTED), "{wrong}");
         }
         assert_eq!(Mix::default().to_string(), "40:30:30");
     }

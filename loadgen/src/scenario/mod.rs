@@ -7,22 +7,20 @@ mod configuration;
 mod mix;
 mod recording;
 mod replay;
-mod sampling;
 mod share;
 mod think;
 mod wire;
 mod workload;
 
-pub use configuration::{ClusterChoice, Scenario, Workload};
-pub use mix::{Mix, MixError};
-pub use recording::{Recording, RecordingError};
+pub use configuration::{ClusterChoice, Scenario, SettingError, Workload};
+pub use mix::Mix;
+pub use recording::Recording;
 pub use replay::{Replay, ReplayOrder, Style};
-pub use sampling::SampleRate;
-pub use share::{Share, ShareError};
-pub use think::{ThinkTime, ThinkTimeError, ThinkTimes};
+pub use share::Share;
+pub use think::{ThinkTime, ThinkTimes};
 pub use wire::{Wire, broadcast_reads};
 pub(crate) use workload::Events;
 pub use workload::{Stop, Synthetic};
 
-use configuration::{by_name, seconds};
+pub(crate) use configuration::seconds;
 pub(crate) use workload::scramble;

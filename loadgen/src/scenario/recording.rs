@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
-use thiserror::Error;
+
+use super::SettingError;
 
 /// How much of what customers see is recorded, and so can be checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -30,19 +31,16 @@ impl fmt::Display for Recording {
     }
 }
 
-/// The text does not describe a recording.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("expected all, none or a number of operations")]
-pub struct RecordingError;
+const EXPECTED: SettingError = SettingError("all, none or a number of operations");
 
 impl FromStr for Recording {
-    type Err = RecordingError;
+    type Err = SettingError;
 
-    fn from_str(text: &str) -> Result<Self, RecordingError> {
+    fn from_str(text: &str) -> Result<Self, SettingError> {
         match text {
             "all" => Ok(Self::All),
             "none" => Ok(Self::Nothing),
-            _ => match text.parse().map_err(|_| RecordingError)? {
+            _ => match text.parse().map_err(|_| EXPECTED)? {
                 0 => Ok(Self::Nothing),
                 operations => Ok(Self::First(operations)),
             },
@@ -62,6 +60,6 @@ mod tests {
             assert_eq!((text.parse(), recording.to_string()), (Ok(recording), text.to_owned()));
         }
         assert_eq!("0".parse(), Ok(Recording::Nothing));
-        assert_eq!("some".parse::<Recording>(), Err(RecordingError));
+        assert_eq!("some".parse::<Recording>(), Err(EXPECTED));
     }
 }

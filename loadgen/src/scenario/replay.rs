@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use exercise::{Input, Notation, Shape};
 use serde::{Serialize, Serializer};
-use strum::{EnumString, IntoStaticStr, VariantNames};
-
-use super::by_name;
+use strum::{Display, EnumString, VariantNames};
 
 /// An input file and where its output goes.
 #[derive(Clone, Debug, Serialize)]
@@ -21,10 +19,8 @@ pub struct Replay {
     #[serde(skip)]
     pub output: Option<PathBuf>,
     /// Whether customers wait for each other.
-    #[serde(serialize_with = "by_name")]
     pub order: ReplayOrder,
     /// How the answers are laid out and written.
-    #[serde(serialize_with = "by_name")]
     pub style: Style,
 }
 
@@ -32,20 +28,9 @@ fn customers_of<S: Serializer>(input: &Input, serializer: S) -> Result<S::Ok, S:
     input.customers.len().serialize(serializer)
 }
 
-impl Replay {
-    /// How many customers the file has.
-    pub fn customers(&self) -> u64 {
-        u64::try_from(self.input.customers.len()).unwrap_or(u64::MAX)
-    }
-
-    /// How many operations the file has.
-    pub fn operations(&self) -> u64 {
-        u64::try_from(self.input.events().count()).unwrap_or(u64::MAX)
-    }
-}
-
 /// How the answers of a replay are laid out and written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Style {
     /// Per event if any event names a branch, else grouped.
@@ -60,11 +45,6 @@ pub enum Style {
 }
 
 impl Style {
-    /// The name used in arguments.
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
     /// Which elements there are for `input`.
     pub fn shape(self, input: &Input) -> Shape {
         match self {
@@ -85,7 +65,8 @@ impl Style {
 }
 
 /// Whether the customers of an input file wait for each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, VariantNames, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum ReplayOrder {
     /// The next customer begins when the one before has been answered everything.
@@ -93,11 +74,4 @@ pub enum ReplayOrder {
     Sequential,
     /// All write at once, each in their order; everything settles; then all query.
     Concurrent,
-}
-
-impl ReplayOrder {
-    /// The name used in arguments.
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
 }

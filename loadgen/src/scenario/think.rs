@@ -8,7 +8,8 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
-use thiserror::Error;
+
+use super::SettingError;
 
 /// The longest think time that is accepted: sums of instants and think times stay representable.
 const THINK_MAX: Duration = Duration::from_hours(24);
@@ -72,34 +73,31 @@ impl Serialize for ThinkTime {
     }
 }
 
-/// Not a think time.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error(
-    "expected a mean such as 10ms (exponential), constant:10ms or uniform:5ms..15ms, each at most 1 day"
-)]
-pub struct ThinkTimeError;
+const EXPECTED: SettingError = SettingError(
+    "a mean such as 10ms (exponential), constant:10ms or uniform:5ms..15ms, each at most 1 day",
+);
 
 impl FromStr for ThinkTime {
-    type Err = ThinkTimeError;
+    type Err = SettingError;
 
-    fn from_str(text: &str) -> Result<Self, ThinkTimeError> {
+    fn from_str(text: &str) -> Result<Self, SettingError> {
         let time = |text: &str| {
             let time = humantime::parse_duration(text).ok();
-            time.filter(|time| *time <= THINK_MAX).ok_or(ThinkTimeError)
+            time.filter(|time| *time <= THINK_MAX).ok_or(EXPECTED)
         };
         let think = match text.split_once(':') {
             None => Self::Exponential(time(text)?),
             Some(("exponential", mean)) => Self::Exponential(time(mean)?),
             Some(("constant", value)) => Self::Constant(time(value)?),
             Some(("uniform", range)) => {
-                let (least, most) = range.split_once("..").ok_or(ThinkTimeError)?;
+                let (least, most) = range.split_once("..").ok_or(EXPECTED)?;
                 let (least, most) = (time(least)?, time(most)?);
                 if least > most {
-                    return Err(ThinkTimeError);
+                    return Err(EXPECTED);
                 }
                 Self::Uniform(least, most)
             }
-            Some(_) => return Err(ThinkTimeError),
+            Some(_) => return Err(EXPECTED),
         };
         let is_zero =
             matches!(think, Self::Exponential(_) | Self::Uniform(..)) && think.mean().is_zero();
@@ -165,7 +163,7 @@ mod tests {
         for wrong in
             ["", "10", "normal:10ms", "constant:", "uniform:5ms", "uniform:2s..1s", "9999999y"]
         {
-            assert_eq!(wrong.parse::<ThinkTime>(), Err(ThinkTimeError), "{wrong}");
+            assert_eq!(wrong.parse::<ThinkTime>(), Err(EXPECTED), "{wrong}");
         }
     }
 

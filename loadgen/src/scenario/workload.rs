@@ -26,16 +26,6 @@ pub enum Stop {
     After(Duration),
 }
 
-impl Stop {
-    /// How long customers work; `None` if the number of operations decides.
-    pub const fn duration(self) -> Option<Duration> {
-        match self {
-            Self::Events(_) => None,
-            Self::After(duration) => Some(duration),
-        }
-    }
-}
-
 /// Customers drawn from a seed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Synthetic {
@@ -80,14 +70,6 @@ impl Default for Synthetic {
 impl Synthetic {
     /// The opening balance of an embedded cluster, minor units.
     pub const OPENING: i64 = 1_000_000;
-
-    /// How many operations all customers do; `None` if time decides.
-    pub const fn operations(&self) -> Option<u64> {
-        match self.stop {
-            Stop::Events(events) => Some(self.customers.saturating_mul(events)),
-            Stop::After(_) => None,
-        }
-    }
 
     /// The endless list of what `customer` does at `branches`.
     pub fn events(&self, customer: CustomerId, branches: &[BranchId]) -> Events {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use bank::BranchId;
 use futures_util::future::{join_all, try_join_all};
 use passbook::wire::v1::{StateReply, UnreachablePeer};
-use thiserror::Error;
 use tokio::net::lookup_host;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 
+use super::TargetError;
 use crate::client::{Bank, CallError, ConnectError, Terms, connect, explain, inspect, is_serving};
 use crate::scenario::Wire;
 
@@ -31,67 +31,6 @@ const ASK_FOR_PEERS: Duration = Duration::from_millis(500);
 /// A branch is believed that it cannot reach a peer after so many more failed attempts than when it was first asked:
 /// then at least one has begun after that, so it was not too early for a peer that is starting.
 const FAILURES_BELIEVED: u32 = 2;
-
-/// Servers cannot be used for a run.
-#[derive(Debug, Error)]
-pub enum ReachError {
-    /// A server cannot be reached.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// Two addresses lead to the same server.
-    #[error("--target {first} and {second} are the same address; give each branch once")]
-    SameAddress {
-        /// The first of the two.
-        first: String,
-        /// The second of the two.
-        second: String,
-    },
-    /// It does not answer as a branch does.
-    #[error("branch at {address} does not answer: {message}")]
-    NoAnswer {
-        /// The address that was given.
-        address: String,
-        /// The cause, or the message of the server.
-        message: String,
-    },
-    /// It does not serve our contract.
-    #[error("{address} is not a server of --wire passbook ({message}); {}", wire_hint(Wire::Passbook, *.works))]
-    OtherContract {
-        /// The address that was given.
-        address: String,
-        /// The cause, or the message of the server.
-        message: String,
-        /// The contract by which it answers a query, if it is one that is known.
-        works: Option<Wire>,
-    },
-    /// It answers that it does not serve yet.
-    #[error("branch at {address} is not ready after {waited:?}; {advice}")]
-    NotReady {
-        /// The address that was given.
-        address: String,
-        /// For how long it was asked.
-        waited: Duration,
-        /// Advice, which ends the message.
-        advice: &'static str,
-    },
-    /// It cannot reach one of its peers.
-    #[error(
-        "branch {branch} at {address} cannot reach its peer {peer} at {peer_address}: {cause}; check that branch {peer} \
-         runs, and the --peer of branch {branch}"
-    )]
-    UnreachablePeer {
-        /// The branch that tries to connect.
-        branch: BranchId,
-        /// Its address.
-        address: String,
-        /// The peer that it cannot reach.
-        peer: BranchId,
-        /// Where it expects that peer.
-        peer_address: String,
-        /// Why, as the branch reports it.
-        cause: String,
-    },
-}
 
 /// What to do about a server that does not serve the contract `tried`.
 pub(super) fn wire_hint(tried: Wire, works: Option<Wire>) -> String {
@@ -151,9 +90,11 @@ impl Patience {
     }
 
     /// The error of a branch that is not ready after [`Self::ready_limit`].
-    fn not_ready(&self, address: &str) -> ReachError {
-        let (address, waited) = (address.to_owned(), self.ready_limit());
-        ReachError::NotReady { address, waited, advice: self.advice }
+    fn not_ready(&self, address: &str) -> TargetError {
+        let (waited, advice) = (self.ready_limit(), self.advice);
+        TargetError::Unusable(format!(
+            "branch at {address} is not ready after {waited:?}; {advice}"
+        ))
     }
 
     /// For one attempt to connect that begins now.
@@ -193,7 +134,7 @@ impl Patience {
 pub(super) async fn check_distinct(
     targets: &[String],
     patience: &Patience,
-) -> Result<(), ReachError> {
+) -> Result<(), TargetError> {
     // What cannot be resolved is found when it is connected to.
     let resolved = join_all(targets.iter().map(async |target| {
         match timeout(patience.attempt, lookup_host(target)).await {
@@ -203,7 +144,7 @@ pub(super) async fn check_distinct(
     }));
     let resolved: Vec<Vec<SocketAddr>> = resolved.await;
     match first_repeated(&resolved) {
-        Some((first, second)) => Err(ReachError::SameAddress {
+        Some((first, second)) => Err(TargetError::SameAddress {
             first: targets[first].clone(),
             second: targets[second].clone(),
         }),
@@ -271,7 +212,7 @@ const fn is_unreachable(connected: &Result<Channel, ConnectError>) -> bool {
 pub(super) async fn branch_state(
     Connection { address, channel }: &Connection,
     patience: &Patience,
-) -> Result<StateReply, ReachError> {
+) -> Result<StateReply, TargetError> {
     let begun = Instant::now();
     let limit = patience.ready_limit();
     // The peer that was reported last, and how many attempts had failed when it was first reported.
@@ -300,14 +241,10 @@ pub(super) async fn branch_state(
                 reported = Some((peer, first));
                 let is_believed = failures - first >= FAILURES_BELIEVED && !patience.is_waiting();
                 if is_believed || is_over {
-                    let address = address.to_owned();
-                    return Err(ReachError::UnreachablePeer {
-                        branch,
-                        address,
-                        peer,
-                        peer_address,
-                        cause,
-                    });
+                    return Err(TargetError::Unusable(format!(
+                        "branch {branch} at {address} cannot reach its peer {peer} at {peer_address}: {cause}; check \
+                         that branch {peer} runs, and the --peer of branch {branch}"
+                    )));
                 }
                 RETRY
             }
@@ -354,13 +291,16 @@ async fn no_branch(
     channel: &Channel,
     error: &CallError,
     patience: &Patience,
-) -> ReachError {
-    let (address, message) = (address.to_owned(), explain(address, error).await);
+) -> TargetError {
+    let message = explain(address, error).await;
     if !error.is_other_contract() {
-        return ReachError::NoAnswer { address, message };
+        return TargetError::Unusable(format!("branch at {address} does not answer: {message}"));
     }
     let works = answering_wire(channel, BranchId(1), Wire::Passbook, patience).await;
-    ReachError::OtherContract { address, message, works }
+    let hint = wire_hint(Wire::Passbook, works);
+    TargetError::Unusable(format!(
+        "{address} is not a server of --wire passbook ({message}); {hint}"
+    ))
 }
 
 /// The contract other than `tried` by which the server at the end of `channel` answers a query.

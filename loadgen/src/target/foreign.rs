@@ -5,7 +5,6 @@ use std::time::Duration;
 use bank::{BranchId, Money};
 use futures_util::future::try_join_all;
 use history::FinalState;
-use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -13,10 +12,10 @@ use tonic::transport::Channel;
 use super::connection::{
     Connection, Patience, answering_wire, check_distinct, connect_all, wire_hint,
 };
-use super::lifecycle::{SETTLE_LIMIT, SettleOutcome, TargetError};
 use super::membership::{Membership, Requirements};
 use super::polling::{Pace, PollState, poll};
-use crate::client::{Bank, ConnectError, Terms, explain};
+use super::{SETTLE_LIMIT, SettleOutcome, TargetError};
+use crate::client::{Bank, Terms, explain};
 use crate::scenario::{Scenario, Wire};
 
 /// Between two queries of a branch.
@@ -26,55 +25,16 @@ const REST: Duration = Duration::from_millis(100);
 /// How long balances may take to stop changing.
 const REST_LIMIT: Duration = Duration::from_secs(1);
 
-/// Servers of another program cannot be used for this run.
-#[derive(Debug, Error)]
-#[expect(missing_docs, reason = "the messages name the fields")]
-pub enum ForeignTargetError {
-    /// A server cannot be reached.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    #[error("{have} addresses for the {want} branches of the file; give {want}")]
-    Count { have: usize, want: usize },
-    /// A query was not answered.
-    #[error(
-        "branch {branch} at {address} does not answer a query by --wire {wire}: {message}{hint}",
-        wire = wire.name()
-    )]
-    NoAnswer {
-        branch: BranchId,
-        address: String,
-        wire: Wire,
-        message: String,
-        /// What to do about it, after a semicolon; empty where that is not known.
-        hint: String,
-    },
-    /// Operations of another program are in progress.
-    #[error(
-        "somebody else is writing to these branches: branch {branch} at {address} held {before}, then {after}, while \
-         this run was starting; wait until they are done, or use other branches"
-    )]
-    InUse { branch: BranchId, address: String, before: Money, after: Money },
-    /// The branches do not hold what the run is to begin with.
-    #[error("branch {branch} at {address} holds {held}, but {expected}; restart the branches")]
-    Opening {
-        branch: BranchId,
-        address: String,
-        held: Money,
-        /// What it should hold, and why.
-        expected: String,
-    },
-}
-
 /// Servers that are loaded over a contract other than ours.
 #[derive(Debug)]
-pub struct ForeignTarget {
+pub(super) struct ForeignBranches {
     bank: Bank,
     channels: Vec<Channel>,
-    membership: Membership,
+    pub(super) membership: Membership,
     wire: Wire,
 }
 
-impl ForeignTarget {
+impl ForeignBranches {
     /// Connects to `targets` once their balances are at rest. Their ids are those of the file in its order or, without
     /// a file, count from 1.
     pub(super) async fn find(
@@ -84,11 +44,8 @@ impl ForeignTarget {
         patience: &Patience,
     ) -> Result<Self, TargetError> {
         check_distinct(targets, patience).await?;
+        required.check_count(targets.len())?;
         let ids: Vec<BranchId> = match required.fixed_ids() {
-            Some(fixed) if fixed.len() != targets.len() => {
-                let (have, want) = (targets.len(), fixed.len());
-                return Err(ForeignTargetError::Count { have, want }.into());
-            }
             Some(fixed) => fixed.to_vec(),
             None => (1..).map(BranchId).take(targets.len()).collect(),
         };
@@ -108,17 +65,13 @@ impl ForeignTarget {
         Ok(target)
     }
 
-    pub(super) const fn membership(&self) -> &Membership {
-        &self.membership
-    }
-
     /// The balance of every branch; it must be the same, and `expected` if the run is to begin with that. A query that
     /// fails is repeated, within the limits of `patience`.
     async fn opening(
         &self,
         expected: Option<Money>,
         patience: &Patience,
-    ) -> Result<Money, ForeignTargetError> {
+    ) -> Result<Money, TargetError> {
         let balances = self.balances_at_rest(patience).await?;
         let mut first: Option<(BranchId, Money)> = None;
         for ((branch, address), held) in self.membership.addresses.iter().zip(balances) {
@@ -132,8 +85,9 @@ impl ForeignTarget {
                 _ => None,
             };
             if let Some(expected) = difference {
-                let (branch, address) = (*branch, address.clone());
-                return Err(ForeignTargetError::Opening { branch, address, held, expected });
+                return Err(TargetError::Unusable(format!(
+                    "branch {branch} at {address} holds {held}, but {expected}; restart the branches"
+                )));
             }
             first = first.or(Some((*branch, held)));
         }
@@ -141,10 +95,7 @@ impl ForeignTarget {
     }
 
     /// What every branch holds once that has not changed for [`REST`].
-    async fn balances_at_rest(
-        &self,
-        patience: &Patience,
-    ) -> Result<Vec<Money>, ForeignTargetError> {
+    async fn balances_at_rest(&self, patience: &Patience) -> Result<Vec<Money>, TargetError> {
         let begun = Instant::now();
         let mut since = begun;
         let mut last = self.balances(patience).await?;
@@ -156,9 +107,10 @@ impl ForeignTarget {
             if let Some(((branch, address), (before, after))) = changed {
                 since = Instant::now();
                 if begun.elapsed() >= REST_LIMIT {
-                    let (branch, address) = (*branch, address.clone());
-                    let (before, after) = (*before, *after);
-                    return Err(ForeignTargetError::InUse { branch, address, before, after });
+                    return Err(TargetError::Unusable(format!(
+                        "somebody else is writing to these branches: branch {branch} at {address} held {before}, \
+                         then {after}, while this run was starting; wait until they are done, or use other branches"
+                    )));
                 }
             } else if since.elapsed() >= REST {
                 return Ok(next);
@@ -168,7 +120,7 @@ impl ForeignTarget {
     }
 
     /// What every branch holds.
-    async fn balances(&self, patience: &Patience) -> Result<Vec<Money>, ForeignTargetError> {
+    async fn balances(&self, patience: &Patience) -> Result<Vec<Money>, TargetError> {
         let branches = self.membership.addresses.iter().zip(&self.channels);
         let asking = branches.map(async |((branch, address), channel)| {
             loop {
@@ -183,15 +135,11 @@ impl ForeignTarget {
                         } else {
                             String::new()
                         };
-                        let (branch, address) = (*branch, address.clone());
-                        let message = explain(&address, &error).await;
-                        return Err(ForeignTargetError::NoAnswer {
-                            branch,
-                            address,
-                            wire,
-                            message,
-                            hint,
-                        });
+                        let message = explain(address, &error).await;
+                        return Err(TargetError::Unusable(format!(
+                            "branch {branch} at {address} does not answer a query by --wire {}: {message}{hint}",
+                            wire.name()
+                        )));
                     }
                 }
             }

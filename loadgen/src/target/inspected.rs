@@ -5,14 +5,13 @@ use std::time::Duration;
 use bank::{BranchId, Money};
 use futures_util::future::try_join_all;
 use passbook::wire::v1::StateReply;
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use super::connection::{Connection, Patience, ReachError, branch_state, connect_all};
-use super::lifecycle::{SETTLE_LIMIT, SettleOutcome, TargetError};
+use super::connection::{Connection, Patience, branch_state, connect_all};
 use super::membership::{Membership, Requirements};
 use super::polling::{Pace, PollState, poll};
+use super::{SETTLE_LIMIT, SettleOutcome, TargetError};
 use crate::client::{inspect, state};
 
 /// How long a branch may take to report its state at the end of a run. Independent of the customers' timeout, which may
@@ -21,58 +20,18 @@ const CONTROL_LIMIT: Duration = Duration::from_secs(10);
 /// Between two polls of branches that have not settled.
 const POLL: Duration = Duration::from_millis(2);
 
-/// The branches answer, but a run on them would have no meaning.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the messages name the fields")]
-pub enum UnsuitableError {
-    #[error("there is no branch; name at least one")]
-    NoBranch,
-    #[error("{have} addresses for the {want} branches of the file; give {want}")]
-    Count { have: usize, want: usize },
-    #[error(
-        "at {address} is branch {branch}, but the file has branch {expected} there; give the addresses in the order of \
-         the file"
-    )]
-    Order { address: String, branch: u32, expected: BranchId },
-    #[error("at {address} is branch {branch} again; give each branch once")]
-    Repeated { address: String, branch: u32 },
-    #[error(
-        "branch {branch} replicates to {peers:?}, but the addresses given are those of branches {given:?}; give all \
-         branches of one cluster"
-    )]
-    OtherPeers { branch: u32, peers: Vec<u32>, given: Vec<u32> },
-    #[error(
-        "branch {branch} has writes that other branches do not acknowledge ({outstanding}); restart the cluster"
-    )]
-    Outstanding { branch: u32, outstanding: u64 },
-    #[error(
-        "branch {branch} holds {held}, branch {other} holds {there}, and neither changes: a write has not reached both; \
-         restart the cluster"
-    )]
-    Diverged { branch: u32, held: Money, other: u32, there: i64 },
-    #[error(
-        "branch {branch} was at {lowest} before this run; restart the cluster, or its overdraft would be taken for this \
-         run's"
-    )]
-    Overdrawn { branch: u32, lowest: i64 },
-    #[error(
-        "branch {branch} holds {held}, but the run is to begin at {opening}; restart the cluster with that balance"
-    )]
-    Opening { branch: u32, held: Money, opening: Money },
-}
-
-/// Connection branches of one cluster, which held the same when they were connected.
+/// Branches of one cluster, which held the same when they were connected.
 #[derive(Debug)]
-pub struct InspectedBranches {
-    membership: Membership,
-    channels: Vec<(BranchId, Channel)>,
+pub(super) struct InspectedBranches {
+    pub(super) membership: Membership,
+    pub(super) channels: Vec<(BranchId, Channel)>,
 }
 
 /// The states of all branches, each ready and in touch with its peers.
 pub(super) async fn branch_states(
     connected: &[Connection],
     patience: &Patience,
-) -> Result<Vec<StateReply>, ReachError> {
+) -> Result<Vec<StateReply>, TargetError> {
     try_join_all(connected.iter().map(|branch| branch_state(branch, patience))).await
 }
 
@@ -85,7 +44,7 @@ impl InspectedBranches {
         connected: Vec<Connection>,
         states: &[StateReply],
         required: &Requirements,
-    ) -> Result<Self, UnsuitableError> {
+    ) -> Result<Self, TargetError> {
         let opening = examine(states, &connected, required)?;
         let replication = states.first().map(|state| state.replication.clone());
         let (mut addresses, mut channels) = (Vec::new(), Vec::new());
@@ -108,15 +67,7 @@ impl InspectedBranches {
         let (first, others) = connected.split_at(1.min(connected.len()));
         let mut states = branch_states(first, patience).await?;
         states.extend(branch_states(others, patience).await?);
-        Ok(Self::new(connected, &states, required)?)
-    }
-
-    pub(super) const fn membership(&self) -> &Membership {
-        &self.membership
-    }
-
-    pub(super) fn channels(&self) -> &[(BranchId, Channel)] {
-        &self.channels
+        Self::new(connected, &states, required)
     }
 
     /// Polls the branches that are not in `dead` until all have settled.
@@ -175,51 +126,65 @@ fn examine(
     states: &[StateReply],
     connected: &[Connection],
     required: &Requirements,
-) -> Result<Money, UnsuitableError> {
-    let first = states.first().ok_or(UnsuitableError::NoBranch)?;
+) -> Result<Money, TargetError> {
+    let unsuitable = |why: String| Err(TargetError::Unusable(why));
+    let Some(first) = states.first() else {
+        return unsuitable("there is no branch; name at least one".to_owned());
+    };
+    required.check_count(states.len())?;
     let named = required.fixed_ids();
-    if let Some(named) = named
-        && named.len() != states.len()
-    {
-        return Err(UnsuitableError::Count { have: states.len(), want: named.len() });
-    }
     let mut given: Vec<u32> = states.iter().map(|state| state.branch).collect();
     given.sort_unstable();
     for (index, (state, Connection { address, .. })) in states.iter().zip(connected).enumerate() {
-        let (branch, held) = (state.branch, Money::new(state.balance));
+        let StateReply { branch, balance, peers, outstanding, lowest_balance, .. } = state;
         if let Some(expected) = named.and_then(|named| named.get(index))
-            && expected.0 != branch
+            && expected.0 != *branch
         {
-            let (address, expected) = (address.clone(), *expected);
-            return Err(UnsuitableError::Order { address, branch, expected });
+            return unsuitable(format!(
+                "at {address} is branch {branch}, but the file has branch {expected} there; give the addresses in \
+                 the order of the file"
+            ));
         }
-        if states.iter().take(index).any(|other| other.branch == branch) {
-            return Err(UnsuitableError::Repeated { address: address.clone(), branch });
+        if states.iter().take(index).any(|other| other.branch == *branch) {
+            return unsuitable(format!(
+                "at {address} is branch {branch} again; give each branch once"
+            ));
         }
-        let mut members = state.peers.clone();
-        members.push(branch);
+        let mut members = peers.clone();
+        members.push(*branch);
         members.sort_unstable();
         if members != given {
-            let peers = state.peers.clone();
-            return Err(UnsuitableError::OtherPeers { branch, peers, given });
+            return unsuitable(format!(
+                "branch {branch} replicates to {peers:?}, but the addresses given are those of branches {given:?}; \
+                 give all branches of one cluster"
+            ));
         }
-        if state.outstanding != 0 {
-            let outstanding = state.outstanding;
-            return Err(UnsuitableError::Outstanding { branch, outstanding });
+        if *outstanding != 0 {
+            return unsuitable(format!(
+                "branch {branch} has writes that other branches do not acknowledge ({outstanding}); restart the \
+                 cluster"
+            ));
         }
-        if state.balance != first.balance {
-            let (other, there) = (first.branch, first.balance);
-            return Err(UnsuitableError::Diverged { branch, held, other, there });
+        if *balance != first.balance {
+            return unsuitable(format!(
+                "branch {branch} holds {balance}, branch {} holds {}, and neither changes: a write has not reached \
+                 both; restart the cluster",
+                first.branch, first.balance
+            ));
         }
-        if state.lowest_balance < 0 {
-            return Err(UnsuitableError::Overdrawn { branch, lowest: state.lowest_balance });
+        if *lowest_balance < 0 {
+            return unsuitable(format!(
+                "branch {branch} was at {lowest_balance} before this run; restart the cluster, or its overdraft \
+                 would be taken for this run's"
+            ));
         }
     }
     let held = Money::new(first.balance);
     match required.opening {
-        Some(opening) if opening != held => {
-            Err(UnsuitableError::Opening { branch: first.branch, held, opening })
-        }
+        Some(opening) if opening != held => unsuitable(format!(
+            "branch {} holds {held}, but the run is to begin at {opening}; restart the cluster with that balance",
+            first.branch
+        )),
         _ => Ok(held),
     }
 }
@@ -248,8 +213,10 @@ mod tests {
     #[tokio::test]
     async fn branches_in_one_state_are_suitable() {
         let (states, connected, required) = branches();
-        assert_eq!(examine(&states, &connected, &required), Ok(Money::new(10)));
-        assert_eq!(examine(&[], &[], &required), Err(UnsuitableError::NoBranch));
+        let held = examine(&states, &connected, &required).expect("suitable");
+        assert_eq!(held, Money::new(10));
+        let none = examine(&[], &[], &required).expect_err("no branch").to_string();
+        assert!(none.starts_with("there is no branch"), "{none}");
     }
 
     #[tokio::test]

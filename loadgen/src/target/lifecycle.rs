@@ -6,18 +6,18 @@ use bank::{BranchId, Money};
 use history::FinalState;
 use passbook::branch::BranchHandle;
 use passbook::cluster::{ClusterError, MakeReplica, ProcessError};
+use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use super::connection::{Patience, ReachError};
-use super::embedded::{EmbeddedTarget, SocketsError};
-use super::foreign::{ForeignTarget, ForeignTargetError};
-use super::inspected::{InspectedBranches, UnsuitableError};
+use super::connection::Patience;
+use super::foreign::ForeignBranches;
+use super::inspected::InspectedBranches;
 use super::membership::{Membership, Requirements};
-use super::processes::ProcessTarget;
-use super::running::{self, InUseError};
+use super::running;
+use super::started::StartedCluster;
 use crate::client::ConnectError;
 use crate::interrupt::Interrupt;
 use crate::scenario::{ClusterChoice, Scenario, Wire};
@@ -31,40 +31,40 @@ pub enum TargetError {
     /// The embedded cluster did not start or failed.
     #[error(transparent)]
     Embedded(#[from] ClusterError),
-    /// The embedded cluster needs more sockets than this process may have.
-    #[error(transparent)]
-    Sockets(#[from] SocketsError),
     /// The processes of branches did not start or failed.
     #[error(transparent)]
     Processes(#[from] ProcessError),
     /// A branch cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// A branch is not ready for a run.
-    #[error(transparent)]
-    Reach(#[from] ReachError),
-    /// Operations of another program are in progress.
-    #[error(transparent)]
-    InUse(#[from] InUseError),
-    /// Servers of another program cannot be used.
-    #[error(transparent)]
-    Foreign(#[from] ForeignTargetError),
-    /// The branches answer, but the run would have no meaning.
-    #[error(transparent)]
-    Unsuitable(#[from] UnsuitableError),
+    /// Two addresses lead to the same server.
+    #[error("--target {first} and {second} are the same address; give each branch once")]
+    SameAddress {
+        /// The first of the two.
+        first: String,
+        /// The second of the two.
+        second: String,
+    },
+    /// The branches are there, but not fit for the run. The message says why, and what to do.
+    #[error("{0}")]
+    Unusable(String),
 }
 
 /// The branches of a run.
 #[derive(Debug)]
-pub enum Target {
-    /// In threads of this process.
-    Embedded(EmbeddedTarget),
-    /// In a process each, started for the run.
-    Processes(ProcessTarget),
-    /// Branches that run already.
-    Running(InspectedBranches),
-    /// Servers of another program, known by their answers only.
-    Foreign(ForeignTarget),
+pub struct Target {
+    branches: Branches,
+    /// The cluster that they belong to; `None` if they ran before.
+    started: Option<StartedCluster>,
+}
+
+/// Connected branches.
+#[derive(Debug)]
+enum Branches {
+    /// They report their state.
+    Inspected(InspectedBranches),
+    /// They are servers of another program, known by their answers only.
+    Foreign(ForeignBranches),
 }
 
 /// The state of the branches after the last answer of the customers.
@@ -80,7 +80,7 @@ pub struct SettleOutcome {
 }
 
 /// A branch that died, or that did not answer any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LostBranch {
     /// Its id.
     pub branch: BranchId,
@@ -98,40 +98,38 @@ impl Target {
         waiting: UnboundedSender<String>,
     ) -> Result<Self, TargetError> {
         let required = Requirements::of(&scenario.workload);
-        let own = |waiting| Patience::with_own(required.ids.len(), waiting);
-        let running = |waiting| Patience::with_running(scenario.timeout, scenario.wait, waiting);
-        Ok(match &scenario.cluster {
-            ClusterChoice::Embedded(scheme) => Self::Embedded(
-                EmbeddedTarget::start(&required, *scheme, replica, &own(waiting)).await?,
-            ),
+        let patience = match &scenario.cluster {
+            ClusterChoice::Running { .. } => {
+                Patience::with_running(scenario.timeout, scenario.wait, waiting)
+            }
+            _ => Patience::with_own(required.ids.len(), waiting),
+        };
+        let started = match &scenario.cluster {
+            ClusterChoice::Embedded(scheme) => {
+                StartedCluster::embedded(&required, *scheme, replica)?
+            }
             ClusterChoice::Processes(scheme) => {
-                Self::Processes(ProcessTarget::start(&required, *scheme, &own(waiting)).await?)
+                StartedCluster::processes(&required, *scheme).await?
             }
-            ClusterChoice::Running { targets } if scenario.wire == Wire::Passbook => {
-                Self::Running(running::find(targets, &required, &running(waiting)).await?)
+            ClusterChoice::Running { targets } => {
+                let branches = if scenario.wire == Wire::Passbook {
+                    Branches::Inspected(running::find(targets, &required, &patience).await?)
+                } else {
+                    let found = ForeignBranches::find(targets, scenario, &required, &patience);
+                    Branches::Foreign(found.await?)
+                };
+                return Ok(Self { branches, started: None });
             }
-            ClusterChoice::Running { targets } => Self::Foreign(
-                ForeignTarget::find(targets, scenario, &required, &running(waiting)).await?,
-            ),
-        })
-    }
-
-    /// The branches that report their state; `None` where they only answer queries.
-    const fn inspected(&self) -> Option<&InspectedBranches> {
-        match self {
-            Self::Embedded(target) => Some(target.branches()),
-            Self::Processes(target) => Some(target.branches()),
-            Self::Running(branches) => Some(branches),
-            Self::Foreign(_) => None,
-        }
+        };
+        let connected =
+            InspectedBranches::connect_to_own(started.addresses(), &required, &patience).await?;
+        Ok(Self { branches: Branches::Inspected(connected), started: Some(started) })
     }
 
     const fn membership(&self) -> &Membership {
-        match self {
-            Self::Embedded(target) => target.branches().membership(),
-            Self::Processes(target) => target.branches().membership(),
-            Self::Running(branches) => branches.membership(),
-            Self::Foreign(target) => target.membership(),
+        match &self.branches {
+            Branches::Inspected(branches) => &branches.membership,
+            Branches::Foreign(branches) => &branches.membership,
         }
     }
 
@@ -157,36 +155,34 @@ impl Target {
 
     /// Channels to the branches that report their state, each with its id.
     pub fn channels(&self) -> &[(BranchId, Channel)] {
-        self.inspected().map_or(&[], InspectedBranches::channels)
+        match &self.branches {
+            Branches::Inspected(branches) => &branches.channels,
+            Branches::Foreign(_) => &[],
+        }
     }
 
     /// Handles to the metrics of an embedded cluster.
     pub fn handles(&self) -> &[BranchHandle] {
-        match self {
-            Self::Embedded(target) => target.handles(),
-            Self::Processes(_) | Self::Running(_) | Self::Foreign(_) => &[],
-        }
+        self.started.as_ref().map_or(&[], StartedCluster::handles)
     }
 
     /// Waits until no propagation is in progress anywhere, at most [`SETTLE_LIMIT`] and not after `hurry`, and returns
     /// the last state of every branch. A branch that has not answered is missing.
     pub async fn settle(&mut self, hurry: &CancellationToken) -> SettleOutcome {
-        let dead = match self {
-            Self::Processes(target) => target.dead_branches(),
-            Self::Embedded(_) | Self::Running(_) | Self::Foreign(_) => Vec::new(),
-        };
-        match self {
-            Self::Embedded(target) => target.branches().settle(&dead, hurry).await,
-            Self::Processes(target) => target.branches().settle(&dead, hurry).await,
-            Self::Running(branches) => branches.settle(&dead, hurry).await,
-            Self::Foreign(target) => target.settle(hurry).await,
+        let dead = self.started.as_mut().map(StartedCluster::dead_branches).unwrap_or_default();
+        match &self.branches {
+            Branches::Inspected(branches) => branches.settle(&dead, hurry).await,
+            Branches::Foreign(branches) => branches.settle(hurry).await,
         }
     }
 
     /// How many messages branches have sent each other since their start. `None` where a branch does not answer, or
     /// does not count.
     pub async fn frames_sent(&self) -> Option<u64> {
-        self.inspected()?.frames_sent().await
+        match &self.branches {
+            Branches::Inspected(branches) => branches.frames_sent().await,
+            Branches::Foreign(_) => None,
+        }
     }
 
     /// Ends what was started for the run in order, and names the lost branches: those that ended by themselves, and
@@ -197,11 +193,11 @@ impl Target {
         interrupt: &Interrupt,
     ) -> Result<Vec<LostBranch>, TargetError> {
         let addresses = self.addresses().to_vec();
-        let mut lost = match self {
-            Self::Embedded(target) => target.end()?,
-            Self::Processes(target) => target.end(interrupt),
-            Self::Running(_) | Self::Foreign(_) => Vec::new(),
-        };
+        let Self { branches, started } = self;
+        // A cluster waits for its connections to close.
+        drop(branches);
+        let lost = started.map(|cluster| cluster.end(interrupt)).transpose()?;
+        let mut lost = lost.unwrap_or_default();
         for (branch, address) in addresses {
             let is_known = settled.finals.iter().any(|last| last.branch == branch)
                 || lost.iter().any(|lost| lost.branch == branch);

@@ -2,6 +2,7 @@
 
 use bank::{BranchId, Money};
 
+use super::TargetError;
 use crate::scenario::{Synthetic, Workload};
 
 /// What a workload requires of its branches.
@@ -27,6 +28,16 @@ impl Requirements {
     /// The ids that running branches must have, in this order; `None` if any will do.
     pub(super) fn fixed_ids(&self) -> Option<&[BranchId]> {
         self.are_ids_fixed.then_some(self.ids.as_slice())
+    }
+
+    /// Checks that `have` running branches are as many as there must be.
+    pub(super) fn check_count(&self, have: usize) -> Result<(), TargetError> {
+        match self.fixed_ids().map(<[BranchId]>::len) {
+            Some(want) if want != have => Err(TargetError::Unusable(format!(
+                "{have} addresses for the {want} branches of the file; give {want}"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The opening balance of branches that are started for the run.

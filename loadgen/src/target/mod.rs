@@ -4,19 +4,12 @@
 //! branches that it lost when it ends.
 
 mod connection;
-mod embedded;
 mod foreign;
 mod inspected;
 mod lifecycle;
 mod membership;
 mod polling;
-mod processes;
 mod running;
+mod started;
 
-pub use connection::ReachError;
-pub use embedded::{EmbeddedTarget, SocketsError};
-pub use foreign::{ForeignTarget, ForeignTargetError};
-pub use inspected::{InspectedBranches, UnsuitableError};
 pub use lifecycle::{LostBranch, SETTLE_LIMIT, SettleOutcome, Target, TargetError};
-pub use processes::ProcessTarget;
-pub use running::InUseError;

@@ -5,12 +5,11 @@ use std::time::Duration;
 use bank::BranchId;
 use check::counted;
 use passbook::wire::v1::StateReply;
-use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
+use super::TargetError;
 use super::connection::{Connection, Patience, check_distinct, connect_all};
 use super::inspected::{InspectedBranches, branch_states};
-use super::lifecycle::TargetError;
 use super::membership::Requirements;
 
 /// Before a run, branches must be at rest for this long.
@@ -18,18 +17,6 @@ const REST: Duration = Duration::from_millis(100);
 /// How long branches may take to come to rest.
 const REST_LIMIT: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(20);
-
-/// Operations of another program are in progress.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error(
-    "somebody else is writing to this cluster: branch {branch} {change} while this run was starting; wait until they \
-     are done, or use another cluster"
-)]
-pub struct InUseError {
-    branch: BranchId,
-    /// Such as `accepted 4 writes`.
-    change: String,
-}
 
 /// Connects to the branches at `targets` once they are at rest.
 pub(super) async fn find(
@@ -42,7 +29,7 @@ pub(super) async fn find(
     // Branches may be waiting for each other, so all are asked at once.
     let states = branch_states(&connected, patience).await?;
     let states = states_at_rest(&connected, states, patience).await?;
-    Ok(InspectedBranches::new(connected, &states, required)?)
+    InspectedBranches::new(connected, &states, required)
 }
 
 /// Polls running branches until nothing has changed for [`REST`], and returns their states then. After [`REST_LIMIT`]
@@ -62,7 +49,7 @@ async fn states_at_rest(
             if now.accepted > before.accepted {
                 let accepted = now.accepted - before.accepted;
                 let change = format!("accepted {}", counted(accepted, "write", "writes"));
-                return Err(InUseError { branch, change }.into());
+                return Err(in_use(branch, &change));
             }
             if has_changed(before, now) {
                 last_change = (Instant::now(), Some(branch));
@@ -75,14 +62,19 @@ async fn states_at_rest(
         }
         if begun.elapsed() >= REST_LIMIT {
             return match changed.filter(|_| since.elapsed() < REST) {
-                Some(branch) => {
-                    let change = "received writes of other branches".to_owned();
-                    Err(InUseError { branch, change }.into())
-                }
+                Some(branch) => Err(in_use(branch, "received writes of other branches")),
                 None => Ok(states),
             };
         }
     }
+}
+
+/// Operations of another program are in progress: `branch` has done `change`, such as `accepted 4 writes`.
+fn in_use(branch: BranchId, change: &str) -> TargetError {
+    TargetError::Unusable(format!(
+        "somebody else is writing to this cluster: branch {branch} {change} while this run was starting; wait until \
+         they are done, or use another cluster"
+    ))
 }
 
 /// Whether a branch has done anything between two polls.
