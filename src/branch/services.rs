@@ -34,7 +34,7 @@ pub(super) const DEADLINE_MAX: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub(super) struct Services {
     info: BranchInfo,
-    handle: BranchHandle,
+    pub(super) handle: BranchHandle,
 }
 
 impl Services {
@@ -47,7 +47,7 @@ impl Services {
         self.handle.is_served()
     }
 
-    fn span(&self, metadata: &MetadataMap, method: &'static str) -> CallSpan {
+    pub(super) fn span(&self, metadata: &MetadataMap, method: &'static str) -> CallSpan {
         CallSpan::server(extract(metadata), method, self.info.id)
     }
 

@@ -2,8 +2,8 @@
 
 use tonic::{Request, Response, Status};
 
-use super::super::services::{deadline, end};
-use super::services::{Caller, ExerciseServices};
+use super::super::services::{Services, deadline, end};
+use super::services::Caller;
 use crate::wire::exercise::bank::bank_server::Bank;
 use crate::wire::exercise::bank::{TransactionRequest, TransactionResponse};
 use crate::wire::exercise::{FAIL, SUCCESS, Word, to_int32};
@@ -12,7 +12,7 @@ use crate::wire::{Failure, to_write_reply};
 use bank::Money;
 
 #[tonic::async_trait]
-impl Bank for ExerciseServices {
+impl Bank for Services {
     async fn msg_delivery(
         &self,
         request: Request<TransactionRequest>,

@@ -3,8 +3,8 @@
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
-use super::super::services::{deadline, end};
-use super::services::{Caller, ExerciseServices};
+use super::super::services::{Services, deadline, end};
+use super::services::Caller;
 use crate::wire::exercise::bankservice::bank_service_server::BankService;
 use crate::wire::exercise::bankservice::{
     BalanceQuery, BranchRequest, CustomerRequest, ResponseMessage,
@@ -20,7 +20,7 @@ fn refused(why: &str) -> ResponseMessage {
     ResponseMessage { message: why.to_owned(), success: false }
 }
 
-impl ExerciseServices {
+impl Services {
     /// Does what `word` asks for; without one the event is none.
     async fn respond(
         &self,
@@ -50,7 +50,7 @@ impl ExerciseServices {
 }
 
 #[tonic::async_trait]
-impl BankService for ExerciseServices {
+impl BankService for Services {
     async fn msg_delivery(&self, request: Request<CustomerRequest>) -> Answered {
         let word = Word::parse(&request.get_ref().event);
         let amount = request.get_ref().amount;

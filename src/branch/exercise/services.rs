@@ -5,21 +5,13 @@
 
 use std::time::Instant;
 
-use tonic::metadata::MetadataMap;
-
 use super::super::call_driver::CallCommand;
-use super::super::handle::{BranchHandle, Command, ask};
-use crate::telemetry::{CallSpan, TraceContext, extract};
+use super::super::handle::{Command, ask};
+use super::super::services::Services;
+use crate::telemetry::TraceContext;
 use crate::wire::exercise::{Word, to_int32};
 use crate::wire::{Failure, to_write};
-use bank::{Ack, Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
-
-/// Both contracts for one branch.
-#[derive(Clone, Debug)]
-pub(in super::super) struct ExerciseServices {
-    id: BranchId,
-    handle: BranchHandle,
-}
+use bank::{Ack, Answer, Money, Operation, Outcome, Rejection, WriteKind};
 
 /// The metadata of a call.
 #[derive(Debug)]
@@ -28,15 +20,7 @@ pub(super) struct Caller {
     pub(super) trace: Option<TraceContext>,
 }
 
-impl ExerciseServices {
-    pub(in super::super) fn new(id: BranchId, handle: BranchHandle) -> Self {
-        Self { id, handle }
-    }
-
-    pub(super) fn span(&self, metadata: &MetadataMap, method: &'static str) -> CallSpan {
-        CallSpan::server(extract(metadata), method, self.id)
-    }
-
+impl Services {
     /// Executes the operation `word`, with an answer whose balance, if it has one, fits into 32 bits.
     pub(super) async fn perform(
         &self,
@@ -54,12 +38,17 @@ impl ExerciseServices {
                 answer.balance.map(to_int32).transpose()?;
                 Ok(answer)
             }
-            Word::Write(kind) => self.write(kind, amount, caller).await,
+            Word::Write(kind) => self.write_int32(kind, amount, caller).await,
             Word::Propagate(kind) => self.apply(kind, amount, caller.deadline).await,
         }
     }
 
-    async fn write(&self, kind: WriteKind, amount: i32, caller: Caller) -> Result<Answer, Failure> {
+    async fn write_int32(
+        &self,
+        kind: WriteKind,
+        amount: i32,
+        caller: Caller,
+    ) -> Result<Answer, Failure> {
         let write = to_write(kind, amount.into())?;
         if kind == WriteKind::Deposit {
             self.check_range(write.amount).await?;
