@@ -15,8 +15,8 @@ use super::reachability::ConnectFailure;
 use super::stream_driver::StreamCommand;
 use super::warnings::Warning;
 use crate::telemetry::{Family, TraceContext};
-use crate::wire::v1::UnreachablePeer;
-use crate::wire::{Failure, LogBegun, LogPart};
+use crate::wire::Failure;
+use crate::wire::v1::{LogReply, LogRequest, UnreachablePeer};
 use bank::{Ack, Answer, BranchId, Operation, Version};
 use replication::{Receipt, ReplicaStats, Request};
 
@@ -180,28 +180,16 @@ impl BranchHandle {
         self.ask(BranchCommand::Inspect).await
     }
 
-    /// Records the branch's log from now on. It takes the place of a recording that is under way.
+    /// Records the branch's log.
     ///
     /// # Errors
-    /// The scheme keeps no logs, or the branch has ended.
-    pub async fn begin_log(&self) -> Result<LogBegun, Failure> {
-        self.log(LogCommand::Begin).await?
-    }
-
-    /// Takes what was recorded since the last time. What is not taken is kept up to 8 MiB; then recording stops.
-    ///
-    /// # Errors
-    /// Another recording than `log` is under way or none, or the branch has ended.
-    pub async fn take_log(&self, log: u64) -> Result<LogPart, Failure> {
-        self.log(|reply| LogCommand::Take { log, reply }).await?
-    }
-
-    /// Stops recording.
-    ///
-    /// # Errors
-    /// As with [`BranchHandle::take_log`].
-    pub async fn end_log(&self, log: u64) -> Result<(), Failure> {
-        self.log(|reply| LogCommand::End { log, reply }).await?
+    /// The scheme keeps no logs, the branch has ended, or the request names a recording that is over.
+    pub(super) async fn log(&self, request: LogRequest) -> Result<LogReply, Failure> {
+        let Transport::Streams(streams) = &self.transport else {
+            return Err(Failure::NoLog(self.replication));
+        };
+        let command = |reply| StreamCommand::Log(LogCommand { request, reply });
+        ask(&streams.commands, |reply| Command::Peer(command(reply))).await?
     }
 
     /// The branch's metrics. Empty if the branch has ended.
@@ -215,16 +203,6 @@ impl BranchHandle {
             Transport::Calls(commands) => commands.is_closed(),
             Transport::Streams(streams) => streams.commands.is_closed(),
         }
-    }
-
-    async fn log<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> LogCommand,
-    ) -> Result<T, Failure> {
-        let Transport::Streams(streams) = &self.transport else {
-            return Err(Failure::NoLog(self.replication));
-        };
-        ask(&streams.commands, |reply| Command::Peer(StreamCommand::Log(command(reply)))).await
     }
 
     async fn ask<T>(

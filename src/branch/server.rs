@@ -94,12 +94,6 @@ pub struct Branch {
     warn: Option<Warn>,
 }
 
-impl std::fmt::Debug for Branch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Branch").field("info", &self.info).finish_non_exhaustive()
-    }
-}
-
 /// The tasks of a branch that do not serve calls.
 struct Tasks {
     /// Connects to peers.

@@ -20,8 +20,8 @@ use crate::wire::v1::{
     StateReply, StateRequest, WriteReply, WriteRequest,
 };
 use crate::wire::{
-    Failure, LogPart, from_log_part, from_state, timeout, to_query_reply, to_query_request,
-    to_write, to_write_reply, to_write_request,
+    Failure, from_version, timeout, to_query_reply, to_query_request, to_write, to_write_reply,
+    to_write_request,
 };
 use bank::{BranchId, WriteKind};
 use replication::Ticket;
@@ -216,26 +216,24 @@ impl Inspect for Services {
     async fn state(&self, _request: Request<StateRequest>) -> Result<Response<StateReply>, Status> {
         let BranchState { stats, version, messages_sent, unreachable } =
             self.handle.inspect().await?;
-        let peers: Vec<BranchId> = self.info.peers.iter().map(|peer| peer.id).collect();
-        let BranchInfo { id, opening, replication, .. } = self.info;
-        let version = version.as_deref();
-        let mut state = from_state(id, &peers, replication, opening, &stats, version);
-        state.frames_sent = Some(messages_sent);
-        state.unreachable = unreachable;
-        Ok(Response::new(state))
+        Ok(Response::new(StateReply {
+            branch: self.info.id.0,
+            peers: self.info.peers.iter().map(|peer| peer.id.0).collect(),
+            replication: self.info.replication.to_owned(),
+            opening_balance: self.info.opening.minor_units(),
+            balance: stats.balance.minor_units(),
+            lowest_balance: stats.lowest_balance.minor_units(),
+            accepted: stats.accepted,
+            applied: stats.applied,
+            outstanding: stats.outstanding,
+            undelivered: stats.undelivered,
+            frames_sent: Some(messages_sent),
+            version: version.as_deref().map(from_version).unwrap_or_default(),
+            unreachable,
+        }))
     }
 
     async fn log(&self, request: Request<LogRequest>) -> Result<Response<LogReply>, Status> {
-        let reply = match request.into_inner() {
-            LogRequest { log: None, .. } => self.handle.begin_log().await?.into(),
-            LogRequest { log: Some(log), end: false } => {
-                from_log_part(log, self.handle.take_log(log).await?)
-            }
-            LogRequest { log: Some(log), end: true } => {
-                self.handle.end_log(log).await?;
-                from_log_part(log, LogPart::default())
-            }
-        };
-        Ok(Response::new(reply))
+        Ok(Response::new(self.handle.log(request.into_inner()).await?))
     }
 }
