@@ -17,7 +17,7 @@ use super::warnings::Warning;
 use crate::telemetry::{Family, TraceContext};
 use crate::wire::Failure;
 use crate::wire::v1::{LogReply, LogRequest, UnreachablePeer};
-use bank::{Ack, Answer, BranchId, Operation, Version};
+use bank::{Answer, BranchId, Version};
 use replication::{Receipt, ReplicaStats, Request};
 
 /// What every driver handles, and what only the driver of one transport does.
@@ -137,18 +137,6 @@ impl BranchHandle {
         }
     }
 
-    /// Submits a request of a customer who has no name and carries nothing.
-    pub(super) async fn submit_anonymous(
-        &self,
-        operation: Operation,
-        ack: Ack,
-        deadline: Instant,
-        trace: Option<TraceContext>,
-    ) -> Result<Answer, Failure> {
-        let request = Request::anonymous(operation, ack, self.clock.at(deadline));
-        self.submit(request, trace).await.map(|reply| reply.answer)
-    }
-
     pub(super) async fn submit(
         &self,
         request: Request,
@@ -161,13 +149,7 @@ impl BranchHandle {
     /// Warns the operator.
     pub(super) async fn warn(&self, warning: Warning) {
         // Nobody needs it if the branch has ended.
-        let command = BranchCommand::Warn(warning);
-        match &self.transport {
-            Transport::Calls(commands) => drop(commands.send(Command::Branch(command)).await),
-            Transport::Streams(streams) => {
-                drop(streams.commands.send(Command::Branch(command)).await);
-            }
-        }
+        let _ = self.send(BranchCommand::Warn(warning)).await;
     }
 
     /// Balances and counters at this moment.
@@ -209,13 +191,18 @@ impl BranchHandle {
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> BranchCommand,
     ) -> Result<T, Failure> {
-        match &self.transport {
-            Transport::Calls(commands) => {
-                ask(commands, |reply| Command::Branch(command(reply))).await
-            }
+        let (reply, answer) = oneshot::channel();
+        self.send(command(reply)).await?;
+        answer.await.map_err(|_| Failure::ShuttingDown)
+    }
+
+    async fn send(&self, command: BranchCommand) -> Result<(), Failure> {
+        let sent = match &self.transport {
+            Transport::Calls(calls) => calls.send(Command::Branch(command)).await.is_ok(),
             Transport::Streams(streams) => {
-                ask(&streams.commands, |reply| Command::Branch(command(reply))).await
+                streams.commands.send(Command::Branch(command)).await.is_ok()
             }
-        }
+        };
+        if sent { Ok(()) } else { Err(Failure::ShuttingDown) }
     }
 }
