@@ -36,8 +36,8 @@ fn ids() -> Vec<BranchId> {
 
 /// Three branches at `opening`, and a channel to each.
 async fn cluster(opening: i64) -> (Cluster, Vec<Channel>) {
-    let spec =
-        ClusterSpec::broadcast(ids(), Money::new(opening), Fanout::Parallel, Locking::Unlocked);
+    let scheme = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
+    let spec = ClusterSpec::new(ids(), Money::new(opening), scheme);
     start(&spec).await
 }
 

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use bank::{BranchId, Money};
 use passbook::cluster::{Cluster, ClusterSpec};
-use replication::{Fanout, Locking};
+use replication::{Fanout, Locking, Scheme};
 use support::{EXERCISE, code, folder, json, run, stderr, stdout, write};
 use tempfile::TempDir;
 
@@ -84,8 +84,8 @@ fn a_python_client_reads_400_570_500_at_our_branches() {
     let Some(generated) = generated() else { return };
     for wire in ["bank", "bankservice"] {
         let ids = (1..=3).map(BranchId).collect();
-        let spec =
-            ClusterSpec::broadcast(ids, Money::new(400), Fanout::Parallel, Locking::Unlocked);
+        let scheme = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
+        let spec = ClusterSpec::new(ids, Money::new(400), scheme);
         let cluster = Cluster::start(&spec).expect("started");
         let mut client = python(&[]);
         client.arg(script("client.py")).arg(generated.path()).arg(wire);

@@ -4,13 +4,13 @@ mod support;
 
 use bank::{BranchId, Money};
 use passbook::cluster::{Cluster, ClusterSpec};
-use replication::{Fanout, Locking};
+use replication::{Fanout, Locking, Scheme};
 use support::{ROAMING, code, folder, json, run, stderr, stdout, write};
 
 fn cluster(branches: u32, opening: i64) -> (Cluster, Vec<String>) {
     let ids = (1..=branches).map(BranchId).collect();
-    let spec =
-        ClusterSpec::broadcast(ids, Money::new(opening), Fanout::Sequential, Locking::Unlocked);
+    let scheme = Scheme::Broadcast { fanout: Fanout::Sequential, locking: Locking::Unlocked };
+    let spec = ClusterSpec::new(ids, Money::new(opening), scheme);
     let cluster = Cluster::start(&spec).expect("started");
     let addresses = cluster.addresses().iter().map(|(_, address)| address.to_string()).collect();
     (cluster, addresses)

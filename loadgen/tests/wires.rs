@@ -4,7 +4,7 @@ mod support;
 
 use bank::{BranchId, Money};
 use passbook::cluster::{Cluster, ClusterSpec};
-use replication::{Fanout, Locking};
+use replication::{Fanout, Locking, Scheme};
 use support::{EXERCISE, ROAMING, code, folder, json, run, stderr, stdout, write};
 use tokio::net::TcpListener;
 
@@ -13,8 +13,8 @@ const FOREIGN: [&str; 2] = ["bank", "bankservice"];
 /// Branches with these ids, and their addresses as `--target` takes them.
 fn cluster(ids: &[u32], opening: i64) -> (Cluster, String) {
     let ids = ids.iter().copied().map(BranchId).collect();
-    let spec =
-        ClusterSpec::broadcast(ids, Money::new(opening), Fanout::Parallel, Locking::Unlocked);
+    let scheme = Scheme::Broadcast { fanout: Fanout::Parallel, locking: Locking::Unlocked };
+    let spec = ClusterSpec::new(ids, Money::new(opening), scheme);
     let cluster = Cluster::start(&spec).expect("started");
     let addresses = cluster.addresses().iter().map(|(_, address)| address.to_string());
     let addresses = addresses.collect::<Vec<_>>().join(",");

@@ -28,7 +28,6 @@ pub(super) enum CallCommand {
 
 /// Propagates writes by unary calls.
 pub(super) struct CallDriver {
-    core: Core<CallReplica>,
     peers: HashMap<BranchId, mpsc::Sender<Propagation>>,
     /// Calls of peers that wait for a write to be applied here.
     calls: HashMap<WriteId, oneshot::Sender<bool>>,
@@ -41,16 +40,16 @@ impl CallDriver {
     /// Propagations to each peer go into its queue in `peers`.
     pub(super) fn new(
         info: &BranchInfo,
-        core: Core<CallReplica>,
         peers: HashMap<BranchId, mpsc::Sender<Propagation>>,
     ) -> Self {
         let spans = BroadcastSpans::new(info.id, info.peers.len());
-        Self { core, peers, calls: HashMap::new(), spans, messages_sent: 0 }
+        Self { peers, calls: HashMap::new(), spans, messages_sent: 0 }
     }
 
     /// Applies a write for a peer, whose call waits for `reply`.
     fn apply(
         &mut self,
+        core: &mut Core<CallReplica>,
         id: WriteId,
         write: Write,
         deadline: Instant,
@@ -58,16 +57,16 @@ impl CallDriver {
     ) {
         self.calls.insert(id, reply);
         let message = Message::Propagate { id, write, deadline };
-        self.core.push(Input::Peer { from: id.origin, message });
+        core.push(Input::Peer { from: id.origin, message });
     }
 
-    fn propagation_ended(&mut self, result: &PropagationResult) {
+    fn propagation_ended(&mut self, core: &mut Core<CallReplica>, result: &PropagationResult) {
         let PropagationResult { to, id, delivery, took } = *result;
         let applied = delivery == Delivery::Applied;
-        self.core.statistics.propagated(to, applied, took);
+        core.statistics.propagated(to, applied, took);
         self.spans.ended(id.ticket, to, applied);
         self.messages_sent += if delivery == Delivery::Lost { 1 } else { 2 };
-        self.core.push(match delivery {
+        core.push(match delivery {
             Delivery::Applied | Delivery::Refused => {
                 Input::Peer { from: to, message: Message::Propagated { id, applied } }
             }
@@ -80,40 +79,43 @@ impl Driver for CallDriver {
     type Replica = CallReplica;
     type PeerCommand = CallCommand;
 
-    fn core(&self) -> &Core<CallReplica> {
-        &self.core
-    }
-
-    fn core_mut(&mut self) -> &mut Core<CallReplica> {
-        &mut self.core
-    }
-
-    fn submit(&mut self, ticket: Ticket, request: Request, trace: Option<TraceContext>) {
+    fn submit(
+        &mut self,
+        core: &mut Core<CallReplica>,
+        ticket: Ticket,
+        request: Request,
+        trace: Option<TraceContext>,
+    ) {
         if let Some(parent) = trace {
             self.spans.expect(ticket, parent);
         }
-        self.core.push(Input::Submit { ticket, request });
+        core.push(Input::Submit { ticket, request });
     }
 
-    fn handle(&mut self, command: CallCommand) {
+    fn handle(&mut self, core: &mut Core<CallReplica>, command: CallCommand) {
         match command {
             CallCommand::Propagate { id, write, deadline, reply } => {
-                self.apply(id, write, deadline, reply);
+                self.apply(core, id, write, deadline, reply);
             }
             CallCommand::Apply { write, deadline, reply } => {
                 // A ticket of this branch's own: no write of a peer's or of a customer's here has it.
-                let id = WriteId { origin: self.core.id, ticket: self.core.next_ticket() };
-                self.apply(id, write, deadline, reply);
+                let id = WriteId { origin: core.id, ticket: core.next_ticket() };
+                self.apply(core, id, write, deadline, reply);
             }
-            CallCommand::Ended(result) => self.propagation_ended(&result),
+            CallCommand::Ended(result) => self.propagation_ended(core, &result),
         }
     }
 
-    fn perform(&mut self, _now: Instant, effect: Effect) -> Result<(), Stop> {
+    fn perform(
+        &mut self,
+        core: &mut Core<CallReplica>,
+        _now: Instant,
+        effect: Effect,
+    ) -> Result<(), Stop> {
         match effect {
             Effect::Reply { ticket, answer } => {
                 self.spans.answered(ticket);
-                self.core.reply(ticket, answer, None);
+                core.reply(ticket, answer, None);
             }
             Effect::Send { to, message: Message::Propagate { id, write, deadline } } => {
                 let parent = self.spans.context(id.ticket);
@@ -121,7 +123,7 @@ impl Driver for CallDriver {
                 let peer = self.peers.get(&to);
                 if peer.is_none_or(|queue| queue.try_send(propagation).is_err()) {
                     let (delivery, took) = (Delivery::Lost, Duration::ZERO);
-                    self.propagation_ended(&PropagationResult { to, id, delivery, took });
+                    self.propagation_ended(core, &PropagationResult { to, id, delivery, took });
                 }
             }
             Effect::Send { message: Message::Propagated { id, applied }, .. } => {

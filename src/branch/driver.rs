@@ -12,7 +12,7 @@ use super::info::BranchInfo;
 use super::reachability::Reachability;
 use super::statistics::{Queues, Statistics};
 use super::warnings::{Warn, Warnings};
-use crate::telemetry::{Family, TraceContext};
+use crate::telemetry::TraceContext;
 use crate::wire::Failure;
 use bank::{Answer, BranchId, Operation, Outcome};
 use replication::passbook::Stop;
@@ -29,17 +29,21 @@ pub(super) trait Driver: Send {
     /// What the connections to peers report.
     type PeerCommand: Send;
 
-    fn core(&self) -> &Core<Self::Replica>;
-    fn core_mut(&mut self) -> &mut Core<Self::Replica>;
-
     /// Passes a request to the replica; `trace` is the span of a request that is traced.
-    fn submit(&mut self, ticket: Ticket, request: Request, trace: Option<TraceContext>);
+    fn submit(
+        &mut self,
+        core: &mut Core<Self::Replica>,
+        ticket: Ticket,
+        request: Request,
+        trace: Option<TraceContext>,
+    );
 
-    fn handle(&mut self, command: Self::PeerCommand);
+    fn handle(&mut self, core: &mut Core<Self::Replica>, command: Self::PeerCommand);
 
     /// Fails if the replica must not go on.
     fn perform(
         &mut self,
+        core: &mut Core<Self::Replica>,
         now: replication::Instant,
         effect: <Self::Replica as Replication>::Effect,
     ) -> Result<(), Stop>;
@@ -50,7 +54,7 @@ pub(super) trait Driver: Send {
     }
 
     /// Wakes the replica if the timer has expired.
-    fn check_timer(&mut self, _now: replication::Instant) {}
+    fn check_timer(&mut self, _core: &mut Core<Self::Replica>, _now: replication::Instant) {}
 
     /// Sends what was collected during a batch of commands.
     fn flush(&mut self) {}
@@ -110,7 +114,7 @@ impl<R: Replication + ?Sized> Core<R> {
             id: info.id,
             replica,
             statistics: Statistics::new(info.peers.iter().map(|peer| peer.id)),
-            warnings: Warnings::new(info.peers.clone(), warn),
+            warnings: Warnings::new(warn),
             reachability: Reachability::new(info.id, info.peers.clone()),
             clock,
             ready: Some(ready),
@@ -175,11 +179,12 @@ impl<R: Replication + ?Sized> Core<R> {
 /// `closing` is cancelled: from then on every call is answered that the branch is shutting down.
 pub(super) async fn run<D: Driver>(
     mut driver: D,
+    mut core: Core<D::Replica>,
     mut queue: mpsc::Receiver<Command<D::PeerCommand>>,
     shutdown: CancellationToken,
     _closing: DropGuard,
 ) -> Result<(), Stop> {
-    let clock = driver.core().clock;
+    let clock = core.clock;
     let mut commands = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
@@ -190,21 +195,18 @@ pub(super) async fn run<D: Driver>(
                 }
             }
             () = clock.sleep_until(driver.timer()) => {}
-            () = shutdown.cancelled(), if !driver.core().is_ending => {
-                driver.core_mut().is_ending = true;
-            }
+            () = shutdown.cancelled(), if !core.is_ending => core.is_ending = true,
         }
         for command in commands.drain(..) {
             let now = clock.now();
             match command {
-                Command::Peer(command) => driver.handle(command),
-                Command::Branch(command) => handle(&mut driver, command, queue.len()),
+                Command::Peer(command) => driver.handle(&mut core, command),
+                Command::Branch(command) => handle(&mut driver, &mut core, command, &queue),
             }
-            perform_all(&mut driver, now)?;
+            perform_all(&mut driver, &mut core, now)?;
         }
-        settle(&mut driver, clock.now())?;
+        settle(&mut driver, &mut core, clock.now())?;
         driver.flush();
-        let core = driver.core_mut();
         core.notify_if_ready();
         if core.is_ending && core.replica.stats().outstanding == 0 {
             driver.disconnect();
@@ -212,8 +214,12 @@ pub(super) async fn run<D: Driver>(
     }
 }
 
-fn handle<D: Driver>(driver: &mut D, command: BranchCommand, queued: usize) {
-    let core = driver.core_mut();
+fn handle<D: Driver>(
+    driver: &mut D,
+    core: &mut Core<D::Replica>,
+    command: BranchCommand,
+    queue: &mpsc::Receiver<Command<D::PeerCommand>>,
+) {
     match command {
         // The handle reports that the branch is shutting down.
         BranchCommand::Submit { .. } if core.is_ending => {}
@@ -221,61 +227,59 @@ fn handle<D: Driver>(driver: &mut D, command: BranchCommand, queued: usize) {
             let ticket = core.next_ticket();
             let waiting = Waiting { operation: request.operation, since, reply };
             core.waiting.insert(ticket, waiting);
-            driver.submit(ticket, request, trace);
+            driver.submit(core, ticket, request, trace);
         }
         BranchCommand::ConnectFailed(failure) => {
-            if let Some(warning) = core.reachability.failed(failure) {
-                core.warnings.report(warning);
-            }
+            let warning = core.reachability.failed(failure);
+            core.warnings.report(warning);
         }
         BranchCommand::Connected { peer } => core.connected(peer),
-        BranchCommand::Warn(warning) => core.warnings.report(warning),
+        BranchCommand::Warn(warning) => core.warnings.report(Some(warning)),
         // The receivers of these may be gone.
         BranchCommand::Stats(reply) => drop(reply.send(core.replica.stats())),
-        BranchCommand::Inspect(reply) => drop(reply.send(state(driver))),
-        BranchCommand::Families(reply) => drop(reply.send(families(driver, queued))),
+        BranchCommand::Inspect(reply) => drop(reply.send(BranchState {
+            stats: core.replica.stats(),
+            version: core.replica.log_status().map(|status| status.shown),
+            messages_sent: driver.messages_sent(),
+            unreachable: core.reachability.unreachable(),
+        })),
+        BranchCommand::Families(reply) => {
+            let queues = Queues {
+                commands: queue.len(),
+                requests: core.waiting.len(),
+                messages: driver.queued_messages(),
+                frames: driver.frames(),
+            };
+            let families = core.statistics.families(core.id, &core.replica.stats(), &queues);
+            drop(reply.send(families));
+        }
     }
-}
-
-fn state<D: Driver>(driver: &D) -> BranchState {
-    let core = driver.core();
-    BranchState {
-        stats: core.replica.stats(),
-        version: core.replica.log_status().map(|status| status.shown),
-        messages_sent: driver.messages_sent(),
-        unreachable: core.reachability.unreachable(),
-    }
-}
-
-fn families<D: Driver>(driver: &D, queued: usize) -> Vec<Family> {
-    let core = driver.core();
-    let queues = Queues {
-        commands: queued,
-        requests: core.waiting.len(),
-        messages: driver.queued_messages(),
-        frames: driver.frames(),
-    };
-    core.statistics.families(core.id, &core.replica.stats(), &queues)
 }
 
 /// Ends a batch of inputs with the tick that may be due.
-fn settle<D: Driver>(driver: &mut D, now: replication::Instant) -> Result<(), Stop> {
-    driver.check_timer(now);
-    perform_all(driver, now)?;
-    let core = driver.core_mut();
+fn settle<D: Driver>(
+    driver: &mut D,
+    core: &mut Core<D::Replica>,
+    now: replication::Instant,
+) -> Result<(), Stop> {
+    driver.check_timer(core, now);
+    perform_all(driver, core, now)?;
     core.replica.settle(now, &mut core.effects);
-    perform_all(driver, now)
+    perform_all(driver, core, now)
 }
 
 /// Performs effects, and feeds the events that follow from them back, until nothing is left. Each write makes a
 /// bounded number of both.
-fn perform_all<D: Driver>(driver: &mut D, now: replication::Instant) -> Result<(), Stop> {
+fn perform_all<D: Driver>(
+    driver: &mut D,
+    core: &mut Core<D::Replica>,
+    now: replication::Instant,
+) -> Result<(), Stop> {
     loop {
-        let mut effects = std::mem::take(&mut driver.core_mut().effects);
+        let mut effects = std::mem::take(&mut core.effects);
         for effect in effects.drain(..) {
-            driver.perform(now, effect)?;
+            driver.perform(core, now, effect)?;
         }
-        let core = driver.core_mut();
         // Keeps its capacity for the next time.
         core.effects = effects;
         let Some(input) = core.inputs.pop_front() else {

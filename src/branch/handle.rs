@@ -15,9 +15,9 @@ use super::reachability::ConnectFailure;
 use super::stream_driver::StreamCommand;
 use super::warnings::Warning;
 use crate::telemetry::{Family, TraceContext};
-use crate::wire::v1::UnreachablePeer;
-use crate::wire::{Failure, LogBegun, LogPart};
-use bank::{Ack, Answer, BranchId, Operation, Version};
+use crate::wire::Failure;
+use crate::wire::v1::{LogReply, LogRequest, UnreachablePeer};
+use bank::{Answer, BranchId, Version};
 use replication::{Receipt, ReplicaStats, Request};
 
 /// What every driver handles, and what only the driver of one transport does.
@@ -137,18 +137,6 @@ impl BranchHandle {
         }
     }
 
-    /// Submits a request of a customer who has no name and carries nothing.
-    pub(super) async fn submit_anonymous(
-        &self,
-        operation: Operation,
-        ack: Ack,
-        deadline: Instant,
-        trace: Option<TraceContext>,
-    ) -> Result<Answer, Failure> {
-        let request = Request::anonymous(operation, ack, self.clock.at(deadline));
-        self.submit(request, trace).await.map(|reply| reply.answer)
-    }
-
     pub(super) async fn submit(
         &self,
         request: Request,
@@ -161,13 +149,7 @@ impl BranchHandle {
     /// Warns the operator.
     pub(super) async fn warn(&self, warning: Warning) {
         // Nobody needs it if the branch has ended.
-        let command = BranchCommand::Warn(warning);
-        match &self.transport {
-            Transport::Calls(commands) => drop(commands.send(Command::Branch(command)).await),
-            Transport::Streams(streams) => {
-                drop(streams.commands.send(Command::Branch(command)).await);
-            }
-        }
+        let _ = self.send(BranchCommand::Warn(warning)).await;
     }
 
     /// Balances and counters at this moment.
@@ -180,28 +162,16 @@ impl BranchHandle {
         self.ask(BranchCommand::Inspect).await
     }
 
-    /// Records the branch's log from now on. It takes the place of a recording that is under way.
+    /// Records the branch's log.
     ///
     /// # Errors
-    /// The scheme keeps no logs, or the branch has ended.
-    pub async fn begin_log(&self) -> Result<LogBegun, Failure> {
-        self.log(LogCommand::Begin).await?
-    }
-
-    /// Takes what was recorded since the last time. What is not taken is kept up to 8 MiB; then recording stops.
-    ///
-    /// # Errors
-    /// Another recording than `log` is under way or none, or the branch has ended.
-    pub async fn take_log(&self, log: u64) -> Result<LogPart, Failure> {
-        self.log(|reply| LogCommand::Take { log, reply }).await?
-    }
-
-    /// Stops recording.
-    ///
-    /// # Errors
-    /// As with [`BranchHandle::take_log`].
-    pub async fn end_log(&self, log: u64) -> Result<(), Failure> {
-        self.log(|reply| LogCommand::End { log, reply }).await?
+    /// The scheme keeps no logs, the branch has ended, or the request names a recording that is over.
+    pub(super) async fn log(&self, request: LogRequest) -> Result<LogReply, Failure> {
+        let Transport::Streams(streams) = &self.transport else {
+            return Err(Failure::NoLog(self.replication));
+        };
+        let command = |reply| StreamCommand::Log(LogCommand { request, reply });
+        ask(&streams.commands, |reply| Command::Peer(command(reply))).await?
     }
 
     /// The branch's metrics. Empty if the branch has ended.
@@ -217,27 +187,22 @@ impl BranchHandle {
         }
     }
 
-    async fn log<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> LogCommand,
-    ) -> Result<T, Failure> {
-        let Transport::Streams(streams) = &self.transport else {
-            return Err(Failure::NoLog(self.replication));
-        };
-        ask(&streams.commands, |reply| Command::Peer(StreamCommand::Log(command(reply)))).await
-    }
-
     async fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> BranchCommand,
     ) -> Result<T, Failure> {
-        match &self.transport {
-            Transport::Calls(commands) => {
-                ask(commands, |reply| Command::Branch(command(reply))).await
-            }
+        let (reply, answer) = oneshot::channel();
+        self.send(command(reply)).await?;
+        answer.await.map_err(|_| Failure::ShuttingDown)
+    }
+
+    async fn send(&self, command: BranchCommand) -> Result<(), Failure> {
+        let sent = match &self.transport {
+            Transport::Calls(calls) => calls.send(Command::Branch(command)).await.is_ok(),
             Transport::Streams(streams) => {
-                ask(&streams.commands, |reply| Command::Branch(command(reply))).await
+                streams.commands.send(Command::Branch(command)).await.is_ok()
             }
-        }
+        };
+        if sent { Ok(()) } else { Err(Failure::ShuttingDown) }
     }
 }

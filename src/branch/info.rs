@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use bank::{BranchId, Money};
+use serde::{Deserialize, Serialize};
 
 /// Another branch of the cluster and the address it listens on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
     /// The peer's number.
     pub id: BranchId,

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
-use crate::wire::{Failure, LogBegun, LogEncoder, LogPart};
+use crate::wire::v1::{LogBegin, LogReply, LogRequest};
+use crate::wire::{Failure, LogEncoder, from_version};
 use bank::{Entry, Member, RequestId, Seq, Version};
 use replication::StreamReplica;
 use replication::passbook::Record;
@@ -19,12 +20,11 @@ const HELD_MAX: usize = 8 << 20;
 /// A part is closed when it has so many bytes. With one entry more it is far below the 4 MiB of a message.
 const PART_BYTES: usize = 1 << 18;
 
-/// A command of a recorder.
+/// A request of a recorder.
 #[derive(Debug)]
-pub(super) enum LogCommand {
-    Begin(oneshot::Sender<Result<LogBegun, Failure>>),
-    Take { log: u64, reply: oneshot::Sender<Result<LogPart, Failure>> },
-    End { log: u64, reply: oneshot::Sender<Result<(), Failure>> },
+pub(super) struct LogCommand {
+    pub(super) request: LogRequest,
+    pub(super) reply: oneshot::Sender<Result<LogReply, Failure>>,
 }
 
 /// Records the log of a branch while somebody wants it.
@@ -63,27 +63,29 @@ struct Growth {
 impl LogTap {
     /// The recorder may be gone when the command is answered.
     pub(super) fn handle(&mut self, command: LogCommand, replica: &StreamReplica) {
-        match command {
-            LogCommand::Begin(reply) => drop(reply.send(self.begin(replica))),
-            LogCommand::Take { log, reply } => drop(reply.send(self.of(log).map(Recording::take))),
-            LogCommand::End { log, reply } => {
-                let ended = self.of(log).map(|_| ());
-                if ended.is_ok() {
-                    self.0 = None;
-                }
-                drop(reply.send(ended));
-            }
-        }
+        let LogCommand { request, reply } = command;
+        let _ = reply.send(match request {
+            LogRequest { log: None, .. } => self.begin(replica),
+            LogRequest { log: Some(log), end: false } => self.of(log).map(Recording::take),
+            LogRequest { log: Some(log), end: true } => self.end(log),
+        });
     }
 
-    fn begin(&mut self, replica: &StreamReplica) -> Result<LogBegun, Failure> {
+    fn begin(&mut self, replica: &StreamReplica) -> Result<LogReply, Failure> {
         let status = replica.log_status().ok_or(Failure::NoLog(replica.name()))?;
         #[expect(clippy::disallowed_methods, reason = "no other log has this name")]
         let log = rand::random();
         let most = if status.rights < 0 { i64::MIN } else { i64::MAX };
         let rights = i64::try_from(status.rights).unwrap_or(most);
         self.0 = Some(Box::new(Recording::new(log, &status.written)));
-        Ok(LogBegun { log, version: status.written, rights })
+        let begin = LogBegin { version: from_version(&status.written), rights };
+        Ok(LogReply { log, begin: Some(begin), ..LogReply::default() })
+    }
+
+    fn end(&mut self, log: u64) -> Result<LogReply, Failure> {
+        self.of(log)?;
+        self.0 = None;
+        Ok(LogReply { log, ..LogReply::default() })
     }
 
     fn of(&mut self, log: u64) -> Result<&mut Recording, Failure> {
@@ -133,14 +135,15 @@ impl Recording {
         self.lost = encoded.is_err() || self.held >= HELD_MAX;
     }
 
-    fn take(&mut self) -> LogPart {
+    fn take(&mut self) -> LogReply {
         let Part { entries, count } = self.parts.pop_front().unwrap_or_else(|| {
             // About as much will come until the next time.
             let room = Vec::with_capacity(self.open.entries.len());
             std::mem::replace(&mut self.open, Part { entries: room, count: 0 })
         });
         self.held -= entries.len();
-        LogPart { entries, count, more: self.held > 0, lost: self.lost }
+        let (log, more, lost) = (self.log, self.held > 0, self.lost);
+        LogReply { log, begin: None, entries, count, more, lost }
     }
 }
 
@@ -178,7 +181,7 @@ impl Growth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{LogEntry, to_log_entries};
+    use crate::wire::{LogBegun, LogEntry, to_log_entries};
     use bank::{BranchId, Chain, Money, Row, SessionId};
     use replication::Passbook;
     use replication::passbook::Settings;
@@ -190,7 +193,8 @@ mod tests {
 
     fn begun() -> (LogTap, u64) {
         let mut tap = LogTap::default();
-        let LogBegun { log, version, rights } = tap.begin(&passbook()).expect("a log");
+        let reply = tap.begin(&passbook()).expect("a log");
+        let LogBegun { log, version, rights } = reply.try_into().expect("a beginning");
         assert_eq!((version, rights), (Version::zero(3), 33));
         (tap, log)
     }
@@ -206,11 +210,11 @@ mod tests {
         Record::Received { rows: rows.iter().map(row).collect() }
     }
 
-    fn taken(tap: &mut LogTap, log: u64) -> (Vec<LogEntry>, LogPart) {
+    fn taken(tap: &mut LogTap, log: u64) -> (Vec<LogEntry>, LogReply) {
         let part = tap.of(log).map(Recording::take).expect("the one that is under way");
         let entries = to_log_entries(&part.entries).expect("entries");
         assert_eq!(u64::try_from(entries.len()), Ok(part.count));
-        (entries, LogPart { entries: Vec::new(), count: 0, ..part })
+        (entries, LogReply { entries: Vec::new(), count: 0, ..part })
     }
 
     #[test]
@@ -236,11 +240,11 @@ mod tests {
         assert_eq!(grown, [vec![(0, 3), (2, 4)], vec![], vec![(2, 5)]]);
         assert_eq!(entries.iter().map(|entry| entry.seq.0).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(entries[1].request.map(|request| request.session), Some(SessionId(2)));
-        assert_eq!(rest, LogPart::default());
+        assert_eq!(rest, LogReply { log, ..LogReply::default() });
         // What came after the last entry belongs to the next, whenever that is taken.
         tap.append(&own(4));
         assert_eq!(taken(&mut tap, log).0[0].grown, [(Member(0), Seq(4))]);
-        assert_eq!(taken(&mut tap, log), (Vec::new(), LogPart::default()));
+        assert_eq!(taken(&mut tap, log), (Vec::new(), rest));
     }
 
     #[test]
@@ -268,7 +272,7 @@ mod tests {
         tap.append(&own(written + 2));
         assert_eq!(
             taken(&mut tap, log),
-            (Vec::new(), LogPart { lost: true, ..LogPart::default() })
+            (Vec::new(), LogReply { log, lost: true, ..LogReply::default() })
         );
     }
 
@@ -282,12 +286,14 @@ mod tests {
         let words = format!("recording {first:016x} of this branch's log is over: somebody else");
         assert!(refused.to_string().starts_with(&words), "{refused}");
         let (reply, mut answer) = oneshot::channel();
-        tap.handle(LogCommand::End { log: first, reply }, &passbook());
+        let end = |log| LogRequest { log: Some(log), end: true };
+        tap.handle(LogCommand { request: end(first), reply }, &passbook());
         assert_eq!(answer.try_recv(), Ok(Err(Failure::NotRecording(first))));
         assert_eq!(taken(&mut tap, second).0, []);
         let (reply, mut answer) = oneshot::channel();
-        tap.handle(LogCommand::End { log: second, reply }, &passbook());
-        assert_eq!(answer.try_recv(), Ok(Ok(())));
+        tap.handle(LogCommand { request: end(second), reply }, &passbook());
+        let ended = LogReply { log: second, ..LogReply::default() };
+        assert_eq!(answer.try_recv(), Ok(Ok(ended)));
         assert_eq!(tap.of(second).err(), Some(Failure::NotRecording(second)));
     }
 }

@@ -12,6 +12,7 @@
 
 mod call_driver;
 mod clock;
+mod connecting;
 mod driver;
 mod exercise;
 mod handle;

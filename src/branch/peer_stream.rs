@@ -4,9 +4,8 @@
 //! fit into the queue towards a slow peer is dropped: a scheme on streams repeats what was not answered, so
 //! memory stays bounded and nothing is lost.
 
-use std::error::Error;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -15,23 +14,18 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
-use super::handle::{BranchCommand, Command, StreamHandle};
+use super::connecting::{self, BACKOFF_MIN, connect};
+use super::handle::{Command, StreamHandle};
 use super::info::Peer;
-use super::reachability::ConnectFailure;
 use super::stream_driver::StreamCommand;
+use crate::wire::to_message;
 use crate::wire::v1::Frame;
 use crate::wire::v1::peer_client::PeerClient;
-use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause, to_message};
 use bank::BranchId;
 use replication::passbook::Message;
 
-/// A peer that does not accept a connection within this is taken for unreachable.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Before a stream is opened again; doubled up to the second after each failure.
-pub(super) const BACKOFF_MIN: Duration = Duration::from_millis(20);
-pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// A peer that is silent is asked for a sign of life after the first, and given up after the second.
 pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -70,9 +64,7 @@ fn named(metadata: &MetadataMap, key: &str) -> Option<BranchId> {
 
 /// How to connect to where streams are accepted.
 pub(super) fn endpoint(address: SocketAddr) -> Result<Endpoint, tonic::transport::Error> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+    let endpoint = connecting::endpoint(address)?
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
@@ -92,34 +84,12 @@ pub(super) struct Dialer {
 impl Dialer {
     /// Until `ending`; a stream that is open then is left to end by itself.
     pub(super) async fn run(self, ending: CancellationToken) {
-        let mut backoff = BACKOFF_MIN;
-        let mut since = Instant::now();
-        while let Some(dialed) = ending.run_until_cancelled(self.dial()).await {
-            match dialed {
-                Ok((frames, incoming)) => {
-                    read(&self.driver, self.peer.id, frames, incoming).await;
-                    backoff = BACKOFF_MIN;
-                    since = Instant::now();
-                }
-                Err(error) => {
-                    let failed = BranchCommand::ConnectFailed(self.failed(&error, since));
-                    // Nobody needs it if the driver has ended.
-                    let _ = self.driver.commands.send(Command::Branch(failed)).await;
-                    backoff = (backoff * 2).min(BACKOFF_MAX);
-                }
-            }
-            ending.run_until_cancelled(sleep(backoff)).await;
+        let peer = self.peer;
+        let connecting = || connect(peer, &self.driver.commands, || self.dial());
+        while let Some((frames, incoming)) = ending.run_until_cancelled(connecting()).await {
+            read(&self.driver, peer.id, frames, incoming).await;
+            ending.run_until_cancelled(sleep(BACKOFF_MIN)).await;
         }
-    }
-
-    /// Reports a failed attempt to open the stream, the first of which began at `since`.
-    fn failed(&self, error: &Status, since: Instant) -> ConnectFailure {
-        let definite = [Code::InvalidArgument, Code::FailedPrecondition, Code::Unimplemented];
-        let (cause, is_refused) = match error.source() {
-            Some(_) => (root_cause(error), false),
-            None => (error.message().to_owned(), definite.contains(&error.code())),
-        };
-        ConnectFailure { peer: self.peer, cause, is_refused, since, at: Instant::now() }
     }
 
     /// A stream that is open, both its ends.

@@ -45,23 +45,23 @@ impl Reachability {
     /// for long enough.
     pub(super) fn failed(&mut self, failure: ConnectFailure) -> Option<Warning> {
         let lasts = failure.at.saturating_duration_since(failure.since) >= WARN_AFTER;
-        let Peer { id: peer, address } = failure.peer;
+        let (Peer { id: peer, address }, cause) = (failure.peer, one_line(&failure.cause));
         let warning = if failure.is_refused {
-            Some(Warning::rejected(peer, address, &failure.cause))
+            Some(Warning::Rejected { peer, address, message: cause })
         } else {
-            let (branch, cause) = (self.branch, one_line(&failure.cause));
+            let branch = self.branch;
             lasts.then_some(Warning::Unreachable { branch, peer, address, cause })
         };
         self.count(failure);
         warning
     }
 
-    /// Records that `peer` is connected and was started differently.
-    pub(super) fn mismatched(&mut self, peer: BranchId, why: &Mismatch) {
-        if let Some(peer) = self.peers.iter().find(|known| known.id == peer).copied() {
-            let (cause, at) = (format!("it {why}"), Instant::now());
-            self.count(ConnectFailure { peer, cause, is_refused: true, since: at, at });
-        }
+    /// Records that `peer` is connected and was started differently. Returns the warning for it.
+    pub(super) fn mismatched(&mut self, peer: BranchId, why: Mismatch) -> Option<Warning> {
+        let peer = *self.peers.iter().find(|known| known.id == peer)?;
+        let (cause, at) = (format!("it {why}"), Instant::now());
+        self.count(ConnectFailure { peer, cause, is_refused: true, since: at, at });
+        Some(Warning::Mismatch { peer: peer.id, address: peer.address, why })
     }
 
     fn count(&mut self, failure: ConnectFailure) {
@@ -139,9 +139,11 @@ mod tests {
     fn peer_that_was_started_differently_is_listed_with_the_reason() {
         let mut reachability = Reachability::new(BranchId(1), vec![PEER]);
         let why = Mismatch::Opening { theirs: Money::new(5), ours: Money::new(6) };
-        reachability.mismatched(BranchId(3), &why);
+        assert_eq!(reachability.mismatched(BranchId(3), why.clone()), None);
         assert_eq!(reachability.unreachable(), [], "it is no peer");
-        reachability.mismatched(BranchId(2), &why);
+        let warning = reachability.mismatched(BranchId(2), why.clone());
+        let expected = Warning::Mismatch { peer: PEER.id, address: PEER.address, why };
+        assert_eq!(warning, Some(expected));
         let unreachable = reachability.unreachable();
         let cause = unreachable.first().map(|peer| peer.cause.as_str());
         assert!(cause.is_some_and(|cause| cause.starts_with("it runs with opening balance 5")));

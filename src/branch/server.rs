@@ -16,7 +16,6 @@ use tonic_reflection::server::Builder;
 use super::call_driver::{CallCommand, CallDriver};
 use super::clock::Clock;
 use super::driver::{Core, QUEUE, run};
-use super::exercise::ExerciseServices;
 use super::handle::{BranchHandle, Command, CommandSender, StreamHandle, Transport};
 use super::info::{BranchInfo, Peer};
 use super::methods::{CONTRACTS, Methods};
@@ -93,12 +92,6 @@ pub struct Branch {
     handle: BranchHandle,
     connections: SharedConnections,
     warn: Option<Warn>,
-}
-
-impl std::fmt::Debug for Branch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Branch").field("info", &self.info).finish_non_exhaustive()
-    }
 }
 
 /// The tasks of a branch that do not serve calls.
@@ -194,7 +187,6 @@ impl Branch {
             notify();
         };
 
-        let exercise = ExerciseServices::new(info.id, handle.clone());
         let services = Services::new(info, handle.clone());
         let serving = Server::builder()
             .layer(Methods::of(&CONTRACTS).map_err(ServeError::Descriptors)?)
@@ -206,9 +198,9 @@ impl Branch {
             .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
             .add_service(BankServer::new(services.clone()))
             .add_service(PeerServer::new(services.clone()))
-            .add_service(InspectServer::new(services))
-            .add_service(ExerciseBankServer::new(exercise.clone()))
-            .add_service(BankServiceServer::new(exercise))
+            .add_service(InspectServer::new(services.clone()))
+            .add_service(ExerciseBankServer::new(services.clone()))
+            .add_service(BankServiceServer::new(services))
             .add_service(health_service)
             .add_service(described().build_v1().map_err(ServeError::Reflection)?)
             .add_service(described().build_v1alpha().map_err(ServeError::Reflection)?)
@@ -282,8 +274,8 @@ fn start(
                 peers.spawn(peer.run(receiver, attempted));
             }
             let core = Core::new(info, replica, clock, warn, ready);
-            let calls = CallDriver::new(info, core, propagations);
-            driver.spawn(run(calls, queue, shutdown.clone(), closing.drop_guard()));
+            let calls = CallDriver::new(info, propagations);
+            driver.spawn(run(calls, core, queue, shutdown.clone(), closing.drop_guard()));
         }
         Driven::Streams { replica, handle, queue } => {
             // The branch with the smaller number opens the stream.
@@ -292,8 +284,8 @@ fn start(
                 peers.spawn(Dialer { from, peer, shared, driver }.run(shutdown.clone()));
             }
             let core = Core::new(info, replica, clock, warn, ready);
-            let streams = StreamDriver::new(info, core);
-            driver.spawn(run(streams, queue, shutdown.clone(), closing.drop_guard()));
+            let streams = StreamDriver::new(info);
+            driver.spawn(run(streams, core, queue, shutdown.clone(), closing.drop_guard()));
         }
     }
     Tasks { peers, starting, driver }

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::call_driver::CallCommand;
@@ -11,7 +10,7 @@ use super::handle::{BranchHandle, BranchState, Command, ask};
 use super::info::BranchInfo;
 use super::peer_stream::{addressee, opener, queue, read};
 use super::warnings::Warning;
-use crate::telemetry::{CallSpan, extract};
+use crate::telemetry::{CallSpan, TraceContext, extract};
 use crate::wire::v1::bank_server::Bank;
 use crate::wire::v1::inspect_server::Inspect;
 use crate::wire::v1::peer_server::Peer;
@@ -20,8 +19,8 @@ use crate::wire::v1::{
     StateReply, StateRequest, WriteReply, WriteRequest,
 };
 use crate::wire::{
-    Failure, LogPart, from_log_part, from_state, timeout, to_query_reply, to_query_request,
-    to_write, to_write_reply, to_write_request,
+    Failure, from_version, timeout, to_query_reply, to_query_request, to_write, to_write_reply,
+    to_write_request,
 };
 use bank::{BranchId, WriteKind};
 use replication::Ticket;
@@ -30,11 +29,19 @@ use replication::broadcast::WriteId;
 /// For callers that set no deadline, and the most that any gets.
 pub(super) const DEADLINE_MAX: Duration = Duration::from_mins(1);
 
-/// All services of one branch.
+/// The metadata of a call.
+pub(super) struct Caller {
+    /// The caller's, or the latest that any gets.
+    pub(super) deadline: replication::Instant,
+    /// The span of the call, if it is traced.
+    pub(super) trace: Option<TraceContext>,
+}
+
+/// All services of one branch, the exercise's among them.
 #[derive(Clone, Debug)]
 pub(super) struct Services {
     info: BranchInfo,
-    handle: BranchHandle,
+    pub(super) handle: BranchHandle,
 }
 
 impl Services {
@@ -47,8 +54,25 @@ impl Services {
         self.handle.is_served()
     }
 
-    fn span(&self, metadata: &MetadataMap, method: &'static str) -> CallSpan {
-        CallSpan::server(extract(metadata), method, self.info.id)
+    /// Answers a call of `method` by `perform`, within its span if the caller's operation is traced.
+    pub(super) async fn answer<Q, T, P>(
+        &self,
+        method: &'static str,
+        request: Request<Q>,
+        perform: impl FnOnce(Q, Caller) -> P,
+    ) -> Result<Response<T>, Status>
+    where
+        P: Future<Output = Result<T, Failure>>,
+    {
+        let metadata = request.metadata();
+        let span = CallSpan::server(extract(metadata), method, self.info.id);
+        let limit = timeout(metadata).map_or(DEADLINE_MAX, |given| given.min(DEADLINE_MAX));
+        let deadline = self.handle.clock.at(Instant::now() + limit);
+        let caller = Caller { deadline, trace: span.context() };
+        let answer = perform(request.into_inner(), caller).await;
+        let answer = answer.map(Response::new).map_err(Status::from);
+        span.end_server(answer.as_ref().map_or_else(Status::code, |_| Code::Ok));
+        answer
     }
 
     /// Warns of a peer that uses the transport of another scheme.
@@ -80,17 +104,12 @@ impl Services {
         method: &'static str,
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteReply>, Status> {
-        let span = self.span(request.metadata(), method);
-        let deadline = deadline(request.metadata());
-        let message = request.into_inner();
-        let trace = span.context();
-        let answer = async {
-            let deadline = self.handle.clock.at(deadline);
-            let request = to_write_request(kind, &message, deadline)?;
-            let reply = self.handle.submit(request, trace).await?;
+        self.answer(method, request, |message, caller| async move {
+            let request = to_write_request(kind, &message, caller.deadline)?;
+            let reply = self.handle.submit(request, caller.trace).await?;
             to_write_reply(reply.answer, reply.receipt.as_ref())
-        };
-        end(span, answer.await)
+        })
+        .await
     }
 
     async fn propagate(
@@ -99,10 +118,7 @@ impl Services {
         method: &'static str,
         request: Request<PropagateRequest>,
     ) -> Result<Response<PropagateReply>, Status> {
-        let span = self.span(request.metadata(), method);
-        let deadline = deadline(request.metadata());
-        let message = request.into_inner();
-        let answer = async {
+        self.answer(method, request, |message, Caller { deadline, .. }| async move {
             let origin = BranchId(message.origin);
             let calls = self.check_scheme(self.handle.calls(), Some(origin)).await?;
             let write = to_write(kind, message.amount)?;
@@ -110,7 +126,6 @@ impl Services {
                 return Err(self.not_a_peer(origin));
             }
             let id = WriteId { origin, ticket: Ticket(message.write) };
-            let deadline = self.handle.clock.at(deadline);
             let propagate =
                 |reply| Command::Peer(CallCommand::Propagate { id, write, deadline, reply });
             if ask(calls, propagate).await? {
@@ -118,21 +133,9 @@ impl Services {
             } else {
                 Err(Failure::OutOfRange)
             }
-        };
-        end(span, answer.await)
+        })
+        .await
     }
-}
-
-/// The deadline of a call.
-pub(super) fn deadline(metadata: &MetadataMap) -> Instant {
-    Instant::now() + timeout(metadata).map_or(DEADLINE_MAX, |given| given.min(DEADLINE_MAX))
-}
-
-/// Ends the span of a call with its answer.
-pub(super) fn end<T>(span: CallSpan, answer: Result<T, Failure>) -> Result<Response<T>, Status> {
-    let answer = answer.map(Response::new).map_err(Status::from);
-    span.end_server(answer.as_ref().map_or_else(Status::code, |_| Code::Ok));
-    answer
 }
 
 #[tonic::async_trait]
@@ -152,15 +155,12 @@ impl Bank for Services {
     }
 
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryReply>, Status> {
-        let span = self.span(request.metadata(), "passbook.v1.Bank/Query");
-        let deadline = self.handle.clock.at(deadline(request.metadata()));
-        let trace = span.context();
-        let answer = async {
-            let request = to_query_request(&request.into_inner(), deadline)?;
-            let reply = self.handle.submit(request, trace).await?;
+        self.answer("passbook.v1.Bank/Query", request, |message, caller| async move {
+            let request = to_query_request(&message, caller.deadline)?;
+            let reply = self.handle.submit(request, caller.trace).await?;
             to_query_reply(reply.answer, reply.receipt.as_ref())
-        };
-        end(span, answer.await)
+        })
+        .await
     }
 }
 
@@ -216,26 +216,24 @@ impl Inspect for Services {
     async fn state(&self, _request: Request<StateRequest>) -> Result<Response<StateReply>, Status> {
         let BranchState { stats, version, messages_sent, unreachable } =
             self.handle.inspect().await?;
-        let peers: Vec<BranchId> = self.info.peers.iter().map(|peer| peer.id).collect();
-        let BranchInfo { id, opening, replication, .. } = self.info;
-        let version = version.as_deref();
-        let mut state = from_state(id, &peers, replication, opening, &stats, version);
-        state.frames_sent = Some(messages_sent);
-        state.unreachable = unreachable;
-        Ok(Response::new(state))
+        Ok(Response::new(StateReply {
+            branch: self.info.id.0,
+            peers: self.info.peers.iter().map(|peer| peer.id.0).collect(),
+            replication: self.info.replication.to_owned(),
+            opening_balance: self.info.opening.minor_units(),
+            balance: stats.balance.minor_units(),
+            lowest_balance: stats.lowest_balance.minor_units(),
+            accepted: stats.accepted,
+            applied: stats.applied,
+            outstanding: stats.outstanding,
+            undelivered: stats.undelivered,
+            frames_sent: Some(messages_sent),
+            version: version.as_deref().map(from_version).unwrap_or_default(),
+            unreachable,
+        }))
     }
 
     async fn log(&self, request: Request<LogRequest>) -> Result<Response<LogReply>, Status> {
-        let reply = match request.into_inner() {
-            LogRequest { log: None, .. } => self.handle.begin_log().await?.into(),
-            LogRequest { log: Some(log), end: false } => {
-                from_log_part(log, self.handle.take_log(log).await?)
-            }
-            LogRequest { log: Some(log), end: true } => {
-                self.handle.end_log(log).await?;
-                from_log_part(log, LogPart::default())
-            }
-        };
-        Ok(Response::new(reply))
+        Ok(Response::new(self.handle.log(request.into_inner()).await?))
     }
 }

@@ -36,7 +36,6 @@ pub(super) enum StreamCommand {
 
 /// Exchanges messages on streams.
 pub(super) struct StreamDriver {
-    core: Core<StreamReplica>,
     outboxes: Outboxes,
     spans: PassbookSpans,
     log: LogTap,
@@ -45,10 +44,10 @@ pub(super) struct StreamDriver {
 }
 
 impl StreamDriver {
-    pub(super) fn new(info: &BranchInfo, core: Core<StreamReplica>) -> Self {
+    pub(super) fn new(info: &BranchInfo) -> Self {
         let spans = PassbookSpans::new(info.id, info.peers.len());
         let (outboxes, log) = (Outboxes::default(), LogTap::default());
-        Self { core, outboxes, spans, log, timer: None }
+        Self { outboxes, spans, log, timer: None }
     }
 }
 
@@ -56,64 +55,67 @@ impl Driver for StreamDriver {
     type Replica = StreamReplica;
     type PeerCommand = StreamCommand;
 
-    fn core(&self) -> &Core<StreamReplica> {
-        &self.core
-    }
-
-    fn core_mut(&mut self) -> &mut Core<StreamReplica> {
-        &mut self.core
-    }
-
-    fn submit(&mut self, ticket: Ticket, request: Request, trace: Option<TraceContext>) {
+    fn submit(
+        &mut self,
+        core: &mut Core<StreamReplica>,
+        ticket: Ticket,
+        request: Request,
+        trace: Option<TraceContext>,
+    ) {
         if let Some(parent) = trace {
             self.spans.expect(ticket, parent);
         }
-        self.core.push(Input::Submit { ticket, request });
+        core.push(Input::Submit { ticket, request });
     }
 
-    fn handle(&mut self, command: StreamCommand) {
+    fn handle(&mut self, core: &mut Core<StreamReplica>, command: StreamCommand) {
         match command {
             // A stream that nobody reads just closes.
-            StreamCommand::Opened { .. } if self.core.is_ending() => {}
+            StreamCommand::Opened { .. } if core.is_ending() => {}
             StreamCommand::Opened { peer, stream, outgoing } => {
-                self.core.connected(peer);
+                core.connected(peer);
                 self.outboxes.open(peer, stream, outgoing);
-                self.core.push(Input::PeerUp { peer });
+                core.push(Input::PeerUp { peer });
             }
             StreamCommand::Received { peer, stream, messages } => {
                 if self.outboxes.is_newest(peer, stream) {
                     let input = |message| Input::Peer { from: peer, message };
-                    self.core.extend(messages.into_iter().map(input));
+                    core.extend(messages.into_iter().map(input));
                 }
             }
             StreamCommand::Closed { peer, stream } => {
                 if self.outboxes.close(peer, stream) {
-                    self.core.push(Input::PeerDown { peer });
+                    core.push(Input::PeerDown { peer });
                 }
             }
-            StreamCommand::Log(command) => self.log.handle(command, self.core.replica.as_ref()),
+            StreamCommand::Log(command) => self.log.handle(command, core.replica.as_ref()),
         }
     }
 
-    fn perform(&mut self, now: Instant, effect: Effect) -> Result<(), Stop> {
+    fn perform(
+        &mut self,
+        core: &mut Core<StreamReplica>,
+        now: Instant,
+        effect: Effect,
+    ) -> Result<(), Stop> {
         match effect {
             Effect::Reply { ticket, answer, receipt } => {
                 self.spans.answered(ticket, receipt.as_ref());
-                self.core.reply(ticket, answer, receipt);
+                core.reply(ticket, answer, receipt);
             }
             Effect::Send { to, message } => self.outboxes.push(to, message),
             // In memory nothing is kept on disk.
             Effect::Persist { record } => self.log.append(&record),
             Effect::Note(note) => {
-                self.core.statistics.on_note(&note);
+                core.statistics.on_note(&note);
                 self.spans.on_note(now, &note);
             }
             Effect::WakeAt(at) => {
                 self.timer = Some(self.timer.map_or(at, |earliest| earliest.min(at)));
             }
             Effect::Refuse { peer, why } => {
-                self.core.reachability.mismatched(peer, &why);
-                self.core.warnings.mismatched(peer, why);
+                let warning = core.reachability.mismatched(peer, why);
+                core.warnings.report(warning);
             }
             Effect::Stop(stop) => return Err(stop),
         }
@@ -124,9 +126,9 @@ impl Driver for StreamDriver {
         self.timer
     }
 
-    fn check_timer(&mut self, now: Instant) {
+    fn check_timer(&mut self, core: &mut Core<StreamReplica>, now: Instant) {
         if self.timer.take_if(|at| *at <= now).is_some() {
-            self.core.push(Input::Tick);
+            core.push(Input::Tick);
         }
     }
 

@@ -5,20 +5,17 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 
 use super::call_driver::CallCommand;
 use super::clock::Clock;
+use super::connecting::{self, connect};
 use super::handle::{BranchCommand, Command, CommandSender};
 use super::info::Peer;
-use super::peer_stream::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT};
-use super::reachability::ConnectFailure;
 use crate::telemetry::{CallSpan, TraceContext};
 use crate::wire::v1::PropagateRequest;
 use crate::wire::v1::peer_client::PeerClient;
-use crate::wire::{CONNECTION_WINDOW_BYTES, root_cause};
 use bank::{BranchId, Write, WriteKind};
 use replication::broadcast::WriteId;
 
@@ -78,15 +75,20 @@ impl UnaryPeer {
         attempted: oneshot::Sender<()>,
     ) {
         let endpoint = self.endpoint();
-        let begun = Instant::now();
-        let first = endpoint.connect().await;
-        // The receiver is gone if the branch is ending already.
-        let _ = attempted.send(());
-        let failure = first.as_ref().err().map(|error| self.failed(error, begun));
-        let client = PeerClient::new(first.unwrap_or_else(|_| endpoint.connect_lazy()));
-        let reaching = self.reach(endpoint, failure);
-        let mut reaching = std::pin::pin!(reaching);
-        let mut reached = false;
+        // Connects by itself. Carries the propagations until a connection is there.
+        let mut client = PeerClient::new(endpoint.connect_lazy());
+        let mut attempted = Some(attempted);
+        let connecting = connect(self.peer, &self.driver, || {
+            let (attempt, attempted) = (endpoint.connect(), attempted.take());
+            async {
+                let channel = attempt.await;
+                // The receiver is gone if the branch is ending already.
+                let _ = attempted.map(|attempted| attempted.send(()));
+                channel.map_err(|error| Status::from_error(error.into()))
+            }
+        });
+        let mut connecting = std::pin::pin!(connecting);
+        let mut connected = false;
         let mut under_way = FuturesUnordered::new();
         let mut open = true;
         while open || !under_way.is_empty() {
@@ -99,40 +101,19 @@ impl UnaryPeer {
                     // The driver outlives this task; if it does not, nobody needs the result.
                     let _ = self.driver.send(Command::Peer(CallCommand::Ended(result))).await;
                 }
-                () = &mut reaching, if !reached => reached = true,
+                channel = &mut connecting, if !connected => {
+                    connected = true;
+                    client = PeerClient::new(channel);
+                    let connected = BranchCommand::Connected { peer: self.peer.id };
+                    let _ = self.driver.send(Command::Branch(connected)).await;
+                }
             }
         }
     }
 
     fn endpoint(&self) -> Endpoint {
-        let address = self.peer.address;
-        Endpoint::from_shared(format!("http://{address}"))
-            .unwrap_or_else(|_| Endpoint::from_static("http://[::]:0"))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .buffer_size(UNDER_WAY)
-    }
-
-    /// Reports a failed attempt to connect, the first of which began at `since`.
-    fn failed(&self, error: &tonic::transport::Error, since: Instant) -> ConnectFailure {
-        let (cause, at) = (root_cause(error), Instant::now());
-        ConnectFailure { peer: self.peer, cause, is_refused: false, since, at }
-    }
-
-    /// Tries to connect again after a first `failure`, until it succeeds, and reports each attempt. Propagations do
-    /// not wait for it: they connect by themselves.
-    async fn reach(&self, endpoint: Endpoint, mut failure: Option<ConnectFailure>) {
-        let mut backoff = BACKOFF_MIN;
-        while let Some(failed) = failure {
-            let since = failed.since;
-            let failed = BranchCommand::ConnectFailed(failed);
-            let _ = self.driver.send(Command::Branch(failed)).await;
-            sleep(backoff).await;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
-            failure = endpoint.connect().await.err().map(|error| self.failed(&error, since));
-        }
-        let connected = BranchCommand::Connected { peer: self.peer.id };
-        let _ = self.driver.send(Command::Branch(connected)).await;
+        let endpoint = connecting::endpoint(self.peer.address);
+        endpoint.unwrap_or_else(|_| Endpoint::from_static("http://[::]:0")).buffer_size(UNDER_WAY)
     }
 
     async fn call(

@@ -1,11 +1,9 @@
 //! Warnings to the operator: faults that the branch cannot fix by itself.
 
-use std::fmt;
 use std::net::SocketAddr;
 
 use thiserror::Error;
 
-use super::info::Peer;
 use bank::BranchId;
 use replication::passbook::Mismatch;
 
@@ -71,13 +69,6 @@ pub enum Warning {
     },
 }
 
-impl Warning {
-    /// The message is another program's.
-    pub(super) fn rejected(peer: BranchId, address: SocketAddr, message: &str) -> Self {
-        Self::Rejected { peer, address, message: one_line(message) }
-    }
-}
-
 /// A message of another program, escaped and truncated.
 pub(super) fn one_line(message: &str) -> String {
     message.chars().flat_map(char::escape_debug).take(MESSAGE_MAX).collect()
@@ -87,34 +78,21 @@ pub(super) fn one_line(message: &str) -> String {
 pub(super) type Warn = Box<dyn Fn(&Warning) + Send>;
 
 /// Reports each warning once.
-#[derive(Default)]
 pub(super) struct Warnings {
     warn: Option<Warn>,
-    peers: Vec<Peer>,
     reported: Vec<Warning>,
 }
 
-impl fmt::Debug for Warnings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Warnings").field("reported", &self.reported).finish_non_exhaustive()
-    }
-}
-
 impl Warnings {
-    pub(super) fn new(peers: Vec<Peer>, warn: Option<Warn>) -> Self {
-        Self { warn, peers, reported: Vec::new() }
+    pub(super) fn new(warn: Option<Warn>) -> Self {
+        Self { warn, reported: Vec::new() }
     }
 
-    /// Reports that a peer was started with another configuration.
-    pub(super) fn mismatched(&mut self, peer: BranchId, why: Mismatch) {
-        if let Some(Peer { address, .. }) = self.peers.iter().find(|known| known.id == peer) {
-            let address = *address;
-            self.report(Warning::Mismatch { peer, address, why });
-        }
-    }
-
-    pub(super) fn report(&mut self, warning: Warning) {
-        if self.reported.len() < WARNINGS_MAX && !self.reported.contains(&warning) {
+    pub(super) fn report(&mut self, warning: Option<Warning>) {
+        if let Some(warning) = warning
+            && self.reported.len() < WARNINGS_MAX
+            && !self.reported.contains(&warning)
+        {
             if let Some(warn) = &self.warn {
                 warn(&warning);
             }
@@ -139,14 +117,14 @@ mod tests {
     fn each_warning_is_reported_once_up_to_a_limit() {
         let (sender, reported) = mpsc::channel();
         let warn: Warn = Box::new(move |warning| sender.send(warning.clone()).expect("received"));
-        let mut warnings = Warnings::new(Vec::new(), Some(warn));
+        let mut warnings = Warnings::new(Some(warn));
         let stranger = |id| Warning::Stranger { branch: BranchId(id) };
         for id in [7, 7, 8, 7] {
-            warnings.report(stranger(id));
+            warnings.report(Some(stranger(id)));
         }
         assert_eq!(reported.try_iter().collect::<Vec<_>>(), [stranger(7), stranger(8)]);
         for id in 0..1_000 {
-            warnings.report(stranger(id));
+            warnings.report(Some(stranger(id)));
         }
         assert_eq!(reported.try_iter().count(), WARNINGS_MAX - 2);
     }
@@ -156,7 +134,7 @@ mod tests {
         let (sender, reported) = mpsc::channel();
         let warn: Warn =
             Box::new(move |warning| sender.send(warning.to_string()).expect("received"));
-        let mut warnings = Warnings::new(Vec::new(), Some(warn));
+        let mut warnings = Warnings::new(Some(warn));
         let unreachable = |peer| Warning::Unreachable {
             branch: BranchId(1),
             peer: BranchId(peer),
@@ -164,12 +142,12 @@ mod tests {
             cause: "connection refused".to_owned(),
         };
         for peer in [2, 2, 3] {
-            warnings.report(unreachable(peer));
+            warnings.report(Some(unreachable(peer)));
         }
         assert_eq!(reported.try_iter().count(), 2);
         warnings.connected(BranchId(2));
         for peer in [2, 3] {
-            warnings.report(unreachable(peer));
+            warnings.report(Some(unreachable(peer)));
         }
         assert_eq!(reported.try_iter().collect::<Vec<_>>(), [unreachable(2).to_string()]);
     }
@@ -178,7 +156,8 @@ mod tests {
     fn message_of_another_program_stays_in_its_line() {
         let address = SocketAddr::from(([127, 0, 0, 1], 9));
         let long = format!("no\n\u{1b}[2J{}", "!".repeat(1_000));
-        let said = Warning::rejected(BranchId(2), address, &long).to_string();
+        let (peer, message) = (BranchId(2), one_line(&long));
+        let said = Warning::Rejected { peer, address, message }.to_string();
         assert!(said.starts_with("branch 2 at 127.0.0.1:9 does not let this one in: no\\n"));
         assert!(said.len() < 300 && !said.contains(char::is_control), "{said:?}");
     }

@@ -5,7 +5,6 @@
 //! of each other thread, and one among themselves: with one for each two branches most of the time that a
 //! large cluster takes to start goes into connecting.
 
-use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::branch::{Branch, BranchHandle, Peer, ServeError, SharedConnections, SharedListener};
 use crate::telemetry::Family;
 use bank::{BranchId, Money};
-use replication::{Fanout, Locking, Replica, Scheme};
+use replication::{Replica, Scheme};
 
 /// Makes the replica of a branch, given its fellow branches.
 pub type MakeReplica = Arc<dyn Fn(BranchId, Vec<BranchId>) -> Replica + Send + Sync>;
@@ -43,26 +42,6 @@ impl ClusterSpec {
         let replica: MakeReplica =
             Arc::new(move |id, peers| scheme.replica(id, peers, opening, rand::random()));
         Self { branches, opening, threads: 1, replica }
-    }
-
-    /// A cluster under the broadcast scheme, in one thread.
-    pub fn broadcast(
-        branches: Vec<BranchId>,
-        opening: Money,
-        fanout: Fanout,
-        locking: Locking,
-    ) -> Self {
-        Self::new(branches, opening, Scheme::Broadcast { fanout, locking })
-    }
-}
-
-impl fmt::Debug for ClusterSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClusterSpec")
-            .field("branches", &self.branches)
-            .field("opening", &self.opening)
-            .field("threads", &self.threads)
-            .finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::member::{Orders, Said};
+use super::member::{Said, send};
 use super::ports::{PortError, port_of};
 use crate::branch::Peer;
 use bank::{BranchId, Money};
@@ -167,9 +167,9 @@ impl ProcessCluster {
         let addresses = cluster.addresses();
         for process in &mut cluster.processes {
             let others = addresses.iter().filter(|(id, _)| *id != process.id);
-            let peers = others.map(|(id, address)| Peer { id: *id, address: *address }).collect();
-            let written = process.lifeline.as_mut().map(|line| Orders { peers }.write(line));
-            if let Some(Err(_)) = written {
+            let peers: Vec<Peer> =
+                others.map(|(id, address)| Peer { id: *id, address: *address }).collect();
+            if let Some(Err(_)) = process.lifeline.as_mut().map(|line| send(&peers, line)) {
                 return Err(process.ended());
             }
         }
@@ -189,7 +189,7 @@ impl ProcessCluster {
             let process = &mut self.processes[index];
             let (branch, port) = (process.id, process.port);
             let Some(line) = line else { return Err(process.ended()) };
-            match line.parse() {
+            match serde_json::from_str(&line) {
                 Ok(Said::Failed(reason)) => {
                     return Err(ProcessError::Bind { branch, port, reason });
                 }

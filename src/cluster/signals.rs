@@ -1,6 +1,10 @@
 //! When a person or a supervisor wants the process to end.
 
+#[cfg(unix)]
+use std::future::poll_fn;
 use std::io;
+#[cfg(unix)]
+use std::task::Poll;
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,49 +13,30 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// other effect.
 #[cfg(unix)]
 #[derive(Debug)]
-pub struct EndSignals {
-    interrupt: Signal,
-    terminate: Signal,
-    /// `None` where HUP was ignored when the process started, as nohup does.
-    hangup: Option<Signal>,
-}
+pub struct EndSignals(Vec<Signal>);
 
 #[cfg(unix)]
 impl EndSignals {
-    /// Listens from now on. Needs a runtime.
+    /// Listens from now on. HUP is left alone where it was ignored when the process started, as nohup does; that is
+    /// known on Linux only. Needs a runtime.
     ///
     /// # Errors
     /// The operating system refuses.
     pub fn listen() -> io::Result<Self> {
-        let is_ignored = hangup_is_ignored();
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: if is_ignored { None } else { Some(signal(SignalKind::hangup())?) },
-        })
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let hangup = (!ignores_hangup(&status)).then(SignalKind::hangup);
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()].into_iter().chain(hangup);
+        kinds.map(signal).collect::<io::Result<_>>().map(Self)
     }
 
     /// Waits for the next one. Of several that come at once some may be missed.
     pub async fn next(&mut self) {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = hangup => {}
-        }
+        poll_fn(|context| {
+            let has_come = |signal: &mut Signal| signal.poll_recv(context).is_ready();
+            if self.0.iter_mut().any(has_come) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
-}
-
-/// Whether this process ignores HUP. Known on Linux only; elsewhere it is taken not to.
-#[cfg(unix)]
-fn hangup_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    ignores_hangup(&status)
 }
 
 /// Reads the mask of ignored signals from the text of `/proc/self/status`: its lowest bit is HUP.

@@ -90,8 +90,16 @@ struct Store {
     order: Vec<TraceId>,
     spans: usize,
     beyond_bound: u64,
-    /// Kept and not kept, from the beginning.
-    totals: (u64, u64),
+    totals: KeptTotals,
+}
+
+/// Numbers of spans from the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct KeptTotals {
+    pub(super) ended: u64,
+    pub(super) kept: u64,
+    /// Not kept because of the bound. Where nothing is to be kept there are none.
+    pub(super) beyond_bound: u64,
 }
 
 /// Keeps every ended span, in the thread that ended it: there is no queue that could overflow.
@@ -122,8 +130,7 @@ impl KeptTraces {
         Kept { traces, beyond_bound: store.beyond_bound }
     }
 
-    /// How many spans were kept, and how many were not because of the bound, from the beginning.
-    pub fn totals(&self) -> (u64, u64) {
+    pub(super) fn totals(&self) -> KeptTotals {
         self.lock().totals
     }
 
@@ -139,6 +146,10 @@ impl SpanProcessor for KeptTraces {
     fn on_end(&self, span: SpanData) {
         let id = span.span_context.trace_id();
         let mut store = self.lock();
+        store.totals.ended += 1;
+        if self.bound == 0 {
+            return;
+        }
         if let Some(spans) = store.traces.get_mut(&id) {
             spans.push(span);
         } else if store.spans < self.bound {
@@ -146,11 +157,11 @@ impl SpanProcessor for KeptTraces {
             store.order.push(id);
         } else {
             store.beyond_bound += 1;
-            store.totals.1 += 1;
+            store.totals.beyond_bound += 1;
             return;
         }
         store.spans += 1;
-        store.totals.0 += 1;
+        store.totals.kept += 1;
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -199,7 +210,18 @@ mod tests {
         let taken = kept.take();
         let sizes: Vec<usize> = taken.traces.iter().map(|trace| trace.spans.len()).collect();
         assert_eq!((sizes, taken.spans(), taken.beyond_bound), (vec![2, 1], 3, 2));
-        assert_eq!((kept.take().spans(), kept.totals()), (0, (3, 2)));
+        assert_eq!(
+            (kept.take().spans(), kept.totals()),
+            (0, KeptTotals { ended: 5, kept: 3, beyond_bound: 2 })
+        );
+    }
+
+    #[test]
+    fn without_a_bound_to_fill_spans_are_only_counted() {
+        let kept = KeptTraces::new(0);
+        kept.on_end(span(1, 1, "customers"));
+        assert_eq!(kept.totals(), KeptTotals { ended: 1, ..KeptTotals::default() });
+        assert_eq!((kept.take().spans(), kept.take().beyond_bound), (0, 0));
     }
 
     #[test]

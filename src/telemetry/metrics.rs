@@ -44,14 +44,8 @@ pub enum Value {
     Histogram(Scrape),
 }
 
-/// One line of a metric: its labels and value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Series {
-    /// Label names and values.
-    pub labels: Vec<(&'static str, String)>,
-    /// The value.
-    pub value: Value,
-}
+/// Label names and values of a series.
+pub type Labels = Vec<(&'static str, String)>;
 
 /// A metric with all of its series.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,17 +53,13 @@ pub struct Family {
     /// Which metric.
     pub name: MetricName,
     /// Its series.
-    pub series: Vec<Series>,
+    pub series: Vec<(Labels, Value)>,
 }
 
 impl Family {
     /// A metric with these series.
-    pub fn new(
-        name: MetricName,
-        series: impl IntoIterator<Item = (Vec<(&'static str, String)>, Value)>,
-    ) -> Self {
-        let series = series.into_iter().map(|(labels, value)| Series { labels, value }).collect();
-        Self { name, series }
+    pub fn new(name: MetricName, series: impl IntoIterator<Item = (Labels, Value)>) -> Self {
+        Self { name, series: series.into_iter().collect() }
     }
 
     /// Joins families of the same name, in order of first appearance: each metric is exposed once.
@@ -97,7 +87,7 @@ impl Collector for Snapshot {
                 MetricKind::Histogram => MetricType::Histogram,
             };
             let mut metric = encoder.encode_descriptor(name.name, name.help, None, kind)?;
-            for Series { labels, value } in series {
+            for (labels, value) in series {
                 encode_value(metric.encode_family(labels)?, value)?;
             }
         }

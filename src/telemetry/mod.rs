@@ -14,7 +14,7 @@ pub use context::{extract, inject};
 pub use endpoint::serve_metrics;
 pub use histogram::{Latencies, Scrape, Sizes};
 pub use kept::{Kept, KeptTrace, KeptTraces, service_of};
-pub use metrics::{Family, MetricKind, MetricName, Series, Value, encode};
+pub use metrics::{Family, Labels, MetricKind, MetricName, Value, encode};
 pub use opentelemetry_sdk::trace::SpanData;
 pub use otlp::{OtlpEndpoint, OtlpEndpointError};
 #[cfg(test)]

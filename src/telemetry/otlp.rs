@@ -18,8 +18,11 @@ use super::kept::{by_service, service_resource};
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where spans are exported to, as the environment says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OtlpEndpoint(String);
+#[derive(Clone, Debug)]
+pub struct OtlpEndpoint {
+    text: String,
+    endpoint: Endpoint,
+}
 
 /// The environment names an endpoint that cannot be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -38,42 +41,35 @@ pub enum OtlpEndpointError {
 }
 
 impl OtlpEndpoint {
-    /// Reads `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, else `OTEL_EXPORTER_OTLP_ENDPOINT`, by way of `variable`.
+    /// Reads `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, else `OTEL_EXPORTER_OTLP_ENDPOINT`, by way of `read`.
     /// `None` if neither is set, or `OTEL_SDK_DISABLED` is `true`.
     pub fn from_variables(
-        variable: impl Fn(&str) -> Option<String>,
+        read: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, OtlpEndpointError> {
-        let disabled =
-            variable("OTEL_SDK_DISABLED").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+        let disabled = read("OTEL_SDK_DISABLED").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+        let read = |name| read(name).filter(|value| !value.is_empty());
         let names = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-        let set = |name: &'static str| {
-            variable(name).filter(|value| !value.is_empty()).map(|value| (name, value))
-        };
-        let Some((variable_name, value)) = names.into_iter().find_map(set) else {
+        let mut set = names.into_iter().filter_map(|name| Some((name, read(name)?)));
+        let Some((variable, value)) = set.next().filter(|_| !disabled) else {
             return Ok(None);
         };
-        if disabled {
-            return Ok(None);
-        }
-        let protocol = variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-            .or_else(|| variable("OTEL_EXPORTER_OTLP_PROTOCOL"));
-        if let Some(protocol) =
-            protocol.filter(|protocol| !protocol.is_empty() && protocol != "grpc")
-        {
+        let protocol = read("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+            .or_else(|| read("OTEL_EXPORTER_OTLP_PROTOCOL"));
+        if let Some(protocol) = protocol.filter(|protocol| protocol != "grpc") {
             return Err(OtlpEndpointError::Protocol(protocol));
         }
-        let usable = value.starts_with("http://") && Endpoint::from_shared(value.clone()).is_ok();
-        if usable {
-            Ok(Some(Self(value)))
-        } else {
-            Err(OtlpEndpointError::Address { variable: variable_name, value })
+        match Endpoint::from_shared(value.clone()) {
+            Ok(endpoint) if value.starts_with("http://") => {
+                Ok(Some(Self { text: value, endpoint }))
+            }
+            _ => Err(OtlpEndpointError::Address { variable, value }),
         }
     }
 }
 
 impl fmt::Display for OtlpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -93,19 +89,10 @@ pub(super) struct PerService {
 
 impl PerService {
     /// To be called within the runtime that shall drive the channel.
-    pub(super) fn new(
-        endpoint: &OtlpEndpoint,
-        exported: Arc<Exported>,
-    ) -> Result<Self, OtlpEndpointError> {
-        let channel = Endpoint::from_shared(endpoint.0.clone())
-            .map_err(|_| OtlpEndpointError::Address {
-                variable: "the OTLP endpoint",
-                value: endpoint.0.clone(),
-            })?
-            .connect_timeout(EXPORT_TIMEOUT)
-            .timeout(EXPORT_TIMEOUT)
-            .connect_lazy();
-        Ok(Self { channel, exporters: Mutex::default(), exported })
+    pub(super) fn new(endpoint: &OtlpEndpoint, exported: Arc<Exported>) -> Self {
+        let endpoint = endpoint.endpoint.clone();
+        let endpoint = endpoint.connect_timeout(EXPORT_TIMEOUT).timeout(EXPORT_TIMEOUT);
+        Self { channel: endpoint.connect_lazy(), exporters: Mutex::default(), exported }
     }
 
     fn exporter(
@@ -159,10 +146,11 @@ impl SpanExporter for PerService {
 mod tests {
     use super::*;
 
-    fn from(variables: &[(&str, &str)]) -> Result<Option<OtlpEndpoint>, OtlpEndpointError> {
-        OtlpEndpoint::from_variables(|name| {
+    fn from(variables: &[(&str, &str)]) -> Result<Option<String>, OtlpEndpointError> {
+        let endpoint = OtlpEndpoint::from_variables(|name| {
             variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
-        })
+        });
+        Ok(endpoint?.map(|endpoint| endpoint.to_string()))
     }
 
     #[test]
@@ -170,8 +158,8 @@ mod tests {
         let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4317");
         let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://b:4317");
         assert_eq!(from(&[]), Ok(None));
-        assert_eq!(from(&[general]), Ok(Some(OtlpEndpoint("http://a:4317".to_owned()))));
-        assert_eq!(from(&[general, traces]), Ok(Some(OtlpEndpoint("http://b:4317".to_owned()))));
+        assert_eq!(from(&[general]), Ok(Some("http://a:4317".to_owned())));
+        assert_eq!(from(&[general, traces]), Ok(Some("http://b:4317".to_owned())));
         assert_eq!(from(&[general, ("OTEL_SDK_DISABLED", "true")]), Ok(None));
     }
 

@@ -2,16 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use opentelemetry::Context;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData,
-    SpanProcessor,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider,
 };
 use thiserror::Error;
 use tokio::runtime::Runtime;
@@ -20,7 +17,8 @@ use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
-use super::otlp::{Exported, OtlpEndpoint, OtlpEndpointError, PerService};
+use super::kept::KeptTotals;
+use super::otlp::{Exported, OtlpEndpoint, PerService};
 use super::{Family, Kept, KeptTraces, Value, names};
 
 /// How long the exporter may take for what is queued at the end.
@@ -36,9 +34,6 @@ pub enum SetupError {
     /// The exporter's runtime did not start.
     #[error("failed to start the exporter's thread: {0}")]
     Runtime(io::Error),
-    /// The endpoint is not usable.
-    #[error(transparent)]
-    Endpoint(#[from] OtlpEndpointError),
     /// Another subscriber is there already.
     #[error("tracing is installed already")]
     Installed,
@@ -63,20 +58,16 @@ pub struct Counts {
 #[derive(Clone, Debug)]
 pub struct SpanCounters {
     kept: KeptTraces,
-    ended: Arc<AtomicU64>,
-    exported: Option<Arc<Exported>>,
+    exported: Arc<Exported>,
 }
 
 impl SpanCounters {
     /// What became of the spans so far.
     pub fn counts(&self) -> Counts {
-        let ended = self.ended.load(Ordering::Relaxed);
-        let (kept, beyond_bound) = self.kept.totals();
-        let read = |counter: fn(&Exported) -> &AtomicU64| {
-            self.exported.as_deref().map_or(0, |exported| counter(exported).load(Ordering::Relaxed))
-        };
-        let exported = read(|exported| &exported.accepted);
-        Counts { ended, kept, beyond_bound, exported, export_failed: read(|e| &e.failed) }
+        let KeptTotals { ended, kept, beyond_bound } = self.kept.totals();
+        let exported = self.exported.accepted.load(Ordering::Relaxed);
+        let export_failed = self.exported.failed.load(Ordering::Relaxed);
+        Counts { ended, kept, beyond_bound, exported, export_failed }
     }
 
     /// The counts as a metric.
@@ -108,7 +99,7 @@ fn subscriber(provider: &SdkTracerProvider) -> impl Subscriber + Send + Sync + u
 
 /// The spans that `act` makes in this thread.
 #[cfg(test)]
-pub(crate) fn spans_of(act: impl FnOnce()) -> Vec<SpanData> {
+pub(crate) fn spans_of(act: impl FnOnce()) -> Vec<super::SpanData> {
     let kept = KeptTraces::new(1_000);
     let provider = SdkTracerProvider::builder().with_span_processor(kept.clone()).build();
     tracing::subscriber::with_default(subscriber(&provider), act);
@@ -129,16 +120,12 @@ impl Tracing {
     /// `keep_spans` are kept in memory; all are exported if there is an `endpoint`.
     pub fn install(keep_spans: usize, endpoint: Option<&OtlpEndpoint>) -> Result<Self, SetupError> {
         let kept = KeptTraces::new(keep_spans);
-        let ended = Arc::new(AtomicU64::new(0));
         let mut builder = SdkTracerProvider::builder()
             .with_resource(Resource::builder_empty().build())
             .with_sampler(Sampler::AlwaysOn)
             .with_max_links_per_span(LINKS_MAX)
-            .with_span_processor(CountEnded(Arc::clone(&ended)));
-        if keep_spans > 0 {
-            builder = builder.with_span_processor(kept.clone());
-        }
-        let mut exported = None;
+            .with_span_processor(kept.clone());
+        let exported = Arc::new(Exported::default());
         let mut runtime = None;
         if let Some(endpoint) = endpoint {
             let exporting = tokio::runtime::Builder::new_multi_thread()
@@ -147,10 +134,9 @@ impl Tracing {
                 .enable_all()
                 .build()
                 .map_err(SetupError::Runtime)?;
-            let counters = Arc::new(Exported::default());
             let exporter = {
                 let _within = exporting.enter();
-                PerService::new(endpoint, Arc::clone(&counters))?
+                PerService::new(endpoint, Arc::clone(&exported))
             };
             let batches = BatchConfigBuilder::default()
                 .with_max_queue_size(EXPORT_QUEUE)
@@ -160,13 +146,12 @@ impl Tracing {
             let processor =
                 BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
             builder = builder.with_span_processor(processor);
-            exported = Some(counters);
             runtime = Some(exporting);
         }
         let provider = builder.build();
         tracing::subscriber::set_global_default(subscriber(&provider))
             .map_err(|_| SetupError::Installed)?;
-        let counters = SpanCounters { kept, ended, exported };
+        let counters = SpanCounters { kept, exported };
         Ok(Self { provider, counters, runtime })
     }
 
@@ -191,24 +176,5 @@ impl Tracing {
             runtime.shutdown_background();
         }
         counts
-    }
-}
-
-#[derive(Debug)]
-struct CountEnded(Arc<AtomicU64>);
-
-impl SpanProcessor for CountEnded {
-    fn on_start(&self, _span: &mut Span, _context: &Context) {}
-
-    fn on_end(&self, _span: SpanData) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
-        Ok(())
     }
 }

@@ -194,10 +194,7 @@ impl Drop for CallSpan {
 
 /// A write's way to all peers.
 #[derive(Debug)]
-pub struct FanoutSpan {
-    span: Span,
-    context: TraceContext,
-}
+pub struct FanoutSpan(Span);
 
 impl FanoutSpan {
     /// The fan-out of a traced write from `branch` to `width` peers.
@@ -212,30 +209,28 @@ impl FanoutSpan {
             { attribute::FANOUT_RELAYED } = Empty,
             { attribute::FANOUT_VIA } = Empty,
         );
-        let span = adopt(span, parent);
-        let context = span.context();
-        Self { span, context }
+        Self(adopt(span, parent))
     }
 
     /// The context for calls to peers and for links of pushes.
     pub fn context(&self) -> TraceContext {
-        self.context.clone()
+        self.0.context()
     }
 
     /// Records how many of the peers that hold the write have it from a relay, and the relay that reported the
     /// last ones that the customer waited for, if one did.
     pub fn record_relay(&self, relayed: usize, via: Option<BranchId>) {
-        self.span.record(attribute::FANOUT_RELAYED, integer(relayed));
-        self.span.record(attribute::FANOUT_VIA, via.map(number));
+        self.0.record(attribute::FANOUT_RELAYED, integer(relayed));
+        self.0.record(attribute::FANOUT_VIA, via.map(number));
     }
 
     /// Ends the span with the number of peers that hold the write, and the last one that the customer waited for,
     /// if that is known.
     pub fn end(self, acked: usize, complete: bool, straggler: Option<BranchId>) {
-        self.span.record(attribute::FANOUT_ACKED, integer(acked));
-        self.span.record(attribute::FANOUT_STRAGGLER, straggler.map(number));
+        self.0.record(attribute::FANOUT_ACKED, integer(acked));
+        self.0.record(attribute::FANOUT_STRAGGLER, straggler.map(number));
         if !complete {
-            self.span.record(STATUS, "ERROR");
+            self.0.record(STATUS, "ERROR");
         }
     }
 }

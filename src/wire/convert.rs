@@ -4,11 +4,11 @@ use super::peer_codec::{from_version, to_version};
 use super::{Failure, v1};
 use bank::{Ack, Read};
 use bank::{
-    Answer, BranchId, Money, Operation, Outcome, Rejection, RequestId, Seq, SessionId, Version,
-    Write, WriteKind,
+    Answer, BranchId, Money, Operation, Outcome, Rejection, RequestId, Seq, SessionId, Write,
+    WriteKind,
 };
 use history::FinalState;
-use replication::{Attempt, ClusterId, Instant, Receipt, ReplicaStats, Request, Token};
+use replication::{Attempt, ClusterId, Instant, Receipt, Request, Token};
 
 /// The write that a message asks for; negative amounts are refused.
 pub fn to_write(kind: WriteKind, amount: i64) -> Result<Write, Failure> {
@@ -182,34 +182,6 @@ pub fn receipt_of(token: &v1::Token) -> Receipt {
     Receipt { cluster, version: version.into(), at_most: None, seq: None, achieved: 0 }
 }
 
-/// An audit as a message.
-pub fn from_state(
-    branch: BranchId,
-    peers: &[BranchId],
-    replication: &str,
-    opening: Money,
-    audit: &ReplicaStats,
-    version: Option<&Version>,
-) -> v1::StateReply {
-    v1::StateReply {
-        branch: branch.0,
-        peers: peers.iter().map(|peer| peer.0).collect(),
-        replication: replication.to_owned(),
-        opening_balance: opening.minor_units(),
-        balance: audit.balance.minor_units(),
-        lowest_balance: audit.lowest_balance.minor_units(),
-        accepted: audit.accepted,
-        applied: audit.applied,
-        outstanding: audit.outstanding,
-        undelivered: audit.undelivered,
-        // Not the scheme's to know.
-        frames_sent: None,
-        version: version.map(from_version).unwrap_or_default(),
-        // Nor is the network.
-        unreachable: Vec::new(),
-    }
-}
-
 /// A branch's state as the gate wants it.
 pub fn to_state(reply: &v1::StateReply) -> FinalState {
     FinalState {
@@ -225,6 +197,7 @@ pub fn to_state(reply: &v1::StateReply) -> FinalState {
 mod tests {
     use super::*;
     use crate::wire::outcome_of;
+    use bank::Version;
 
     #[test]
     fn a_refusal_for_lack_of_money_is_an_answer_and_carries_the_balance() {

@@ -3,7 +3,7 @@
 use prost::{DecodeError, EncodeError, Message as _};
 use thiserror::Error;
 
-use super::peer_codec::{from_version, to_member, to_version};
+use super::peer_codec::{to_member, to_version};
 use super::v1;
 use super::v1::log_entry::What;
 use bank::{Entry, Member, Money, RequestId, Seq, SessionId, Version};
@@ -17,19 +17,6 @@ pub struct LogBegun {
     pub version: Version,
     /// What it may pay out without asking, in minor units.
     pub rights: i64,
-}
-
-/// What was recorded since the part before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogPart {
-    /// For [`to_log_entries`].
-    pub entries: Vec<u8>,
-    /// How many these are.
-    pub count: u64,
-    /// There is more to take now.
-    pub more: bool,
-    /// What was written after these is not known.
-    pub lost: bool,
 }
 
 /// An entry of a branch's own log as it was recorded.
@@ -139,32 +126,12 @@ impl TryFrom<v1::LogEntry> for LogEntry {
     }
 }
 
-impl From<LogBegun> for v1::LogReply {
-    fn from(LogBegun { log, version, rights }: LogBegun) -> Self {
-        let begin = v1::LogBegin { version: from_version(&version), rights };
-        Self { log, begin: Some(begin), ..Self::default() }
-    }
-}
-
 impl TryFrom<v1::LogReply> for LogBegun {
     type Error = LogError;
 
     fn try_from(reply: v1::LogReply) -> Result<Self, LogError> {
         let v1::LogBegin { version, rights } = reply.begin.ok_or(LogError::Begin)?;
         Ok(Self { log: reply.log, version: to_version(&version), rights })
-    }
-}
-
-/// A part of recording `log` as a message.
-pub fn from_log_part(log: u64, part: LogPart) -> v1::LogReply {
-    let LogPart { entries, count, more, lost } = part;
-    v1::LogReply { log, begin: None, entries, count, more, lost }
-}
-
-impl From<v1::LogReply> for LogPart {
-    fn from(reply: v1::LogReply) -> Self {
-        let v1::LogReply { entries, count, more, lost, .. } = reply;
-        Self { entries, count, more, lost }
     }
 }
 
@@ -220,13 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_recording_begins_with_and_brings_survives_the_wire() {
-        let version: Version = [4, 0].map(Seq).into_iter().collect();
-        let begun = LogBegun { log: u64::MAX, version, rights: -1 };
-        assert_eq!(LogBegun::try_from(v1::LogReply::from(begun.clone())), Ok(begun));
-        let part = LogPart { entries: vec![1, 2], count: 1, more: true, lost: true };
-        let reply = from_log_part(3, part.clone());
-        assert_eq!(LogPart::from(reply.clone()), part);
-        assert_eq!(LogBegun::try_from(reply), Err(LogError::Begin));
+    fn reply_without_a_beginning_is_refused() {
+        assert_eq!(LogBegun::try_from(v1::LogReply::default()), Err(LogError::Begin));
     }
 }

@@ -23,15 +23,14 @@ mod received;
 
 pub use cause::root_cause;
 pub use convert::{
-    from_ack, from_attempt, from_read, from_state, from_token, receipt_of, to_ack, to_answer,
-    to_query_reply, to_query_request, to_read, to_receipt, to_state, to_write, to_write_reply,
-    to_write_request,
+    from_ack, from_attempt, from_read, from_token, receipt_of, to_ack, to_answer, to_query_reply,
+    to_query_request, to_read, to_receipt, to_state, to_write, to_write_reply, to_write_request,
 };
 pub use deadline::timeout;
 pub use failure::{Failure, outcome_of, status_code};
 pub use generated::v1;
-pub use log::{LogBegun, LogEncoder, LogEntry, LogError, LogPart, from_log_part, to_log_entries};
-pub use peer_codec::{from_message, to_message};
+pub use log::{LogBegun, LogEncoder, LogEntry, LogError, to_log_entries};
+pub use peer_codec::{from_message, from_version, to_message};
 pub use received::{MarkingBody, MarkingChannel, is_sent_by_server};
 
 /// How much may be under way on a connection before its receiver must have read it. h2 closes a connection

@@ -123,7 +123,8 @@ fn to_configuration(configuration: v1::Configuration) -> Configuration {
     Configuration { branches, opening: Money::new(opening_balance) }
 }
 
-pub(super) fn from_version(version: &Version) -> Vec<u64> {
+/// A version as a message carries it.
+pub fn from_version(version: &Version) -> Vec<u64> {
     version.iter().map(|(_, seq)| seq.0).collect()
 }
 

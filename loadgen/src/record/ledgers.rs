@@ -11,7 +11,7 @@ use bank::{BranchId, Member};
 use futures_util::future::try_join_all;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{LogReply, LogRequest};
-use passbook::wire::{LogBegun, LogPart, MarkingChannel, is_sent_by_server};
+use passbook::wire::{LogBegun, MarkingChannel, is_sent_by_server};
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -73,7 +73,7 @@ struct Tapped {
 /// What a branch answered to one look.
 struct Looked {
     tapped: Tapped,
-    part: Result<LogPart, Status>,
+    part: Result<LogReply, Status>,
     /// There is nothing more to come.
     over: bool,
 }
@@ -174,7 +174,7 @@ impl Tapped {
         ending.run_until_cancelled(sleep(wait)).await;
         let last = ending.is_cancelled();
         let request = LogRequest { log: Some(self.log), end: false };
-        let part = ask(&mut self.branch, request).await.map(LogPart::from);
+        let part = ask(&mut self.branch, request).await;
         let over = part.as_ref().is_ok_and(|part| !part.more && (last || part.lost));
         if over {
             // If it does not hear of it, it goes on until it holds as much as it may.
@@ -202,7 +202,7 @@ async fn take_all(
     while let Some(Some(looked)) = hurry.run_until_cancelled(looks.join_next()).await {
         // What is not there to the end is not whole.
         let Ok(Looked { tapped, part: Ok(part), over }) = looked else { continue };
-        let LogPart { entries, count, more, lost } = part;
+        let LogReply { entries, count, more, lost, .. } = part;
         let Some(source) = sources.get_mut(tapped.member.index()) else { continue };
         if count > 0 {
             spool.push(&source.piece(count, entries));

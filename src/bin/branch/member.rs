@@ -1,19 +1,19 @@
 //! `branch member`: a branch of a cluster of processes. Only the process that starts it talks to it.
 
-use std::io::{BufReader, stdin};
+use std::io::{BufReader, stdin, stdout};
 use std::net::Ipv4Addr;
 
 use anyhow::Context;
 use bank::{BranchId, Money};
 use clap::Args;
 use passbook::arguments::SchemeArguments;
-use passbook::branch::Branch;
-use passbook::cluster::{Lifeline, Orders, Said, asked_to_end};
+use passbook::branch::{Branch, Peer};
+use passbook::cluster::{Lifeline, Said, asked_to_end, send};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Failure, say, say_warning};
+use crate::{Failure, say_warning};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -47,12 +47,12 @@ pub(crate) async fn serve(arguments: &Arguments) -> Result<(), Failure> {
             return Err(Failure::Told);
         }
     };
-    let orders = tokio::select! {
-        orders = lifeline.orders() => orders,
+    let peers = tokio::select! {
+        peers = lifeline.peers() => peers,
         () = shutdown.cancelled() => None,
     };
-    match orders {
-        Some(orders) => work(arguments, listener, orders, shutdown).await,
+    match peers {
+        Some(peers) => work(arguments, listener, peers, shutdown).await,
         None => Ok(()),
     }
 }
@@ -66,15 +66,15 @@ async fn listen(port: u16) -> std::io::Result<TcpListener> {
 async fn work(
     arguments: &Arguments,
     listener: TcpListener,
-    orders: Orders,
+    peers: Vec<Peer>,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
     let (id, opening) = (BranchId(arguments.id), Money::new(arguments.opening_balance));
-    let peers = orders.peers.iter().map(|peer| peer.id).collect();
+    let ids = peers.iter().map(|peer| peer.id).collect();
     let scheme = arguments.scheme.scheme().map_err(Failure::Asked)?;
     #[expect(clippy::disallowed_methods, reason = "no other incarnation has this name")]
-    let replica = scheme.replica(id, peers, opening, rand::random());
-    let branch = Branch::new(id, orders.peers, opening, replica)
+    let replica = scheme.replica(id, ids, opening, rand::random());
+    let branch = Branch::new(id, peers, opening, replica)
         .on_warning(|warning| say_warning(&warning.to_string()));
     let served = branch.serve_and_notify(listener, shutdown, || tell(&Said::Serving)).await;
     Ok(served.context("failed to serve")?)
@@ -82,5 +82,5 @@ async fn work(
 
 /// If the parent does not hear it, it is gone, and the lifeline says so as well.
 fn tell(said: &Said) {
-    let _ = say(&format!("{said}\n"));
+    let _ = send(said, &mut stdout());
 }

@@ -2,8 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::super::services::{deadline, end};
-use super::services::{Caller, ExerciseServices};
+use super::super::services::Services;
 use crate::wire::exercise::bank::bank_server::Bank;
 use crate::wire::exercise::bank::{TransactionRequest, TransactionResponse};
 use crate::wire::exercise::{FAIL, SUCCESS, Word, to_int32};
@@ -12,15 +11,12 @@ use crate::wire::{Failure, to_write_reply};
 use bank::Money;
 
 #[tonic::async_trait]
-impl Bank for ExerciseServices {
+impl Bank for Services {
     async fn msg_delivery(
         &self,
         request: Request<TransactionRequest>,
     ) -> Result<Response<TransactionResponse>, Status> {
-        let span = self.span(request.metadata(), "bank.Bank/MsgDelivery");
-        let caller = Caller { deadline: deadline(request.metadata()), trace: span.context() };
-        let message = request.into_inner();
-        let answer = async {
+        self.answer("bank.Bank/MsgDelivery", request, |message, caller| async move {
             let word = Word::parse(&message.operation).ok_or_else(|| {
                 Failure::BadRequest(format!(
                     "there is no operation {:?}; expected query, deposit, withdraw, \
@@ -32,7 +28,7 @@ impl Bank for ExerciseServices {
             let status = if reply.result() == WriteResult::Success { SUCCESS } else { FAIL };
             let balance = to_int32(Money::new(reply.balance))?;
             Ok(TransactionResponse { status: status.to_owned(), balance })
-        };
-        end(span, answer.await)
+        })
+        .await
     }
 }

@@ -3,5 +3,3 @@
 mod bank;
 mod bankservice;
 mod services;
-
-pub(super) use services::ExerciseServices;

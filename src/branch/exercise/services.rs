@@ -3,40 +3,15 @@
 //! A customer's write is one like any other: it goes through the driver and is acknowledged by all branches. A
 //! propagation applies here only, and only where branches call each other, as these contracts expect.
 
-use std::time::Instant;
-
-use tonic::metadata::MetadataMap;
-
 use super::super::call_driver::CallCommand;
-use super::super::handle::{BranchHandle, Command, ask};
-use crate::telemetry::{CallSpan, TraceContext, extract};
+use super::super::handle::{Command, ask};
+use super::super::services::{Caller, Services};
 use crate::wire::exercise::{Word, to_int32};
 use crate::wire::{Failure, to_write};
-use bank::{Ack, Answer, BranchId, Money, Operation, Outcome, Rejection, WriteKind};
+use bank::{Ack, Answer, Money, Operation, Outcome, Rejection, WriteKind};
+use replication::{Instant, Request};
 
-/// Both contracts for one branch.
-#[derive(Clone, Debug)]
-pub(in super::super) struct ExerciseServices {
-    id: BranchId,
-    handle: BranchHandle,
-}
-
-/// The metadata of a call.
-#[derive(Debug)]
-pub(super) struct Caller {
-    pub(super) deadline: Instant,
-    pub(super) trace: Option<TraceContext>,
-}
-
-impl ExerciseServices {
-    pub(in super::super) fn new(id: BranchId, handle: BranchHandle) -> Self {
-        Self { id, handle }
-    }
-
-    pub(super) fn span(&self, metadata: &MetadataMap, method: &'static str) -> CallSpan {
-        CallSpan::server(extract(metadata), method, self.id)
-    }
-
+impl Services {
     /// Executes the operation `word`, with an answer whose balance, if it has one, fits into 32 bits.
     pub(super) async fn perform(
         &self,
@@ -46,29 +21,37 @@ impl ExerciseServices {
     ) -> Result<Answer, Failure> {
         match word {
             Word::Query => {
-                let Caller { deadline, trace } = caller;
-                let answer = self
-                    .handle
-                    .submit_anonymous(Operation::Query, Ack::Local, deadline, trace)
-                    .await?;
+                let answer = self.submit_anonymous(Operation::Query, Ack::Local, caller).await?;
                 answer.balance.map(to_int32).transpose()?;
                 Ok(answer)
             }
-            Word::Write(kind) => self.write(kind, amount, caller).await,
+            Word::Write(kind) => self.write_int32(kind, amount, caller).await,
             Word::Propagate(kind) => self.apply(kind, amount, caller.deadline).await,
         }
     }
 
-    async fn write(&self, kind: WriteKind, amount: i32, caller: Caller) -> Result<Answer, Failure> {
+    /// Submits a request of a customer who has no name and carries nothing.
+    async fn submit_anonymous(
+        &self,
+        operation: Operation,
+        ack: Ack,
+        caller: Caller,
+    ) -> Result<Answer, Failure> {
+        let request = Request::anonymous(operation, ack, caller.deadline);
+        self.handle.submit(request, caller.trace).await.map(|reply| reply.answer)
+    }
+
+    async fn write_int32(
+        &self,
+        kind: WriteKind,
+        amount: i32,
+        caller: Caller,
+    ) -> Result<Answer, Failure> {
         let write = to_write(kind, amount.into())?;
         if kind == WriteKind::Deposit {
             self.check_range(write.amount).await?;
         }
-        let Caller { deadline, trace } = caller;
-        let answer = self
-            .handle
-            .submit_anonymous(Operation::Write(write), Ack::All, deadline, trace)
-            .await?;
+        let answer = self.submit_anonymous(Operation::Write(write), Ack::All, caller).await?;
         // These contracts can refuse a write only for lack of money.
         if let Outcome::Rejected(rejection) = answer.outcome
             && rejection != Rejection::InsufficientFunds
@@ -100,7 +83,6 @@ impl ExerciseServices {
         if kind == WriteKind::Deposit {
             self.check_range(write.amount).await?;
         }
-        let deadline = self.handle.clock.at(deadline);
         let apply = |reply| Command::Peer(CallCommand::Apply { write, deadline, reply });
         if !ask(calls, apply).await? {
             return Err(Failure::OutOfRange);
