@@ -61,7 +61,7 @@ impl<'a> Customer<'a> {
     async fn perform(&mut self, due: Due) -> Completion {
         let Due { session, number, event, .. } = due;
         let sent = Instant::now();
-        self.worker.in_flight.start(event.branch, sent);
+        self.worker.in_flight.start(self.worker.index, event.branch, sent);
         self.in_flight = Some(InFlight { due, sent });
         let traced = self.worker.trace_sample.takes(self.id, number);
         let called = self.worker.bank.call(&mut self.session, self.id, number, &event, traced);
@@ -102,7 +102,8 @@ impl<'a> Customer<'a> {
             ..Record::new(self.id, number, branch, operation, answer.outcome)
         };
         operations.push(&record);
-        self.worker.in_flight.end(branch, ended, details.class(answer.outcome));
+        let class = details.class(answer.outcome);
+        self.worker.in_flight.end(self.worker.index, branch, ended, class);
         let in_window = self.worker.is_in_window(ended);
         self.worker.recorder.borrow_mut().record(&record, details, in_window);
     }

@@ -54,6 +54,8 @@ pub(super) struct WorkerRecord {
 #[derive(Clone, Debug)]
 pub(super) struct Start {
     pub(super) begun: Instant,
+    /// The index of the worker among all of them.
+    pub(super) worker: usize,
     pub(super) in_flight: Arc<CallsInFlight>,
 }
 
@@ -63,6 +65,8 @@ pub(super) struct Worker {
     pub(super) schedule: RefCell<Schedule>,
     pub(super) recorder: RefCell<Recorder>,
     pub(super) operations: RefCell<OperationSpool>,
+    /// Its index in [`CallsInFlight`].
+    pub(super) index: usize,
     pub(super) in_flight: Arc<CallsInFlight>,
     pub(super) trace_sample: SampleRate,
     pub(super) interrupted: CancellationToken,
@@ -94,7 +98,7 @@ pub(super) async fn perform(
     };
     // Nobody waits for it if the run was given up.
     let _ = ready.send(());
-    let Ok(Start { begun, in_flight }) = start.await else {
+    let Ok(Start { begun, worker: index, in_flight }) = start.await else {
         return Ok((record, Measured::default()));
     };
     let WorkerRecord { recorder, operations, progress } = record;
@@ -102,6 +106,7 @@ pub(super) async fn perform(
         bank,
         recorder: RefCell::new(recorder),
         operations: RefCell::new(operations),
+        index,
         in_flight,
         trace_sample,
         interrupted: interrupt.drain().clone(),
