@@ -5,11 +5,10 @@ use std::time::Duration;
 use bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome, StatusCode};
 use exercise::Event;
 use futures_util::future::join_all;
-use history::FinalState;
 use passbook::telemetry::CallSpan;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{StateReply, StateRequest};
-use passbook::wire::{CONNECTION_WINDOW_BYTES, MarkingChannel, root_cause, to_state};
+use passbook::wire::{CONNECTION_WINDOW_BYTES, MarkingChannel, root_cause};
 use replication::passbook::Session;
 use replication::{Attempt, Receipt};
 use thiserror::Error;
@@ -143,23 +142,9 @@ pub(crate) async fn is_serving(channel: Channel, limit: Duration) -> Result<bool
 }
 
 impl Bank {
-    /// Connects to every branch, to ask it by `wire`.
+    /// Connects to every branch, to call it by `wire`. A branch that is gone fails the operations that are sent to it,
+    /// and not the run.
     pub async fn connect(
-        addresses: &[(BranchId, String)],
-        wire: Wire,
-        terms: Terms,
-        timeout: Duration,
-    ) -> Result<Self, ConnectError> {
-        let mut channels = Vec::with_capacity(addresses.len());
-        for (id, address) in addresses {
-            channels.push((*id, connect(address, CONNECT_LIMIT).await?));
-        }
-        Self::over(channels, wire, terms, timeout)
-    }
-
-    /// As [`Bank::connect`], to branches that were there when the run began. One that died since costs those
-    /// who ask it their answers, and not the run its report.
-    pub async fn connect_to_known(
         addresses: &[(BranchId, String)],
         wire: Wire,
         terms: Terms,
@@ -292,32 +277,16 @@ impl Bank {
         };
         let code = answered.as_ref().map_or_else(CallError::grpc_code, |_| Code::Ok);
         if traced {
-            let amount = match operation {
-                Operation::Query => None,
-                Operation::Write(write) => Some(write.amount.minor_units()),
-            };
+            let is_write = operation != Operation::Query;
+            let amount = is_write.then(|| operation.amount().minor_units());
             let outcome =
                 answered.as_ref().map_or_else(CallError::outcome, |heard| heard.answer.outcome);
-            span.note(amount, outcome_name(outcome));
+            span.note(amount, outcome.into());
         }
         let trace = span.trace();
         span.end_client(code);
         (answered, trace)
     }
-}
-
-/// The name of an outcome in spans.
-const fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Ok => "ok",
-        Outcome::Rejected(_) => "rejected",
-        Outcome::Unknown => "unknown",
-    }
-}
-
-/// What a branch said of itself, as the gate wants it.
-pub(crate) fn state(reply: &StateReply) -> FinalState {
-    to_state(reply)
 }
 
 #[cfg(test)]
@@ -334,9 +303,9 @@ mod tests {
         let branch = BranchId(1);
         let addresses = [(branch, address)];
         let (terms, timeout) = (Terms::default(), Duration::from_secs(1));
-        let first = Bank::connect(&addresses, Wire::Passbook, terms, timeout).await;
+        let first = connect(&addresses[0].1, timeout).await;
         assert!(matches!(first, Err(ConnectError::Unreachable { .. })), "{first:?}");
-        let known = Bank::connect_to_known(&addresses, Wire::Passbook, terms, timeout).await;
+        let known = Bank::connect(&addresses, Wire::Passbook, terms, timeout).await;
         let bank = known.expect("nobody need be there");
         let mut session = Session::new(SessionId(7));
         let event = Event { operation: Operation::deposit(1), branch, names_branch: true };

@@ -89,7 +89,7 @@ pub(super) async fn perform(
     let WorkerSettings { addresses, scenario, interrupt } = settings;
     let Scenario { wire, timeout, trace_sample, .. } = *scenario;
     let connecting = async {
-        let bank = Bank::connect_to_known(&addresses, wire, Terms::of(&scenario), timeout).await?;
+        let bank = Bank::connect(&addresses, wire, Terms::of(&scenario), timeout).await?;
         bank.warm_up().await;
         Ok::<_, LoadError>(bank)
     };

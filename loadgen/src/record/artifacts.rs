@@ -119,7 +119,7 @@ impl RunFolder {
             // Whether it can be made shows by making it.
             std::fs::create_dir(&destination)
                 .and_then(|()| std::fs::remove_dir(&destination))
-                .map_err(|error| unfit(format!("cannot be made: {error}")))?;
+                .map_err(unwritable)?;
         }
         std::fs::create_dir(&building).map_err(unwritable)?;
         Ok(Self { named, destination, building: Building(building), _lock: lock })
