@@ -13,10 +13,10 @@ use replication::passbook::Session;
 use replication::{Attempt, Receipt};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
-use tonic::Code;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Response};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -122,11 +122,7 @@ pub(crate) async fn inspect(channel: Channel, limit: Duration) -> Result<StateRe
     let client = InspectClient::new(MarkingChannel::new(channel));
     let mut client = client.accept_compressed(CompressionEncoding::Gzip);
     let call = client.state(StateRequest {});
-    match timeout(limit, call).await {
-        Ok(Ok(reply)) => Ok(reply.into_inner()),
-        Ok(Err(status)) => Err(CallError::from(status).with_method("passbook.v1.Inspect/State")),
-        Err(_) => Err(CallError::TimedOut),
-    }
+    within(limit, "passbook.v1.Inspect/State", call).await.map(Response::into_inner)
 }
 
 /// Whether the branch at the end of `channel` reports that it serves.
@@ -134,11 +130,18 @@ pub(crate) async fn is_serving(channel: Channel, limit: Duration) -> Result<bool
     let health = HealthClient::new(MarkingChannel::new(channel));
     let mut health = health.accept_compressed(CompressionEncoding::Gzip);
     let request = HealthCheckRequest { service: "passbook.v1.Bank".to_owned() };
-    match timeout(limit, health.check(request)).await {
-        Ok(Ok(reply)) => Ok(reply.get_ref().status() == ServingStatus::Serving),
-        Ok(Err(status)) => Err(CallError::from(status).with_method("grpc.health.v1.Health/Check")),
-        Err(_) => Err(CallError::TimedOut),
-    }
+    let reply = within(limit, "grpc.health.v1.Health/Check", health.check(request)).await?;
+    Ok(reply.get_ref().status() == ServingStatus::Serving)
+}
+
+/// The result of a `call` of `method` that ends within `limit`.
+async fn within<T, E: Into<CallError>>(
+    limit: Duration,
+    method: &'static str,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, CallError> {
+    let result = timeout(limit, call).await.map_err(|_| CallError::TimedOut)?;
+    result.map_err(|error| error.into().with_method(method))
 }
 
 impl Bank {
@@ -271,10 +274,8 @@ impl Bank {
         let header = shorter.as_ref().unwrap_or(&self.timeout_header);
         let headers = Headers { timeout: header, span: &span };
         // tonic's own deadline ends with the headers of an answer; this one with the answer.
-        let answered = match timeout(limit, client.ask(asked, &headers)).await {
-            Ok(answered) => answered.map_err(|error| error.with_method(client.method(operation))),
-            Err(_) => Err(CallError::TimedOut),
-        };
+        let method = client.method(operation);
+        let answered = within(limit, method, client.ask(asked, &headers)).await;
         let code = answered.as_ref().map_or_else(CallError::grpc_code, |_| Code::Ok);
         if traced {
             let is_write = operation != Operation::Query;

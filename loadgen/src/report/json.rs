@@ -82,7 +82,7 @@ impl<'a> Summary<'a> {
             rejections: rejections.map(|(reason, count)| (reason.key(), count)).collect(),
             statuses: recorder.statuses().counts().iter().map(status).collect(),
             other_statuses: recorder.statuses().others(),
-            backoffs: recorder.backoffs().counts().iter().map(backoff).collect(),
+            backoffs: recorder.backoffs().counts().map(backoff).collect(),
             latency: latency.collect(),
             longest_silence: measured.silence.as_ref().map(silence),
             generator: json!({
