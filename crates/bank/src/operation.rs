@@ -225,7 +225,8 @@ impl Rejection {
 }
 
 /// What became of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, Serialize, Deserialize)]
+#[strum(serialize_all = "lowercase")]
 pub enum Outcome {
     /// It happened.
     Ok,

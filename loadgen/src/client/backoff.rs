@@ -1,5 +1,6 @@
 //! How long a customer waits after a failed call, and how often customers did.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bank::{BranchId, CustomerId};
@@ -57,7 +58,7 @@ pub struct BackoffCount {
 
 /// How often customers backed off, by branch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Backoffs(Vec<BackoffCount>);
+pub struct Backoffs(BTreeMap<BranchId, BackoffCount>);
 
 impl Backoffs {
     /// Counts a pause after a call to `branch`.
@@ -66,24 +67,20 @@ impl Backoffs {
     }
 
     fn add(&mut self, more: BackoffCount) {
-        match self.0.binary_search_by_key(&more.branch, |count| count.branch) {
-            Ok(index) => {
-                let count = &mut self.0[index];
-                count.pauses += more.pauses;
-                count.paused = count.paused.saturating_add(more.paused);
-            }
-            Err(index) => self.0.insert(index, more),
-        }
+        let none = BackoffCount { pauses: 0, paused: Duration::ZERO, ..more };
+        let count = self.0.entry(more.branch).or_insert(none);
+        count.pauses += more.pauses;
+        count.paused = count.paused.saturating_add(more.paused);
     }
 
     /// Adds all of another worker's.
     pub(crate) fn merge(&mut self, other: &Self) {
-        other.0.iter().for_each(|count| self.add(*count));
+        other.counts().for_each(|count| self.add(*count));
     }
 
     /// By branch, ascending; only branches that customers backed off from.
-    pub fn counts(&self) -> &[BackoffCount] {
-        &self.0
+    pub fn counts(&self) -> impl Iterator<Item = &BackoffCount> {
+        self.0.values()
     }
 }
 
@@ -122,6 +119,7 @@ mod tests {
         one.merge(&two);
         let count =
             |branch, pauses, paused| BackoffCount { branch: BranchId(branch), pauses, paused };
-        assert_eq!(one.counts(), [count(1, 1, FIRST), count(2, 2, FIRST + MAX)]);
+        let expected = [count(1, 1, FIRST), count(2, 2, FIRST + MAX)];
+        assert!(one.counts().eq(&expected), "{one:?}");
     }
 }

@@ -5,19 +5,18 @@ use std::time::Duration;
 use bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome, StatusCode};
 use exercise::Event;
 use futures_util::future::join_all;
-use history::FinalState;
 use passbook::telemetry::CallSpan;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{StateReply, StateRequest};
-use passbook::wire::{CONNECTION_WINDOW_BYTES, MarkingChannel, root_cause, to_state};
+use passbook::wire::{CONNECTION_WINDOW_BYTES, MarkingChannel, root_cause};
 use replication::passbook::Session;
 use replication::{Attempt, Receipt};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
-use tonic::Code;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Response};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -123,11 +122,7 @@ pub(crate) async fn inspect(channel: Channel, limit: Duration) -> Result<StateRe
     let client = InspectClient::new(MarkingChannel::new(channel));
     let mut client = client.accept_compressed(CompressionEncoding::Gzip);
     let call = client.state(StateRequest {});
-    match timeout(limit, call).await {
-        Ok(Ok(reply)) => Ok(reply.into_inner()),
-        Ok(Err(status)) => Err(CallError::from(status).with_method("passbook.v1.Inspect/State")),
-        Err(_) => Err(CallError::TimedOut),
-    }
+    within(limit, "passbook.v1.Inspect/State", call).await.map(Response::into_inner)
 }
 
 /// Whether the branch at the end of `channel` reports that it serves.
@@ -135,31 +130,24 @@ pub(crate) async fn is_serving(channel: Channel, limit: Duration) -> Result<bool
     let health = HealthClient::new(MarkingChannel::new(channel));
     let mut health = health.accept_compressed(CompressionEncoding::Gzip);
     let request = HealthCheckRequest { service: "passbook.v1.Bank".to_owned() };
-    match timeout(limit, health.check(request)).await {
-        Ok(Ok(reply)) => Ok(reply.get_ref().status() == ServingStatus::Serving),
-        Ok(Err(status)) => Err(CallError::from(status).with_method("grpc.health.v1.Health/Check")),
-        Err(_) => Err(CallError::TimedOut),
-    }
+    let reply = within(limit, "grpc.health.v1.Health/Check", health.check(request)).await?;
+    Ok(reply.get_ref().status() == ServingStatus::Serving)
+}
+
+/// The result of a `call` of `method` that ends within `limit`.
+async fn within<T, E: Into<CallError>>(
+    limit: Duration,
+    method: &'static str,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, CallError> {
+    let result = timeout(limit, call).await.map_err(|_| CallError::TimedOut)?;
+    result.map_err(|error| error.into().with_method(method))
 }
 
 impl Bank {
-    /// Connects to every branch, to ask it by `wire`.
+    /// Connects to every branch, to call it by `wire`. A branch that is gone fails the operations that are sent to it,
+    /// and not the run.
     pub async fn connect(
-        addresses: &[(BranchId, String)],
-        wire: Wire,
-        terms: Terms,
-        timeout: Duration,
-    ) -> Result<Self, ConnectError> {
-        let mut channels = Vec::with_capacity(addresses.len());
-        for (id, address) in addresses {
-            channels.push((*id, connect(address, CONNECT_LIMIT).await?));
-        }
-        Self::over(channels, wire, terms, timeout)
-    }
-
-    /// As [`Bank::connect`], to branches that were there when the run began. One that died since costs those
-    /// who ask it their answers, and not the run its report.
-    pub async fn connect_to_known(
         addresses: &[(BranchId, String)],
         wire: Wire,
         terms: Terms,
@@ -286,38 +274,20 @@ impl Bank {
         let header = shorter.as_ref().unwrap_or(&self.timeout_header);
         let headers = Headers { timeout: header, span: &span };
         // tonic's own deadline ends with the headers of an answer; this one with the answer.
-        let answered = match timeout(limit, client.ask(asked, &headers)).await {
-            Ok(answered) => answered.map_err(|error| error.with_method(client.method(operation))),
-            Err(_) => Err(CallError::TimedOut),
-        };
+        let method = client.method(operation);
+        let answered = within(limit, method, client.ask(asked, &headers)).await;
         let code = answered.as_ref().map_or_else(CallError::grpc_code, |_| Code::Ok);
         if traced {
-            let amount = match operation {
-                Operation::Query => None,
-                Operation::Write(write) => Some(write.amount.minor_units()),
-            };
+            let is_write = operation != Operation::Query;
+            let amount = is_write.then(|| operation.amount().minor_units());
             let outcome =
                 answered.as_ref().map_or_else(CallError::outcome, |heard| heard.answer.outcome);
-            span.note(amount, outcome_name(outcome));
+            span.note(amount, outcome.into());
         }
         let trace = span.trace();
         span.end_client(code);
         (answered, trace)
     }
-}
-
-/// The name of an outcome in spans.
-const fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Ok => "ok",
-        Outcome::Rejected(_) => "rejected",
-        Outcome::Unknown => "unknown",
-    }
-}
-
-/// What a branch said of itself, as the gate wants it.
-pub(crate) fn state(reply: &StateReply) -> FinalState {
-    to_state(reply)
 }
 
 #[cfg(test)]
@@ -334,9 +304,9 @@ mod tests {
         let branch = BranchId(1);
         let addresses = [(branch, address)];
         let (terms, timeout) = (Terms::default(), Duration::from_secs(1));
-        let first = Bank::connect(&addresses, Wire::Passbook, terms, timeout).await;
+        let first = connect(&addresses[0].1, timeout).await;
         assert!(matches!(first, Err(ConnectError::Unreachable { .. })), "{first:?}");
-        let known = Bank::connect_to_known(&addresses, Wire::Passbook, terms, timeout).await;
+        let known = Bank::connect(&addresses, Wire::Passbook, terms, timeout).await;
         let bank = known.expect("nobody need be there");
         let mut session = Session::new(SessionId(7));
         let event = Event { operation: Operation::deposit(1), branch, names_branch: true };

@@ -37,14 +37,6 @@ pub enum CallError {
     /// The server answered with an error.
     #[error("{}", describe(.0))]
     Status(Status),
-    /// The server does not serve the method.
-    #[error("{} (method {method})", describe(.status))]
-    NotServed {
-        /// The method that was called.
-        method: &'static str,
-        /// What the server answered.
-        status: Status,
-    },
     /// The answer has a status word that the contract does not define.
     #[error("the status of the answer is {word:?}, expected {expected}")]
     UndefinedWord {
@@ -60,7 +52,9 @@ impl CallError {
     pub(super) fn with_method(self, method: &'static str) -> Self {
         match self {
             Self::Status(status) if status.code() == Code::Unimplemented => {
-                Self::NotServed { method, status }
+                let message = format!("{} (method {method})", status.message());
+                let metadata = status.metadata().clone();
+                Self::Status(Status::with_metadata(status.code(), message.trim_start(), metadata))
             }
             other => other,
         }
@@ -69,12 +63,8 @@ impl CallError {
     /// What became of the operation. Only an error that the server sent can be definite.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::Status(status) | Self::NotServed { status, .. } => outcome_of(status),
-            Self::NotSent(_)
-            | Self::TimedOut
-            | Self::Disconnected { .. }
-            | Self::Unreadable { .. }
-            | Self::UndefinedWord { .. } => Outcome::Unknown,
+            Self::Status(status) => outcome_of(status),
+            _ => Outcome::Unknown,
         }
     }
 
@@ -87,10 +77,6 @@ impl CallError {
                 Self::TimedOut.call_status()
             }
             Self::Status(status) => CallStatus::failed(self.code(), false, status.message()),
-            Self::NotServed { method, status } => {
-                let message = format!("{} (method {method})", status.message());
-                CallStatus::failed(self.code(), false, &message)
-            }
             Self::NotSent(_) | Self::Unreadable { .. } => {
                 CallStatus::failed(self.code(), false, &self.to_string())
             }
@@ -106,7 +92,7 @@ impl CallError {
             Self::NotSent(_) => StatusCode::InvalidArgument,
             Self::TimedOut => StatusCode::DeadlineExceeded,
             Self::Disconnected { code, .. } | Self::Unreadable { code, .. } => *code,
-            Self::Status(status) | Self::NotServed { status, .. } => status_code(status.code()),
+            Self::Status(status) => status_code(status.code()),
             Self::UndefinedWord { .. } => StatusCode::Ok,
         }
     }
@@ -125,17 +111,14 @@ impl CallError {
             }
             // A proxy without a server behind it.
             Self::Unreadable { code, .. } => *code == StatusCode::Unavailable,
-            Self::NotSent(_)
-            | Self::TimedOut
-            | Self::NotServed { .. }
-            | Self::UndefinedWord { .. } => false,
+            _ => false,
         }
     }
 
     /// Whether the same call would fail again, however often it is repeated.
     pub(crate) fn is_definite(&self) -> bool {
         match self {
-            Self::NotSent(_) | Self::NotServed { .. } => true,
+            Self::NotSent(_) => true,
             Self::Status(status) => matches!(
                 status.code(),
                 Code::Unimplemented
@@ -144,22 +127,14 @@ impl CallError {
                     | Code::PermissionDenied
                     | Code::Unauthenticated
             ),
-            Self::TimedOut
-            | Self::Disconnected { .. }
-            | Self::Unreadable { .. }
-            | Self::UndefinedWord { .. } => false,
+            _ => false,
         }
     }
 
     /// Whether the server does not know the method, so that it may serve another contract.
     pub(crate) fn is_other_contract(&self) -> bool {
-        let is_not_found =
-            |status: &Status| matches!(status.code(), Code::Unimplemented | Code::NotFound);
-        match self {
-            Self::NotServed { .. } => true,
-            Self::Status(status) => is_not_found(status),
-            _ => false,
-        }
+        matches!(self, Self::Status(status)
+            if matches!(status.code(), Code::Unimplemented | Code::NotFound))
     }
 
     /// Whether the connection failed, so that the server's first bytes may name the cause.

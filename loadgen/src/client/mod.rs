@@ -9,7 +9,7 @@ mod wires;
 pub(crate) use backoff::Backoff;
 pub use backoff::{BackoffCount, Backoffs};
 pub use bank::{Bank, Called, ConnectError};
-pub(crate) use bank::{connect, inspect, is_serving, state};
+pub(crate) use bank::{connect, inspect, is_serving};
 pub use error::CallError;
 pub(crate) use probe::explain;
 pub use wires::Terms;

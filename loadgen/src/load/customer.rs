@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::recorder::CallDetails;
 use super::schedule::{Completion, Due};
-use super::worker::Worker;
+use super::worker::{Worker, WorkerRecord};
 use crate::client::{Backoff, Called};
 use crate::record::CallStatus;
 
@@ -61,7 +61,7 @@ impl<'a> Customer<'a> {
     async fn perform(&mut self, due: Due) -> Completion {
         let Due { session, number, event, .. } = due;
         let sent = Instant::now();
-        self.worker.in_flight.start(event.branch, sent);
+        self.worker.in_flight.start(self.worker.index, event.branch, sent);
         self.in_flight = Some(InFlight { due, sent });
         let traced = self.worker.trace_sample.takes(self.id, number);
         let called = self.worker.bank.call(&mut self.session, self.id, number, &event, traced);
@@ -70,7 +70,7 @@ impl<'a> Customer<'a> {
         let pause = self.backoff.after(called.is_overloaded_or_gone);
         self.record(called, ended);
         if let Some(pause) = pause {
-            self.worker.recorder.borrow_mut().record_backoff(event.branch, pause);
+            self.worker.record.borrow_mut().recorder.record_backoff(event.branch, pause);
         }
         let (ended, backoff) = (self.worker.elapsed(ended), pause.unwrap_or(Duration::ZERO));
         Completion { session, ended, backoff }
@@ -83,7 +83,7 @@ impl<'a> Customer<'a> {
         let Called { answer, status, attempt, receipt, trace, .. } = called;
         let due = self.worker.instant(at);
         let details = CallDetails { due, sent, ended, status: &status };
-        let mut operations = self.worker.operations.borrow_mut();
+        let WorkerRecord { recorder, operations, .. } = &mut *self.worker.record.borrow_mut();
         let is_answered = answer.outcome != Outcome::Unknown;
         let receipt = receipt.as_ref();
         let record = Record {
@@ -102,9 +102,9 @@ impl<'a> Customer<'a> {
             ..Record::new(self.id, number, branch, operation, answer.outcome)
         };
         operations.push(&record);
-        self.worker.in_flight.end(branch, ended, details.class(answer.outcome));
-        let in_window = self.worker.is_in_window(ended);
-        self.worker.recorder.borrow_mut().record(&record, details, in_window);
+        let class = details.class(answer.outcome);
+        self.worker.in_flight.end(self.worker.index, branch, ended, class);
+        recorder.record(&record, details, self.worker.is_in_window(ended));
     }
 }
 

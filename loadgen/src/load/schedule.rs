@@ -36,48 +36,47 @@ pub(super) struct Completion {
 
 /// The operations of one worker.
 #[derive(Debug)]
-pub struct Schedule(Kind);
-
-#[derive(Debug)]
-enum Kind {
+pub enum Schedule {
+    /// Customers who each wait for an answer and think before the next operation.
     ClosedLoop(ClosedLoop),
+    /// The operations of a file.
     Script(Script),
 }
 
 impl Schedule {
     fn script(lists: Vec<List>, order: ReplayOrder) -> Self {
-        Self(Kind::Script(Script { lists, order, begun: 0 }))
+        Self::Script(Script { lists, order, begun: 0 })
     }
 
     /// The next operation: of the customer whose operation completed, or, without a completion, of a session that has
     /// not begun. `None` if there is nothing to do, at least until another operation completes.
     pub(super) fn next(&mut self, completion: Option<Completion>) -> Option<Due> {
-        match &mut self.0 {
-            Kind::ClosedLoop(closed_loop) => closed_loop.next(completion),
-            Kind::Script(script) => script.next(completion),
+        match self {
+            Self::ClosedLoop(closed_loop) => closed_loop.next(completion),
+            Self::Script(script) => script.next(completion),
         }
     }
 
     /// How many sessions there are.
     pub(super) fn sessions(&self) -> usize {
-        match &self.0 {
-            Kind::ClosedLoop(closed_loop) => closed_loop.customers.len(),
-            Kind::Script(script) => script.lists.len(),
+        match self {
+            Self::ClosedLoop(closed_loop) => closed_loop.customers.len(),
+            Self::Script(script) => script.lists.len(),
         }
     }
 
     /// How long the measured window is; `None` if it lasts until the last answer.
     pub(super) fn window(&self) -> Option<Duration> {
-        match &self.0 {
-            Kind::ClosedLoop(closed_loop) => closed_loop.until,
-            Kind::Script(_) => None,
+        match self {
+            Self::ClosedLoop(closed_loop) => closed_loop.until,
+            Self::Script(_) => None,
         }
     }
 }
 
 /// Every customer performs one operation after another, with think times in between.
 #[derive(Debug)]
-struct ClosedLoop {
+pub struct ClosedLoop {
     customers: Vec<ClosedLoopCustomer>,
     /// How many customers have begun.
     begun: usize,
@@ -142,7 +141,7 @@ impl ClosedLoop {
 
 /// Lists of operations, each performed in its order.
 #[derive(Debug)]
-struct Script {
+pub struct Script {
     lists: Vec<List>,
     order: ReplayOrder,
     /// How many lists have begun.
@@ -220,8 +219,7 @@ pub fn schedules(workload: &Workload, branches: &[BranchId], workers: usize) -> 
     match workload {
         Workload::Synthetic(synthetic) => {
             let closed_loop = |part| ClosedLoop::new(synthetic, branches, part);
-            let schedule = |part| Schedule(Kind::ClosedLoop(closed_loop(part)));
-            vec![Part::all(workers).map(schedule).collect()]
+            vec![Part::all(workers).map(closed_loop).map(Schedule::ClosedLoop).collect()]
         }
         Workload::Replay(Replay { input, order: order @ ReplayOrder::Sequential, .. }) => {
             // One operation is in flight at a time: one worker performs them all.

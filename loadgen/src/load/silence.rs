@@ -31,20 +31,41 @@ impl Silence {
     }
 }
 
-/// Counts the calls in flight of all workers and keeps the longest silence. Counting takes no lock and allocates
-/// nothing. Instants are nanoseconds since the measured window began.
+/// Counts the calls in flight of all workers and keeps the longest silence. A worker writes only its own counters, and
+/// reads those of others only when it has no call in flight, after a call was given up, or at an answer after a longer
+/// silence than ever. So counting takes no lock, shares no cache line that changes and allocates nothing. Instants are
+/// nanoseconds since the measured window began.
 #[derive(Debug)]
 pub(super) struct CallsInFlight {
     begun: Instant,
-    /// Sorted by branch.
-    branches: Vec<(BranchId, AtomicU64)>,
-    total: AtomicU64,
-    /// When the current silence began: with the last answer, or with the first call after a time without calls.
-    silent_since: AtomicU64,
+    /// Ascending.
+    branches: Vec<BranchId>,
+    workers: Vec<WorkerCalls>,
     longest: AtomicU64,
     /// Whether a call was given up since the last answer.
     has_given_up: AtomicBool,
     details: Mutex<Details>,
+}
+
+/// The counters of one worker, in cache lines of their own. No other thread writes them.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct WorkerCalls {
+    /// By index of the branch.
+    in_flight: Vec<AtomicU64>,
+    total: AtomicU64,
+    /// When it had its last answer, or sent the first call after a time in which no worker had calls in flight.
+    silent_since: AtomicU64,
+}
+
+impl WorkerCalls {
+    /// Changes how many calls to a branch are in flight.
+    fn update(&self, branch: Option<usize>, change: impl Fn(u64) -> u64) {
+        let calls = branch.and_then(|index| self.in_flight.get(index));
+        for count in calls.into_iter().chain([&self.total]) {
+            count.store(change(count.load(Relaxed)), Relaxed);
+        }
+    }
 }
 
 /// What is written for a call that was given up or ends the longest silence so far, and for no other.
@@ -57,15 +78,20 @@ struct Details {
 }
 
 impl CallsInFlight {
-    /// No calls at `branches`, from the instant the measured window begins.
-    pub(super) fn new(branches: impl Iterator<Item = BranchId>, begun: Instant) -> Self {
-        let mut branches: Vec<_> = branches.map(|branch| (branch, AtomicU64::new(0))).collect();
-        branches.sort_unstable_by_key(|(branch, _)| *branch);
+    /// No calls of `workers` workers at `branches`, from the instant the measured window begins.
+    pub(super) fn new(
+        branches: impl Iterator<Item = BranchId>,
+        workers: usize,
+        begun: Instant,
+    ) -> Self {
+        let mut branches: Vec<_> = branches.collect();
+        branches.sort_unstable();
+        let in_flight = || branches.iter().map(|_| AtomicU64::new(0)).collect();
+        let worker = || WorkerCalls { in_flight: in_flight(), ..WorkerCalls::default() };
         Self {
             begun,
+            workers: std::iter::repeat_with(worker).take(workers).collect(),
             branches,
-            total: AtomicU64::new(0),
-            silent_since: AtomicU64::new(0),
             longest: AtomicU64::new(0),
             has_given_up: AtomicBool::new(false),
             details: Mutex::default(),
@@ -76,60 +102,58 @@ impl CallsInFlight {
         nanoseconds(at.saturating_duration_since(self.begun))
     }
 
-    fn calls_at(&self, branch: BranchId) -> Option<&AtomicU64> {
-        let index = self.branches.binary_search_by_key(&branch, |(id, _)| *id).ok()?;
-        self.branches.get(index).map(|(_, calls)| calls)
-    }
-
     fn details(&self) -> MutexGuard<'_, Details> {
         self.details.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call was sent to `branch`.
-    pub(super) fn start(&self, branch: BranchId, at: Instant) {
-        if let Some(calls) = self.calls_at(branch) {
-            calls.fetch_add(1, Relaxed);
+    /// The worker with index `worker` sent a call to `branch`.
+    pub(super) fn start(&self, worker: usize, branch: BranchId, at: Instant) {
+        let worker = &self.workers[worker];
+        let is_idle = |worker: &WorkerCalls| worker.total.load(Relaxed) == 0;
+        if is_idle(worker) && !self.has_given_up.load(Relaxed) && self.workers.iter().all(is_idle) {
+            worker.silent_since.store(self.nanoseconds(at), Relaxed);
         }
-        if self.total.fetch_add(1, Relaxed) == 0 && !self.has_given_up.load(Relaxed) {
-            self.silent_since.store(self.nanoseconds(at), Relaxed);
-        }
+        worker.update(self.branches.binary_search(&branch).ok(), |calls| calls + 1);
     }
 
-    /// A call to `branch` that had been started ended.
-    pub(super) fn end(&self, branch: BranchId, at: Instant, class: Class) {
-        let at = self.nanoseconds(at);
+    /// A call to `branch` that this worker had started ended.
+    pub(super) fn end(&self, worker: usize, branch: BranchId, at: Instant, class: Class) {
+        let (worker, at) = (&self.workers[worker], self.nanoseconds(at));
         match class {
             Class::Unanswered => self.give_up(at),
             Class::Answered | Class::Failed => {
-                let since = self.silent_since.swap(at, Relaxed);
-                self.end_silence(since, at, true);
+                // Other workers may have had answers since, which can only shorten the silence.
+                let lasted = at.saturating_sub(worker.silent_since.load(Relaxed));
+                if lasted > self.longest.load(Relaxed) || self.has_given_up.load(Relaxed) {
+                    self.end_silence(at, true);
+                }
+                worker.silent_since.store(at, Relaxed);
             }
         }
-        if let Some(calls) = self.calls_at(branch) {
-            calls.fetch_sub(1, Relaxed);
-        }
-        self.total.fetch_sub(1, Relaxed);
+        worker.update(self.branches.binary_search(&branch).ok(), |calls| calls.saturating_sub(1));
     }
 
     fn give_up(&self, at: u64) {
         let mut details = self.details();
         if details.given_up.is_empty() {
-            let calls = self.branches.iter().map(|(id, calls)| (*id, calls.load(Relaxed)));
-            details.given_up.extend(calls);
+            let calls = |index: usize| {
+                let of_worker = |worker: &WorkerCalls| worker.in_flight[index].load(Relaxed);
+                self.workers.iter().map(of_worker).sum()
+            };
+            let counts = self.branches.iter().enumerate();
+            details.given_up.extend(counts.map(|(index, branch)| (*branch, calls(index))));
             self.has_given_up.store(true, Relaxed);
         }
         details.last_given_up = details.last_given_up.max(at);
     }
 
-    fn end_silence(&self, since: u64, at: u64, ended_by_answer: bool) {
-        let lasted = at.saturating_sub(since);
-        let is_longest = lasted > self.longest.load(Relaxed);
-        if !is_longest && !self.has_given_up.load(Relaxed) {
-            return;
-        }
+    fn end_silence(&self, at: u64, ended_by_answer: bool) {
         let mut details = self.details();
         let in_flight = std::mem::take(&mut details.given_up);
         self.has_given_up.store(false, Relaxed);
+        let since = self.workers.iter().map(|worker| worker.silent_since.load(Relaxed));
+        let since = since.max().unwrap_or(at);
+        let lasted = at.saturating_sub(since);
         if lasted > self.longest.fetch_max(lasted, Relaxed) {
             let (from, lasted) = (Duration::from_nanos(since), Duration::from_nanos(lasted));
             details.longest = Silence { from, lasted, ended_by_answer, in_flight };
@@ -140,7 +164,7 @@ impl CallsInFlight {
     pub(super) fn finish(&self) -> Option<Silence> {
         if self.has_given_up.load(Relaxed) {
             let last_given_up = self.details().last_given_up;
-            self.end_silence(self.silent_since.load(Relaxed), last_given_up, false);
+            self.end_silence(last_given_up, false);
         }
         let longest = std::mem::take(&mut self.details().longest);
         (!longest.lasted.is_zero()).then_some(longest)
@@ -154,16 +178,25 @@ mod tests {
     const ONE: BranchId = BranchId(1);
     const TWO: BranchId = BranchId(2);
 
-    /// Calls at two branches with a clock that the test moves, in milliseconds.
+    /// Calls at two branches, each by another worker if there are two, with a clock that the test moves, in milliseconds.
     struct Fixture {
         begun: Instant,
         calls: CallsInFlight,
     }
 
     impl Fixture {
-        fn new() -> Self {
+        fn with_workers(workers: usize) -> Self {
             let begun = Instant::now();
-            Self { begun, calls: CallsInFlight::new([TWO, ONE].into_iter(), begun) }
+            Self { begun, calls: CallsInFlight::new([TWO, ONE].into_iter(), workers, begun) }
+        }
+
+        /// With one worker and with two.
+        fn each() -> [Self; 2] {
+            [1, 2].map(Self::with_workers)
+        }
+
+        fn worker(&self, branch: BranchId) -> usize {
+            usize::from(branch == TWO) % self.calls.workers.len()
         }
 
         fn at(&self, milliseconds: u64) -> Instant {
@@ -171,11 +204,11 @@ mod tests {
         }
 
         fn start(&self, branch: BranchId, at: u64) {
-            self.calls.start(branch, self.at(at));
+            self.calls.start(self.worker(branch), branch, self.at(at));
         }
 
         fn end(&self, branch: BranchId, at: u64, class: Class) {
-            self.calls.end(branch, self.at(at), class);
+            self.calls.end(self.worker(branch), branch, self.at(at), class);
         }
 
         fn longest(self) -> Silence {
@@ -194,61 +227,71 @@ mod tests {
 
     #[test]
     fn silence_is_counted_across_branches_and_customers() {
-        let fixture = Fixture::new();
-        fixture.start(ONE, 0);
-        fixture.start(TWO, 0);
-        fixture.end(ONE, 10, Class::Answered);
-        fixture.start(ONE, 10);
-        fixture.end(TWO, 15, Class::Failed);
-        fixture.end(ONE, 400, Class::Answered);
-        assert_eq!(fixture.longest(), silence(15, 385));
+        for fixture in Fixture::each() {
+            fixture.start(ONE, 0);
+            fixture.start(TWO, 0);
+            fixture.end(ONE, 10, Class::Answered);
+            fixture.start(ONE, 10);
+            fixture.end(TWO, 15, Class::Failed);
+            fixture.end(ONE, 400, Class::Answered);
+            assert_eq!(fixture.longest(), silence(15, 385));
+        }
     }
 
     #[test]
     fn think_time_without_calls_is_no_silence() {
-        let fixture = Fixture::new();
-        fixture.start(ONE, 0);
-        fixture.end(ONE, 5, Class::Answered);
-        fixture.start(ONE, 10_005);
-        fixture.end(ONE, 10_012, Class::Answered);
-        assert_eq!(fixture.longest(), silence(10_005, 7));
+        for fixture in Fixture::each() {
+            fixture.start(ONE, 0);
+            fixture.end(ONE, 5, Class::Answered);
+            fixture.start(ONE, 10_005);
+            fixture.end(ONE, 10_012, Class::Answered);
+            assert_eq!(fixture.longest(), silence(10_005, 7));
+        }
     }
 
     #[test]
     fn stop_reports_calls_in_flight_at_every_branch() {
-        let fixture = Fixture::new();
-        fixture.start(ONE, 0);
-        fixture.end(ONE, 100, Class::Answered);
-        for (branch, at) in [(ONE, 100), (TWO, 101), (TWO, 102)] {
-            fixture.start(branch, at);
+        for fixture in Fixture::each() {
+            fixture.start(ONE, 0);
+            fixture.end(ONE, 100, Class::Answered);
+            for (branch, at) in [(ONE, 100), (TWO, 101), (TWO, 102)] {
+                fixture.start(branch, at);
+            }
+            for (branch, at) in [(ONE, 1_100), (TWO, 1_101), (TWO, 1_102)] {
+                fixture.end(branch, at, Class::Unanswered);
+            }
+            let stop = fixture.longest();
+            assert_eq!(
+                (stop.from, stop.lasted),
+                (Duration::from_millis(100), Duration::from_millis(1_002))
+            );
+            assert!(stop.is_everywhere() && !stop.ended_by_answer);
+            assert_eq!(stop.in_flight, [(ONE, 1), (TWO, 2)]);
         }
-        for (branch, at) in [(ONE, 1_100), (TWO, 1_101), (TWO, 1_102)] {
-            fixture.end(branch, at, Class::Unanswered);
-        }
-        let stop = fixture.longest();
-        assert_eq!(
-            (stop.from, stop.lasted),
-            (Duration::from_millis(100), Duration::from_millis(1_002))
-        );
-        assert!(stop.is_everywhere() && !stop.ended_by_answer);
-        assert_eq!(stop.in_flight, [(ONE, 1), (TWO, 2)]);
     }
 
     #[test]
     fn stop_of_one_branch_is_not_everywhere() {
-        let fixture = Fixture::new();
-        fixture.start(ONE, 0);
-        fixture.end(ONE, 1_000, Class::Unanswered);
-        fixture.start(ONE, 1_000);
-        fixture.end(ONE, 1_500, Class::Answered);
-        let stop = fixture.longest();
-        assert_eq!(stop.lasted, Duration::from_millis(1_500), "giving up does not end a silence");
-        assert!(stop.ended_by_answer && !stop.is_everywhere());
-        assert_eq!(stop.in_flight, [(ONE, 1), (TWO, 0)]);
+        for fixture in Fixture::each() {
+            fixture.start(ONE, 0);
+            fixture.end(ONE, 1_000, Class::Unanswered);
+            fixture.start(ONE, 1_000);
+            fixture.end(ONE, 1_500, Class::Answered);
+            let stop = fixture.longest();
+            assert_eq!(
+                stop.lasted,
+                Duration::from_millis(1_500),
+                "giving up does not end a silence"
+            );
+            assert!(stop.ended_by_answer && !stop.is_everywhere());
+            assert_eq!(stop.in_flight, [(ONE, 1), (TWO, 0)]);
+        }
     }
 
     #[test]
     fn silence_of_a_run_without_calls_is_none() {
-        assert_eq!(Fixture::new().calls.finish(), None);
+        for fixture in Fixture::each() {
+            assert_eq!(fixture.calls.finish(), None);
+        }
     }
 }

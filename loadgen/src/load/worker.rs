@@ -54,6 +54,8 @@ pub(super) struct WorkerRecord {
 #[derive(Clone, Debug)]
 pub(super) struct Start {
     pub(super) begun: Instant,
+    /// The index of the worker among all of them.
+    pub(super) worker: usize,
     pub(super) in_flight: Arc<CallsInFlight>,
 }
 
@@ -61,8 +63,9 @@ pub(super) struct Start {
 pub(super) struct Worker {
     pub(super) bank: Bank,
     pub(super) schedule: RefCell<Schedule>,
-    pub(super) recorder: RefCell<Recorder>,
-    pub(super) operations: RefCell<OperationSpool>,
+    pub(super) record: RefCell<WorkerRecord>,
+    /// Its index in [`CallsInFlight`].
+    pub(super) index: usize,
     pub(super) in_flight: Arc<CallsInFlight>,
     pub(super) trace_sample: Share,
     pub(super) interrupted: CancellationToken,
@@ -85,7 +88,7 @@ pub(super) async fn perform(
     let WorkerSettings { addresses, scenario, interrupt } = settings;
     let Scenario { wire, timeout, trace_sample, .. } = *scenario;
     let connecting = async {
-        let bank = Bank::connect_to_known(&addresses, wire, Terms::of(&scenario), timeout).await?;
+        let bank = Bank::connect(&addresses, wire, Terms::of(&scenario), timeout).await?;
         bank.warm_up().await;
         Ok::<_, LoadError>(bank)
     };
@@ -94,14 +97,13 @@ pub(super) async fn perform(
     };
     // Nobody waits for it if the run was given up.
     let _ = ready.send(());
-    let Ok(Start { begun, in_flight }) = start.await else {
+    let Ok(Start { begun, worker: index, in_flight }) = start.await else {
         return Ok((record, Measured::default()));
     };
-    let WorkerRecord { recorder, operations, progress } = record;
     let worker = Rc::new(Worker {
         bank,
-        recorder: RefCell::new(recorder),
-        operations: RefCell::new(operations),
+        record: RefCell::new(record),
+        index,
         in_flight,
         trace_sample,
         interrupted: interrupt.drain().clone(),
@@ -112,16 +114,14 @@ pub(super) async fn perform(
         generator: GeneratorWatch::begin(begun),
     });
     let mut observers = JoinSet::new();
-    observers.spawn_local(publish(Rc::clone(&worker), progress.clone()));
+    observers.spawn_local(publish(Rc::clone(&worker)));
     observers.spawn_local(observe(Rc::clone(&worker)));
     let measured = Rc::clone(&worker).perform(interrupt.report()).await;
     observers.shutdown().await;
-    let recent = Some(Arc::new(worker.recorder.borrow_mut().take_recent()));
     worker.active.set(0);
-    progress.send_replace(worker.progress(recent));
-    let Worker { recorder, operations, .. } = Rc::into_inner(worker).ok_or(LoadError::Died)?;
-    let (recorder, operations) = (recorder.into_inner(), operations.into_inner());
-    Ok((WorkerRecord { recorder, operations, progress }, measured))
+    worker.publish(Some(worker.take_recent()));
+    let worker = Rc::into_inner(worker).ok_or(LoadError::Died)?;
+    Ok((worker.record.into_inner(), measured))
 }
 
 impl Worker {
@@ -146,9 +146,15 @@ impl Worker {
         self.window_end.set(Some(end));
     }
 
-    fn progress(&self, recent: Option<Arc<Histogram<u64>>>) -> WorkerProgress {
-        let (elapsed, active) = (self.begun.elapsed(), self.active.get());
-        WorkerProgress { elapsed, active, live: self.recorder.borrow().live(), recent }
+    fn take_recent(&self) -> Arc<Histogram<u64>> {
+        Arc::new(self.record.borrow_mut().recorder.take_recent())
+    }
+
+    fn publish(&self, recent: Option<Arc<Histogram<u64>>>) {
+        let (elapsed, active, record) =
+            (self.begun.elapsed(), self.active.get(), self.record.borrow());
+        let live = record.recorder.live();
+        record.progress.send_replace(WorkerProgress { elapsed, active, live, recent });
     }
 
     /// Performs the schedule. When `give_up` is cancelled, customers are dropped, and record what was in flight.
@@ -198,14 +204,14 @@ async fn observe(worker: Rc<Worker>) {
 }
 
 /// Publishes the worker's progress until it is aborted.
-async fn publish(worker: Rc<Worker>, progress: watch::Sender<WorkerProgress>) {
+async fn publish(worker: Rc<Worker>) {
     let mut ticks = interval(PUBLISH_EVERY);
     let mut recent = None;
     for publication in 1_u64.. {
         ticks.tick().await;
         if publication.is_multiple_of(RECENT_PUBLICATIONS) {
-            recent = Some(Arc::new(worker.recorder.borrow_mut().take_recent()));
+            recent = Some(worker.take_recent());
         }
-        progress.send_replace(worker.progress(recent.clone()));
+        worker.publish(recent.clone());
     }
 }

@@ -119,11 +119,11 @@ impl Workers {
         let ready = join_all(ready).await;
         let begun = Instant::now();
         let branches = self.settings.addresses.iter().map(|(branch, _)| *branch);
-        let in_flight = Arc::new(CallsInFlight::new(branches, begun));
+        let in_flight = Arc::new(CallsInFlight::new(branches, starts.len(), begun));
         // One that is not ready has failed or was interrupted: the others end without having begun.
         if ready.iter().all(Result::is_ok) {
-            for start in starts {
-                let _ = start.send(Start { begun, in_flight: Arc::clone(&in_flight) });
+            for (worker, start) in starts.into_iter().enumerate() {
+                let _ = start.send(Start { begun, worker, in_flight: Arc::clone(&in_flight) });
             }
         } else {
             drop(starts);

@@ -119,7 +119,7 @@ impl RunFolder {
             // Whether it can be made shows by making it.
             std::fs::create_dir(&destination)
                 .and_then(|()| std::fs::remove_dir(&destination))
-                .map_err(|error| unfit(format!("cannot be made: {error}")))?;
+                .map_err(unwritable)?;
         }
         std::fs::create_dir(&building).map_err(unwritable)?;
         Ok(Self { named, destination, building: Building(building), _lock: lock })
@@ -324,31 +324,31 @@ fn check_replaceable(there: &Path) -> Result<(), String> {
 
 /// Whether `folder` holds what a run leaves, all of it files, and nothing else.
 fn check_run(folder: &Path) -> Result<(), String> {
-    for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
-        let entry = entry.map_err(|error| error.to_string())?;
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if !is_file || !ALL.iter().any(|name| entry.file_name() == *name) {
-            return Err(format!("it holds {}", entry.file_name().display()));
-        }
-    }
+    check_entries(folder, &ALL, &[])?;
     let is_summary = |value: &Value| value["schema"].is_u64() && value["verdict"].is_string();
     check_json(folder, SUMMARY, is_summary)
 }
 
 /// Whether `folder` holds a comparison and the run folders of its schemes, and nothing else.
 fn check_comparison(folder: &Path) -> Result<(), String> {
+    check_entries(folder, &[COMPARISON], &Scheme::NAMES)?;
+    let is_comparison = |value: &Value| value["schema"].is_u64() && value["schemes"].is_array();
+    check_json(folder, COMPARISON, is_comparison)
+}
+
+/// Whether all that `folder` holds are some of these `files` and folders of `runs`.
+fn check_entries(folder: &Path, files: &[&str], runs: &[&str]) -> Result<(), String> {
     for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
         let entry = entry.map_err(|error| error.to_string())?;
         let kind = entry.file_type().map_err(|error| error.to_string())?;
         let name = entry.file_name();
-        if kind.is_dir() && Scheme::NAMES.iter().any(|scheme| name == *scheme) {
+        if kind.is_dir() && runs.iter().any(|run| name == *run) {
             check_run(&entry.path()).map_err(|why| format!("in {}: {why}", name.display()))?;
-        } else if !kind.is_file() || name != COMPARISON {
+        } else if !kind.is_file() || !files.iter().any(|file| name == *file) {
             return Err(format!("it holds {}", name.display()));
         }
     }
-    let is_comparison = |value: &Value| value["schema"].is_u64() && value["schemes"].is_array();
-    check_json(folder, COMPARISON, is_comparison)
+    Ok(())
 }
 
 /// Whether `folder` holds the JSON file `name` and a run wrote it.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytesize::ByteSize;
+
 use crate::scenario::{Recording, Scenario};
 
 /// On the disk for each recorded operation while the folder is made: 600 in its files and 100 in the spools they are made
@@ -74,11 +76,7 @@ fn existing(path: &Path) -> &Path {
 
 /// A size for people, in decimal units.
 fn size(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
-    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
-        None => format!("{bytes} bytes"),
-    }
+    ByteSize::b(bytes).display().si().to_string()
 }
 
 #[cfg(test)]

@@ -130,8 +130,8 @@ impl Logged {
     }
 }
 
-/// An entry's place counted from the run's start.
-fn since(base: &Version, member: Member, seq: Seq) -> Seq {
+/// The position of an entry counted from the run's start.
+pub(super) fn since(base: &Version, member: Member, seq: Seq) -> Seq {
     Seq(seq.0.saturating_sub(base.of(member).0))
 }
 

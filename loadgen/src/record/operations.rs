@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use bank::{Seq, Version};
+use bank::Version;
 use history::{Header, History, HistoryWriter, OwnedRecord, Record};
 use tokio::time::Instant;
 
+use super::logged::since;
 use super::spool::{Spool, Spooled, merge_by_key};
 use crate::interrupt::Interrupt;
 use crate::scenario::Recording;
@@ -123,10 +124,10 @@ impl RecordedOperations {
         // An unanswered operation has no end: it goes before what other workers saw later.
         for record in merge_by_key(self.spools, |record| record.completed.unwrap_or(0)) {
             let mut record = record?;
-            record.version = record.version.and_then(|version| since(base, version));
-            record.at_most = record.at_most.and_then(|version| since(base, version));
+            record.version = record.version.and_then(|version| version_since(base, version));
+            record.at_most = record.at_most.and_then(|version| version_since(base, version));
             if let (Some(seq), Some(member)) = (record.seq, history.member(record.branch)) {
-                record.seq = Some(Seq(seq.0.saturating_sub(base.of(member).0)));
+                record.seq = Some(since(base, member, seq));
             }
             writer.write(&record)?;
             // Only the file has to hold what an answer was made from.
@@ -144,7 +145,7 @@ impl RecordedOperations {
 }
 
 /// A version counted from the run's start; `None` if it has other branches than there are.
-fn since(base: &Version, mut version: Vec<u64>) -> Option<Vec<u64>> {
+fn version_since(base: &Version, mut version: Vec<u64>) -> Option<Vec<u64>> {
     for (seq, (_, before)) in version.iter_mut().zip(base.iter()) {
         *seq = seq.saturating_sub(before.0);
     }

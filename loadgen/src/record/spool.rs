@@ -4,7 +4,7 @@
 //! run, values are dropped and counted. Memory is bounded by [`BLOCKS_MAX`] blocks, however long the run.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::iter::Peekable;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -29,20 +29,13 @@ pub(super) struct Spool {
     dropped: u64,
     to_disk: SyncSender<Vec<u8>>,
     emptied: Receiver<Vec<u8>>,
-    writer: JoinHandle<io::Result<Written>>,
-}
-
-#[derive(Debug)]
-struct Written {
-    file: File,
-    blocks: u64,
+    writer: JoinHandle<io::Result<File>>,
 }
 
 /// What was recorded, to be read once.
 #[derive(Debug)]
 pub(super) struct Spooled<T> {
     file: BufReader<File>,
-    blocks_left: u64,
     block: Vec<u8>,
     read: usize,
     /// How many could not be taken in.
@@ -66,19 +59,17 @@ impl Spool {
         let (give_back, emptied) = channel();
         let writer =
             std::thread::Builder::new().name("passbook-spool".to_owned()).spawn(move || {
-                let mut written = 0;
                 while let Ok(mut block) = blocks.recv() {
                     let length = u32::try_from(block.len()).map_err(io::Error::other)?;
                     let block_written =
                         file.write_all(&length.to_le_bytes()).and_then(|()| file.write_all(&block));
                     interrupt.watch_writing(block_written)?;
-                    written += 1;
                     block.clear();
                     // Nobody needs it back at the end.
                     let _ = give_back.send(block);
                 }
                 file.rewind()?;
-                Ok(Written { file, blocks: written })
+                Ok(file)
             })?;
         Ok(Self { block: Vec::new(), in_block: 0, dropped: 0, to_disk, emptied, writer })
     }
@@ -111,11 +102,10 @@ impl Spool {
         }
         drop(self.to_disk);
         let ended = self.writer.join();
-        let Written { file, blocks } =
+        let file =
             ended.map_err(|_| io::Error::other("the thread that writes the record died"))??;
         Ok(Spooled {
             file: BufReader::with_capacity(BLOCK_BYTES, file),
-            blocks_left: blocks,
             block: Vec::new(),
             read: 0,
             dropped: self.dropped,
@@ -141,10 +131,9 @@ impl Spool {
 impl<T: DeserializeOwned> Spooled<T> {
     fn next_value(&mut self) -> io::Result<Option<T>> {
         while self.read == self.block.len() {
-            if self.blocks_left == 0 {
+            if self.file.fill_buf()?.is_empty() {
                 return Ok(None);
             }
-            self.blocks_left -= 1;
             let mut length = [0; 4];
             self.file.read_exact(&mut length)?;
             let length = usize::try_from(u32::from_le_bytes(length)).map_err(io::Error::other)?;

@@ -39,7 +39,7 @@ pub struct Summary<'a> {
     /// Operations with a status beyond those in `statuses`.
     other_statuses: u64,
     /// How often customers paused after a failed call, by branch.
-    backoffs: &'a [BackoffCount],
+    backoffs: Vec<&'a BackoffCount>,
     /// By kind and of all: answered operations only. `failed` and `unanswered` have their own.
     latency: BTreeMap<&'static str, Value>,
     /// The longest time without any answer.
@@ -82,7 +82,7 @@ impl RunReport {
             rejections: rejections.map(|(reason, count)| (reason.key(), count)).collect(),
             statuses: recorder.statuses().counts().iter().map(status).collect(),
             other_statuses: recorder.statuses().others(),
-            backoffs: recorder.backoffs().counts(),
+            backoffs: recorder.backoffs().counts().collect(),
             latency: latency.collect(),
             longest_silence: measured.silence.as_ref().map(silence),
             generator: json!({

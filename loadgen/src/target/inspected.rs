@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bank::{BranchId, Money};
 use futures_util::future::try_join_all;
+use passbook::wire::to_state;
 use passbook::wire::v1::StateReply;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -12,7 +13,7 @@ use super::connection::{Connection, Patience, branch_state, connect_all};
 use super::membership::{Membership, Requirements};
 use super::polling::{Pace, PollState, poll};
 use super::{SETTLE_LIMIT, SettleOutcome, TargetError};
-use crate::client::{inspect, state};
+use crate::client::inspect;
 
 /// How long a branch may take to report its state at the end of a run. Independent of the customers' timeout, which may
 /// be shorter.
@@ -77,10 +78,10 @@ impl InspectedBranches {
         hurry: &CancellationToken,
     ) -> SettleOutcome {
         let pace = Pace { pause: POLL, limit: SETTLE_LIMIT };
-        let is_settled = |reply: &StateReply| state(reply).settled;
+        let is_settled = |reply: &StateReply| to_state(reply).settled;
         let replies = self.replies(dead, is_settled, pace, hurry).await;
         SettleOutcome {
-            finals: replies.iter().map(state).collect(),
+            finals: replies.iter().map(to_state).collect(),
             frames_sent: self.sum_of_frames(&replies),
             is_cut: hurry.is_cancelled(),
         }

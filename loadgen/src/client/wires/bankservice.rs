@@ -1,6 +1,6 @@
 //! Package `BankService`: a call for each operation.
 
-use bank::{Answer, Money, Operation, Outcome, Rejection, WriteKind};
+use bank::{Answer, Money, Operation, OperationKind, Outcome, Rejection, WriteKind};
 use passbook::wire::exercise::bankservice::bank_service_client::BankServiceClient;
 use passbook::wire::exercise::bankservice::{BalanceQuery, CustomerRequest, ResponseMessage};
 use passbook::wire::exercise::{INVALID_EVENT, amount_of};
@@ -12,12 +12,10 @@ use super::{Asked, CallError, Headers, MarkingChannel, int32_id, refused};
 pub(crate) struct Client(BankServiceClient<MarkingChannel>);
 
 pub(super) const fn method(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Query => "BankService.BankService/Query",
-        Operation::Write(write) => match write.kind {
-            WriteKind::Deposit => "BankService.BankService/Deposit",
-            WriteKind::Withdraw => "BankService.BankService/Withdraw",
-        },
+    match operation.kind() {
+        OperationKind::Query => "BankService.BankService/Query",
+        OperationKind::Deposit => "BankService.BankService/Deposit",
+        OperationKind::Withdraw => "BankService.BankService/Withdraw",
     }
 }
 

@@ -5,7 +5,7 @@ mod bankservice;
 mod passbook;
 
 use ::bank::{Ack, Read};
-use ::bank::{Answer, BranchId, CustomerId, Operation, Outcome, Rejection, WriteKind};
+use ::bank::{Answer, BranchId, CustomerId, Operation, OperationKind, Outcome, Rejection};
 use ::passbook::telemetry::CallSpan;
 use ::passbook::wire::MarkingChannel;
 use ::replication::{Attempt, Receipt, Token};
@@ -131,10 +131,8 @@ fn int32_id(customer: CustomerId) -> Result<i32, CallError> {
 
 /// What it means that an operation was refused: a withdrawal lacked money, anything else was not understood.
 const fn refused(operation: Operation) -> Outcome {
-    match operation {
-        Operation::Write(write) if matches!(write.kind, WriteKind::Withdraw) => {
-            Outcome::Rejected(Rejection::InsufficientFunds)
-        }
-        Operation::Write(_) | Operation::Query => Outcome::Rejected(Rejection::BadRequest),
-    }
+    Outcome::Rejected(match operation.kind() {
+        OperationKind::Withdraw => Rejection::InsufficientFunds,
+        OperationKind::Deposit | OperationKind::Query => Rejection::BadRequest,
+    })
 }

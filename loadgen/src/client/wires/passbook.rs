@@ -1,6 +1,6 @@
 //! Our own contract.
 
-use bank::{Answer, Money, Operation, Outcome, WriteKind};
+use bank::{Answer, Money, Operation, OperationKind, Outcome, WriteKind};
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::{QueryReply, QueryRequest, WriteReply, WriteRequest};
 use passbook::wire::{
@@ -16,12 +16,10 @@ pub(crate) struct Client {
 }
 
 pub(super) const fn method(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Query => "passbook.v1.Bank/Query",
-        Operation::Write(write) => match write.kind {
-            WriteKind::Deposit => "passbook.v1.Bank/Deposit",
-            WriteKind::Withdraw => "passbook.v1.Bank/Withdraw",
-        },
+    match operation.kind() {
+        OperationKind::Query => "passbook.v1.Bank/Query",
+        OperationKind::Deposit => "passbook.v1.Bank/Deposit",
+        OperationKind::Withdraw => "passbook.v1.Bank/Withdraw",
     }
 }
 
