@@ -4,7 +4,7 @@
 //! for each mode: all writes, and the queries that are at least as strong. Leaving out queries changes no write, so each
 //! of these is a run of its own. That with snapshots only is made in any case: refusals have to be linearizable too.
 
-use bank::{Ack, BranchId, CustomerId, Member, Operation, Outcome, Read, Seq, StatusCode, Version};
+use bank::{Ack, CustomerId, Member, Operation, Outcome, Read, Seq, StatusCode, Version};
 use check::{Property, Verdict};
 use history::{
     Customers, FinalState, Header, InvalidRecord, Logged, OwnedRecord, Run, Server, Settings,
@@ -29,7 +29,6 @@ struct SeenOperation {
 /// What customers have seen so far.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    branches: Vec<BranchId>,
     /// By customer.
     seen: Vec<Vec<SeenOperation>>,
     /// The weakest acknowledgement level of all writes.
@@ -47,11 +46,7 @@ enum Logs {
 
 impl Recorder {
     pub(super) fn new(plan: &Plan) -> Self {
-        Self {
-            branches: plan.members().map(branch_id).collect(),
-            seen: plan.customers.iter().map(|_| Vec::new()).collect(),
-            ack: Ack::All,
-        }
+        Self { seen: plan.customers.iter().map(|_| Vec::new()).collect(), ack: Ack::All }
     }
 
     /// A customer begins an operation.
@@ -72,10 +67,8 @@ impl Recorder {
         let is_query = step.operation == Operation::Query;
         let strength = READS.iter().position(|read| is_query && *read == step.read);
         if !is_query {
-            self.ack = [Ack::Local, Ack::Majority]
-                .into_iter()
-                .find(|ack| [step.ack, self.ack].contains(ack))
-                .unwrap_or(Ack::All);
+            let weaker = Ack::ALL.iter().find(|ack| [step.ack, self.ack].contains(ack));
+            self.ack = weaker.copied().unwrap_or_default();
         }
         seen.push(SeenOperation { record, strength });
     }
@@ -104,7 +97,7 @@ impl Recorder {
         judge: &Judge,
         alive: &[(Member, &Passbook)],
     ) -> Result<(), Violation> {
-        let all = alive.len() == self.branches.len();
+        let all = alive.len() == usize::from(plan.branches);
         let occurs = |strength: usize| {
             self.seen.iter().flatten().any(|seen| seen.strength == Some(strength))
         };
@@ -132,7 +125,7 @@ impl Recorder {
             read: READS[strength],
             customers: Customers::Many,
         };
-        let header = Header::new(settings, plan.opening, self.branches.iter().copied());
+        let header = Header::new(settings, plan.opening, plan.members().map(branch_id));
         let mut run = Run::new(header);
         let strong = |seen: &&SeenOperation| seen.strength.is_none_or(|found| found >= strength);
         for SeenOperation { record, .. } in self.seen.iter().flatten().filter(strong) {

@@ -12,51 +12,57 @@ use bank::Money;
 use replication::Instant;
 use replication::passbook::Storage;
 
-pub(super) fn plan(seed: u64, forced: Option<FaultProfile>) -> Plan {
-    let random = &mut Luck::Plan.of(seed, 0);
-    let weights = FaultProfile::VARIANTS
-        .iter()
-        .map(|profile| (profile.weight(), *profile))
-        .collect::<Vec<_>>();
-    // Drawn also when it is forced: a seed then keeps the rest of its plan.
-    let chosen = choose(random, &weights);
-    let profile = forced.unwrap_or(chosen);
-    let branches = branches(random, profile);
-    let opening = opening(random, profile, branches);
-    let storage = storage(random, profile);
-    let network = network(random, profile);
-    let disk = disk(random, profile);
-    let customers = scripts::draw(random, profile, branches, opening);
-    // Most of what customers do happens in the first second.
-    let window = Span::millis(100, 1500).draw(random);
-    let faults = faults::draw(random, profile, branches, storage, window);
-    let last = faults.iter().map(|timed| timed.at).max().unwrap_or_default();
-    let heals = last.max(Instant(window)).after(Span::millis(50, 2500).draw(random));
-    let prover = random.random_bool(0.5);
-    let timing =
-        if random.random_ratio(1, 3) { TimingProfile::Production } else { TimingProfile::Short };
-    // Where a repetition is to happen during a fault, that has to last longer.
-    let factor = match timing {
-        TimingProfile::Production if !faults.is_empty() => {
-            choose(random, &[(1, 1), (2, 5), (1, 20)])
-        }
-        TimingProfile::Production | TimingProfile::Short => 1,
-    };
-    let plan = Plan {
-        seed,
-        profile,
-        branches,
-        opening,
-        storage,
-        timing,
-        prover,
-        network,
-        disk,
-        customers,
-        faults,
-        heals,
-    };
-    plan.stretched(factor)
+impl Plan {
+    /// The plan of `seed`; of one kind, or of the kind that the seed chooses.
+    pub fn from_seed(seed: u64, forced: Option<FaultProfile>) -> Self {
+        let random = &mut Luck::Plan.of(seed, 0);
+        let weights = FaultProfile::VARIANTS
+            .iter()
+            .map(|profile| (profile.weight(), *profile))
+            .collect::<Vec<_>>();
+        // Drawn also when it is forced: a seed then keeps the rest of its plan.
+        let chosen = choose(random, &weights);
+        let profile = forced.unwrap_or(chosen);
+        let branches = branches(random, profile);
+        let opening = opening(random, profile, branches);
+        let storage = storage(random, profile);
+        let network = network(random, profile);
+        let disk = disk(random, profile);
+        let customers = scripts::draw(random, profile, branches, opening);
+        // Most of what customers do happens in the first second.
+        let window = Span::millis(100, 1500).draw(random);
+        let faults = faults::draw(random, profile, branches, storage, window);
+        let last = faults.iter().map(|timed| timed.at).max().unwrap_or_default();
+        let heals = last.max(Instant(window)).after(Span::millis(50, 2500).draw(random));
+        let prover = random.random_bool(0.5);
+        let timing = if random.random_ratio(1, 3) {
+            TimingProfile::Production
+        } else {
+            TimingProfile::Short
+        };
+        // Where a repetition is to happen during a fault, that has to last longer.
+        let factor = match timing {
+            TimingProfile::Production if !faults.is_empty() => {
+                choose(random, &[(1, 1), (2, 5), (1, 20)])
+            }
+            TimingProfile::Production | TimingProfile::Short => 1,
+        };
+        let plan = Self {
+            seed,
+            profile,
+            branches,
+            opening,
+            storage,
+            timing,
+            prover,
+            network,
+            disk,
+            customers,
+            faults,
+            heals,
+        };
+        plan.stretched(factor)
+    }
 }
 
 fn branches(random: &mut Pcg64Mcg, profile: FaultProfile) -> u16 {

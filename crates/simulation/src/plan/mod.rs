@@ -257,11 +257,6 @@ pub enum Moment {
 }
 
 impl Plan {
-    /// The plan of `seed`; of one kind, or of the kind that the seed chooses.
-    pub fn from_seed(seed: u64, profile: Option<FaultProfile>) -> Self {
-        draw::plan(seed, profile)
-    }
-
     /// How many operations customers will ask for, leaving aside what they do anew.
     pub fn operations(&self) -> usize {
         self.customers.iter().map(|customer| customer.steps.len()).sum()

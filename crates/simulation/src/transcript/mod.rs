@@ -7,45 +7,8 @@ use std::fmt;
 use crate::judge::Violation;
 use crate::plan::{Fault, Moment, Plan, PlannedFault, Step};
 use crate::world::{RunResult, run_with};
-use replication::Instant;
 use replication::passbook::{Mutant, Storage};
 use words::branch as name;
-
-/// The events of a run, if they are kept.
-#[derive(Debug)]
-pub(super) struct Lines(Option<Vec<String>>);
-
-impl Lines {
-    pub(super) const fn dropped() -> Self {
-        Self(None)
-    }
-
-    pub(super) const fn kept() -> Self {
-        Self(Some(Vec::new()))
-    }
-
-    pub(super) const fn are_kept(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Adds an event. `what` is called only if lines are kept.
-    pub(super) fn add(&mut self, now: Instant, what: impl FnOnce() -> String) {
-        self.add_some(now, || Some(what()));
-    }
-
-    /// Adds an event that may not be worth a line.
-    pub(super) fn add_some(&mut self, now: Instant, what: impl FnOnce() -> Option<String>) {
-        if let Some(lines) = &mut self.0
-            && let Some(what) = what()
-        {
-            lines.push(format!("{:>14}  {what}", words::millis(now.0)));
-        }
-    }
-
-    pub(super) fn into_vec(self) -> Vec<String> {
-        self.0.unwrap_or_default()
-    }
-}
 
 /// A run in words.
 #[derive(Clone, Debug)]
@@ -59,8 +22,8 @@ pub struct Transcript {
 impl Transcript {
     /// Runs a plan and keeps what happens.
     pub fn of(plan: &Plan, mutant: Option<Mutant>) -> Self {
-        let (result, events) = run_with(plan, mutant, Lines::kept());
-        Self { result, plan: plan_lines(plan), events }
+        let (result, events) = run_with(plan, mutant, Some(Vec::new()));
+        Self { result, plan: plan_lines(plan), events: events.unwrap_or_default() }
     }
 }
 

@@ -1,12 +1,11 @@
 //! One branch as its machine sees it: a process that comes and goes, and a disk that stays.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 use rand_pcg::Pcg64Mcg;
 
 use super::super::agenda::Arrival;
-use super::super::chance::{Luck, Span};
+use super::super::chance::Luck;
 use super::super::disk::Disk;
 use super::super::plan::{Fault, Moment, Plan};
 use bank::{Member, Read};
@@ -81,11 +80,6 @@ impl Branch {
         }
     }
 
-    /// Branches of a cluster are not started at one instant.
-    pub(super) fn start_delay(&mut self) -> Duration {
-        Span::micros(0, 8_000).draw(&mut self.random)
-    }
-
     pub(super) const fn is_running(&self) -> bool {
         self.process.is_some()
     }
@@ -109,10 +103,9 @@ impl Branch {
         });
     }
 
-    /// The process ends; whether there was one.
-    pub(super) fn end(&mut self) -> bool {
-        let was = self.process.take().is_some();
-        self.incarnation += u32::from(was);
-        was
+    /// The process ends.
+    pub(super) fn end(&mut self) {
+        self.process = None;
+        self.incarnation += 1;
     }
 }

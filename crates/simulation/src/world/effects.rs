@@ -11,7 +11,7 @@ use super::super::transcript::words::{self, branch as name};
 use super::World;
 use super::branch::Restart;
 use super::processes::Crash;
-use bank::{Answer, Entry, Member, Operation, Outcome, Read, Rejection, Write, WriteKind};
+use bank::{Answer, Entry, Member, Operation, OperationKind, Outcome, Read, Rejection};
 use check::Property;
 use replication::passbook::{Effect, Message, Record, Storage};
 use replication::{Instant, Receipt, Ticket};
@@ -69,7 +69,7 @@ impl World<'_> {
     fn send(&mut self, from: Member, to: Member, message: Message) -> Result<(), Violation> {
         self.judge.sent(from, to, &message)?;
         let moment = self.count_sent(&message);
-        let text = self.lines.are_kept().then(|| words::sent(from, to, &message));
+        let text = self.lines.is_some().then(|| words::sent(from, to, &message));
         let fate = match self.network.send(from, to, message, &mut self.agenda) {
             Delivery::Once => "",
             Delivery::Twice => {
@@ -145,10 +145,10 @@ impl World<'_> {
 
     /// Counts an answer that a customer takes.
     pub(super) fn count_taken(&mut self, operation: Operation, outcome: Outcome) {
-        let contended = Outcome::Rejected(Rejection::Contended);
-        if matches!(operation, Operation::Write(Write { kind: WriteKind::Withdraw, .. })) {
+        if operation.kind() == OperationKind::Withdraw {
+            let is_contended = outcome == Outcome::Rejected(Rejection::Contended);
             self.counters.add(Counter::Withdrawals);
-            self.counters.add_many(Counter::ContendedWithdrawals, u64::from(outcome == contended));
+            self.counters.add_many(Counter::ContendedWithdrawals, u64::from(is_contended));
         }
         let seen = match outcome {
             Outcome::Ok => Counter::Done,

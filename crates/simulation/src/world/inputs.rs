@@ -163,36 +163,31 @@ impl World<'_> {
     fn step(&mut self, to: Member, input: Input) -> Result<(), Violation> {
         self.hash_time(to);
         input.hash(&mut self.hasher);
-        let now = self.agenda.now();
-        let branch = &mut self.branches[to.index()];
-        let incarnation = branch.incarnation;
-        let Some(process) = branch.process() else {
+        if !self.branches[to.index()].is_running() {
             return Ok(());
-        };
+        }
         self.steps += 1;
-        self.lines.add_some(now, || words::input(to, &input));
-        process.replica.on(now, input, &mut self.effects);
-        self.perform_all(to, incarnation)
+        self.note(|| words::input(to, &input));
+        let now = self.agenda.now();
+        if let Some(process) = self.branches[to.index()].process() {
+            process.replica.on(now, input, &mut self.effects);
+        }
+        self.perform_all(to)
     }
 
     /// Lets a replica do what it has put off.
     pub(super) fn settle(&mut self, to: Member) -> Result<(), Violation> {
         let now = self.agenda.now();
-        let branch = &mut self.branches[to.index()];
-        let incarnation = branch.incarnation;
-        let Some(process) = branch.process() else {
+        let Some(process) = self.branches[to.index()].process() else {
             return Ok(());
         };
         process.replica.settle(now, &mut self.effects);
-        self.perform_all(to, incarnation)
+        self.perform_all(to)
     }
 
     /// Does what a replica wants done, and shows it to the judge afterwards.
-    pub(super) fn perform_all(
-        &mut self,
-        branch: Member,
-        incarnation: u32,
-    ) -> Result<(), Violation> {
+    pub(super) fn perform_all(&mut self, branch: Member) -> Result<(), Violation> {
+        let incarnation = self.branches[branch.index()].incarnation;
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             effect.hash(&mut self.hasher);

@@ -13,13 +13,14 @@ use std::hash::{Hash as _, Hasher as _};
 use siphasher::sip::SipHasher13;
 
 use super::agenda::{Agenda, Answered, Arrival, Event};
+use super::chance::Span;
 use super::counters::{Counter, Counters};
 use super::customers::{CustomerEvent, Customers, Wake};
 use super::judge::{Judge, View, Violation};
 use super::network::{Network, member};
 use super::plan::{Plan, TimingProfile};
 use super::recorder::Recorder;
-use super::transcript::{Lines, words};
+use super::transcript::words;
 use bank::{BranchId, Member, Seq};
 use branch::Branch;
 use check::Property;
@@ -50,15 +51,15 @@ pub struct RunResult {
 
 /// Runs a plan.
 pub fn run(plan: &Plan, mutant: Option<Mutant>) -> RunResult {
-    run_with(plan, mutant, Lines::dropped()).0
+    run_with(plan, mutant, None).0
 }
 
-/// Runs a plan. Returns with the result the lines that were kept.
+/// Runs a plan. Adds what happens to `lines`, if there are any, and returns them with the result.
 pub(super) fn run_with(
     plan: &Plan,
     mutant: Option<Mutant>,
-    lines: Lines,
-) -> (RunResult, Vec<String>) {
+    lines: Option<Vec<String>>,
+) -> (RunResult, Option<Vec<String>>) {
     World::new(plan, mutant, lines).run()
 }
 
@@ -73,7 +74,8 @@ struct World<'a> {
     recorder: Recorder,
     counters: Counters,
     hasher: SipHasher13,
-    lines: Lines,
+    /// What happened, if there is to be a transcript.
+    lines: Option<Vec<String>>,
     /// Kept between steps for its room.
     effects: Vec<Effect>,
     tickets: u64,
@@ -88,7 +90,7 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(plan: &'a Plan, mutant: Option<Mutant>, lines: Lines) -> Self {
+    fn new(plan: &'a Plan, mutant: Option<Mutant>, lines: Option<Vec<String>>) -> Self {
         let mut agenda = Agenda::default();
         for (number, fault) in plan.faults.iter().enumerate() {
             agenda.at(fault.at, Event::Begins(number));
@@ -97,7 +99,8 @@ impl<'a> World<'a> {
         let customers = Customers::new(plan, &mut agenda);
         let mut branches: Vec<Branch> = plan.members().map(|m| Branch::new(plan, m)).collect();
         for branch in &mut branches {
-            let wait = branch.start_delay();
+            // Branches of a cluster are not started at one instant.
+            let wait = Span::micros(0, 8_000).draw(&mut branch.random);
             agenda.after(wait, Event::Start(branch.member));
         }
         Self {
@@ -122,7 +125,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn run(mut self) -> (RunResult, Vec<String>) {
+    fn run(mut self) -> (RunResult, Option<Vec<String>>) {
         let violation = self.until_rest().and_then(|()| self.end()).err();
         self.counters.add_many(Counter::Steps, self.steps);
         let production = self.plan.timing == TimingProfile::Production;
@@ -133,7 +136,7 @@ impl<'a> World<'a> {
             ended: self.agenda.now(),
             violation,
         };
-        (ran, self.lines.into_vec())
+        (ran, self.lines)
     }
 
     fn until_rest(&mut self) -> Result<(), Violation> {
@@ -239,9 +242,13 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Adds a line to the transcript, if there is one.
-    fn note(&mut self, what: impl FnOnce() -> String) {
-        self.lines.add(self.agenda.now(), what);
+    /// Adds a line to the transcript, if there is one and it is worth a line.
+    fn note<T: Into<Option<String>>>(&mut self, what: impl FnOnce() -> T) {
+        if let Some(lines) = &mut self.lines
+            && let Some(what) = what().into()
+        {
+            lines.push(format!("{:>14}  {what}", words::millis(self.agenda.now().0)));
+        }
     }
 
     /// Everything is at rest: the last look.

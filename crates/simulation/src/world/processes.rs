@@ -75,7 +75,7 @@ impl World<'_> {
             }),
             Ok(replica) => {
                 self.branches[member.index()].start(replica);
-                self.perform_all(member, incarnation)?;
+                self.perform_all(member)?;
                 // What was read counts as durable only when it has been synced.
                 self.sync(member, true);
                 self.settle(member)?;
