@@ -150,8 +150,7 @@ fn code_of(error: &RunError) -> report::ExitCode {
 
 /// Waits for `limit` or for the next signal.
 fn wait(interrupt: &Interrupt, limit: Duration) {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    if let Ok(runtime) = runtime {
+    if let Ok(runtime) = Builder::new_current_thread().enable_all().build() {
         // It does not matter which of the two comes first.
         let _ = runtime.block_on(async { timeout(limit, interrupt.raised_again()).await });
     }
@@ -172,11 +171,9 @@ fn perform_traced(
 ) -> Result<RunOutcome, RunError> {
     let Task { scenario, schemes, .. } = task;
     let total = Terminal::total_of(scenario);
-    let mut progress = |progress: &loadgen::Progress| terminal.progress(progress, total);
-    let interrupt = interrupt.clone();
     let hooks = Hooks {
-        progress: &mut progress,
-        interrupt,
+        progress: &mut |progress| terminal.progress(progress, total),
+        interrupt: interrupt.clone(),
         metrics,
         tracing: Some(tracing),
         replica: None,
