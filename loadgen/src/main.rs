@@ -18,7 +18,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use cli::arguments::{Arguments, Request, Task};
+use cli::arguments::{Arguments, Command, Task};
 use cli::terminal::{Terminal, end, fail};
 
 /// Thousands of connections and calls are thousands of small blocks: measured a fifth faster than glibc's.
@@ -45,22 +45,27 @@ fn main() -> ExitCode {
         }
     };
     let verbosity = arguments.verbosity();
-    match arguments.into_request() {
-        Ok(Request::Run(task)) => {
-            cli::terminal::say_warnings(&task.warnings);
-            supervise(task, Terminal::new(verbosity)).unwrap_or_else(|error| {
-                fail(report::ExitCode::NotDone, &format!("failed to start: {error}"))
-            })
+    let task = match arguments.command {
+        Some(Command::Check(check)) => {
+            return cli::offline::check(&check, &Terminal::new(verbosity));
         }
-        Ok(Request::Check(check)) => cli::offline::check(&check, &Terminal::new(verbosity)),
-        Ok(Request::Guarantees(settings)) => cli::offline::guarantees(&settings),
-        Err(message) => fail(report::ExitCode::BadInput, &message),
-    }
+        Some(Command::Guarantees(settings)) => return cli::offline::guarantees(&settings),
+        Some(Command::Replay(replay)) => replay.into_task(),
+        None => arguments.synthetic.into_task(),
+    };
+    let task = match task {
+        Ok(task) => task,
+        Err(message) => return fail(report::ExitCode::BadInput, &message),
+    };
+    cli::terminal::say_warnings(&task.warnings);
+    supervise(task, Terminal::new(verbosity)).unwrap_or_else(|error| {
+        fail(report::ExitCode::NotDone, &format!("failed to start: {error}"))
+    })
 }
 
 /// Performs `task` in a thread of its own, while this one counts the signals that ask for the end. After the third it
 /// does not wait for the other: the process ends when this function returns.
-fn supervise(task: Box<Task>, terminal: Terminal) -> io::Result<ExitCode> {
+fn supervise(task: Task, terminal: Terminal) -> io::Result<ExitCode> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = EndSignals::listen()?;
@@ -150,8 +155,7 @@ fn code_of(error: &RunError) -> report::ExitCode {
 
 /// Waits for `limit` or for the next signal.
 fn wait(interrupt: &Interrupt, limit: Duration) {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    if let Ok(runtime) = runtime {
+    if let Ok(runtime) = Builder::new_current_thread().enable_all().build() {
         // It does not matter which of the two comes first.
         let _ = runtime.block_on(async { timeout(limit, interrupt.raised_again()).await });
     }
@@ -172,11 +176,9 @@ fn perform_traced(
 ) -> Result<RunOutcome, RunError> {
     let Task { scenario, schemes, .. } = task;
     let total = Terminal::total_of(scenario);
-    let mut progress = |progress: &loadgen::Progress| terminal.progress(progress, total);
-    let interrupt = interrupt.clone();
     let hooks = Hooks {
-        progress: &mut progress,
-        interrupt,
+        progress: &mut |progress| terminal.progress(progress, total),
+        interrupt: interrupt.clone(),
         metrics,
         tracing: Some(tracing),
         replica: None,

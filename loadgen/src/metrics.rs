@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use passbook::cluster;
 use passbook::telemetry::{Family, Latencies, SpanCounters, Value, names, serve_metrics};
 use thiserror::Error;
 use tokio::runtime::Builder;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +52,7 @@ impl Source {
 #[derive(Debug)]
 pub struct MetricsServer {
     address: SocketAddr,
-    source: Arc<Mutex<Source>>,
+    source: watch::Sender<Source>,
     ending: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
@@ -63,9 +63,9 @@ impl MetricsServer {
     /// # Errors
     /// The address is taken or is not one of this machine's, or the thread cannot be started.
     pub fn start(address: SocketAddr) -> Result<Self, MetricsError> {
-        let source = Arc::new(Mutex::new(Source::Frozen(Vec::new())));
+        let source = watch::Sender::new(Source::Frozen(Vec::new()));
         let ending = CancellationToken::new();
-        let (scraped, ended) = (Arc::clone(&source), ending.clone());
+        let (scraped, ended) = (source.clone(), ending.clone());
         let start = || {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
@@ -91,18 +91,15 @@ impl MetricsServer {
         branches: Vec<BranchHandle>,
         spans: Option<SpanCounters>,
     ) {
-        self.set(Source::Live { progress, branches, spans });
+        self.source.send_replace(Source::Live { progress, branches, spans });
     }
 
     /// Serves the values of this instant from now on: the branches are about to end.
     pub(crate) async fn freeze(&self) {
-        if let Ok(last) = timeout(FREEZE_LIMIT, current(&self.source).scrape()).await {
-            self.set(Source::Frozen(last));
+        let source = self.source.borrow().clone();
+        if let Ok(last) = timeout(FREEZE_LIMIT, source.scrape()).await {
+            self.source.send_replace(Source::Frozen(last));
         }
-    }
-
-    fn set(&self, source: Source) {
-        *self.source.lock().unwrap_or_else(PoisonError::into_inner) = source;
     }
 }
 
@@ -148,14 +145,10 @@ async fn families(
     families
 }
 
-fn current(source: &Mutex<Source>) -> Source {
-    source.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-async fn serve(listener: TcpListener, source: Arc<Mutex<Source>>, ending: CancellationToken) {
+async fn serve(listener: TcpListener, source: watch::Sender<Source>, ending: CancellationToken) {
     // Without its metrics a run is still a run.
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    let scrape = move || current(&source).scrape();
+    let scrape = move || source.borrow().clone().scrape();
     let serving = serve_metrics(listener, CancellationToken::new(), scrape);
     let _ = ending.run_until_cancelled(serving).await;
 }

@@ -255,9 +255,7 @@ fn error_limit(scenario: &Scenario, lost: &[LostBranch], interrupt: &Interrupt) 
         ClusterChoice::Running { .. } => BranchOrigin::Running,
         // Operations that were under way then are not the fault of the branches.
         _ if interrupt.report().is_cancelled() => BranchOrigin::Interrupted,
-        ClusterChoice::Embedded(_) | ClusterChoice::Processes(_) if lost.is_empty() => {
-            BranchOrigin::Started
-        }
+        _ if lost.is_empty() => BranchOrigin::Started,
         ClusterChoice::Embedded(_) | ClusterChoice::Processes(_) => BranchOrigin::Ended,
     };
     ErrorLimit { max_share: scenario.max_error_share.fraction(), branches }

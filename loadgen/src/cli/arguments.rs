@@ -46,35 +46,18 @@ const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    pub(crate) command: Option<Command>,
     #[command(flatten)]
-    synthetic: SyntheticArguments,
-    #[command(flatten)]
-    common: CommonArguments,
-    /// The run folder for input.json, output.json, summary.json and traces. An older run there is replaced, anything
-    /// else is refused
-    #[arg(long, value_name = "DIR", default_value = OUT)]
-    out: PathBuf,
+    pub(crate) synthetic: SyntheticArguments,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Replay an input file, its customers one after another
     Replay(Box<ReplayArguments>),
     /// Judge a recorded run again, or an output.json that any program made
     Check(CheckArguments),
     /// Tell what a run promises with given settings, and why
-    Guarantees(GuaranteesArguments),
-}
-
-/// What the command line asks for.
-#[derive(Debug)]
-pub(crate) enum Request {
-    /// A run, or one of each of several schemes.
-    Run(Box<Task>),
-    /// A verdict on files.
-    Check(CheckArguments),
-    /// The promises of settings.
     Guarantees(GuaranteesArguments),
 }
 
@@ -94,7 +77,7 @@ pub(crate) struct Task {
 }
 
 #[derive(Args, Debug)]
-struct ReplayArguments {
+pub(crate) struct ReplayArguments {
     /// The input file; - is standard input
     input: PathBuf,
     /// Where the answers go [default: output.json, unless --out or several schemes are given]
@@ -115,7 +98,7 @@ struct ReplayArguments {
 }
 
 #[derive(Args, Debug)]
-struct SyntheticArguments {
+pub(crate) struct SyntheticArguments {
     /// Customers, all at once; each does one operation at a time
     #[arg(long, short = 'c', visible_alias = "concurrency", value_name = "N",
         default_value_t = Synthetic::default().customers,
@@ -156,6 +139,12 @@ struct SyntheticArguments {
     /// Exit with 0 also if not everything could be checked because --record said so
     #[arg(long)]
     unchecked_ok: bool,
+    #[command(flatten)]
+    common: CommonArguments,
+    /// The run folder for input.json, output.json, summary.json and traces. An older run there is replaced, anything
+    /// else is refused
+    #[arg(long, value_name = "DIR", default_value = OUT)]
+    out: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -227,7 +216,7 @@ impl Arguments {
             Some(Command::Replay(replay)) => (replay.common.verbose, replay.common.quiet),
             Some(Command::Check(check)) => (false, check.quiet),
             Some(Command::Guarantees(_)) => (false, false),
-            None => (self.common.verbose, self.common.quiet),
+            None => (self.synthetic.common.verbose, self.synthetic.common.quiet),
         };
         match (verbose, quiet) {
             (_, true) => Verbosity::Quiet,
@@ -235,25 +224,11 @@ impl Arguments {
             (false, false) => Verbosity::Normal,
         }
     }
-
-    /// What these arguments ask for, or one message that says what is wrong with them.
-    pub(crate) fn into_request(self) -> Result<Request, String> {
-        let (scenario, warnings, common) = match self.command {
-            Some(Command::Check(check)) => return Ok(Request::Check(check)),
-            Some(Command::Guarantees(settings)) => return Ok(Request::Guarantees(settings)),
-            Some(Command::Replay(replay)) => replay.into_scenario()?,
-            None => {
-                let scenario = self.synthetic.into_scenario(&self.common)?;
-                (Scenario { out: Some(self.out), ..scenario }, Vec::new(), self.common)
-            }
-        };
-        common.into_task(scenario, warnings).map(|task| Request::Run(Box::new(task)))
-    }
 }
 
 impl ReplayArguments {
-    /// The settings of a replay alone, the warnings about its input, and the settings of any run.
-    fn into_scenario(self) -> Result<(Scenario, Vec<String>, CommonArguments), String> {
+    /// The run that is asked for, or one message that says what is wrong.
+    pub(crate) fn into_task(self) -> Result<Task, String> {
         let (input, warnings) = Input::read(&self.input).map_err(|error| error.to_string())?;
         let warnings = warnings.iter().map(|warning| warning.in_file(&self.input)).collect();
         let has_several = self.common.scheme.has_several();
@@ -279,7 +254,7 @@ impl ReplayArguments {
             order: self.order,
             style: self.style,
         });
-        Ok((Scenario { workload, out, ..Scenario::default() }, warnings, self.common))
+        self.common.into_task(Scenario { workload, out, ..Scenario::default() }, warnings)
     }
 }
 
@@ -312,13 +287,13 @@ fn check_output(output: &Path, input: &Path, out: Option<&Path>) -> Result<(), S
 }
 
 impl SyntheticArguments {
-    /// The settings of synthetic customers; the settings of any run keep their defaults.
-    fn into_scenario(self, common: &CommonArguments) -> Result<Scenario, String> {
-        if common.base_port.is_some() && self.branches.is_none() {
+    /// The run that is asked for, or one message that says what is wrong.
+    pub(crate) fn into_task(self) -> Result<Task, String> {
+        if self.common.base_port.is_some() && self.branches.is_none() {
             return Err("--base-port does not tell how many branches there are; add --branches N"
                 .to_owned());
         }
-        if !common.target.is_empty() && self.branches.is_some() {
+        if !self.common.target.is_empty() && self.branches.is_some() {
             return Err("--branches is for the embedded cluster; with --target the addresses \
                         say how many there are: leave it out"
                 .to_owned());
@@ -347,12 +322,14 @@ impl SyntheticArguments {
             seed: self.seed,
             think: self.think,
         };
-        Ok(Scenario {
+        let scenario = Scenario {
             workload: Workload::Synthetic(synthetic),
             recording: self.record,
             unchecked_ok: self.unchecked_ok,
+            out: Some(self.out),
             ..Scenario::default()
-        })
+        };
+        self.common.into_task(scenario, Vec::new())
     }
 }
 

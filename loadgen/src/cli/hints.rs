@@ -108,14 +108,10 @@ pub(crate) fn hint(
     })
 }
 
-/// The long options that a text names.
-fn named_options(text: &str) -> impl Iterator<Item = &str> {
-    text.split_whitespace().filter_map(|word| word.strip_prefix("--"))
-}
-
 /// Whether `command` has all options that `text` names.
 fn has_options(command: &Command, text: &str) -> bool {
-    named_options(text).all(|name| command.get_arguments().any(|a| a.get_long() == Some(name)))
+    let mut named = text.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+    named.all(|name| command.get_arguments().any(|a| a.get_long() == Some(name)))
 }
 
 #[cfg(test)]

@@ -73,25 +73,20 @@ impl ForeignBranches {
         patience: &Patience,
     ) -> Result<Money, TargetError> {
         let balances = self.balances_at_rest(patience).await?;
-        let mut first: Option<(BranchId, Money)> = None;
-        for ((branch, address), held) in self.membership.addresses.iter().zip(balances) {
-            let difference = match (expected, first) {
-                (Some(opening), _) if opening != held => {
-                    Some(format!("the run is to begin at {opening}"))
-                }
-                (_, Some((other, there))) if there != held => {
-                    Some(format!("branch {other} holds {there}"))
-                }
-                _ => None,
-            };
-            if let Some(expected) = difference {
-                return Err(TargetError::Unusable(format!(
-                    "branch {branch} at {address} holds {held}, but {expected}; restart the branches"
-                )));
-            }
-            first = first.or(Some((*branch, held)));
+        let addresses = &self.membership.addresses;
+        let (Some((first, _)), Some(there)) = (addresses.first(), balances.first()) else {
+            return Ok(Money::ZERO);
+        };
+        let (opening, reason) = match expected {
+            Some(opening) => (opening, format!("the run is to begin at {opening}")),
+            None => (*there, format!("branch {first} holds {there}")),
+        };
+        match addresses.iter().zip(&balances).find(|(_, held)| **held != opening) {
+            Some(((branch, address), held)) => Err(TargetError::Unusable(format!(
+                "branch {branch} at {address} holds {held}, but {reason}; restart the branches"
+            ))),
+            None => Ok(opening),
         }
-        Ok(first.map_or(Money::ZERO, |(_, held)| held))
     }
 
     /// What every branch holds once that has not changed for [`REST`].
