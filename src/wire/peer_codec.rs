@@ -18,9 +18,9 @@ pub fn from_message(message: Message) -> v1::PeerMessage {
             your_chain: hello.your_log.1.0,
             heard: hello.heard,
         }),
-        Message::Push { rows, apart } => Encoded::Push(v1::Push {
+        Message::Push { rows, unreachable } => Encoded::Push(v1::Push {
             rows: rows.iter().map(from_row).collect(),
-            apart: apart.iter().map(|member| member.0.into()).collect(),
+            apart: unreachable.iter().map(|member| member.0.into()).collect(),
         }),
         Message::Acknowledge { incarnation, durable } => Encoded::Acknowledge(v1::Acknowledge {
             incarnation: incarnation.0,
@@ -76,7 +76,7 @@ pub fn to_message(message: v1::PeerMessage) -> Option<Message> {
         }),
         Encoded::Push(push) => Message::Push {
             rows: to_rows(&push.rows)?,
-            apart: push.apart.iter().map(|place| to_member(*place)).collect::<Option<_>>()?,
+            unreachable: push.apart.iter().map(|place| to_member(*place)).collect::<Option<_>>()?,
         },
         Encoded::Acknowledge(acknowledge) => Message::Acknowledge {
             incarnation: Incarnation(acknowledge.incarnation),
@@ -239,7 +239,7 @@ mod tests {
                 heard: true,
             }));
         }
-        survives(Message::Push { rows: rows.clone(), apart: vec![Member(2)] });
+        survives(Message::Push { rows: rows.clone(), unreachable: vec![Member(2)] });
         let known = durable.clone();
         survives(Message::Acknowledge { incarnation: Incarnation(8), durable });
         let priority = Priority { clock: 6, member: Member(2) };

@@ -58,7 +58,7 @@ impl Ledger {
         i64::try_from(self.balance).ok().map(Money::new)
     }
 
-    /// Takes in a row if it is longer than the one held; whether it was. Rows of nobody are left out.
+    /// Merges `row` if it is longer than the one held. Returns whether it was. Rows of unknown branches are ignored.
     pub fn join(&mut self, row: &Row) -> Result<bool, Fork> {
         let Some(held) = self.rows.get_mut(row.origin.index()) else {
             return Ok(false);

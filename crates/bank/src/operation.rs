@@ -1,4 +1,4 @@
-//! What customers ask, and what they are told.
+//! Operations of customers, and their outcomes.
 
 use std::fmt;
 
@@ -236,7 +236,7 @@ pub enum Outcome {
     Unknown,
 }
 
-/// What a customer is told: the outcome, and the balance where the answer carries one.
+/// The answer to a customer: the outcome, and the balance where the answer carries one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Answer {
     /// What became of the operation.

@@ -36,9 +36,9 @@ pub struct SessionId(pub u64);
 /// One request of a session, however often it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId {
-    /// Whose.
+    /// The session that sends it.
     pub session: SessionId,
-    /// The how-manieth; a session counts upwards.
+    /// Its position in the session, from 1.
     pub number: u64,
 }
 
@@ -57,9 +57,9 @@ pub enum Entry {
     Withdraw(Money),
     /// The branch gives another the right to pay out so much.
     Grant {
-        /// Whom.
+        /// The branch that gets the right.
         to: Member,
-        /// How much.
+        /// The amount, never negative.
         amount: Money,
     },
 }
@@ -142,7 +142,7 @@ impl FromIterator<Total> for Grants {
 /// The cumulative totals of one branch's log. Only that branch writes it, and every field only grows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
-    /// Whose log.
+    /// The branch that writes the log.
     pub origin: Member,
     /// How many entries.
     pub seq: Seq,

@@ -1,4 +1,4 @@
-//! Who knows how much of whose log.
+//! Version vectors: how much of each log is known.
 
 use std::fmt;
 
@@ -47,12 +47,12 @@ impl Version {
         Self(vec![Seq::ZERO; members])
     }
 
-    /// How many branches it speaks of.
+    /// How many branches it has.
     pub fn members(&self) -> usize {
         self.0.len()
     }
 
-    /// What is known of `member`; nothing if it is not spoken of.
+    /// The position of `member`. Zero if the version does not have it.
     pub fn of(&self, member: Member) -> Seq {
         self.0.get(member.index()).copied().unwrap_or_default()
     }
@@ -62,21 +62,21 @@ impl Version {
         (0..).map(Member).zip(self.0.iter().copied())
     }
 
-    /// Knows at least `seq` of `member` from now on. Does nothing for a member it does not speak of.
+    /// Raises the position of `member` to `seq` if it is lower. Ignores a member that the version does not have.
     pub fn raise(&mut self, member: Member, seq: Seq) {
         if let Some(known) = self.0.get_mut(member.index()) {
             *known = seq.max(*known);
         }
     }
 
-    /// Knows exactly `seq` of `member`, even if that is less than before.
+    /// Sets the position of `member` to `seq`, even if that is lower than before.
     pub fn set(&mut self, member: Member, seq: Seq) {
         if let Some(known) = self.0.get_mut(member.index()) {
             *known = seq;
         }
     }
 
-    /// Knows what either knows.
+    /// Raises each position to that of `other`.
     pub fn join(&mut self, other: &Self) {
         for (member, seq) in other.iter() {
             self.raise(member, seq);

@@ -1,10 +1,10 @@
-//! The seed systems' algorithm: apply here, tell every fellow branch, then answer.
+//! The exercise's algorithm: apply a write here, propagate it to every peer, then answer.
 //!
 //! A withdrawal is refused if it exceeds the balance of the branch that was asked; a propagated one is
 //! applied whatever the balance, as the exercise says. That is right while customers come one after
 //! another. Two branches that pay out at the same moment both look at a balance that lacks the other's
 //! withdrawal, so under concurrency the sum can go below zero. The scheme is kept as it is, so that the
-//! gate has something to find.
+//! checks have something to detect.
 //!
 //! Nothing here waits while holding anything: a fan-out in flight is an entry in a table.
 
@@ -113,8 +113,8 @@ struct InFlight {
     awaits: Option<usize>,
     /// How many branches hold it, this one included.
     holders: usize,
-    /// How many peers were told, and how many of those answered or were given up.
-    told: usize,
+    /// How many peers got it, and how many of those answered or were given up.
+    sent: usize,
     ended: usize,
 }
 
@@ -189,13 +189,13 @@ impl Broadcast {
         if self.peers.is_empty() {
             return;
         }
-        let told = match self.fanout {
+        let sent = match self.fanout {
             Fanout::Sequential => 1,
             Fanout::Parallel => self.peers.len(),
         };
-        let flight = InFlight { write, deadline, awaits, holders: 1, told, ended: 0 };
+        let flight = InFlight { write, deadline, awaits, holders: 1, sent, ended: 0 };
         effects
-            .extend(self.peers[..told].iter().map(|peer| self.propagate(*peer, ticket, &flight)));
+            .extend(self.peers[..sent].iter().map(|peer| self.propagate(*peer, ticket, &flight)));
         self.fanouts.insert(ticket, flight);
     }
 
@@ -222,8 +222,8 @@ impl Broadcast {
             _ => None,
         };
         flight.awaits.take_if(|_| outcome.is_some());
-        let next = self.peers.get(flight.told).filter(|_| flight.ended == flight.told);
-        flight.told += usize::from(next.is_some());
+        let next = self.peers.get(flight.sent).filter(|_| flight.ended == flight.sent);
+        flight.sent += usize::from(next.is_some());
         effects.extend(outcome.map(|outcome| self.reply(id.ticket, outcome)));
         if let Some(next) = next {
             effects.push(self.propagate(*next, id.ticket, &self.fanouts[&id.ticket]));
@@ -312,7 +312,7 @@ mod tests {
         Input::Peer { from: BranchId(peer), message: Message::Propagated { id, applied } }
     }
 
-    fn told(effects: &[Effect]) -> Vec<u32> {
+    fn receivers(effects: &[Effect]) -> Vec<u32> {
         effects
             .iter()
             .filter_map(|effect| match effect {
@@ -335,7 +335,7 @@ mod tests {
     fn parallel_tells_everybody_at_once_and_answers_after_the_last() {
         let mut branch = branch_1(Fanout::Parallel);
         let effects = submit(&mut branch, Operation::deposit(10), Ack::All);
-        assert_eq!(told(&effects), [2, 3]);
+        assert_eq!(receivers(&effects), [2, 3]);
         assert_eq!(answer(&effects), None);
         assert_eq!(answer(&step(&mut branch, answered_by(3, true))), None);
         let last = step(&mut branch, answered_by(2, true));
@@ -346,8 +346,8 @@ mod tests {
     #[test]
     fn sequential_tells_the_next_only_after_the_one_before() {
         let mut branch = branch_1(Fanout::Sequential);
-        assert_eq!(told(&submit(&mut branch, Operation::deposit(10), Ack::All)), [2]);
-        assert_eq!(told(&step(&mut branch, answered_by(2, true))), [3]);
+        assert_eq!(receivers(&submit(&mut branch, Operation::deposit(10), Ack::All)), [2]);
+        assert_eq!(receivers(&step(&mut branch, answered_by(2, true))), [3]);
         let last = step(&mut branch, answered_by(3, true));
         assert_eq!(answer(&last), Some((Outcome::Ok, 110)));
     }
@@ -356,7 +356,7 @@ mod tests {
     fn ack_local_answers_at_once_and_never_again() {
         let mut branch = branch_1(Fanout::Parallel);
         let effects = submit(&mut branch, Operation::withdraw(10), Ack::Local);
-        assert_eq!(told(&effects), [2, 3]);
+        assert_eq!(receivers(&effects), [2, 3]);
         assert_eq!(answer(&effects), Some((Outcome::Ok, 90)));
         assert_eq!(branch.stats().outstanding, 1);
         step(&mut branch, answered_by(2, true));
@@ -369,8 +369,8 @@ mod tests {
         for fanout in Fanout::ALL.iter().copied() {
             let peers = (2..=5).map(BranchId).collect();
             let mut branch = Broadcast::new(BranchId(1), peers, fanout, Money::new(100));
-            let told_first = told(&submit(&mut branch, Operation::deposit(10), Ack::Majority));
-            assert_eq!(told_first.len(), if fanout == Fanout::Parallel { 4 } else { 1 });
+            let first = receivers(&submit(&mut branch, Operation::deposit(10), Ack::Majority));
+            assert_eq!(first.len(), if fanout == Fanout::Parallel { 4 } else { 1 });
             assert_eq!(answer(&step(&mut branch, answered_by(2, true))), None);
             assert_eq!(answer(&step(&mut branch, answered_by(3, false))), None);
             let third = step(&mut branch, answered_by(4, true));
@@ -382,10 +382,10 @@ mod tests {
     }
 
     #[test]
-    fn a_withdrawal_beyond_the_balance_is_refused_and_told_to_nobody() {
+    fn a_withdrawal_beyond_the_balance_is_refused_and_not_propagated() {
         let mut branch = branch_1(Fanout::Parallel);
         let effects = submit(&mut branch, Operation::withdraw(101), Ack::All);
-        assert_eq!(told(&effects), [0_u32; 0]);
+        assert_eq!(receivers(&effects), [0_u32; 0]);
         let refused = Outcome::Rejected(Rejection::InsufficientFunds);
         assert_eq!(answer(&effects), Some((refused, 100)));
     }
@@ -444,7 +444,7 @@ mod tests {
         step(&mut branch, answered_by(2, true));
         let unlocked = step(&mut branch, answered_by(3, true));
         assert_eq!(answer(&unlocked), Some((Outcome::Ok, 111)), "the query that waited first");
-        assert_eq!(told(&unlocked), [2, 3], "then the withdrawal takes the lock");
+        assert_eq!(receivers(&unlocked), [2, 3], "then the withdrawal takes the lock");
         assert_eq!(unlocked.len(), 3, "and the second query waits for it");
     }
 

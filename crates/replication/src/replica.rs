@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{Instant, broadcast, passbook};
 use bank::{Money, Version};
 
-/// What an auditor may know of a branch.
+/// Balances and counters of a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplicaStats {
     /// The balance now.
@@ -25,11 +25,11 @@ pub struct ReplicaStats {
 /// How far a branch is in the logs of all branches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogStatus {
-    /// What it shows: its balance is that of exactly these entries.
+    /// The version that it shows: its balance is that of exactly these entries.
     pub shown: Arc<Version>,
     /// What it has written down, of its own log and of others.
     pub written: Version,
-    /// What it may pay out without asking another branch, by what it has written down. In minor units.
+    /// What it may pay out without borrowing, by what it has written down. In minor units.
     pub rights: i128,
 }
 

@@ -13,9 +13,9 @@ pub struct Ticket(pub u64);
 /// One sending of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt {
-    /// Which request.
+    /// The request, the same in all attempts.
     pub request: RequestId,
-    /// The how-manieth sending of it.
+    /// How often it was sent with this one, from 1.
     pub attempt: u32,
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// Names a cluster: in memory mode one life of it.
+/// Names a cluster: in memory mode one incarnation of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(pub u64);
 
@@ -42,11 +42,11 @@ pub struct Token {
 /// What a customer asks of this branch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
-    /// Under which name, so that it is done once; without a name it is done as often as it is sent.
+    /// Its name, so that it is executed once. Without a name it is executed as often as it is sent.
     pub attempt: Option<Attempt>,
     /// What to do.
     pub operation: Operation,
-    /// What the customer knows already and must not be shown less of; nothing if they carry no passbook.
+    /// What the customer has seen: no answer shows less. `None` if they carry no passbook.
     pub token: Option<Token>,
     /// When to answer a write.
     pub ack: Ack,
@@ -57,7 +57,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// One without a name, of a customer who carries no passbook.
+    /// A request without a name, of a customer who carries no passbook.
     pub fn anonymous(operation: Operation, ack: Ack, deadline: Instant) -> Self {
         Self { attempt: None, operation, token: None, ack, read: Read::default(), deadline }
     }

@@ -12,7 +12,7 @@ pub enum Scheme {
     /// Rows, escrow and session tokens, in memory.
     #[default]
     Passbook,
-    /// The seed systems' algorithm.
+    /// The exercise's algorithm: each write is propagated to every peer.
     Broadcast {
         /// In which order peers receive a write.
         fanout: Fanout,
@@ -30,15 +30,15 @@ impl Scheme {
         self.into()
     }
 
-    /// The replica of branch `me`. `life` is random: a branch that is started again has another.
-    pub fn replica(self, me: BranchId, peers: Vec<BranchId>, opening: Money, life: u64) -> Replica {
+    /// The replica of branch `me`. `seed` is random: a branch that is started again has another.
+    pub fn replica(self, me: BranchId, peers: Vec<BranchId>, opening: Money, seed: u64) -> Replica {
         match self {
             Self::Passbook => {
                 let mut branches = peers;
                 branches.push(me);
                 let settings = Settings {
                     timing: Timing::on_streams(),
-                    ..Settings::in_memory(me, &branches, opening, life)
+                    ..Settings::in_memory(me, &branches, opening, seed)
                 };
                 Replica::Passbook(Box::new(Passbook::in_memory(settings)))
             }

@@ -30,7 +30,7 @@ pub enum Locking {
     /// Nobody waits.
     #[default]
     Unlocked,
-    /// The fourth seed system's lock: from applying a write until the last peer has answered, the
+    /// A lock: from applying a write until the last peer has answered, the
     /// branch's other customers wait in their order, queries too. What peers propagate is applied at
     /// once: no branch waits for another's lock, so nothing can deadlock.
     UntilPropagated,

@@ -129,7 +129,7 @@ impl Collects {
         // A branch that collects for others serves itself with it.
         let prover = prover.filter(|_| askers.is_empty());
         ctx.note(Note::CollectStarted { waiting, prover: prover.map(|at| ctx.branch(at)) });
-        let proof = Proof::new(ctx.settings.opening, ctx.members(), rows_here(ctx, log));
+        let proof = Proof::new(ctx, rows_here(ctx, log));
         self.current = Some(Collect {
             key: CollectKey { id: ctx.next_id(), round: Round::First },
             prover,
@@ -499,7 +499,7 @@ mod tests {
         assert!(collects.proved(C, id - 1, &[], &[]).is_none());
         assert!(!collects.unproved(&mut ctx, &log, B, id));
         let collect = collects.proved(C, id, &[row(B, 1)], &[]).expect("the proof");
-        assert_eq!(collect.proof.balance_at_most(Money::new(90)), 91);
+        assert_eq!(collect.proof.balance_at_most(), 91);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{
     Context, Corrupt, Effect, Hello, Input, LocalLog, Message, Mutant, Note, Record, Stop,
 };
 use crate::{LogStatus, ReplicaStats, Request, Ticket, Token};
-use bank::{Entry, Member, Operation, Outcome, Read, Rejection, RequestId, Row, Write, WriteKind};
+use bank::{Entry, Member, Operation, Outcome, Read, Rejection, Row, Write, WriteKind};
 
 /// The components of one branch.
 #[derive(Debug)]
@@ -280,29 +280,19 @@ impl Engine {
         let seq = self.log.stage(ctx, entry, request);
         let needed = ack.needed(ctx.members()) - 1;
         ctx.note(Note::Staged { ticket, seq, needed });
-        if let Some(request) = request {
-            self.sessions.set_state(request, State::Staged(seq));
-        }
+        self.sessions.set_state(request, State::Staged(seq));
         self.acknowledgements.wait(ack, Awaiting { seq, ticket, deadline });
     }
 
     /// Answers "no", which is definite: the write is not executed now or later.
     fn reject(&mut self, ctx: &mut Context, pending: &PendingWrite, rejection: Rejection) {
-        self.remember_rejection(pending.request, rejection);
+        self.sessions.set_state(pending.request, State::Rejected(rejection));
         self.log.reply(ctx, pending.ticket, Outcome::Rejected(rejection));
-    }
-
-    fn remember_rejection(&mut self, request: Option<RequestId>, rejection: Rejection) {
-        if let Some(request) = request {
-            self.sessions.set_state(request, State::Rejected(rejection));
-        }
     }
 
     /// Gives up on a write before it is staged. Its next attempt begins anew.
     fn expire(&mut self, ctx: &mut Context, pending: &PendingWrite) {
-        if let Some(request) = pending.request {
-            self.sessions.set_state(request, State::Expired);
-        }
+        self.sessions.set_state(pending.request, State::Expired);
         ctx.reply_unknown(pending.ticket);
     }
 
@@ -345,26 +335,10 @@ impl Engine {
         }
     }
 
-    fn grant_rights(&mut self, ctx: &mut Context, to: Member, request: BorrowRequest) {
-        if let Some(grant) = self.escrow.grant_rights(ctx, &self.log, to, request) {
-            self.escrow.entry_staged(ctx, &grant);
-            self.log.stage(ctx, grant, None);
-        }
-    }
-
     fn start_collect(&mut self, ctx: &mut Context) {
-        if self.collects.is_active() {
-            return;
-        }
-        let (all_up, prover) = (self.peers.are_all_up(), self.relay.prover());
+        let (all_up, prover) = (self.peers.are_all_up(), self.relay.prover(ctx));
         let withdrawals = self.escrow.proof_request();
         if let Some(collect) = self.collects.start(ctx, &self.log, all_up, prover, withdrawals) {
-            self.finish_collect(ctx, &collect);
-        }
-    }
-
-    fn advance_collect(&mut self, ctx: &mut Context) {
-        if let Some(collect) = self.collects.advance(ctx, &self.log) {
             self.finish_collect(ctx, &collect);
         }
     }
@@ -383,7 +357,7 @@ impl Engine {
         let rejection = Rejection::InsufficientFunds;
         for pending in self.escrow.judge(ctx, &collect.proof, clock) {
             if ctx.journal.has_room() {
-                self.remember_rejection(pending.request, rejection);
+                self.sessions.set_state(pending.request, State::Rejected(rejection));
                 let outcome = Outcome::Rejected(rejection);
                 collect.proof.reply_refused(ctx, pending.ticket, outcome);
             } else {
@@ -432,7 +406,7 @@ impl Engine {
         match message {
             Message::Hello(hello) => self.handle_hello(ctx, from, hello),
             _ if !self.peers.is_up(from) => {}
-            Message::Push { rows, apart } => self.handle_push(ctx, from, rows, apart),
+            Message::Push { rows, unreachable } => self.handle_push(ctx, from, rows, unreachable),
             Message::Acknowledge { incarnation, durable } => {
                 if self.peers.is_incarnation(from, incarnation) {
                     self.pushes.peer_acknowledges(ctx, from, &durable);
@@ -445,7 +419,11 @@ impl Engine {
                 }
             }
             Message::Borrow { id, priority, target } => {
-                self.grant_rights(ctx, from, BorrowRequest { id, priority, target });
+                let request = BorrowRequest { id, priority, target };
+                if let Some(grant) = self.escrow.grant_rights(ctx, &self.log, from, request) {
+                    self.escrow.entry_staged(ctx, &grant);
+                    self.log.stage(ctx, grant, None);
+                }
             }
             Message::Decline { id } => {
                 if self.escrow.declined(from, id) {
@@ -459,8 +437,10 @@ impl Engine {
                 let key = CollectKey { id, round };
                 self.collects.collected(ctx, &self.log, from, key, &rows);
                 self.pushes.peer_shows(from, &rows);
-                if self.take_in(ctx, from, rows) {
-                    self.advance_collect(ctx);
+                if self.take_in(ctx, from, rows)
+                    && let Some(collect) = self.collects.advance(ctx, &self.log)
+                {
+                    self.finish_collect(ctx, &collect);
                 }
             }
             Message::Prove { id, known } => {
@@ -644,7 +624,7 @@ impl Engine {
                 ctx.settings.incarnation = incarnation;
             }
             Record::Bound { peer, incarnation } => {
-                self.peers.replay_incarnation(peer, incarnation).ok_or(broken)?;
+                self.peers.bind(peer, incarnation).ok_or(broken)?;
             }
             Record::Own { seq, entry, request, chain } => {
                 self.escrow.entry_staged(ctx, &entry);

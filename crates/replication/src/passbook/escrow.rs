@@ -216,8 +216,8 @@ impl Escrow {
             }
         }
         self.richest.sort_unstable_by(|a, b| b.cmp(a));
-        let lent: i128 = self.richest.iter().map(|(rights, _)| rights).sum();
-        if self.richest.is_empty() || self.rights + lent < i128::from(least.minor_units()) {
+        let grantable: i128 = self.richest.iter().map(|(rights, _)| rights).sum();
+        if self.richest.is_empty() || self.rights + grantable < i128::from(least.minor_units()) {
             return self.prove(ctx, peers);
         }
         self.send_requests(ctx, visible, priority, wanted - self.rights);
@@ -344,7 +344,7 @@ impl Escrow {
     /// Removes the withdrawals, of those up to `clock`, for which the proof shows that there was too little
     /// money. The proof came to nothing for the others.
     pub(super) fn judge(&mut self, ctx: &Context, proof: &Proof, clock: u64) -> Vec<PendingWrite> {
-        let balance = proof.balance_at_most(ctx.settings.opening);
+        let balance = proof.balance_at_most();
         let upto = Priority { clock, member: ctx.me };
         let refused = self.waiting.extract_if(..=upto, |_, waiting| {
             let is_refused = balance < i128::from(waiting.pending.write.amount.minor_units());
@@ -539,7 +539,7 @@ mod tests {
         fixture.wait(1, 31);
         fixture.wait(2, 30);
         fixture.wait(3, 31);
-        let proof = Proof::new(Money::new(30), 3, fixture.log.visible().rows());
+        let proof = Proof::new(&fixture.ctx, fixture.log.visible().rows());
         let Fixture { mut ctx, mut escrow, .. } = fixture;
         let refused = escrow.judge(&ctx, &proof, 2);
         assert_eq!(refused.iter().map(|pending| pending.ticket.0).collect::<Vec<_>>(), [1]);

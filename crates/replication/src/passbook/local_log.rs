@@ -136,17 +136,12 @@ impl LocalLog {
         self.lowest = self.lowest.min(self.visible.total());
         if ctx.has(Mutant::PushRowByRow) {
             for row in rows {
-                self.record_received(ctx, vec![row]);
+                record_received(ctx, vec![row]);
             }
         } else {
-            self.record_received(ctx, rows);
+            record_received(ctx, rows);
         }
         Ok(())
-    }
-
-    fn record_received(&mut self, ctx: &mut Context, rows: Vec<Row>) {
-        ctx.journal.append(|| Mark::Received(rows.iter().map(|r| (r.origin, r.seq)).collect()));
-        ctx.effects.push(Effect::Persist { record: Record::Received { rows } });
     }
 
     fn merge(&mut self, ctx: &Context, from: Member, row: &Row) -> Result<Option<Merge>, Stop> {
@@ -270,6 +265,11 @@ impl LocalLog {
             self.persisted(ctx, records);
         }
     }
+}
+
+fn record_received(ctx: &mut Context, rows: Vec<Row>) {
+    ctx.journal.append(|| Mark::Received(rows.iter().map(|r| (r.origin, r.seq)).collect()));
+    ctx.effects.push(Effect::Persist { record: Record::Received { rows } });
 }
 
 #[cfg(test)]

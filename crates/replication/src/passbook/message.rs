@@ -123,7 +123,7 @@ pub enum Message {
         /// Any but the receiver's.
         rows: Vec<Row>,
         /// The branches that the sender cannot reach: the receiver may have to push to them.
-        apart: Vec<Member>,
+        unreachable: Vec<Member>,
     },
     /// What is durable at the sender.
     Acknowledge {

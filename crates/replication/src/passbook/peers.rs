@@ -202,11 +202,7 @@ impl Peers {
     }
 
     /// A peer's incarnation was found in the journal. Returns `None` if there is no such peer.
-    pub(super) fn replay_incarnation(
-        &mut self,
-        peer: Member,
-        incarnation: Incarnation,
-    ) -> Option<()> {
+    pub(super) fn bind(&mut self, peer: Member, incarnation: Incarnation) -> Option<()> {
         self.peers.get_mut(peer.index())?.incarnation = Some(incarnation);
         Some(())
     }
@@ -327,12 +323,12 @@ mod tests {
     #[test]
     fn cluster_has_an_identity_once_all_incarnations_are_known() {
         let (ctx, mut peers, _) = opened();
-        peers.replay_incarnation(B, Incarnation(2));
+        peers.bind(B, Incarnation(2));
         assert_eq!(peers.cluster(&ctx), None);
-        peers.replay_incarnation(C, Incarnation(3));
+        peers.bind(C, Incarnation(3));
         let cluster = peers.cluster(&ctx);
         assert!(cluster.is_some());
-        peers.replay_incarnation(C, Incarnation(4));
+        peers.bind(C, Incarnation(4));
         assert_ne!(peers.cluster(&ctx), cluster);
     }
 }

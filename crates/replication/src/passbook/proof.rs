@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use super::{Context, Mutant};
 use crate::Ticket;
-use bank::{Ledger, Money, Outcome, Row, Version};
+use bank::{Ledger, Outcome, Row, Version};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Proof {
     /// The join of the first round's ledgers.
     first: Ledger,
-    /// The own row of each branch in the second round.
-    second: Ledger,
+    /// The own row of each branch in the second round, by member.
+    second: Vec<Row>,
 }
 
 /// Merges the rows that are newer. A fork is not: it stops the branch when the rows are received.
@@ -29,16 +29,17 @@ fn join<'a>(known: &mut Ledger, rows: impl IntoIterator<Item = &'a Row>) {
     }
 }
 
+fn ledger<'a>(ctx: &Context, rows: impl IntoIterator<Item = &'a Row>) -> Ledger {
+    let mut ledger = Ledger::new(ctx.settings.opening, ctx.members());
+    join(&mut ledger, rows);
+    ledger
+}
+
 impl Proof {
-    /// A proof for a cluster of `members` branches that begins with these rows.
-    pub(super) fn new<'a>(
-        opening: Money,
-        members: usize,
-        rows: impl IntoIterator<Item = &'a Row>,
-    ) -> Self {
-        let mut first = Ledger::new(opening, members);
-        join(&mut first, rows);
-        Self { second: first.clone(), first }
+    /// A proof that begins with these rows.
+    pub(super) fn new<'a>(ctx: &Context, rows: impl IntoIterator<Item = &'a Row>) -> Self {
+        let first = ledger(ctx, rows);
+        Self { second: first.rows().to_vec(), first }
     }
 
     pub(super) fn join_first<'a>(&mut self, rows: impl IntoIterator<Item = &'a Row>) {
@@ -46,14 +47,23 @@ impl Proof {
     }
 
     pub(super) fn set_second(&mut self, row: &Row) {
-        join(&mut self.second, [row]);
+        if let Some(own) = self.second.get_mut(row.origin.index()) {
+            own.clone_from(row);
+        }
     }
 
     /// Adds a proof that another branch made: `first` to what is known here, and what `second` changed since.
     pub(super) fn complete(&mut self, first: &[Row], second: &[Row]) {
         self.join_first(first);
-        self.second.clone_from(&self.first);
-        join(&mut self.second, second);
+        self.second.clone_from_slice(self.first.rows());
+        for row in second {
+            self.set_second(row);
+        }
+    }
+
+    /// The rows of both rounds, by member.
+    fn rounds(&self) -> impl Iterator<Item = (&Row, &Row)> {
+        self.first.rows().iter().zip(&self.second)
     }
 
     /// How much of each log the first round has.
@@ -68,14 +78,17 @@ impl Proof {
 
     /// The rows of the second round that changed.
     pub(super) fn changed(&self) -> Vec<Row> {
-        self.second.beyond(self.version()).cloned().collect()
+        let changed = self.rounds().filter(|(first, second)| first.seq != second.seq);
+        changed.map(|(_, second)| second.clone()).collect()
     }
 
     /// The balance was not above this at the instant between the rounds.
-    pub(super) fn balance_at_most(&self, opening: Money) -> i128 {
-        let deposited: i128 = self.second.rows().iter().map(|row| row.deposited.signed()).sum();
-        let withdrawn: i128 = self.first.rows().iter().map(|row| row.withdrawn.signed()).sum();
-        i128::from(opening.minor_units()) + deposited - withdrawn
+    pub(super) fn balance_at_most(&self) -> i128 {
+        let deposits: i128 = self
+            .rounds()
+            .map(|(first, second)| second.deposited.signed() - first.deposited.signed())
+            .sum();
+        self.first.total() + deposits
     }
 
     /// Whether no money moved between the rounds.
@@ -83,7 +96,7 @@ impl Proof {
         let same = |(first, second): (&Row, &Row)| {
             (first.deposited, first.withdrawn) == (second.deposited, second.withdrawn)
         };
-        ctx.has(Mutant::OneCollect) || self.first.rows().iter().zip(self.second.rows()).all(same)
+        ctx.has(Mutant::OneCollect) || self.rounds().all(same)
     }
 
     /// Answers a query from the first round, not from what is visible by now.
@@ -93,10 +106,11 @@ impl Proof {
 
     /// Refuses a withdrawal. The second round is the upper end of the proof.
     pub(super) fn reply_refused(&self, ctx: &mut Context, ticket: Ticket, outcome: Outcome) {
-        let own_rows = ctx.has(Mutant::ProofOfOwnRows);
-        let shown = if own_rows { &self.second } else { &self.first };
+        let own_rows = ctx.has(Mutant::ProofOfOwnRows).then(|| ledger(ctx, &self.second));
+        let shown = own_rows.as_ref().unwrap_or(&self.first);
+        let at_most: Version = self.second.iter().map(|row| row.seq).collect();
         ctx.reply(ticket, outcome, shown, |receipt| {
-            receipt.at_most = Some(Arc::clone(self.second.version()));
+            receipt.at_most = Some(Arc::new(at_most));
         });
     }
 }
@@ -104,7 +118,7 @@ impl Proof {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bank::{Entry, Member, Seq};
+    use bank::{Entry, Member, Money, Seq};
 
     fn row(origin: u16, entries: &[i64]) -> Row {
         let mut row = Row::empty(Member(origin));
@@ -119,7 +133,7 @@ mod tests {
     }
 
     fn proof() -> Proof {
-        Proof::new(Money::new(100), 2, &[])
+        Proof::new(&Context::of_first(2, 100), &[])
     }
 
     #[test]
@@ -127,7 +141,7 @@ mod tests {
         let mut proof = proof();
         proof.join_first(&[row(1, &[-5])]);
         proof.set_second(&row(1, &[-5, 7, -4]));
-        assert_eq!(proof.balance_at_most(Money::new(100)), 102);
+        assert_eq!(proof.balance_at_most(), 102);
         assert_eq!(proof.changed(), [row(1, &[-5, 7, -4])]);
     }
 
@@ -148,6 +162,9 @@ mod tests {
         own.complete(&[row(1, &[3])], &[row(1, &[3, 4])]);
         assert_eq!(own.first_beyond(&Version::zero(2)), [row(0, &[1, 2]), row(1, &[3])]);
         assert_eq!(**own.version(), [2, 1].map(Seq).into_iter().collect());
-        assert_eq!(**own.second.version(), [2, 2].map(Seq).into_iter().collect());
+        assert_eq!(
+            own.second.iter().map(|row| row.seq).collect::<Version>(),
+            [2, 2].map(Seq).into_iter().collect()
+        );
     }
 }

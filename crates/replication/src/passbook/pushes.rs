@@ -176,10 +176,10 @@ impl Pushes {
         if peer.reports_loss {
             return true;
         }
-        if relay.is_here() {
+        if relay.is_here(ctx) {
             return self.news(ctx, log, to).next().is_some();
         }
-        !relay.reaches(peers, to)
+        !relay.reaches(ctx, peers, to)
             && (peer.known.of(ctx.me) < log.own().seq
                 || (peer.catches_up && self.news(ctx, log, to).next().is_some())
                 || (self.forwards
@@ -248,7 +248,7 @@ impl Pushes {
             let repeat_at = ctx.now.after(patience);
             peer.outstanding = Some(Outstanding { repeat_at, patience });
         }
-        ctx.send(to, Message::Push { rows, apart: peers.unreachable() });
+        ctx.send(to, Message::Push { rows, unreachable: peers.unreachable() });
     }
 
     /// A peer pushed rows that are in the journal now. Known rows must be acknowledged too: the

@@ -34,10 +34,8 @@ enum Forwarding {
 
 #[derive(Debug)]
 pub(super) struct Relay {
-    me: Member,
     /// The branch that is the relay and the prover. `None` in a small cluster.
     at: Option<Member>,
-    in_memory: bool,
     forwarding: Forwarding,
     /// As the relay: some branch may hold more than at the last report.
     progressed: bool,
@@ -49,11 +47,9 @@ pub(super) struct Relay {
 
 impl Relay {
     pub(super) fn new(ctx: &Context) -> Self {
-        let (settings, members) = (&ctx.settings, ctx.members());
+        let members = ctx.members();
         Self {
-            me: ctx.me,
-            at: (members >= settings.relay_from).then_some(Member(0)),
-            in_memory: settings.storage == Storage::Memory,
+            at: (members >= ctx.settings.relay_from).then_some(Member(0)),
             forwarding: Forwarding::default(),
             progressed: false,
             reported: vec![Levels::default(); members],
@@ -62,19 +58,20 @@ impl Relay {
     }
 
     /// The branch that collects for this one. `None` if this branch collects itself.
-    pub(super) fn prover(&self) -> Option<Member> {
-        self.at.filter(|at| *at != self.me)
+    pub(super) fn prover(&self, ctx: &Context) -> Option<Member> {
+        self.at.filter(|at| *at != ctx.me)
     }
 
     /// Whether this branch forwards what the others push.
-    pub(super) fn is_here(&self) -> bool {
-        self.at == Some(self.me) && self.in_memory
+    pub(super) fn is_here(&self, ctx: &Context) -> bool {
+        self.at == Some(ctx.me) && ctx.settings.storage == Storage::Memory
     }
 
     /// Whether `to` gets the rows of this branch from the relay.
-    pub(super) fn reaches(&self, peers: &Peers, to: Member) -> bool {
-        let forwards = self.in_memory && self.forwarding != Forwarding::Late;
-        self.prover().is_some_and(|relay| {
+    pub(super) fn reaches(&self, ctx: &Context, peers: &Peers, to: Member) -> bool {
+        let forwards =
+            ctx.settings.storage == Storage::Memory && self.forwarding != Forwarding::Late;
+        self.prover(ctx).is_some_and(|relay| {
             forwards && relay != to && peers.is_up(relay) && !peers.is_cut_off(relay, to)
         })
     }
@@ -91,7 +88,7 @@ impl Relay {
 
     /// How much of the own log all branches have that the relay reaches. `None` if it reaches none.
     fn forwarded(&self, ctx: &Context, peers: &Peers, pushes: &Pushes) -> Option<Seq> {
-        let reached = ctx.others().filter(|to| peers.is_up(*to) && self.reaches(peers, *to));
+        let reached = ctx.others().filter(|to| peers.is_up(*to) && self.reaches(ctx, peers, *to));
         reached.map(|to| pushes.of(to).known.of(ctx.me)).min()
     }
 
@@ -129,7 +126,7 @@ impl Relay {
     /// acknowledgement.
     pub(super) fn report_holders(&mut self, ctx: &mut Context, peers: &Peers, pushes: &Pushes) {
         let progressed = std::mem::take(&mut self.progressed);
-        let Some(cluster) = ctx.cluster.filter(|_| progressed && self.is_here()) else {
+        let Some(cluster) = ctx.cluster.filter(|_| progressed && self.is_here(ctx)) else {
             return;
         };
         for to in ctx.others() {
@@ -172,7 +169,7 @@ impl Relay {
     /// The relay reports who holds the own log. Returns whether to believe it: only in memory, and of the same
     /// incarnations. What an incarnation in memory holds, it holds to its end.
     pub(super) fn accept_report(&mut self, ctx: &Context, cluster: ClusterId) -> bool {
-        let accepted = self.in_memory && ctx.cluster == Some(cluster);
+        let accepted = ctx.settings.storage == Storage::Memory && ctx.cluster == Some(cluster);
         if accepted {
             self.forwarding = Forwarding::InTime;
         }
@@ -268,33 +265,33 @@ mod tests {
         deposit(&mut fixture);
         let patience = fixture.ctx.settings.timing.relay_patience;
         let Fixture { mut ctx, log, peers, pushes, mut relay } = fixture;
-        assert!(relay.reaches(&peers, C) && !relay.reaches(&peers, B));
+        assert!(relay.reaches(&ctx, &peers, C) && !relay.reaches(&ctx, &peers, B));
         relay.watch(&ctx, &log, &peers, &pushes);
         assert!(relay.is_pending(&ctx, &log, &peers, &pushes));
         ctx.pass(patience);
         relay.watch(&ctx, &log, &peers, &pushes);
-        assert!(!relay.reaches(&peers, C));
+        assert!(!relay.reaches(&ctx, &peers, C));
         assert!(!relay.accept_report(&ctx, ClusterId(8)), "another cluster");
-        assert!(!relay.reaches(&peers, C));
+        assert!(!relay.reaches(&ctx, &peers, C));
         assert!(relay.accept_report(&ctx, ClusterId(9)));
-        assert!(relay.reaches(&peers, C));
+        assert!(relay.reaches(&ctx, &peers, C));
     }
 
     #[test]
     fn branch_that_the_relay_cannot_reach_gets_pushes_directly() {
-        let Fixture { mut peers, relay, .. } = fixture(B);
+        let Fixture { ctx, mut peers, relay, .. } = fixture(B);
         peers.set_unreachable(B, vec![C]);
-        assert!(!relay.reaches(&peers, C) && relay.reaches(&peers, D));
+        assert!(!relay.reaches(&ctx, &peers, C) && relay.reaches(&ctx, &peers, D));
         peers.close(B);
-        assert!(!relay.reaches(&peers, D));
+        assert!(!relay.reaches(&ctx, &peers, D));
     }
 
     #[test]
     fn relay_with_a_journal_proves_and_forwards_nothing() {
-        let Fixture { ctx, peers, relay, .. } = fixture(B);
-        let mut relay = Relay { in_memory: false, ..relay };
-        assert_eq!(relay.prover(), Some(B));
-        assert!(!relay.reaches(&peers, C));
+        let Fixture { mut ctx, peers, mut relay, .. } = fixture(B);
+        ctx.settings.storage = Storage::Journal;
+        assert_eq!(relay.prover(&ctx), Some(B));
+        assert!(!relay.reaches(&ctx, &peers, C));
         assert!(!relay.accept_report(&ctx, ClusterId(9)));
     }
 }

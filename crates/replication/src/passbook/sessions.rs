@@ -135,9 +135,10 @@ impl Sessions {
         }
     }
 
-    /// Notes what became of a request, if it is the latest of its session.
-    pub(super) fn set_state(&mut self, request: RequestId, state: State) {
-        if let Some(latest) = self.latest(request.session)
+    /// Notes what became of a request, if it has a name and is the latest of its session.
+    pub(super) fn set_state(&mut self, request: Option<RequestId>, state: State) {
+        if let Some(request) = request
+            && let Some(latest) = self.latest(request.session)
             && latest.number == request.number
         {
             latest.state = state;
@@ -212,10 +213,10 @@ mod tests {
     fn staged_or_rejected_request_stays_so() {
         let mut sessions = sessions();
         admit(&mut sessions, name(1, 1, 1), 10);
-        sessions.set_state(name(1, 1, 1).request, State::Staged(Seq(3)));
+        sessions.set_state(Some(name(1, 1, 1).request), State::Staged(Seq(3)));
         assert_eq!(admit(&mut sessions, name(1, 1, 2), 11), Admission::Staged(Seq(3)));
         assert_eq!(admit(&mut sessions, name(1, 2, 1), 12), NEW);
-        sessions.set_state(name(1, 2, 1).request, State::Rejected(Rejection::Contended));
+        sessions.set_state(Some(name(1, 2, 1).request), State::Rejected(Rejection::Contended));
         let rejected = Admission::Rejected(Rejection::Contended);
         assert_eq!(admit(&mut sessions, name(1, 2, 2), 13), rejected);
         assert_eq!(admit(&mut sessions, name(1, 1, 3), 14), STALE);
@@ -236,7 +237,7 @@ mod tests {
         admit(&mut sessions, name(1, 1, 1), 10);
         let abandons = Admission::New { abandoned: Some(Ticket(10)) };
         assert_eq!(admit(&mut sessions, name(1, 2, 1), 11), abandons);
-        sessions.set_state(name(1, 2, 1).request, State::Expired);
+        sessions.set_state(Some(name(1, 2, 1).request), State::Expired);
         assert_eq!(admit(&mut sessions, name(1, 2, 2), 12), NEW);
         assert_eq!(admit(&mut sessions, name(1, 1, 2), 13), STALE);
     }

@@ -162,7 +162,7 @@ impl Fixture {
     pub(crate) fn push(&mut self, from: u16, to: u16, origin: u16) -> Result<(), Violation> {
         let row = self.branches[usize::from(from)].visible.rows()[usize::from(origin)].clone();
         let rows = vec![row.clone()];
-        let push = Message::Push { rows: rows.clone(), apart: Vec::new() };
+        let push = Message::Push { rows: rows.clone(), unreachable: Vec::new() };
         self.judge.sent(Member(from), Member(to), &push)?;
         self.judge.recorded(NOW, Member(to), &Record::Received { rows })?;
         self.judge.synced(Member(to), usize::MAX);

@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn pushed(scene: &mut Fixture, row: Row) -> Option<Property> {
-        let push = Message::Push { rows: vec![row], apart: Vec::new() };
+        let push = Message::Push { rows: vec![row], unreachable: Vec::new() };
         broken(scene.judge.sent(Member(0), Member(1), &push))
     }
 

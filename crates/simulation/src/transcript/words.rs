@@ -142,8 +142,8 @@ pub(crate) fn sent(from: Member, to: Member, message: &Message) -> String {
     let (from, to) = (branch(from), branch(to));
     match message {
         Message::Hello(hello) => format!("{from} greets {to}: {}", greeting(hello)),
-        Message::Push { rows: pushed, apart } => {
-            format!("{from} pushes to {to}: {}", pushing(pushed, apart))
+        Message::Push { rows: pushed, unreachable } => {
+            format!("{from} pushes to {to}: {}", pushing(pushed, unreachable))
         }
         Message::Acknowledge { durable, .. } => {
             format!("{from} reports to {to} that it holds {durable}")

@@ -154,7 +154,7 @@ fn two_logs_of_one_length_stop_who_sees_them() {
     cluster.flow();
     let mut other = cluster.row(C, A);
     other.chain = Chain(other.chain.0 ^ 1);
-    cluster.hand(B, A, Message::Push { rows: vec![other], apart: Vec::new() });
+    cluster.hand(B, A, Message::Push { rows: vec![other], unreachable: Vec::new() });
     assert_eq!(cluster.stopped(A), Some(Stop::Fork { origin: BranchId(3) }));
 }
 
