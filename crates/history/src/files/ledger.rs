@@ -127,9 +127,7 @@ pub fn read_ledger(
         let branch = member(line.branch).map_err(|message| lines.wrong(message))?;
         let to = line.to.map(member).transpose().map_err(|message| lines.wrong(message))?;
         let logged = line.logged(to).map_err(|message| lines.wrong(message))?;
-        if let Some(Err(unfit)) = ledgers.push(branch, &logged) {
-            return Err(lines.wrong(unfit));
-        }
+        ledgers.push(branch, &logged).map_err(|invalid| lines.wrong(invalid))?;
     }
     Ok((header, ledgers, finals))
 }
