@@ -217,7 +217,7 @@ fn changed(logs: &Logs, change: impl Fn(&mut Logged<'_>) -> bool) -> Logs {
     for (member, log) in (0..).map(Member).zip(logs.logs()) {
         for mut logged in log.entries() {
             if change(&mut logged) {
-                other.push(member, &logged).expect("a branch").expect("an entry that fits");
+                other.push(member, &logged).expect("an entry that fits");
             }
         }
         other.whole(member);

@@ -194,11 +194,10 @@ impl Fixture {
                 continue;
             }
             for logged in log {
-                ledgers.push(member, logged).expect("a branch").expect("an entry that fits");
+                ledgers.push(member, logged).expect("an entry that fits");
             }
-            ledgers.whole(member);
-            if self.cut.contains(&member.index()) {
-                ledgers.cut(member);
+            if !self.cut.contains(&member.index()) {
+                ledgers.whole(member);
             }
         }
         ledgers

@@ -3,19 +3,8 @@
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// A property of a run, simulated or recorded.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    EnumString,
-    IntoStaticStr,
-    VariantArray
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum Property {
     /// Every answer is what one account, asked in file order, would have given.
@@ -80,20 +69,5 @@ impl Property {
     /// The name used in reports and `summary.json`.
     pub fn name(self) -> &'static str {
         self.into()
-    }
-
-    /// Whether answers, logs and final states show it. Otherwise only an observer of the engine can judge it, and no
-    /// recorded run can.
-    pub const fn is_visible_to_customers(self) -> bool {
-        !matches!(
-            self,
-            Self::OneWriter
-                | Self::Rights
-                | Self::DurableBeforeVisible
-                | Self::Acknowledged
-                | Self::Deadline
-                | Self::Answered
-                | Self::Amnesia
-        )
     }
 }

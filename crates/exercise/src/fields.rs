@@ -1,7 +1,5 @@
 //! Typed access to a file's values, with messages that name what was expected where.
 
-use std::collections::HashSet;
-
 use strum::EnumMessage;
 
 use super::input::Warning;
@@ -15,10 +13,7 @@ const WARNINGS_MAX: usize = 20;
 
 /// What was assumed while reading a file, each assumption once, where it was first made.
 #[derive(Debug, Default)]
-pub(super) struct Warnings {
-    all: Vec<Warning>,
-    known: HashSet<String>,
-}
+pub(super) struct Warnings(Vec<Warning>);
 
 impl Warnings {
     /// Those of a file's notation.
@@ -31,14 +26,14 @@ impl Warnings {
     }
 
     pub(super) fn add(&mut self, at: Position, message: &str) {
-        if self.all.len() < WARNINGS_MAX && !self.known.contains(message) {
-            self.known.insert(message.to_owned());
-            self.all.push(Warning { at, message: message.to_owned() });
+        let Self(all) = self;
+        if all.len() < WARNINGS_MAX && all.iter().all(|known| known.message != message) {
+            all.push(Warning { at, message: message.to_owned() });
         }
     }
 
     pub(super) fn into_list(self) -> Vec<Warning> {
-        self.all
+        self.0
     }
 }
 

@@ -95,21 +95,15 @@ impl Log {
     /// Entries upon the same of others share a slot. The own component is not kept: it is the entry's place.
     fn slot(&mut self, member: Member, seq: Seq, version: &[u64]) -> Result<u32, InvalidRecord> {
         let own = member.index();
-        let last = self.versions.len().saturating_sub(self.width);
+        let begin = self.versions.len();
+        self.versions.extend_from_slice(version);
         // An entry that claims to know more of its own log than is before it is kept as it is, so that a check finds it.
-        let honest = version.get(own).is_some_and(|known| *known < seq.0);
-        let differs = |place: usize, known: u64| {
-            let known = if place == own && honest { 0 } else { known };
-            self.versions.get(last + place) != Some(&known)
-        };
-        let changed = version.iter().enumerate().any(|(place, known)| differs(place, *known));
-        if changed || self.versions.is_empty() {
-            self.versions.extend_from_slice(version);
-            if let Some(kept) = self.versions.iter_mut().rev().take(self.width).rev().nth(own)
-                && honest
-            {
-                *kept = 0;
-            }
+        if let Some(known) = self.versions[begin..].get_mut(own).filter(|known| **known < seq.0) {
+            *known = 0;
+        }
+        let (before, added) = self.versions.split_at(begin);
+        if !before.is_empty() && before.ends_with(added) {
+            self.versions.truncate(begin);
         }
         index(self.versions.len() / self.width.max(1) - 1)
     }
@@ -127,45 +121,23 @@ impl Ledgers {
         Self { logs: vec![Log::new(members); members] }
     }
 
-    /// Adds an entry of the log of `member`, in the order in which the branch wrote. `None` if there is no such
-    /// branch.
-    pub fn push(
-        &mut self,
-        member: Member,
-        logged: &Logged<'_>,
-    ) -> Option<Result<(), InvalidRecord>> {
-        let log = self.logs.get_mut(member.index())?;
+    /// Adds an entry of the log of `member`, in the order in which the branch wrote.
+    pub fn push(&mut self, member: Member, logged: &Logged<'_>) -> Result<(), InvalidRecord> {
+        let unknown = |member: Member| InvalidRecord::Branch(BranchId(member.0.into()));
+        let log = self.logs.get_mut(member.index()).ok_or_else(|| unknown(member))?;
         if log.extent == Extent::Missing {
             log.extent = Extent::Cut;
         }
-        if let Entry::Grant { to, .. } = logged.entry
-            && to.index() >= log.width
-        {
-            return Some(Err(InvalidRecord::Branch(BranchId(to.0.into()))));
+        match logged.entry {
+            Entry::Grant { to, .. } if to.index() >= log.width => Err(unknown(to)),
+            _ => log.push(member, logged),
         }
-        Some(log.push(member, logged))
     }
 
     /// Marks the log of `member` as whole.
     pub fn whole(&mut self, member: Member) {
         if let Some(log) = self.logs.get_mut(member.index()) {
             log.extent = Extent::Whole;
-        }
-    }
-
-    /// Marks the log of `member` as one whose end may be missing.
-    pub fn cut(&mut self, member: Member) {
-        if let Some(log) = self.logs.get_mut(member.index())
-            && log.extent == Extent::Whole
-        {
-            log.extent = Extent::Cut;
-        }
-    }
-
-    /// Discards the log of `member`.
-    pub fn lose(&mut self, member: Member) {
-        if let Some(log) = self.logs.get_mut(member.index()) {
-            *log = Log::new(log.width);
         }
     }
 
@@ -191,7 +163,7 @@ mod tests {
         let entry = Entry::Deposit(Money::new(1));
         for (seq, version) in [(1, [4, 0]), (2, [4, 1]), (3, [5, 2]), (4, [5, 9])] {
             let logged = Logged { seq: Seq(seq), entry, request: None, version: Some(&version) };
-            assert_eq!(ledgers.push(Member(1), &logged), Some(Ok(())));
+            assert_eq!(ledgers.push(Member(1), &logged), Ok(()));
         }
         let log = &ledgers.logs()[1];
         assert_eq!(log.versions, [4, 0, 5, 0, 5, 9], "the last claims what is not before it");
@@ -200,7 +172,6 @@ mod tests {
         ledgers.whole(Member(1));
         assert_eq!(ledgers.logs()[1].extent(), Extent::Whole);
         assert!(!ledgers.is_missing());
-        ledgers.lose(Member(1));
-        assert!(ledgers.is_missing());
+        assert!(Ledgers::missing(2).is_missing());
     }
 }

@@ -140,7 +140,7 @@ impl Recorder {
                 let version = seqs(&written.dependencies);
                 let (entry, request) = (written.entry, written.request);
                 let logged = Logged { seq, entry, request, version: Some(&version) };
-                run.ledgers.push(member, &logged).transpose()?;
+                run.ledgers.push(member, &logged)?;
             }
             run.ledgers.whole(member);
         }

@@ -99,7 +99,7 @@ impl Recording {
         for (member, log) in (0..).map(Member).zip(&self.logs) {
             for (seq, raw) in (1..).zip(log) {
                 let logged = raw.logged(seq);
-                run.ledgers.push(member, &logged).expect("a branch").expect("an entry that fits");
+                run.ledgers.push(member, &logged).expect("an entry that fits");
             }
             run.ledgers.whole(member);
         }

@@ -187,8 +187,8 @@ fn finals(run: &RunIndex<'_>, examination: &mut Examination) {
         if balance == expected {
             continue;
         }
-        match lacking(run, held, balance) {
-            Some(lacking) => examination.violate(|| lacking.violation(run, held, expected)),
+        match lacking(run, held, expected) {
+            Some(lacking) => examination.violate(|| lacking),
             None => wrong.entry(balance).or_default().push(held.branch),
         }
     }
@@ -237,57 +237,44 @@ fn report_differences(
     }
 }
 
-/// Entries that a branch never received, by its own version.
-struct Lacking {
-    first: Place,
-    entries: usize,
-}
-
-/// What a branch lacks, if that explains what it holds.
-fn lacking(run: &RunIndex<'_>, held: &FinalState, balance: i128) -> Option<Lacking> {
+/// The violation by entries that a branch never received, by its own version, if that explains what it holds.
+fn lacking(run: &RunIndex<'_>, held: &FinalState, expected: i128) -> Option<Violation> {
+    let balance = i128::from(held.balance.minor_units());
     let version = held.version.as_ref().filter(|version| version.members() == run.width)?;
     let mut sum = run.opening();
-    let mut lacking: Option<Lacking> = None;
+    let (mut first_missing, mut missing) = (None, 0);
     for (member, Seq(known)) in version.iter() {
         let member = member.index();
         sum += run.sum(member, known)?;
         let entry = usize::try_from(known).ok()?;
         let entries = run.logs()[member].len() - entry;
         if entries > 0 {
-            let first = Place { member, entry };
-            lacking.get_or_insert(Lacking { first, entries: 0 }).entries += entries;
+            first_missing.get_or_insert(Place { member, entry });
+            missing += entries;
         }
     }
-    lacking.filter(|_| sum == balance)
-}
-
-impl Lacking {
-    fn violation(&self, run: &RunIndex<'_>, held: &FinalState, expected: i128) -> Violation {
-        let balance = i128::from(held.balance.minor_units());
-        let branches = [held.branch];
-        let difference = Difference {
-            held: balance,
-            expected,
-            branches: &branches,
-            is_everywhere: false,
-            others_may_write: false,
-        };
-        let logged = run.logged(self.first);
-        let call = run.call_of(self.first);
-        let what = call.map_or_else(|| describe(logged.entry), |call| run.words(call));
-        let others = match self.entries - 1 {
-            0 => String::new(),
-            n => format!(", and {n} more entries"),
-        };
-        let description = format!(
-            "{} the opening balance and the logs make: entry {} of branch {} ({what}) never reached \
-             it{others}",
-            difference.describe(),
-            logged.seq,
-            run.branch(self.first.member),
-        );
-        run.violation(call, description)
-    }
+    let first = first_missing.filter(|_| sum == balance)?;
+    let difference = Difference {
+        held: balance,
+        expected,
+        branches: &[held.branch],
+        is_everywhere: false,
+        others_may_write: false,
+    };
+    let (logged, call) = (run.logged(first), run.call_of(first));
+    let what = call.map_or_else(|| describe(logged.entry), |call| run.words(call));
+    let others = match missing - 1 {
+        0 => String::new(),
+        n => format!(", and {n} more entries"),
+    };
+    let description = format!(
+        "{} the opening balance and the logs make: entry {} of branch {} ({what}) never reached \
+         it{others}",
+        difference.describe(),
+        logged.seq,
+        run.branch(first.member),
+    );
+    Some(run.violation(call, description))
 }
 
 /// Without logs: after settling every branch must hold the opening balance + the accepted deposits − the accepted

@@ -152,8 +152,8 @@ pub fn read_history(path: &Path, from: impl BufRead) -> Result<(Header, History)
             return Ok((header, history));
         }
         let line = lines.parse::<CallLine<'_, Vec<u64>>>("an operation")?;
-        let call = line.call().map_err(|message| lines.wrong(message))?;
-        history.push(&call).map_err(|unfit| lines.wrong(unfit))?;
+        let call = line.call().map_err(|message| lines.wrong(&message))?;
+        history.push(&call).map_err(|unfit| lines.wrong(&unfit))?;
     }
 }
 

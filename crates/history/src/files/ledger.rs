@@ -113,23 +113,21 @@ pub fn read_ledger(
     while lines.advance()? {
         if let Some(End { whole }) = lines.end(FILE, "lines")? {
             for branch in whole {
-                ledgers.whole(member(branch).map_err(|message| lines.wrong(message))?);
+                ledgers.whole(member(branch).map_err(|message| lines.wrong(&message))?);
             }
             return Ok((header, ledgers, finals));
         }
         if lines.begins(STATE) {
             let last = lines.parse::<FinalState>("what a branch held at the end")?;
-            member(last.branch).map_err(|message| lines.wrong(message))?;
+            member(last.branch).map_err(|message| lines.wrong(&message))?;
             finals.push(last);
             continue;
         }
         let line = lines.parse::<EntryLine<Vec<u64>>>("an entry of a log")?;
-        let branch = member(line.branch).map_err(|message| lines.wrong(message))?;
-        let to = line.to.map(member).transpose().map_err(|message| lines.wrong(message))?;
-        let logged = line.logged(to).map_err(|message| lines.wrong(message))?;
-        if let Some(Err(unfit)) = ledgers.push(branch, &logged) {
-            return Err(lines.wrong(unfit));
-        }
+        let branch = member(line.branch).map_err(|message| lines.wrong(&message))?;
+        let to = line.to.map(member).transpose().map_err(|message| lines.wrong(&message))?;
+        let logged = line.logged(to).map_err(|message| lines.wrong(&message))?;
+        ledgers.push(branch, &logged).map_err(|invalid| lines.wrong(&invalid))?;
     }
     Ok((header, ledgers, finals))
 }

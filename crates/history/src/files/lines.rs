@@ -40,7 +40,7 @@ pub enum RecordedError {
 }
 
 impl RecordedError {
-    pub(super) fn at(path: &Path, line: u64, message: impl ToString) -> Self {
+    pub(super) fn at(path: &Path, line: u64, message: &(impl ToString + ?Sized)) -> Self {
         Self::Line { path: path.to_owned(), line, message: message.to_string() }
     }
 }
@@ -84,14 +84,14 @@ impl<'a, R: BufRead> Lines<'a, R> {
         let mut lines = Self { path, from, line: Vec::new(), number: 0 };
         if !lines.advance()? {
             let message = format!("there is no header; expected the first line of a {file}");
-            return Err(lines.wrong(message));
+            return Err(lines.wrong(&message));
         }
         let what = format!("the header of a {file}");
         if let Some(mismatch) = lines.parse::<SchemaLine>(&what)?.mismatch() {
-            return Err(lines.wrong(mismatch));
+            return Err(lines.wrong(&mismatch));
         }
         let header = lines.parse::<HeaderLine<String, Header>>(&what)?;
-        let header = header.header(file).map_err(|message| lines.wrong(message))?;
+        let header = header.header(file).map_err(|message| lines.wrong(&message))?;
         Ok((lines, header))
     }
 
@@ -104,7 +104,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
         let length = limited.read_until(b'\n', &mut self.line);
         let length = length.map_err(|cause| unreadable(self.path, cause))?;
         if length == LINE_MAX && self.line.last() != Some(&b'\n') {
-            return Err(self.wrong(format!("the line is longer than {LINE_MAX} bytes")));
+            return Err(self.wrong(&format!("the line is longer than {LINE_MAX} bytes")));
         }
         Ok(self.line.last() == Some(&b'\n'))
     }
@@ -112,7 +112,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
     /// The line as what it must be.
     pub(super) fn parse<'l, T: Deserialize<'l>>(&'l self, what: &str) -> Result<T, RecordedError> {
         serde_json::from_slice(&self.line)
-            .map_err(|error| self.wrong(format!("not {what}: {}", plain(&error))))
+            .map_err(|error| self.wrong(&format!("not {what}: {}", plain(&error))))
     }
 
     /// Whether the line begins so: which kind of line it is, without reading all of it.
@@ -134,7 +134,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
         let there = self.number - 2;
         if count != there {
             return Err(
-                self.wrong(format_args!("the end speaks of {count} {things}, there are {there}"))
+                self.wrong(&format_args!("the end speaks of {count} {things}, there are {there}"))
             );
         }
         let more = self.from.fill_buf().map_err(|cause| unreadable(self.path, cause))?;
@@ -148,7 +148,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
         Ok(Some(rest))
     }
 
-    pub(super) fn wrong(&self, message: impl ToString) -> RecordedError {
+    pub(super) fn wrong(&self, message: &(impl ToString + ?Sized)) -> RecordedError {
         RecordedError::at(self.path, self.number, message)
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn read_run(history: &Path, ledger: &Path) -> Result<Run, RecordedErr
     if header != other {
         let history = history.display();
         let message = format!("the header is not that of {history}: they are of different runs");
-        return Err(RecordedError::at(ledger, 1, message));
+        return Err(RecordedError::at(ledger, 1, &message));
     }
     Ok(Run { header, history: operations, ledgers, finals })
 }

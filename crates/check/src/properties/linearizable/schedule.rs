@@ -42,39 +42,33 @@ pub(super) const WAYS: u64 = 6;
 /// Finds an order, its instants chosen in one of the [`WAYS`], or shows that there is none.
 pub(super) fn witness(problem: &Problem<'_>, way: u64) -> Result<Witness, Late> {
     let plain = order(problem, false);
-    let early = forward(problem, &plain, |entry| problem.items[entry].invoked);
-    if let Some(late) = early.late {
-        return Err(late);
-    }
-    let late = backward(problem, &plain);
+    let earliest = forward(problem, &plain, |entry| problem.items[entry].invoked)?;
+    let latest = backward(problem, &plain);
     // With what entries were made upon no balance is below zero, if no rights were overspent.
     let causal = Some(order(problem, true)).filter(|order| order.upon);
     let causal = causal.and_then(|order| chosen(problem, &order, way));
     let (order, instants) = causal.or_else(|| chosen(problem, &plain, way)).unwrap_or_default();
     let balances = problem.balances(&order);
     let is_solvent = order.len() == problem.items.len() && problem.is_solvent(&order, &balances);
-    Ok(Witness { instants, balances, is_solvent, earliest: early.instants, latest: late })
+    Ok(Witness { instants, balances, is_solvent, earliest, latest })
 }
 
 /// The order by instants that are chosen in one of the ways, which matters to refusals only.
 fn chosen(problem: &Problem<'_>, order: &Order, way: u64) -> Option<(Vec<usize>, Vec<u64>)> {
-    let early = forward(problem, order, |entry| problem.items[entry].invoked);
-    if early.late.is_some() {
-        return None;
-    }
+    let early = forward(problem, order, |entry| problem.items[entry].invoked).ok()?;
     let times = if problem.refusals.is_empty() {
-        early.instants
+        early
     } else {
         let late = backward(problem, order);
         let wanted = |entry: usize| {
-            let (early, late) = (early.instants[entry], late[entry]);
+            let (early, late) = (early[entry], late[entry]);
             match way.checked_sub(1) {
                 None if problem.items[entry].change > 0 => late,
                 None => early,
                 Some(part) => early + (late - early) / (WAYS - 2) * part,
             }
         };
-        forward(problem, order, wanted).instants
+        forward(problem, order, wanted).ok()?
     };
     let mut sorted = order.entries.clone();
     // Stable: what comes first in the order stays first at one instant.
@@ -127,13 +121,13 @@ fn is_ready(problem: &Problem<'_>, known: &[usize], member: usize) -> bool {
     })
 }
 
-struct Times {
-    instants: Vec<u64>,
-    late: Option<Late>,
-}
-
-/// The instant of each entry: when it is wanted, or as soon after as what must come before it allows.
-fn forward(problem: &Problem<'_>, order: &Order, wanted: impl Fn(usize) -> u64) -> Times {
+/// The instant of each entry: when it is wanted, or as soon after as what must come before it allows. Fails if
+/// something has to come after its answer.
+fn forward(
+    problem: &Problem<'_>,
+    order: &Order,
+    wanted: impl Fn(usize) -> u64,
+) -> Result<Vec<u64>, Late> {
     let mut instants = vec![0; problem.items.len()];
     // The call whose question is the reason for an instant; NONE is one past the last call.
     let none = problem.run.history().len();
@@ -174,7 +168,7 @@ fn forward(problem: &Problem<'_>, order: &Order, wanted: impl Fn(usize) -> u64) 
             base = base.max(at);
         }
     }
-    Times { instants, late }
+    late.map_or(Ok(instants), Err)
 }
 
 /// The latest instant of each entry.
