@@ -16,7 +16,7 @@ use super::connection::{
 use super::lifecycle::{SETTLE_LIMIT, SettleOutcome, TargetError};
 use super::membership::{Membership, Requirements};
 use super::polling::{Pace, PollState, poll};
-use crate::client::{Bank, ConnectError, Terms, explain};
+use crate::client::{Bank, explain};
 use crate::scenario::{Scenario, Wire};
 
 /// Between two queries of a branch.
@@ -30,9 +30,6 @@ const REST_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "the messages name the fields")]
 pub enum ForeignTargetError {
-    /// A server cannot be reached.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
     #[error("{have} addresses for the {want} branches of the file; give {want}")]
     Count { have: usize, want: usize },
     /// A query was not answered.
@@ -94,16 +91,15 @@ impl ForeignTarget {
         };
         let connected = connect_all(targets.to_vec(), patience).await?;
         let channels: Vec<Channel> = connected.iter().map(|c| c.channel.clone()).collect();
-        let Scenario { wire, timeout, .. } = *scenario;
         let to_branches = ids.iter().copied().zip(channels.iter().cloned()).collect();
-        let bank = Bank::over(to_branches, wire, Terms::of(scenario), timeout)?;
+        let bank = Bank::over(to_branches, scenario);
         let addresses = connected.into_iter().map(|Connection { address, .. }| address);
         let membership = Membership {
             addresses: ids.into_iter().zip(addresses).collect(),
             opening: Money::ZERO,
             replication: "unknown replication".to_owned(),
         };
-        let mut target = Self { bank, channels, membership, wire };
+        let mut target = Self { bank, channels, membership, wire: scenario.wire };
         target.membership.opening = target.opening(required.opening, patience).await?;
         Ok(target)
     }
