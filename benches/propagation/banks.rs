@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bank::{BranchId, CustomerId, Operation, Outcome, SessionId};
 use exercise::Event;
 use loadgen::Interrupt;
-use loadgen::client::{Bank, Terms};
+use loadgen::client::Bank;
 use loadgen::load::{KindRecord, WorkerSettings, Workers, schedules};
 use loadgen::record::OperationSpool;
 use loadgen::scenario::{ClusterChoice, Mix, Recording, Scenario, Stop, Synthetic, Workload};
@@ -135,10 +135,8 @@ impl Alone {
     /// Starts `branches` branches under `scheme`; the customer is connected and the code warm then.
     pub(crate) fn start(scheme: Scheme, branches: u32) -> Self {
         let deposits = Deposits::start(scheme, branches);
-        let Scenario { wire, timeout, .. } = deposits.scenario;
         let addresses = deposits.target.addresses();
-        let terms = Terms::of(&deposits.scenario);
-        let connecting = Bank::connect(addresses, wire, terms, timeout);
+        let connecting = Bank::connect(addresses, &deposits.scenario);
         let bank = deposits.runtime.block_on(connecting).expect("connected");
         Self { bank, session: Session::new(SessionId(1)), deposits }
     }

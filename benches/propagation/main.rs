@@ -26,42 +26,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BRANCHES: [u32; 4] = [1, 3, 10, 50];
 
-/// What is to be done, from the arguments.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
-    /// Criterion's groups, as far as its filter lets them.
-    Groups,
-    /// These and then the table.
-    Everything,
-    Table,
-    Recording,
-}
-
-impl What {
-    fn asked(arguments: &[String]) -> Self {
-        let has = |name: &str| arguments.iter().any(|argument| argument == name);
-        // What is left is criterion's.
-        let nothing = arguments.iter().all(|argument| ["--bench", "--test"].contains(&&**argument));
-        match (has("table"), has("recording")) {
-            (true, _) => Self::Table,
-            (false, true) => Self::Recording,
-            (false, false) if nothing => Self::Everything,
-            (false, false) => Self::Groups,
-        }
-    }
-}
-
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let asked = What::asked(&arguments);
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    // Any other argument is criterion's, most likely a filter.
+    let is_unfiltered =
+        arguments.iter().all(|argument| ["--bench", "--test"].contains(&&**argument));
     // `cargo test`, and any debug build: it only has to work.
     let smoke = !has("--bench") || has("--test") || cfg!(debug_assertions);
     // Sockets for 50 branches. If it fails, their start says what to do.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let server = EchoServer::start();
     let callers = EchoCallers::connect(&server);
-    if matches!(asked, What::Groups | What::Everything) {
+    if !has("table") && !has("recording") {
         // Starting 50 branches in a debug build shows nothing that 10 do not.
         let branches = if smoke { &BRANCHES[..3] } else { &BRANCHES };
         let mut criterion = Criterion::default().configure_from_args();
@@ -69,12 +46,11 @@ fn main() {
         throughput(&mut criterion, &callers, branches);
         criterion.final_summary();
     }
-    match asked {
-        What::Table | What::Everything => table::print(&callers, smoke),
-        What::Recording => table::print_recorded(smoke),
-        What::Groups => Ok(()),
+    if has("table") || is_unfiltered {
+        table::print(&callers, smoke).expect("printed");
+    } else if has("recording") {
+        table::print_recorded(smoke).expect("printed");
     }
-    .expect("printed");
 }
 
 fn write_latency(criterion: &mut Criterion, callers: &EchoCallers, branches: &[u32]) {

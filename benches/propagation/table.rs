@@ -136,8 +136,7 @@ pub(crate) fn print(callers: &EchoCallers, smoke: bool) -> io::Result<()> {
         writeln!(say, "\na smoke run: the figures below mean nothing")?;
     }
     let tracing = Tracing::install(KEEP_SPANS, None).expect("installed once");
-    let rows = ROWS.into_iter().filter_map(|row| if smoke { row.smoke() } else { Some(row) });
-    let rows: Vec<Row> = rows.collect();
+    let rows = rows(smoke);
     let echo_calls = if smoke { 2 } else { ECHO_CALLS };
     let echo = || rate(CUSTOMERS * echo_calls, callers.run(CUSTOMERS, echo_calls));
     // Once for nothing: code, connections and allocator are warm then.
@@ -152,8 +151,11 @@ pub(crate) fn print(callers: &EchoCallers, smoke: bool) -> io::Result<()> {
 /// Prints what recording costs, and nothing else.
 pub(crate) fn print_recorded(smoke: bool) -> io::Result<()> {
     let tracing = Tracing::install(KEEP_SPANS, None).expect("installed once");
-    let rows = ROWS.into_iter().filter_map(|row| if smoke { row.smoke() } else { Some(row) });
-    costs::recorded(&mut io::stdout().lock(), &rows.collect::<Vec<_>>(), &tracing)
+    costs::recorded(&mut io::stdout().lock(), &rows(smoke), &tracing)
+}
+
+fn rows(smoke: bool) -> Vec<Row> {
+    ROWS.into_iter().filter_map(|row| if smoke { row.smoke() } else { Some(row) }).collect()
 }
 
 fn throughput(

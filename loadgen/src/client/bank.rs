@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bank::{Answer, BranchId, CustomerId, Money, Operation, Outcome, StatusCode};
 use exercise::Event;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use passbook::telemetry::CallSpan;
 use passbook::wire::v1::inspect_client::InspectClient;
 use passbook::wire::v1::{StateReply, StateRequest};
@@ -23,9 +23,9 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::error::CallError;
 use super::probe::probe;
-use super::wires::{Asked, Headers, Heard, Terms, WireClient};
+use super::wires::{Asked, Headers, Heard, WireClient};
 use crate::record::CallStatus;
-use crate::scenario::Wire;
+use crate::scenario::Scenario;
 
 /// How long a branch may take to accept a connection, whatever the time-out of operations is.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -80,7 +80,7 @@ pub struct Bank {
     /// By id, ascending.
     branches: Vec<(BranchId, WireClient)>,
     timeout: Duration,
-    timeout_header: MetadataValue<Ascii>,
+    timeout_header: Option<MetadataValue<Ascii>>,
 }
 
 /// How long an answer may take, as gRPC says it.
@@ -149,35 +149,24 @@ impl Bank {
     /// and not the run.
     pub async fn connect(
         addresses: &[(BranchId, String)],
-        wire: Wire,
-        terms: Terms,
-        timeout: Duration,
+        scenario: &Scenario,
     ) -> Result<Self, ConnectError> {
         let connecting = addresses.iter().map(async |(id, address)| {
             let endpoint = endpoint(address)?;
-            let connected = tokio::time::timeout(timeout, endpoint.connect()).await;
+            let connected = timeout(scenario.timeout, endpoint.connect()).await;
             let connected = connected.ok().and_then(Result::ok);
-            Ok((*id, connected.unwrap_or_else(|| endpoint.connect_lazy())))
+            Ok::<_, ConnectError>((*id, connected.unwrap_or_else(|| endpoint.connect_lazy())))
         });
-        let channels: Result<Vec<_>, ConnectError> =
-            join_all(connecting).await.into_iter().collect();
-        Self::over(channels?, wire, terms, timeout)
+        Ok(Self::over(try_join_all(connecting).await?, scenario))
     }
 
     /// Over these `channels`.
-    pub(crate) fn over(
-        channels: Vec<(BranchId, Channel)>,
-        wire: Wire,
-        terms: Terms,
-        timeout: Duration,
-    ) -> Result<Self, ConnectError> {
-        let client =
-            |(id, channel)| (id, WireClient::new(wire, terms, MarkingChannel::new(channel)));
+    pub(crate) fn over(channels: Vec<(BranchId, Channel)>, scenario: &Scenario) -> Self {
+        let client = |(id, channel)| (id, WireClient::new(scenario, MarkingChannel::new(channel)));
         let mut branches: Vec<_> = channels.into_iter().map(client).collect();
         branches.sort_unstable_by_key(|(id, _)| *id);
-        let timeout_header =
-            timeout_header(timeout).ok_or_else(|| ConnectError::Address(String::new()))?;
-        Ok(Self { branches, timeout, timeout_header })
+        let timeout = scenario.timeout;
+        Self { branches, timeout, timeout_header: timeout_header(timeout) }
     }
 
     /// Asks each branch for its balance once: the connections and the code are warm then.
@@ -271,8 +260,8 @@ impl Bank {
         };
         // Written anew only for what is sent again.
         let shorter = if limit < self.timeout { timeout_header(limit) } else { None };
-        let header = shorter.as_ref().unwrap_or(&self.timeout_header);
-        let headers = Headers { timeout: header, span: &span };
+        let timeout = shorter.as_ref().or(self.timeout_header.as_ref());
+        let headers = Headers { timeout, span: &span };
         // tonic's own deadline ends with the headers of an answer; this one with the answer.
         let method = client.method(operation);
         let answered = within(limit, method, client.ask(asked, &headers)).await;
@@ -303,10 +292,10 @@ mod tests {
         drop(nobody);
         let branch = BranchId(1);
         let addresses = [(branch, address)];
-        let (terms, timeout) = (Terms::default(), Duration::from_secs(1));
-        let first = connect(&addresses[0].1, timeout).await;
+        let scenario = Scenario { timeout: Duration::from_secs(1), ..Scenario::default() };
+        let first = connect(&addresses[0].1, scenario.timeout).await;
         assert!(matches!(first, Err(ConnectError::Unreachable { .. })), "{first:?}");
-        let known = Bank::connect(&addresses, Wire::Passbook, terms, timeout).await;
+        let known = Bank::connect(&addresses, &scenario).await;
         let bank = known.expect("nobody need be there");
         let mut session = Session::new(SessionId(7));
         let event = Event { operation: Operation::deposit(1), branch, names_branch: true };

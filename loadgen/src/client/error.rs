@@ -77,11 +77,9 @@ impl CallError {
                 Self::TimedOut.call_status()
             }
             Self::Status(status) => CallStatus::failed(self.code(), false, status.message()),
-            Self::NotSent(_) | Self::Unreadable { .. } => {
-                CallStatus::failed(self.code(), false, &self.to_string())
-            }
-            Self::TimedOut | Self::Disconnected { .. } => {
-                CallStatus::failed(self.code(), true, &self.to_string())
+            _ => {
+                let is_unanswered = matches!(self, Self::TimedOut | Self::Disconnected { .. });
+                CallStatus::failed(self.code(), is_unanswered, &self.to_string())
             }
         }
     }
@@ -194,12 +192,7 @@ impl From<Status> for CallError {
 fn causes<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let cause = next?;
-        next = cause.source();
-        Some(cause)
-    })
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
 #[cfg(test)]

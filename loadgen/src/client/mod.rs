@@ -12,4 +12,3 @@ pub use bank::{Bank, Called, ConnectError};
 pub(crate) use bank::{connect, inspect, is_serving};
 pub use error::CallError;
 pub(crate) use probe::explain;
-pub use wires::Terms;

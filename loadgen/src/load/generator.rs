@@ -1,6 +1,6 @@
 //! What the generator itself took and missed: CPU time of the process, and pauses of the workers' loops.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -63,7 +63,7 @@ pub(super) struct GeneratorWatch {
     cpu_begun: Duration,
     observed_last: Cell<Instant>,
     longest_pause: Cell<Duration>,
-    finished: Cell<Option<GeneratorLoad>>,
+    finished: OnceCell<GeneratorLoad>,
 }
 
 impl GeneratorWatch {
@@ -73,7 +73,7 @@ impl GeneratorWatch {
             cpu_begun: process_cpu(),
             observed_last: Cell::new(begun),
             longest_pause: Cell::new(Duration::ZERO),
-            finished: Cell::new(None),
+            finished: OnceCell::new(),
         }
     }
 
@@ -86,18 +86,15 @@ impl GeneratorWatch {
 
     /// The measured window has ended. Later calls return the same.
     pub(super) fn finish(&self, now: Instant) -> GeneratorLoad {
-        if let Some(load) = self.finished.get() {
-            return load;
-        }
-        self.observe(now);
-        let load = GeneratorLoad {
-            workers: 1,
-            cpu: process_cpu().saturating_sub(self.cpu_begun),
-            observed: now.saturating_duration_since(self.begun),
-            longest_pause: self.longest_pause.get(),
-        };
-        self.finished.set(Some(load));
-        load
+        *self.finished.get_or_init(|| {
+            self.observe(now);
+            GeneratorLoad {
+                workers: 1,
+                cpu: process_cpu().saturating_sub(self.cpu_begun),
+                observed: now.saturating_duration_since(self.begun),
+                longest_pause: self.longest_pause.get(),
+            }
+        })
     }
 }
 

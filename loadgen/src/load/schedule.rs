@@ -5,6 +5,8 @@
 //! when the worker asks. An open loop fits in as a variant that gives the next arrival to the customer that has become idle.
 
 use std::collections::BTreeMap;
+use std::iter::Zip;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bank::{BranchId, CustomerId, Operation};
@@ -80,8 +82,6 @@ pub struct ClosedLoop {
     customers: Vec<ClosedLoopCustomer>,
     /// How many customers have begun.
     begun: usize,
-    /// Operations of each customer.
-    events: u64,
     /// No operation is due at this instant or later.
     until: Option<Duration>,
 }
@@ -90,15 +90,14 @@ pub struct ClosedLoop {
 struct ClosedLoopCustomer {
     id: CustomerId,
     start: Duration,
-    events: Events,
+    /// With their positions in the customer's sequence.
+    events: Zip<RangeInclusive<u64>, Events>,
     think_times: ThinkTimes,
-    /// Operations so far.
-    number: u64,
 }
 
 impl ClosedLoop {
     fn new(synthetic: &Synthetic, branches: &[BranchId], part: Part) -> Self {
-        let (events, until) = match synthetic.stop {
+        let (last, until) = match synthetic.stop {
             Stop::Events(events) => (events, None),
             Stop::After(duration) => (u64::MAX, Some(duration)),
         };
@@ -106,11 +105,10 @@ impl ClosedLoop {
         let customer = |id| ClosedLoopCustomer {
             id,
             start: synthetic.start_of(id),
-            events: synthetic.events(id, branches),
+            events: (1..=last).zip(synthetic.events(id, branches)),
             think_times: synthetic.think_times(id),
-            number: 0,
         };
-        Self { customers: ids.map(customer).collect(), begun: 0, events, until }
+        Self { customers: ids.map(customer).collect(), begun: 0, until }
     }
 
     fn next(&mut self, completion: Option<Completion>) -> Option<Due> {
@@ -130,12 +128,11 @@ impl ClosedLoop {
 
     fn due(&mut self, session: usize, at: Duration) -> Option<Due> {
         let customer = self.customers.get_mut(session)?;
-        if customer.number >= self.events || self.until.is_some_and(|until| at >= until) {
+        if self.until.is_some_and(|until| at >= until) {
             return None;
         }
-        let event = customer.events.next()?;
-        customer.number += 1;
-        Some(Due { session, customer: customer.id, number: customer.number, event, at })
+        let (number, event) = customer.events.next()?;
+        Some(Due { session, customer: customer.id, number, event, at })
     }
 }
 

@@ -86,7 +86,12 @@ impl CallsInFlight {
     ) -> Self {
         let mut branches: Vec<_> = branches.collect();
         branches.sort_unstable();
-        let in_flight = || branches.iter().map(|_| AtomicU64::new(0)).collect();
+        let in_flight = || {
+            // The spare room keeps the counters of other workers out of these cache lines.
+            let mut counts = Vec::with_capacity(branches.len() + 16);
+            counts.resize_with(branches.len(), AtomicU64::default);
+            counts
+        };
         let worker = || WorkerCalls { in_flight: in_flight(), ..WorkerCalls::default() };
         Self {
             begun,

@@ -21,7 +21,7 @@ use super::recorder::Recorder;
 use super::schedule::Schedule;
 use super::silence::CallsInFlight;
 use super::workers::LoadError;
-use crate::client::{Bank, Terms};
+use crate::client::Bank;
 use crate::interrupt::Interrupt;
 use crate::record::OperationSpool;
 use crate::scenario::{Scenario, Share};
@@ -86,9 +86,8 @@ pub(super) async fn perform(
     start: oneshot::Receiver<Start>,
 ) -> Result<(WorkerRecord, Measured), LoadError> {
     let WorkerSettings { addresses, scenario, interrupt } = settings;
-    let Scenario { wire, timeout, trace_sample, .. } = *scenario;
     let connecting = async {
-        let bank = Bank::connect(&addresses, wire, Terms::of(&scenario), timeout).await?;
+        let bank = Bank::connect(&addresses, &scenario).await?;
         bank.warm_up().await;
         Ok::<_, LoadError>(bank)
     };
@@ -105,7 +104,7 @@ pub(super) async fn perform(
         record: RefCell::new(record),
         index,
         in_flight,
-        trace_sample,
+        trace_sample: scenario.trace_sample,
         interrupted: interrupt.drain().clone(),
         active: Cell::new(u64::try_from(schedule.sessions()).unwrap_or(u64::MAX)),
         begun,

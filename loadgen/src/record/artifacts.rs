@@ -331,7 +331,7 @@ fn check_run(folder: &Path) -> Result<(), String> {
 
 /// Whether `folder` holds a comparison and the run folders of its schemes, and nothing else.
 fn check_comparison(folder: &Path) -> Result<(), String> {
-    check_entries(folder, &[COMPARISON], &Scheme::NAMES)?;
+    check_entries(folder, &[COMPARISON], Scheme::NAMES)?;
     let is_comparison = |value: &Value| value["schema"].is_u64() && value["schemes"].is_array();
     check_json(folder, COMPARISON, is_comparison)
 }

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 
 use super::TargetError;
-use crate::client::{Bank, CallError, ConnectError, Terms, connect, explain, inspect, is_serving};
-use crate::scenario::Wire;
+use crate::client::{Bank, CallError, ConnectError, connect, explain, inspect, is_serving};
+use crate::scenario::{Scenario, Wire};
 
 /// The longest that one attempt to connect and one call may take, and how long a branch may take to become ready. For
 /// branches that are started for the run, [`LIMIT_PER_BRANCH`] is added.
@@ -311,8 +311,8 @@ pub(super) async fn answering_wire(
     patience: &Patience,
 ) -> Option<Wire> {
     for wire in tried.others() {
-        let channels = vec![(branch, channel.clone())];
-        let bank = Bank::over(channels, wire, Terms::default(), patience.attempt).ok()?;
+        let scenario = Scenario { wire, timeout: patience.attempt, ..Scenario::default() };
+        let bank = Bank::over(vec![(branch, channel.clone())], &scenario);
         loop {
             match bank.balance(branch).await {
                 Ok(_) => return Some(wire),

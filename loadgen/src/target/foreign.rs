@@ -15,7 +15,7 @@ use super::connection::{
 use super::membership::{Membership, Requirements};
 use super::polling::{Pace, PollState, poll};
 use super::{SETTLE_LIMIT, SettleOutcome, TargetError};
-use crate::client::{Bank, Terms, explain};
+use crate::client::{Bank, explain};
 use crate::scenario::{Scenario, Wire};
 
 /// Between two queries of a branch.
@@ -51,16 +51,15 @@ impl ForeignBranches {
         };
         let connected = connect_all(targets.to_vec(), patience).await?;
         let channels: Vec<Channel> = connected.iter().map(|c| c.channel.clone()).collect();
-        let Scenario { wire, timeout, .. } = *scenario;
         let to_branches = ids.iter().copied().zip(channels.iter().cloned()).collect();
-        let bank = Bank::over(to_branches, wire, Terms::of(scenario), timeout)?;
+        let bank = Bank::over(to_branches, scenario);
         let addresses = connected.into_iter().map(|Connection { address, .. }| address);
         let membership = Membership {
             addresses: ids.into_iter().zip(addresses).collect(),
             opening: Money::ZERO,
             replication: "unknown replication".to_owned(),
         };
-        let mut target = Self { bank, channels, membership, wire };
+        let mut target = Self { bank, channels, membership, wire: scenario.wire };
         target.membership.opening = target.opening(required.opening, patience).await?;
         Ok(target)
     }

@@ -6,34 +6,30 @@ use passbook::wire::exercise::bank::{TransactionRequest, TransactionResponse};
 use passbook::wire::exercise::{FAIL, SUCCESS, amount_of};
 use tonic::codec::CompressionEncoding;
 
-use super::{Asked, CallError, Headers, MarkingChannel, int32_id, refused};
+use super::{Asked, CallError, Headers, MarkingChannel, Scenario, int32_id, refused};
 
 pub(super) const METHOD: &str = "bank.Bank/MsgDelivery";
 
-#[derive(Clone, Debug)]
-pub(crate) struct Client(BankClient<MarkingChannel>);
+pub(super) type Client = BankClient<MarkingChannel>;
 
-impl Client {
-    pub(super) fn new(channel: MarkingChannel, message_bytes_max: usize) -> Self {
-        let client = BankClient::new(channel)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .max_decoding_message_size(message_bytes_max);
-        Self(client)
-    }
+pub(super) fn client(scenario: &Scenario, channel: MarkingChannel) -> Client {
+    Client::new(channel)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(scenario.message_bytes_max)
+}
 
-    pub(super) async fn ask(
-        &self,
-        asked: &Asked<'_>,
-        headers: &Headers<'_>,
-    ) -> Result<Answer, CallError> {
-        let message = TransactionRequest {
-            customer_id: int32_id(asked.customer)?,
-            operation: asked.operation.name().to_owned(),
-            amount: amount_of(asked.operation)?,
-        };
-        let reply = self.0.clone().msg_delivery(headers.request(message)).await?;
-        answer(asked.operation, reply.into_inner())
-    }
+pub(super) async fn ask(
+    client: &Client,
+    asked: &Asked<'_>,
+    headers: &Headers<'_>,
+) -> Result<Answer, CallError> {
+    let message = TransactionRequest {
+        customer_id: int32_id(asked.customer)?,
+        operation: asked.operation.name().to_owned(),
+        amount: amount_of(asked.operation)?,
+    };
+    let reply = client.clone().msg_delivery(headers.request(message)).await?;
+    answer(asked.operation, reply.into_inner())
 }
 
 /// What contract documents define as the status of an answer.

@@ -6,10 +6,9 @@ use passbook::wire::exercise::bankservice::{BalanceQuery, CustomerRequest, Respo
 use passbook::wire::exercise::{INVALID_EVENT, amount_of};
 use tonic::codec::CompressionEncoding;
 
-use super::{Asked, CallError, Headers, MarkingChannel, int32_id, refused};
+use super::{Asked, CallError, Headers, MarkingChannel, Scenario, int32_id, refused};
 
-#[derive(Clone, Debug)]
-pub(crate) struct Client(BankServiceClient<MarkingChannel>);
+pub(super) type Client = BankServiceClient<MarkingChannel>;
 
 pub(super) const fn method(operation: Operation) -> &'static str {
     match operation.kind() {
@@ -19,41 +18,38 @@ pub(super) const fn method(operation: Operation) -> &'static str {
     }
 }
 
-impl Client {
-    pub(super) fn new(channel: MarkingChannel, message_bytes_max: usize) -> Self {
-        let client = BankServiceClient::new(channel)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .max_decoding_message_size(message_bytes_max);
-        Self(client)
-    }
+pub(super) fn client(scenario: &Scenario, channel: MarkingChannel) -> Client {
+    Client::new(channel)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(scenario.message_bytes_max)
+}
 
-    pub(super) async fn ask(
-        &self,
-        asked: &Asked<'_>,
-        headers: &Headers<'_>,
-    ) -> Result<Answer, CallError> {
-        let mut client = self.0.clone();
-        let reply = match asked.operation {
-            Operation::Query => {
-                let branch_id = i32::try_from(asked.branch.0).map_err(|_| {
-                    CallError::NotSent(format!("branch {} does not fit into 32 bits", asked.branch))
-                })?;
-                client.query(headers.request(BalanceQuery { branch_id })).await?
+pub(super) async fn ask(
+    client: &Client,
+    asked: &Asked<'_>,
+    headers: &Headers<'_>,
+) -> Result<Answer, CallError> {
+    let mut client = client.clone();
+    let reply = match asked.operation {
+        Operation::Query => {
+            let branch_id = i32::try_from(asked.branch.0).map_err(|_| {
+                CallError::NotSent(format!("branch {} does not fit into 32 bits", asked.branch))
+            })?;
+            client.query(headers.request(BalanceQuery { branch_id })).await?
+        }
+        Operation::Write(write) => {
+            let request = headers.request(CustomerRequest {
+                customer_id: int32_id(asked.customer)?,
+                event: write.kind.name().to_owned(),
+                amount: amount_of(asked.operation)?,
+            });
+            match write.kind {
+                WriteKind::Deposit => client.deposit(request).await?,
+                WriteKind::Withdraw => client.withdraw(request).await?,
             }
-            Operation::Write(write) => {
-                let request = headers.request(CustomerRequest {
-                    customer_id: int32_id(asked.customer)?,
-                    event: write.kind.name().to_owned(),
-                    amount: amount_of(asked.operation)?,
-                });
-                match write.kind {
-                    WriteKind::Deposit => client.deposit(request).await?,
-                    WriteKind::Withdraw => client.withdraw(request).await?,
-                }
-            }
-        };
-        answer(asked.operation, reply.get_ref())
-    }
+        }
+    };
+    answer(asked.operation, reply.get_ref())
 }
 
 fn answer(operation: Operation, reply: &ResponseMessage) -> Result<Answer, CallError> {

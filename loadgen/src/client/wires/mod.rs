@@ -4,7 +4,6 @@ mod bank;
 mod bankservice;
 mod passbook;
 
-use ::bank::{Ack, Read};
 use ::bank::{Answer, BranchId, CustomerId, Operation, OperationKind, Outcome, Rejection};
 use ::passbook::telemetry::CallSpan;
 use ::passbook::wire::MarkingChannel;
@@ -14,31 +13,6 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 use super::error::CallError;
 use crate::scenario::{Scenario, Wire};
-
-/// What is asked for with every operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// When a write is answered.
-    pub ack: Ack,
-    /// What a query is answered from.
-    pub read: Read,
-    /// Bytes of the largest answer that is accepted.
-    pub message_bytes_max: usize,
-}
-
-impl Terms {
-    /// What every operation of `scenario` asks for.
-    pub const fn of(scenario: &Scenario) -> Self {
-        let Scenario { ack, read, message_bytes_max, .. } = *scenario;
-        Self { ack, read, message_bytes_max }
-    }
-}
-
-impl Default for Terms {
-    fn default() -> Self {
-        Self::of(&Scenario::default())
-    }
-}
 
 /// One operation, as whoever asks means it.
 #[derive(Clone, Copy, Debug)]
@@ -69,14 +43,16 @@ impl From<Answer> for Heard {
 /// What goes with every request, whatever the contract.
 #[derive(Debug)]
 pub(super) struct Headers<'a> {
-    pub(super) timeout: &'a MetadataValue<Ascii>,
+    pub(super) timeout: Option<&'a MetadataValue<Ascii>>,
     pub(super) span: &'a CallSpan,
 }
 
 impl Headers<'_> {
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        request.metadata_mut().insert("grpc-timeout", self.timeout.clone());
+        if let Some(timeout) = self.timeout {
+            request.metadata_mut().insert("grpc-timeout", timeout.clone());
+        }
         self.span.inject(request.metadata_mut());
         request
     }
@@ -91,12 +67,11 @@ pub(super) enum WireClient {
 }
 
 impl WireClient {
-    pub(super) fn new(wire: Wire, terms: Terms, channel: MarkingChannel) -> Self {
-        let limit = terms.message_bytes_max;
-        match wire {
-            Wire::Passbook => Self::Passbook(passbook::Client::new(channel, terms)),
-            Wire::Bank => Self::Bank(bank::Client::new(channel, limit)),
-            Wire::BankService => Self::BankService(bankservice::Client::new(channel, limit)),
+    pub(super) fn new(scenario: &Scenario, channel: MarkingChannel) -> Self {
+        match scenario.wire {
+            Wire::Passbook => Self::Passbook(passbook::Client::new(scenario, channel)),
+            Wire::Bank => Self::Bank(bank::client(scenario, channel)),
+            Wire::BankService => Self::BankService(bankservice::client(scenario, channel)),
         }
     }
 
@@ -117,8 +92,10 @@ impl WireClient {
     ) -> Result<Heard, CallError> {
         match self {
             Self::Passbook(client) => client.ask(asked, headers).await,
-            Self::Bank(client) => client.ask(asked, headers).await.map(Heard::from),
-            Self::BankService(client) => client.ask(asked, headers).await.map(Heard::from),
+            Self::Bank(client) => bank::ask(client, asked, headers).await.map(Heard::from),
+            Self::BankService(client) => {
+                bankservice::ask(client, asked, headers).await.map(Heard::from)
+            }
         }
     }
 }

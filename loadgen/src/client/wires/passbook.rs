@@ -1,18 +1,19 @@
 //! Our own contract.
 
-use bank::{Answer, Money, Operation, OperationKind, Outcome, WriteKind};
+use bank::{Ack, Answer, Money, Operation, OperationKind, Outcome, Read, WriteKind};
 use passbook::wire::v1::bank_client::BankClient;
 use passbook::wire::v1::{QueryReply, QueryRequest, WriteReply, WriteRequest};
 use passbook::wire::{
     from_ack, from_attempt, from_read, from_token, receipt_of, to_answer, to_receipt,
 };
 
-use super::{Asked, CallError, Headers, Heard, MarkingChannel, Terms};
+use super::{Asked, CallError, Headers, Heard, MarkingChannel, Scenario};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    client: BankClient<MarkingChannel>,
-    terms: Terms,
+    bank: BankClient<MarkingChannel>,
+    ack: Ack,
+    read: Read,
 }
 
 pub(super) const fn method(operation: Operation) -> &'static str {
@@ -24,10 +25,11 @@ pub(super) const fn method(operation: Operation) -> &'static str {
 }
 
 impl Client {
-    pub(super) fn new(channel: MarkingChannel, terms: Terms) -> Self {
+    pub(super) fn new(scenario: &Scenario, channel: MarkingChannel) -> Self {
+        let Scenario { ack, read, message_bytes_max, .. } = *scenario;
         // Branches do not compress, so it is not offered: that would be a header more with every request.
-        let client = BankClient::new(channel).max_decoding_message_size(terms.message_bytes_max);
-        Self { client, terms }
+        let bank = BankClient::new(channel).max_decoding_message_size(message_bytes_max);
+        Self { bank, ack, read }
     }
 
     pub(super) async fn ask(
@@ -35,11 +37,11 @@ impl Client {
         asked: &Asked<'_>,
         headers: &Headers<'_>,
     ) -> Result<Heard, CallError> {
-        let mut client = self.client.clone();
+        let mut client = self.bank.clone();
         let token = asked.token.map(from_token);
         match asked.operation {
             Operation::Query => {
-                let read = from_read(self.terms.read);
+                let read = from_read(self.read);
                 let request = headers.request(QueryRequest { read, token });
                 let QueryReply { balance, token } = client.query(request).await?.into_inner();
                 let answer = Answer { outcome: Outcome::Ok, balance: Some(Money::new(balance)) };
@@ -48,7 +50,7 @@ impl Client {
             Operation::Write(write) => {
                 let request = headers.request(WriteRequest {
                     amount: write.amount.minor_units(),
-                    ack: from_ack(self.terms.ack),
+                    ack: from_ack(self.ack),
                     attempt: asked.attempt.map(from_attempt),
                     token,
                 });
