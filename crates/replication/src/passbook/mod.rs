@@ -10,8 +10,9 @@
 //!
 //! | rule | component |
 //! |---|---|
+//! | the journal, and how customers get answers | `context`, with `journal` |
 //! | which component gets which event | `engine` |
-//! | staged, durable, visible | `local_log`, with `journal` and `chains` |
+//! | staged, durable, visible | `local_log`, with `chains` |
 //! | streams, incarnations, hello | `peers` |
 //! | push and acknowledgement, and to whom | `pushes` |
 //! | forwarding in large clusters | `relay` |
