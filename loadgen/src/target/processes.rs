@@ -48,7 +48,7 @@ impl ProcessTarget {
 
     /// Closes the connections, ends the processes, and names the branches whose process ended by itself.
     pub(super) fn end(self, interrupt: &Interrupt) -> Vec<LostBranch> {
-        let Self { cluster, branches } = self;
+        let Self { mut cluster, branches } = self;
         drop(branches);
         let ended = cluster.end_all(|| interrupt.report().is_cancelled()).into_iter();
         ended.map(|(branch, error)| LostBranch { branch, how: error.to_string() }).collect()
