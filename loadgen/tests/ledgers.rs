@@ -64,7 +64,7 @@ async fn customer(id: u64, events: u64, channels: Channels, begun: Instant) -> V
         let (outcome, balance, receipt) = match operation {
             Operation::Query => {
                 let read = from_read(Read::Session);
-                let request = QueryRequest { token, read, ..QueryRequest::default() };
+                let request = QueryRequest { token, read };
                 let reply = bank.query(request).await.expect("answered").into_inner();
                 let receipt = reply.token.as_ref().map(receipt_of);
                 (Outcome::Ok, Some(Money::new(reply.balance)), receipt)
