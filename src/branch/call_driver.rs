@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::driver::{Core, Driver};
 use super::info::BranchInfo;
 use super::spans::BroadcastSpans;
+use super::statistics::Traffic;
 use super::unary_peer::{Delivery, Propagation, PropagationResult};
 use crate::telemetry::TraceContext;
 use bank::{BranchId, Write};
@@ -140,12 +141,9 @@ impl Driver for CallDriver {
         self.peers.clear();
     }
 
-    fn queued_messages(&self) -> Vec<(BranchId, usize)> {
+    fn traffic(&self) -> Traffic {
         let queued = |queue: &mpsc::Sender<_>| queue.max_capacity() - queue.capacity();
-        self.peers.iter().map(|(peer, queue)| (*peer, queued(queue))).collect()
-    }
-
-    fn messages_sent(&self) -> u64 {
-        self.messages_sent
+        let queued = self.peers.iter().map(|(peer, queue)| (*peer, queued(queue))).collect();
+        Traffic { queued, messages_sent: self.messages_sent, ..Traffic::default() }
     }
 }

@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::handle::{BranchCommand, BranchState, Command, Reply};
 use super::info::BranchInfo;
 use super::reachability::Reachability;
-use super::statistics::{Queues, Statistics};
+use super::statistics::{Queues, Statistics, Traffic};
 use super::warnings::{Warn, Warnings};
 use crate::telemetry::TraceContext;
 use crate::wire::Failure;
@@ -62,16 +62,7 @@ pub(super) trait Driver: Send {
     /// Closes the connections to peers.
     fn disconnect(&mut self);
 
-    /// Messages that wait to be sent to each peer.
-    fn queued_messages(&self) -> Vec<(BranchId, usize)>;
-
-    /// Frames by result.
-    fn frames(&self) -> [(&'static str, u64); 2] {
-        [("sent", 0), ("dropped", 0)]
-    }
-
-    /// Messages between branches that this one accounts for: an answered call counts at its caller.
-    fn messages_sent(&self) -> u64;
+    fn traffic(&self) -> Traffic;
 }
 
 /// A request that has not been answered.
@@ -240,16 +231,12 @@ fn handle<D: Driver>(
         BranchCommand::Inspect(reply) => drop(reply.send(BranchState {
             stats: core.replica.stats(),
             version: core.replica.log_status().map(|status| status.shown),
-            messages_sent: driver.messages_sent(),
+            messages_sent: driver.traffic().messages_sent,
             unreachable: core.reachability.unreachable(),
         })),
         BranchCommand::Families(reply) => {
-            let queues = Queues {
-                commands: queue.len(),
-                requests: core.waiting.len(),
-                messages: driver.queued_messages(),
-                frames: driver.frames(),
-            };
+            let (commands, requests) = (queue.len(), core.waiting.len());
+            let queues = Queues { commands, requests, traffic: driver.traffic() };
             let families = core.statistics.families(core.id, &core.replica.stats(), &queues);
             drop(reply.send(families));
         }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::peer_stream::{Outgoing, StreamId};
+use super::statistics::Traffic;
 use crate::wire::from_message;
 use crate::wire::v1::{Frame, PeerMessage};
 use bank::BranchId;
@@ -73,20 +74,16 @@ impl Outboxes {
         }
     }
 
-    /// The number of frames sent.
-    pub(super) const fn sent(&self) -> u64 {
-        self.sent
-    }
-
-    /// The number of frames that a slow peer had no room for.
-    pub(super) const fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    /// The number of frames that wait to be sent to each peer.
-    pub(super) fn queued(&self) -> impl Iterator<Item = (BranchId, usize)> {
+    /// What became of the frames so far.
+    pub(super) fn traffic(&self) -> Traffic {
         let queued = |queue: &Outgoing| queue.max_capacity() - queue.capacity();
-        self.open.iter().map(move |(peer, outbox)| (*peer, queued(&outbox.outgoing)))
+        let open = self.open.iter();
+        Traffic {
+            queued: open.map(|(peer, outbox)| (*peer, queued(&outbox.outgoing))).collect(),
+            frames_sent: self.sent,
+            frames_dropped: self.dropped,
+            messages_sent: self.sent,
+        }
     }
 
     /// Ends all streams.

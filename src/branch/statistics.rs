@@ -38,6 +38,18 @@ pub(super) struct Statistics {
     collects: u64,
 }
 
+/// Messages from a branch to its peers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Traffic {
+    /// Propagations or frames that wait to be sent to each peer.
+    pub(super) queued: Vec<(BranchId, usize)>,
+    pub(super) frames_sent: u64,
+    /// Frames that a slow peer had no room for.
+    pub(super) frames_dropped: u64,
+    /// Messages that this branch accounts for: an answered call counts at its caller.
+    pub(super) messages_sent: u64,
+}
+
 /// What waits at a branch at the instant of a scrape, and what became of its frames.
 #[derive(Clone, Debug)]
 pub(super) struct Queues {
@@ -45,10 +57,7 @@ pub(super) struct Queues {
     pub(super) commands: usize,
     /// Customers' requests that were taken in.
     pub(super) requests: usize,
-    /// Messages to each peer.
-    pub(super) messages: Vec<(BranchId, usize)>,
-    /// Frames by result.
-    pub(super) frames: [(&'static str, u64); 2],
+    pub(super) traffic: Traffic,
 }
 
 impl Statistics {
@@ -135,11 +144,11 @@ impl Statistics {
                 (labels(&[("peer", peer), ("result", &result)]), Value::Counter(count))
             })
         });
-        let frames = queues
-            .frames
+        let Traffic { queued, frames_sent, frames_dropped, .. } = &queues.traffic;
+        let frames = [("sent", *frames_sent), ("dropped", *frames_dropped)]
             .map(|(result, count)| (labels(&[("result", &result)]), Value::Counter(count)));
-        let messages = queues.messages.iter();
-        let messages = messages.map(|(peer, count)| (labels(&[("peer", peer)]), level(*count)));
+        let messages =
+            queued.iter().map(|(peer, count)| (labels(&[("peer", peer)]), level(*count)));
         let outstanding = i64::try_from(stats.outstanding).unwrap_or(i64::MAX);
         vec![
             Family::new(names::BRANCH_REQUESTS, outcomes),

@@ -6,6 +6,7 @@ use super::log_tap::{LogCommand, LogTap};
 use super::outbox::Outboxes;
 use super::peer_stream::{Outgoing, StreamId};
 use super::spans::PassbookSpans;
+use super::statistics::Traffic;
 use crate::telemetry::TraceContext;
 use bank::BranchId;
 use replication::passbook::{Effect, Input, Message, Stop};
@@ -140,15 +141,7 @@ impl Driver for StreamDriver {
         self.outboxes.clear();
     }
 
-    fn queued_messages(&self) -> Vec<(BranchId, usize)> {
-        self.outboxes.queued().collect()
-    }
-
-    fn frames(&self) -> [(&'static str, u64); 2] {
-        [("sent", self.outboxes.sent()), ("dropped", self.outboxes.dropped())]
-    }
-
-    fn messages_sent(&self) -> u64 {
-        self.outboxes.sent()
+    fn traffic(&self) -> Traffic {
+        self.outboxes.traffic()
     }
 }

@@ -225,24 +225,13 @@ impl ProcessCluster {
 
     /// Ends all branches in order and waits for them, at most fifteen seconds. Blocks. A branch that
     /// ended before, and not in order, is an error.
-    pub fn end(self) -> Result<(), ProcessError> {
+    pub fn end(mut self) -> Result<(), ProcessError> {
         self.end_all(|| false).into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
     /// As [`ProcessCluster::end`], and returns an error for each branch that did not end in order. Once `hurry`
     /// returns true, waits a second more and not fifteen.
-    pub fn end_all(mut self, hurry: impl Fn() -> bool) -> Vec<(BranchId, ProcessError)> {
-        self.end_processes(&hurry)
-    }
-
-    /// The branches whose processes have ended.
-    pub fn ended(&mut self) -> Vec<BranchId> {
-        let has_ended =
-            |process: &mut BranchProcess| matches!(process.child.try_wait(), Ok(Some(_)));
-        self.processes.iter_mut().filter_map(|m| has_ended(m).then_some(m.id)).collect()
-    }
-
-    fn end_processes(&mut self, hurry: &dyn Fn() -> bool) -> Vec<(BranchId, ProcessError)> {
+    pub fn end_all(&mut self, hurry: impl Fn() -> bool) -> Vec<(BranchId, ProcessError)> {
         let mut errors = Vec::new();
         // Checks all before ending any: a process that is told to end must not be taken for lost.
         for process in &mut self.processes {
@@ -274,12 +263,19 @@ impl ProcessCluster {
         }
         errors
     }
+
+    /// The branches whose processes have ended.
+    pub fn ended(&mut self) -> Vec<BranchId> {
+        let has_ended =
+            |process: &mut BranchProcess| matches!(process.child.try_wait(), Ok(Some(_)));
+        self.processes.iter_mut().filter_map(|m| has_ended(m).then_some(m.id)).collect()
+    }
 }
 
 impl Drop for ProcessCluster {
     fn drop(&mut self) {
         // Whoever wanted to know how it ended has called `end`.
-        let _ = self.end_processes(&|| false);
+        let _ = self.end_all(|| false);
     }
 }
 

@@ -13,7 +13,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
-use super::names;
+use super::{Counts, names};
 
 /// All spans of one trace, in the order in which they ended.
 #[derive(Clone, Debug)]
@@ -90,16 +90,8 @@ struct Store {
     order: Vec<TraceId>,
     spans: usize,
     beyond_bound: u64,
-    totals: KeptTotals,
-}
-
-/// Numbers of spans from the beginning.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct KeptTotals {
-    pub(super) ended: u64,
-    pub(super) kept: u64,
-    /// Not kept because of the bound. Where nothing is to be kept there are none.
-    pub(super) beyond_bound: u64,
+    /// From the beginning; what was exported is counted elsewhere.
+    totals: Counts,
 }
 
 /// Keeps every ended span, in the thread that ended it: there is no queue that could overflow.
@@ -130,7 +122,8 @@ impl KeptTraces {
         Kept { traces, beyond_bound: store.beyond_bound }
     }
 
-    pub(super) fn totals(&self) -> KeptTotals {
+    /// The numbers of spans from the beginning. Where nothing is to be kept, none is beyond the bound.
+    pub(super) fn totals(&self) -> Counts {
         self.lock().totals
     }
 
@@ -212,7 +205,7 @@ mod tests {
         assert_eq!((sizes, taken.spans(), taken.beyond_bound), (vec![2, 1], 3, 2));
         assert_eq!(
             (kept.take().spans(), kept.totals()),
-            (0, KeptTotals { ended: 5, kept: 3, beyond_bound: 2 })
+            (0, Counts { ended: 5, kept: 3, beyond_bound: 2, ..Counts::default() })
         );
     }
 
@@ -220,7 +213,7 @@ mod tests {
     fn without_a_bound_to_fill_spans_are_only_counted() {
         let kept = KeptTraces::new(0);
         kept.on_end(span(1, 1, "customers"));
-        assert_eq!(kept.totals(), KeptTotals { ended: 1, ..KeptTotals::default() });
+        assert_eq!(kept.totals(), Counts { ended: 1, ..Counts::default() });
         assert_eq!((kept.take().spans(), kept.take().beyond_bound), (0, 0));
     }
 

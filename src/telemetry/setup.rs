@@ -17,7 +17,6 @@ use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
-use super::kept::KeptTotals;
 use super::otlp::{Exported, OtlpEndpoint, PerService};
 use super::{Family, Kept, KeptTraces, Value, names};
 
@@ -64,10 +63,9 @@ pub struct SpanCounters {
 impl SpanCounters {
     /// What became of the spans so far.
     pub fn counts(&self) -> Counts {
-        let KeptTotals { ended, kept, beyond_bound } = self.kept.totals();
         let exported = self.exported.accepted.load(Ordering::Relaxed);
         let export_failed = self.exported.failed.load(Ordering::Relaxed);
-        Counts { ended, kept, beyond_bound, exported, export_failed }
+        Counts { exported, export_failed, ..self.kept.totals() }
     }
 
     /// The counts as a metric.

@@ -89,7 +89,7 @@ impl StartedCluster {
                 }
                 ended => ended.map(|()| Vec::new()),
             },
-            Self::Processes(cluster) => {
+            Self::Processes(mut cluster) => {
                 let ended = cluster.end_all(|| interrupt.report().is_cancelled()).into_iter();
                 let lost = |(branch, error): (_, passbook::cluster::ProcessError)| LostBranch {
                     branch,
