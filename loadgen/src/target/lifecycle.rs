@@ -52,17 +52,17 @@ pub enum TargetError {
 
 /// The branches of a run.
 #[derive(Debug)]
-pub struct Target {
-    branches: Branches,
-    /// The cluster that they belong to; `None` if they ran before.
-    started: Option<StartedCluster>,
-}
-
-/// Connected branches.
-#[derive(Debug)]
-enum Branches {
-    /// They report their state.
-    Inspected(InspectedBranches),
+#[expect(private_interfaces, reason = "a target is used by its functions only")]
+pub enum Target {
+    /// They were started for the run: embedded, or in a process each.
+    Started {
+        /// Ends with the run.
+        cluster: StartedCluster,
+        /// Its branches.
+        branches: InspectedBranches,
+    },
+    /// They ran before, and report their state.
+    Running(InspectedBranches),
     /// They are servers of another program, known by their answers only.
     Foreign(ForeignBranches),
 }
@@ -104,32 +104,37 @@ impl Target {
             }
             _ => Patience::with_own(required.ids.len(), waiting),
         };
-        let started = match &scenario.cluster {
+        let cluster = match &scenario.cluster {
             ClusterChoice::Embedded(scheme) => {
                 StartedCluster::embedded(&required, *scheme, replica)?
             }
             ClusterChoice::Processes(scheme) => {
                 StartedCluster::processes(&required, *scheme).await?
             }
+            ClusterChoice::Running { targets } if scenario.wire == Wire::Passbook => {
+                return Ok(Self::Running(running::find(targets, &required, &patience).await?));
+            }
             ClusterChoice::Running { targets } => {
-                let branches = if scenario.wire == Wire::Passbook {
-                    Branches::Inspected(running::find(targets, &required, &patience).await?)
-                } else {
-                    let found = ForeignBranches::find(targets, scenario, &required, &patience);
-                    Branches::Foreign(found.await?)
-                };
-                return Ok(Self { branches, started: None });
+                let found = ForeignBranches::find(targets, scenario, &required, &patience);
+                return Ok(Self::Foreign(found.await?));
             }
         };
-        let connected =
-            InspectedBranches::connect_to_own(started.addresses(), &required, &patience).await?;
-        Ok(Self { branches: Branches::Inspected(connected), started: Some(started) })
+        let addresses = cluster.addresses();
+        let branches = InspectedBranches::connect_to_own(addresses, &required, &patience).await?;
+        Ok(Self::Started { cluster, branches })
+    }
+
+    const fn inspected(&self) -> Option<&InspectedBranches> {
+        match self {
+            Self::Started { branches, .. } | Self::Running(branches) => Some(branches),
+            Self::Foreign(_) => None,
+        }
     }
 
     const fn membership(&self) -> &Membership {
-        match &self.branches {
-            Branches::Inspected(branches) => &branches.membership,
-            Branches::Foreign(branches) => &branches.membership,
+        match self {
+            Self::Started { branches, .. } | Self::Running(branches) => &branches.membership,
+            Self::Foreign(branches) => &branches.membership,
         }
     }
 
@@ -155,34 +160,33 @@ impl Target {
 
     /// Channels to the branches that report their state, each with its id.
     pub fn channels(&self) -> &[(BranchId, Channel)] {
-        match &self.branches {
-            Branches::Inspected(branches) => &branches.channels,
-            Branches::Foreign(_) => &[],
-        }
+        self.inspected().map_or(&[], |branches| &branches.channels)
     }
 
     /// Handles to the metrics of an embedded cluster.
     pub fn handles(&self) -> &[BranchHandle] {
-        self.started.as_ref().map_or(&[], StartedCluster::handles)
+        match self {
+            Self::Started { cluster, .. } => cluster.handles(),
+            Self::Running(_) | Self::Foreign(_) => &[],
+        }
     }
 
     /// Waits until no propagation is in progress anywhere, at most [`SETTLE_LIMIT`] and not after `hurry`, and returns
     /// the last state of every branch. A branch that has not answered is missing.
     pub async fn settle(&mut self, hurry: &CancellationToken) -> SettleOutcome {
-        let dead = self.started.as_mut().map(StartedCluster::dead_branches).unwrap_or_default();
-        match &self.branches {
-            Branches::Inspected(branches) => branches.settle(&dead, hurry).await,
-            Branches::Foreign(branches) => branches.settle(hurry).await,
+        match self {
+            Self::Started { cluster, branches } => {
+                branches.settle(&cluster.dead_branches(), hurry).await
+            }
+            Self::Running(branches) => branches.settle(&[], hurry).await,
+            Self::Foreign(branches) => branches.settle(hurry).await,
         }
     }
 
     /// How many messages branches have sent each other since their start. `None` where a branch does not answer, or
     /// does not count.
     pub async fn frames_sent(&self) -> Option<u64> {
-        match &self.branches {
-            Branches::Inspected(branches) => branches.frames_sent().await,
-            Branches::Foreign(_) => None,
-        }
+        self.inspected()?.frames_sent().await
     }
 
     /// Ends what was started for the run in order, and names the lost branches: those that ended by themselves, and
@@ -193,11 +197,14 @@ impl Target {
         interrupt: &Interrupt,
     ) -> Result<Vec<LostBranch>, TargetError> {
         let addresses = self.addresses().to_vec();
-        let Self { branches, started } = self;
-        // A cluster waits for its connections to close.
-        drop(branches);
-        let lost = started.map(|cluster| cluster.end(interrupt)).transpose()?;
-        let mut lost = lost.unwrap_or_default();
+        let mut lost = match self {
+            Self::Started { cluster, branches } => {
+                // A cluster waits for its connections to close.
+                drop(branches);
+                cluster.end(interrupt)?
+            }
+            Self::Running(_) | Self::Foreign(_) => Vec::new(),
+        };
         for (branch, address) in addresses {
             let is_known = settled.finals.iter().any(|last| last.branch == branch)
                 || lost.iter().any(|lost| lost.branch == branch);
