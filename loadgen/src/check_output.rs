@@ -9,7 +9,7 @@ use exercise::{FileError, Input, Position, Received, Warning, is_standard_input}
 use history::ReferenceModel;
 use thiserror::Error;
 
-use crate::record::artifacts::{HISTORY, SUMMARY};
+use crate::record::run_folder::{HISTORY, SUMMARY};
 use crate::report::ExitCode;
 
 /// Differences that are reported one by one.

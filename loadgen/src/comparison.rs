@@ -3,7 +3,7 @@
 use exercise::write_json;
 use replication::Scheme;
 
-use crate::record::artifacts::{COMPARISON, RunFolder};
+use crate::record::run_folder::{COMPARISON, RunFolder};
 use crate::report::Comparison;
 use crate::run::{Hooks, Progress, RunError, run};
 use crate::scenario::Scenario;

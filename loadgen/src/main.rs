@@ -140,7 +140,7 @@ fn perform(task: &Task, mut terminal: Terminal, interrupt: &Interrupt) -> ExitCo
 
 /// What a run ends the process with that could not be done.
 fn code_of(error: &RunError) -> report::ExitCode {
-    use loadgen::record::artifacts::ArtifactError;
+    use loadgen::record::run_folder::ArtifactError;
     match error {
         RunError::Artifacts(
             ArtifactError::Unfit { .. }

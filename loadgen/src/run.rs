@@ -23,10 +23,10 @@ use crate::load::{
     customers_at_once, schedules, worker_count,
 };
 use crate::metrics::MetricsServer;
-use crate::record::artifacts::{
+use crate::record::judge::{JudgeError, JudgedRun, judge_folder};
+use crate::record::run_folder::{
     ArtifactError, HISTORY, INPUT, LEDGER, OUTPUT, RunFolder, SUMMARY, TRACES,
 };
-use crate::record::judge::{JudgeError, JudgedRun, judge_folder};
 use crate::record::{Answers, Ledgers, LedgersError, Logged, OperationSpool, asked};
 use crate::report::{ClusterFacts, Files, RunReport, TraceCounts, Unrecorded, Waterfall};
 use crate::scenario::{

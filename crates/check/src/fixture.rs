@@ -1,6 +1,7 @@
 //! Short runs for the tests of the properties.
 
-use crate::judge::{CHECKS, examine};
+use crate::judge::examine;
+use crate::properties::CHECKS;
 use crate::{Finding, Property, RunIndex, Verdict};
 use bank::{Ack, Read};
 use bank::{

@@ -3,7 +3,7 @@
 use history::{ReferenceModel, Run, Settings};
 
 use crate::examination::{Examination, Gap};
-use crate::properties;
+use crate::properties::{CHECKS, Check, Evidence};
 use crate::{Finding, Property, RunIndex, Verdict, final_balance, promises, sequential};
 
 /// A finding, and whether the settings promise that property.
@@ -14,55 +14,6 @@ pub struct Judged {
     /// A broken promise fails the run; what holds without being promised is only observed.
     pub promised: bool,
 }
-
-/// A check of one property of a run.
-#[derive(Clone, Copy, Debug)]
-pub struct Check {
-    /// The property.
-    pub property: Property,
-    evidence: Evidence,
-    examine: fn(&RunIndex<'_>) -> Examination,
-}
-
-/// What a check reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Evidence {
-    /// Answers with versions, and the logs in which versions can be resolved.
-    Versions,
-    /// Answers, of which balances alone say something.
-    Answers,
-    /// What branches hold at the end, which does not depend on any answer.
-    FinalStates,
-}
-
-const fn check(
-    property: Property,
-    evidence: Evidence,
-    examine: fn(&RunIndex<'_>) -> Examination,
-) -> Check {
-    Check { property, evidence, examine }
-}
-
-/// Every property of a run that customers can see, in the order of reports.
-pub const CHECKS: [Check; 13] = [
-    check(Property::Value, Evidence::Versions, properties::value::examine),
-    check(Property::BalanceBounds, Evidence::Answers, properties::balance_bounds::examine),
-    check(Property::Conservation, Evidence::Answers, properties::conservation::examine),
-    check(Property::Overdraft, Evidence::Answers, properties::overdraft::examine),
-    check(Property::Convergence, Evidence::FinalStates, properties::convergence::examine),
-    check(Property::Durability, Evidence::Versions, properties::durability::examine),
-    check(Property::ReadYourWrites, Evidence::Answers, properties::read_your_writes::examine),
-    check(Property::MonotonicReads, Evidence::Versions, properties::monotonic_reads::examine),
-    check(Property::MonotonicWrites, Evidence::Versions, properties::monotonic_writes::examine),
-    check(
-        Property::WritesFollowReads,
-        Evidence::Versions,
-        properties::writes_follow_reads::examine,
-    ),
-    check(Property::Causal, Evidence::Versions, properties::causal::examine),
-    check(Property::Linearizable, Evidence::Answers, properties::linearizable::examine),
-    check(Property::Availability, Evidence::Answers, properties::availability::examine),
-];
 
 /// What is missing where answers can be judged by their balances only: under the broadcast scheme, and of other programs.
 pub const NO_VERSIONS: &str = "no branch has a ledger in which a version could be resolved";

@@ -12,8 +12,8 @@ use history::{
 use replication::{Instant, Passbook, Replication as _};
 
 use super::customers::{CustomerRequest, Response};
-use super::judge::{Judge, Violation};
 use super::network::branch_id;
+use super::observer::{Observer, Violation};
 use super::plan::Plan;
 
 /// From the weakest to the strongest.
@@ -38,7 +38,7 @@ pub(super) struct Recorder {
 /// How a log is handed to `check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Logs {
-    /// As the judge knows it, also where no branch has it any more.
+    /// As the observer knows it, also where no branch has it any more.
     True,
     /// As an auditor finds it: that of a branch that is gone is lost.
     Found,
@@ -94,7 +94,7 @@ impl Recorder {
     pub(super) fn judge(
         &self,
         plan: &Plan,
-        judge: &Judge,
+        observer: &Observer,
         alive: &[(Member, &Passbook)],
     ) -> Result<(), Violation> {
         let all = alive.len() == usize::from(plan.branches);
@@ -106,7 +106,7 @@ impl Recorder {
         for (strength, logs) in strengths.map(|strength| (strength, Logs::True)).chain(found) {
             // What a branch that is gone took along is in its log, and not in what the others hold.
             let finals = if all || logs == Logs::Found { alive } else { &[] };
-            let run = self.run(plan, judge, (strength, logs), finals);
+            let run = self.run(plan, observer, (strength, logs), finals);
             broken_promise(&run.map_err(|why| invalid(&why))?)?;
         }
         Ok(())
@@ -115,7 +115,7 @@ impl Recorder {
     fn run(
         &self,
         plan: &Plan,
-        judge: &Judge,
+        observer: &Observer,
         (strength, logs): (usize, Logs),
         alive: &[(Member, &Passbook)],
     ) -> Result<Run, InvalidRecord> {
@@ -131,7 +131,7 @@ impl Recorder {
         for SeenOperation { record, .. } in self.seen.iter().flatten().filter(strong) {
             run.history.push(record)?;
         }
-        for (member, log) in plan.members().zip(judge.logs()) {
+        for (member, log) in plan.members().zip(observer.logs()) {
             let gone = !alive.iter().any(|(branch, _)| *branch == member);
             if logs == Logs::Found && gone {
                 continue;
@@ -192,7 +192,7 @@ fn nanos(instant: Instant) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::judge::fixture::{Fixture, operation, request};
+    use super::super::observer::fixture::{Fixture, operation, request};
     use super::super::plan::FaultProfile;
     use super::*;
     use bank::Rejection;
@@ -257,7 +257,7 @@ mod tests {
         }
 
         fn broken(&self) -> Option<Property> {
-            let found = self.recorder.judge(&self.plan, &self.scene.judge, &[]);
+            let found = self.recorder.judge(&self.plan, &self.scene.observer, &[]);
             found.err().map(|violation| violation.property)
         }
     }

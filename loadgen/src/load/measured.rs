@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::generator::GeneratorLoad;
+use super::generator_load::GeneratorLoad;
 use super::silence::Silence;
 
 /// The measured window of a run, and what happened in it.

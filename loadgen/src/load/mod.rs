@@ -6,7 +6,7 @@
 //! ```
 
 mod customer;
-mod generator;
+mod generator_load;
 mod measured;
 mod phase;
 mod progress;
@@ -17,7 +17,7 @@ mod statuses;
 mod worker;
 mod workers;
 
-pub use generator::GeneratorLoad;
+pub use generator_load::GeneratorLoad;
 pub use measured::Measured;
 pub use phase::Phase;
 pub use progress::{LoadProgress, ProgressReader};

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::customer;
-use super::generator::{GeneratorWatch, OBSERVE_EVERY};
+use super::generator_load::{GeneratorWatch, OBSERVE_EVERY};
 use super::measured::Measured;
 use super::progress::WorkerProgress;
 use super::recorder::Recorder;

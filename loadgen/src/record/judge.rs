@@ -9,7 +9,7 @@ use history::{Header, RecordedError, Run};
 use replication::Scheme;
 use thiserror::Error;
 
-use crate::record::artifacts::{COMPARISON, HISTORY, LEDGER, OUTPUT};
+use crate::record::run_folder::{COMPARISON, HISTORY, LEDGER, OUTPUT};
 
 /// A folder cannot be judged.
 #[derive(Debug, Error)]

@@ -10,7 +10,7 @@ use bank::Version;
 use history::{Header, History, HistoryWriter, OwnedRecord, Record};
 use tokio::time::Instant;
 
-use super::logged::since;
+use super::ledger_file::since;
 use super::spool::{Spool, Spooled, merge_by_key};
 use crate::interrupt::Interrupt;
 use crate::scenario::Recording;

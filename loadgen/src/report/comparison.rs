@@ -15,7 +15,7 @@ use super::percentiles::Percentiles;
 use super::text::{replication_text, terms_text, workload_text};
 use super::verdict_line::decisive_properties;
 use super::{ExitCode, Files, RunReport, json};
-use crate::record::artifacts;
+use crate::record::run_folder;
 
 /// Raised when a name or a meaning changes.
 const SCHEMA: u32 = 2;
@@ -143,7 +143,7 @@ impl Comparison {
         if let Some(folder) = &self.folder {
             let folders = self.reports.iter().map(|run| format!("{}/  ", run.cluster.replication));
             let (folder, folders) = (folder.display(), folders.collect::<String>());
-            let _ = writeln!(text, "\nfiles\n  {folder}/  {folders}{}", artifacts::COMPARISON);
+            let _ = writeln!(text, "\nfiles\n  {folder}/  {folders}{}", run_folder::COMPARISON);
         }
         text
     }

@@ -10,7 +10,7 @@ use history::OperationRecord;
 use super::numbers::{count, milliseconds, money, operations, rate};
 use super::percentiles::Percentiles;
 use super::{RunReport, Unrecorded, caveats, checks, statuses};
-use crate::record::artifacts;
+use crate::record::run_folder;
 use crate::scenario::{ClusterChoice, ReplayOrder, Stop, ThinkTime, Wire, Workload};
 
 impl RunReport {
@@ -274,7 +274,7 @@ fn write_slowest_write(report: &RunReport, text: &mut String) {
 fn write_places(report: &RunReport, text: &mut String) {
     let _ = writeln!(text, "\nfiles");
     if let Some(folder) = &report.files.folder {
-        let _ = writeln!(text, "  {}/  {}", folder.display(), artifacts::ALL.join("  "));
+        let _ = writeln!(text, "  {}/  {}", folder.display(), run_folder::ALL.join("  "));
     }
     if let Some(output) = &report.files.output {
         let _ = writeln!(text, "  {}", output.display());

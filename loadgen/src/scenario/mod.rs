@@ -8,19 +8,21 @@ mod mix;
 mod recording;
 mod replay;
 mod share;
+mod synthetic;
 mod think;
 mod wire;
 mod workload;
 
-pub use configuration::{ClusterChoice, Scenario, SettingError, Workload};
+pub use configuration::{ClusterChoice, Scenario, SettingError};
 pub use mix::Mix;
 pub use recording::Recording;
 pub use replay::{Replay, ReplayOrder, Style};
 pub use share::Share;
+pub(crate) use synthetic::Events;
+pub use synthetic::{Stop, Synthetic};
 pub use think::{ThinkTime, ThinkTimes};
 pub use wire::{Wire, broadcast_reads};
-pub(crate) use workload::Events;
-pub use workload::{Stop, Synthetic};
+pub use workload::Workload;
 
 pub(crate) use configuration::seconds;
-pub(crate) use workload::scramble;
+pub(crate) use synthetic::scramble;

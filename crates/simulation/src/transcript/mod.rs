@@ -4,7 +4,7 @@ pub(super) mod words;
 
 use std::fmt;
 
-use crate::judge::Violation;
+use crate::observer::Violation;
 use crate::plan::{Fault, Moment, Plan, PlannedFault, Step};
 use crate::world::{RunResult, run_with};
 use replication::passbook::{Mutant, Storage};

@@ -4,8 +4,8 @@ use super::super::agenda::{Answered, Arrival, Event};
 use super::super::chance::Span;
 use super::super::counters::Counter;
 use super::super::customers::Response;
-use super::super::judge::{Judge, Violation};
 use super::super::network::Delivery;
+use super::super::observer::{Observer, Violation};
 use super::super::plan::Moment;
 use super::super::transcript::words::{self, branch as name};
 use super::World;
@@ -30,7 +30,7 @@ impl World<'_> {
             }
             Effect::WakeAt(instant) => self.wake_at(branch, instant),
             Effect::Note(_) => {}
-            Effect::Refuse { peer, why } => return Err(Judge::refused(branch, peer, &why)),
+            Effect::Refuse { peer, why } => return Err(Observer::refused(branch, peer, &why)),
             Effect::Stop(why) => {
                 self.note(|| format!("{} has to stop: {why}", name(branch)));
                 self.branches[branch.index()].restart = Restart::Never;
@@ -53,7 +53,7 @@ impl World<'_> {
             self.counters.add(Counter::Grants);
             self.grants.insert((branch, to), seq);
         }
-        self.judge.recorded(now, branch, &record)?;
+        self.observer.recorded(now, branch, &record)?;
         let moment = match record {
             Record::Own { entry: Entry::Grant { .. }, .. } => Moment::Granted,
             Record::Own { .. } => Moment::Staged,
@@ -67,7 +67,7 @@ impl World<'_> {
     }
 
     fn send(&mut self, from: Member, to: Member, message: Message) -> Result<(), Violation> {
-        self.judge.sent(from, to, &message)?;
+        self.observer.sent(from, to, &message)?;
         let moment = self.count_sent(&message);
         let text = self.lines.is_some().then(|| words::sent(from, to, &message));
         let fate = match self.network.send(from, to, message, &mut self.agenda) {
@@ -112,7 +112,7 @@ impl World<'_> {
         answer: Answer,
         receipt: Option<Receipt>,
     ) -> Result<(), Violation> {
-        self.judge.replied(branch, ticket, &answer, receipt.as_ref())?;
+        self.observer.replied(branch, ticket, &answer, receipt.as_ref())?;
         let here = &mut self.branches[branch.index()];
         let incarnation = here.incarnation;
         let Some(open) = here.process().and_then(|process| process.open.remove(&ticket)) else {

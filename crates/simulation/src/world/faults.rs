@@ -3,7 +3,7 @@
 use super::super::agenda::Event;
 use super::super::chance::PerMille;
 use super::super::counters::Counter;
-use super::super::judge::Violation;
+use super::super::observer::Violation;
 use super::super::plan::{Fault, Moment};
 use super::super::transcript::words::{self, branch as name};
 use super::World;

@@ -6,7 +6,7 @@ use super::super::agenda::{Arrival, Event};
 use super::super::counters::Counter;
 use super::super::customers::{CustomerRequest, Sending};
 use super::super::disk::Sync;
-use super::super::judge::{View, Violation};
+use super::super::observer::{View, Violation};
 use super::super::plan::Moment;
 use super::super::transcript::words;
 use super::branch::OpenRequest;
@@ -100,7 +100,7 @@ impl World<'_> {
                     return Ok(());
                 }
                 self.counters.add(Counter::GivenUp);
-                self.judge.abandoned(to, ticket);
+                self.observer.abandoned(to, ticket);
                 self.step(to, Input::Abandon { ticket })
             }
             Arrival::Tick => {
@@ -129,7 +129,7 @@ impl World<'_> {
         if let Some(process) = self.branches[to.index()].process() {
             process.open.insert(ticket, OpenRequest { customer, attempt, read });
         }
-        self.judge.submitted(ticket, attempt, deadline);
+        self.observer.submitted(ticket, attempt, deadline);
         let request = Request {
             attempt: Some(attempt),
             operation: step.operation,
@@ -185,7 +185,7 @@ impl World<'_> {
         self.perform_all(to)
     }
 
-    /// Does what a replica wants done, and shows it to the judge afterwards.
+    /// Does what a replica wants done, and shows it to the observer afterwards.
     pub(super) fn perform_all(&mut self, branch: Member) -> Result<(), Violation> {
         let incarnation = self.branches[branch.index()].incarnation;
         let mut effects = std::mem::take(&mut self.effects);
@@ -201,7 +201,7 @@ impl World<'_> {
         self.effects = effects;
         self.sync(branch, false);
         match self.branches[branch.index()].replica() {
-            Some(replica) => self.judge.look(branch, &View::of(replica)),
+            Some(replica) => self.observer.look(branch, &View::of(replica)),
             None => Ok(()),
         }
     }
@@ -236,7 +236,7 @@ impl World<'_> {
         }
         match branch.disk.end_sync() {
             Some(Sync::Upto(upto)) => {
-                self.judge.synced(member, upto);
+                self.observer.synced(member, upto);
                 self.has_done(member, Moment::Synced)?;
                 let upto = u64::try_from(upto).unwrap_or(u64::MAX);
                 let what = Arrival::Persisted { upto };

@@ -16,8 +16,8 @@ use super::agenda::{Agenda, Answered, Arrival, Event};
 use super::chance::Span;
 use super::counters::{Counter, Counters};
 use super::customers::{CustomerEvent, Customers, Wake};
-use super::judge::{Judge, View, Violation};
 use super::network::{Network, member};
+use super::observer::{Observer, View, Violation};
 use super::plan::{Plan, TimingProfile};
 use super::recorder::Recorder;
 use super::transcript::words;
@@ -70,7 +70,7 @@ struct World<'a> {
     network: Network,
     branches: Vec<Branch>,
     customers: Customers,
-    judge: Judge,
+    observer: Observer,
     recorder: Recorder,
     counters: Counters,
     hasher: SipHasher13,
@@ -110,7 +110,7 @@ impl<'a> World<'a> {
             network: Network::new(plan),
             branches,
             customers,
-            judge: Judge::new(usize::from(plan.branches), plan.opening, plan.storage),
+            observer: Observer::new(usize::from(plan.branches), plan.opening, plan.storage),
             recorder: Recorder::new(plan),
             counters: Counters::default(),
             hasher: SipHasher13::new(),
@@ -232,7 +232,7 @@ impl<'a> World<'a> {
         match event {
             CustomerEvent::Begins(first) => {
                 self.recorder.begins(who, now, &first);
-                self.judge.begins(&first);
+                self.observer.begins(&first);
             }
             CustomerEvent::Retries { .. } => self.counters.add(Counter::Retries),
             CustomerEvent::Takes { operation, response } => {
@@ -259,8 +259,8 @@ impl<'a> World<'a> {
             .filter_map(|branch| Some((branch.member, branch.replica()?)))
             .collect();
         let views = alive.iter().map(|(branch, replica)| (*branch, View::of(replica)));
-        self.judge.finish(views)?;
-        self.recorder.judge(self.plan, &self.judge, &alive)
+        self.observer.finish(views)?;
+        self.recorder.judge(self.plan, &self.observer, &alive)
     }
 
     fn next_ticket(&mut self) -> Ticket {

@@ -5,8 +5,8 @@ use rand::RngExt as _;
 use super::super::chance::{Luck, PerMille};
 use super::super::counters::Counter;
 use super::super::disk::CrashRemains;
-use super::super::judge::Violation;
 use super::super::network::{Ending, branch_id};
+use super::super::observer::Violation;
 use super::super::transcript::words::{self, branch as name};
 use super::World;
 use super::branch::Restart;
@@ -156,14 +156,14 @@ impl World<'_> {
         });
         self.network.ended(member, ending, &mut self.agenda);
         match crash {
-            Crash::Stopped(why) => self.judge.stopped(member, &why),
+            Crash::Stopped(why) => self.observer.stopped(member, &why),
             Crash::Copied { records } => {
-                self.judge.crashed(member, surviving)?;
+                self.observer.crashed(member, surviving)?;
                 let left = self.branches[member.index()].disk.replaced_by_copy(records);
-                self.judge.forgot(member, left.surviving);
+                self.observer.forgot(member, left.surviving);
                 Ok(())
             }
-            _ => self.judge.crashed(member, surviving),
+            _ => self.observer.crashed(member, surviving),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What branches answer.
 
 use super::{paid_in, query};
-use crate::judge::fixture::{Fixture, broken, operation, request};
+use crate::observer::fixture::{Fixture, broken, operation, request};
 use bank::{Ack, Entry, Money, Operation, Read};
 use check::Property;
 use replication::Ticket;
@@ -43,7 +43,7 @@ fn answer_without_receipt_or_place_in_log_is_found() {
     let (mut scene, ticket) = written(Ack::Local);
     scene.sync(0);
     let (answer, _) = scene.answer(0, Some(1), 1);
-    let found = scene.judge.replied(bank::Member(0), ticket, &answer, None);
+    let found = scene.observer.replied(bank::Member(0), ticket, &answer, None);
     assert_eq!(broken(found), Some(Property::Acknowledged));
     let (mut scene, ticket) = written(Ack::Local);
     scene.sync(0);

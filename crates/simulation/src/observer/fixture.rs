@@ -1,10 +1,10 @@
-//! For the judge's own tests: histories made by hand.
+//! For the observer's own tests: histories made by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::views::View;
-use super::{Judge, Violation};
+use super::{Observer, Violation};
 use crate::customers::CustomerRequest;
 use crate::plan::Step;
 use bank::{
@@ -90,10 +90,10 @@ impl Double {
     }
 }
 
-/// A cluster made by hand, and the judge that watches it.
+/// A cluster made by hand, and the observer that watches it.
 #[derive(Debug)]
 pub(crate) struct Fixture {
-    pub(crate) judge: Judge,
+    pub(crate) observer: Observer,
     pub(crate) branches: Vec<Double>,
     storage: Storage,
     tickets: u64,
@@ -106,7 +106,7 @@ impl Fixture {
     /// Two branches that begin with 20.
     pub(crate) fn new(storage: Storage) -> Self {
         Self {
-            judge: Judge::new(2, Money::new(20), storage),
+            observer: Observer::new(2, Money::new(20), storage),
             branches: vec![Double::new(0, 2, 20), Double::new(1, 2, 20)],
             storage,
             tickets: 0,
@@ -116,9 +116,9 @@ impl Fixture {
     /// A customer asks, and the question arrives.
     pub(crate) fn ask(&mut self, new: &CustomerRequest) -> Ticket {
         let attempt = new.attempt;
-        self.judge.begins(new);
+        self.observer.begins(new);
         self.tickets += 1;
-        self.judge.submitted(Ticket(self.tickets), attempt, DEADLINE);
+        self.observer.submitted(Ticket(self.tickets), attempt, DEADLINE);
         Ticket(self.tickets)
     }
 
@@ -135,7 +135,7 @@ impl Fixture {
             double.publish();
         }
         let record = Record::Own { seq, entry, request, chain };
-        self.judge.recorded(NOW, Member(branch), &record)
+        self.observer.recorded(NOW, Member(branch), &record)
     }
 
     /// A branch does what a customer asks, and stages it.
@@ -154,7 +154,7 @@ impl Fixture {
 
     /// A branch's disk has everything, and the branch knows it.
     pub(crate) fn sync(&mut self, branch: u16) {
-        self.judge.synced(Member(branch), usize::MAX);
+        self.observer.synced(Member(branch), usize::MAX);
         self.branches[usize::from(branch)].publish();
     }
 
@@ -163,15 +163,15 @@ impl Fixture {
         let row = self.branches[usize::from(from)].visible.rows()[usize::from(origin)].clone();
         let rows = vec![row.clone()];
         let push = Message::Push { rows: rows.clone(), unreachable: Vec::new() };
-        self.judge.sent(Member(from), Member(to), &push)?;
-        self.judge.recorded(NOW, Member(to), &Record::Received { rows })?;
-        self.judge.synced(Member(to), usize::MAX);
+        self.observer.sent(Member(from), Member(to), &push)?;
+        self.observer.recorded(NOW, Member(to), &Record::Received { rows })?;
+        self.observer.synced(Member(to), usize::MAX);
         self.branches[usize::from(to)].take(&row);
         Ok(())
     }
 
     pub(crate) fn look(&mut self, branch: u16) -> Result<(), Violation> {
-        self.judge.look(Member(branch), &self.branches[usize::from(branch)].view())
+        self.observer.look(Member(branch), &self.branches[usize::from(branch)].view())
     }
 
     /// What the branch would answer now.
@@ -188,12 +188,12 @@ impl Fixture {
         ticket: Ticket,
         (answer, receipt): &(Answer, Receipt),
     ) -> Result<(), Violation> {
-        self.judge.replied(Member(branch), ticket, answer, Some(receipt))
+        self.observer.replied(Member(branch), ticket, answer, Some(receipt))
     }
 
     pub(crate) fn finish(&mut self) -> Result<(), Violation> {
         let views = self.branches.iter().map(Double::view);
-        self.judge.finish((0..).map(Member).zip(views))
+        self.observer.finish((0..).map(Member).zip(views))
     }
 }
 

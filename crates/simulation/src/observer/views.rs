@@ -1,6 +1,6 @@
 //! What is judged when a branch has taken in an input, when it ends, and when everything has ended.
 
-use super::records::Judge;
+use super::records::Observer;
 use super::{
     Action, Violation, amnesia, causal, durable, entries, name, requests, require, rights, rows,
 };
@@ -38,8 +38,8 @@ pub(super) struct LastView {
     staged: (Seq, Chain),
 }
 
-impl Judge {
-    /// A branch has taken in an input, and the judge was told of its effects.
+impl Observer {
+    /// A branch has taken in an input, and the observer was told of its effects.
     pub(crate) fn look(&mut self, branch: Member, view: &View<'_>) -> Result<(), Violation> {
         let journal = &self.journals[branch.index()];
         if view.is_ready {
@@ -203,7 +203,7 @@ mod tests {
         scene.branches[1].visible.join(&own).expect("one log");
         assert_eq!(broken(scene.look(1)), Some(Property::DurableBeforeVisible), "its own");
         let foreign = scene.branches[1].visible.rows()[1].clone();
-        scene.judge.synced(Member(1), usize::MAX);
+        scene.observer.synced(Member(1), usize::MAX);
         scene.branches[0].visible.join(&foreign).expect("one log");
         assert_eq!(broken(scene.look(0)), Some(Property::DurableBeforeVisible), "not written down");
     }
@@ -212,7 +212,7 @@ mod tests {
     fn an_own_entry_that_took_effect_is_not_missing_after_a_crash() {
         let mut scene = scene(Storage::Journal);
         scene.look(0).expect("as it should be");
-        scene.judge.crashed(Member(0), 9).expect("all is durable");
+        scene.observer.crashed(Member(0), 9).expect("all is durable");
         let fresh = Double::new(0, 2, 20);
         scene.branches[0].visible = fresh.visible;
         assert_eq!(broken(scene.look(0)), Some(Property::OneWriter));

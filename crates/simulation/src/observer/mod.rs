@@ -1,7 +1,7 @@
 //! Watches a simulated cluster from outside and judges what only an observer of the engine can see.
 //!
 //! What customers can see is recorded as a `history::Run` and judged by `check` when the run has ended
-//! (`crate::recorder`). The judge believes nothing that a branch reports about itself. It keeps its own logs, totals,
+//! (`crate::recorder`). The observer believes nothing that a branch reports about itself. It keeps its own logs, totals,
 //! chains and journals, made from the records that branches write, and compares them with every message, every
 //! ledger and every answer. It compares versions and counts acknowledgements with code of its own, so that a fault in
 //! the engine's is seen. Branches are named as in transcripts, by numbers from 1.
@@ -43,7 +43,7 @@ use check::Property;
 
 use super::transcript::words::{self, branch as name, millis};
 
-pub(super) use records::Judge;
+pub(super) use records::Observer;
 pub(super) use views::View;
 
 /// A property that does not hold.

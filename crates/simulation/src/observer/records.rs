@@ -1,4 +1,4 @@
-//! The judge, and what it is told of records, disks and incarnations.
+//! The observer, and what it is told of records, disks and incarnations.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,10 +15,10 @@ use replication::passbook::{Record, Round, Stop, Storage};
 /// Knows what really happened.
 ///
 /// It is told of everything in the order in which it happens: the effects of a step in their order, then
-/// [`Judge::look`]. Every method that returns a violation has found the first; what it reports after
+/// [`Observer::look`]. Every method that returns a violation has found the first; what it reports after
 /// that is not to be relied on.
 #[derive(Debug)]
-pub(crate) struct Judge {
+pub(crate) struct Observer {
     pub(super) storage: Storage,
     pub(super) truth: Truth,
     pub(super) journals: Vec<Journal>,
@@ -34,7 +34,7 @@ pub(crate) struct Judge {
     pub(super) asked: HashMap<(Member, u64, Round), Version>,
 }
 
-impl Judge {
+impl Observer {
     /// Watches a new cluster. A cluster in memory of which all branches have ended is another one when
     /// they are started again.
     pub(crate) fn new(members: usize, opening: Money, storage: Storage) -> Self {
@@ -116,7 +116,7 @@ impl Judge {
     }
 
     /// An old copy is put in the place of a branch's journal, or nothing at all: the next start will read only
-    /// `surviving` records, though more were synced. Said after [`Judge::crashed`]. If entries of its
+    /// `surviving` records, though more were synced. Said after [`Observer::crashed`]. If entries of its
     /// own are missing the branch must have stopped before the run ends, and must have no customers until
     /// then: it can recognize its loss only when it meets the others.
     pub(crate) fn forgot(&mut self, branch: Member, surviving: usize) {
@@ -126,7 +126,7 @@ impl Judge {
     }
 
     /// A branch has stopped itself, by an effect of the step that it is in. It is not among the living from
-    /// now on; [`Judge::crashed`] need not be said as well.
+    /// now on; [`Observer::crashed`] need not be said as well.
     pub(crate) fn stopped(&mut self, branch: Member, why: &Stop) -> Result<(), Violation> {
         amnesia::may_stop(&self.journals[branch.index()], branch, why)?;
         self.close(branch);

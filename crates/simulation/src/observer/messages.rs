@@ -1,12 +1,12 @@
 //! What branches say to each other.
 
-use super::records::Judge;
+use super::records::Observer;
 use super::{Action, Violation, acknowledged, causal, durable, name, rows};
 use bank::{BranchId, Member, Row, Version};
 use check::Property;
 use replication::passbook::{Message, Mismatch, Round};
 
-impl Judge {
+impl Observer {
     /// A branch has sent a message.
     pub(crate) fn sent(
         &mut self,
@@ -104,12 +104,12 @@ mod tests {
     }
 
     fn taken_in(scene: &mut Fixture, row: Row) -> Option<Property> {
-        broken(scene.judge.recorded(NOW, Member(1), &Record::Received { rows: vec![row] }))
+        broken(scene.observer.recorded(NOW, Member(1), &Record::Received { rows: vec![row] }))
     }
 
     fn pushed(scene: &mut Fixture, row: Row) -> Option<Property> {
         let push = Message::Push { rows: vec![row], unreachable: Vec::new() };
-        broken(scene.judge.sent(Member(0), Member(1), &push))
+        broken(scene.observer.sent(Member(0), Member(1), &push))
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_branch_that_refuses_one_that_was_started_like_it_is_found() {
         let why = Mismatch::Opening { theirs: Money::new(5), ours: Money::new(6) };
-        let found = Judge::refused(Member(0), BranchId(2), &why);
+        let found = Observer::refused(Member(0), BranchId(2), &why);
         assert_eq!(found.property, Property::Amnesia);
     }
 }

@@ -1,7 +1,7 @@
 //! What customers ask and what branches answer.
 
 use super::acknowledged::is_durable;
-use super::records::Judge;
+use super::records::Observer;
 use super::requests::Request;
 use super::{Action, Violation, amnesia, durable};
 use crate::customers::CustomerRequest;
@@ -10,7 +10,7 @@ use bank::{Answer, Member, Operation, Outcome};
 use check::Property;
 use replication::{Attempt, Instant, Receipt, Ticket};
 
-impl Judge {
+impl Observer {
     /// A customer begins an operation.
     pub(crate) fn begins(&mut self, first: &CustomerRequest) {
         let Step { branch, operation, ack, .. } = first.step;

@@ -21,7 +21,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::logged::{Logged, Source};
+use super::ledger_file::{Logged, Source};
 use super::spool::Spool;
 use crate::interrupt::Interrupt;
 

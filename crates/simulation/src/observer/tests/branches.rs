@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::paid_in;
-use crate::judge::fixture::{DEADLINE, Double, Fixture, NOW, broken, operation, request};
+use crate::observer::fixture::{DEADLINE, Double, Fixture, NOW, broken, operation, request};
 use bank::{BranchId, Chain, Entry, Member, Money, Operation, Row, Seq, Version};
 use check::Property;
 use replication::passbook::{Configuration, Hello, Incarnation, Message, Record, Round, Storage};
@@ -19,10 +19,10 @@ fn a_record_that_comes_too_late_or_that_nobody_asked_for_is_found() {
     let chain = Chain::default().after(Seq(1), &entry, Some(asked));
     let record = Record::Own { seq: Seq(1), entry, request: Some(asked), chain };
     let late = Instant(DEADLINE.0 + Duration::from_nanos(1));
-    let found = scene.judge.recorded(late, Member(0), &record);
+    let found = scene.observer.recorded(late, Member(0), &record);
     assert_eq!(broken(found), Some(Property::Deadline));
     let mut scene = Fixture::new(Storage::Journal);
-    let found = scene.judge.recorded(NOW, Member(0), &record);
+    let found = scene.observer.recorded(NOW, Member(0), &record);
     assert_eq!(broken(found), Some(Property::Deadline));
 }
 
@@ -48,13 +48,13 @@ fn rows_without_what_they_depend_on_and_own_rows_are_not_taken_in() {
     scene.sync(1);
     let row = scene.branches[1].own().clone();
     let own = Record::Received { rows: vec![row.clone()] };
-    assert_eq!(broken(scene.judge.recorded(NOW, Member(1), &own)), Some(Property::OneWriter));
+    assert_eq!(broken(scene.observer.recorded(NOW, Member(1), &own)), Some(Property::OneWriter));
 
     // Branch 1 wrote its entry where entry 1 of branch 0 was known: branch 0 has forgotten that.
-    scene.judge.forgot(Member(0), 0);
-    scene.judge.truth.cut(Member(0), Seq::ZERO);
+    scene.observer.forgot(Member(0), 0);
+    scene.observer.truth.cut(Member(0), Seq::ZERO);
     let news = Record::Received { rows: vec![row] };
-    assert_eq!(broken(scene.judge.recorded(NOW, Member(0), &news)), Some(Property::Causal));
+    assert_eq!(broken(scene.observer.recorded(NOW, Member(0), &news)), Some(Property::Causal));
 }
 
 #[test]
@@ -67,22 +67,22 @@ fn what_is_not_durable_is_neither_shown_nor_pushed() {
     assert_eq!(broken(scene.look(0)), Some(Property::DurableBeforeVisible));
     let rows = scene.branches[0].visible.rows().to_vec();
     let collected = Message::Collected { id: 1, round: Round::First, rows: rows.clone() };
-    let found = scene.judge.sent(Member(0), Member(1), &collected);
+    let found = scene.observer.sent(Member(0), Member(1), &collected);
     assert_eq!(broken(found), Some(Property::DurableBeforeVisible));
     scene.sync(0);
-    scene.judge.sent(Member(0), Member(1), &collected).expect("durable");
+    scene.observer.sent(Member(0), Member(1), &collected).expect("durable");
     scene.push(0, 1, 0).expect("durable");
     scene.write(1, request(2, 1), Operation::deposit(7));
     scene.sync(1);
     scene.branches[1].publish();
     let (id, round, rows) = (2, Round::First, vec![scene.branches[1].own().clone()]);
     let part = Message::Collected { id, round, rows };
-    let found = scene.judge.sent(Member(1), Member(0), &part);
+    let found = scene.observer.sent(Member(1), Member(0), &part);
     assert_eq!(broken(found), Some(Property::Causal), "it was paid in upon what branch 0 had");
     let known = [1, 0].map(Seq).into_iter().collect();
     let asked = Message::Collect { id, round, known };
-    scene.judge.sent(Member(0), Member(1), &asked).expect("a question");
-    scene.judge.sent(Member(1), Member(0), &part).expect("the rest is there");
+    scene.observer.sent(Member(0), Member(1), &asked).expect("a question");
+    scene.observer.sent(Member(1), Member(0), &part).expect("the rest is there");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_branch_that_shows_another_row_or_less_than_before_is_found() {
     let mut other = Row::empty(Member(0));
     other.append(&Entry::Deposit(Money::new(6)), Some(request(1, 1)));
     scene.branches[1].take(&other);
-    scene.judge.seen[1] = None;
+    scene.observer.seen[1] = None;
     assert_eq!(broken(scene.look(1)), Some(Property::OneWriter), "another");
     scene.branches[1] = right;
     scene.look(1).expect("as before");
@@ -116,12 +116,12 @@ fn paying_out_more_than_the_own_rights_is_found_as_soon_as_it_is_staged() {
 fn a_crash_takes_what_was_staged_and_nothing_that_was_seen() {
     let mut scene = paid_in(Storage::Journal);
     scene.write(0, request(1, 2), Operation::deposit(7));
-    scene.judge.crashed(Member(0), 1).expect("nobody has seen the second");
+    scene.observer.crashed(Member(0), 1).expect("nobody has seen the second");
     scene.branches[0].staged = scene.branches[0].visible.rows()[0].clone();
     scene.look(0).expect("the first is still there");
     let entry = Entry::Deposit(Money::new(7));
     scene.try_write(0, entry, Some(request(1, 2))).expect("its first entry is gone");
-    let found = scene.judge.crashed(Member(0), 0);
+    let found = scene.observer.crashed(Member(0), 0);
     assert_eq!(broken(found), Some(Property::DurableBeforeVisible), "the first was seen");
 }
 
@@ -129,7 +129,7 @@ fn a_crash_takes_what_was_staged_and_nothing_that_was_seen() {
 fn what_survived_unsynced_is_not_durable_until_it_is_synced() {
     let mut scene = Fixture::new(Storage::Journal);
     scene.write(0, request(1, 1), Operation::deposit(5));
-    scene.judge.crashed(Member(0), 1).expect("nothing is lost");
+    scene.observer.crashed(Member(0), 1).expect("nothing is lost");
     scene.branches[0].publish();
     assert_eq!(broken(scene.look(0)), Some(Property::DurableBeforeVisible));
     scene.sync(0);
@@ -140,7 +140,7 @@ fn what_survived_unsynced_is_not_durable_until_it_is_synced() {
 fn acknowledgements_and_hellos_that_claim_too_much_are_found() {
     let mut scene = paid_in(Storage::Journal);
     let incarnation = Incarnation(1);
-    let mut sent = |said| broken(scene.judge.sent(Member(1), Member(0), &said));
+    let mut sent = |said| broken(scene.observer.sent(Member(1), Member(0), &said));
     let seqs = |seqs: [u64; 2]| seqs.map(Seq).into_iter().collect::<Version>();
     let acknowledge = |durable| Message::Acknowledge { incarnation, durable };
     assert_eq!(sent(acknowledge(seqs([1, 0]))), None);

@@ -1,4 +1,4 @@
-//! What every branch has really written down, with totals and hashes of the judge's own making.
+//! What every branch has really written down, with totals and hashes of the observer's own making.
 
 use std::fmt;
 use std::sync::Arc;
