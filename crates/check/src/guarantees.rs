@@ -84,6 +84,9 @@ fn of_passbook(settings: Settings, property: Property) -> Answer {
         (Property::MonotonicWrites | Property::WritesFollowReads, ..) => {
             Promised("a write waits until the branch knows what the customer's passbook names")
         }
+        (Property::FutureReads, ..) => {
+            Promised("a branch logs a write only when it has received it")
+        }
         (Property::Causal, ..) => Promised("a push carries all that its rows depend on"),
         (Property::Linearizable, Read::Snapshot, _) => {
             Promised("a snapshot was true of all branches at one instant of the query")
@@ -128,7 +131,9 @@ fn of_balances(settings: Settings, property: Property) -> Answer {
         ),
         (Property::OutputFile, ..) => Promised("the file is written from what customers received"),
         (Property::Value, ..) => NotPromised("a balance does not say which writes it is made from"),
-        (Property::Durability, ..) => NotPromised("there is no log to find a write in"),
+        (Property::Durability | Property::FutureReads, ..) => {
+            NotPromised("there is no log to find a write in")
+        }
         (
             Property::MonotonicReads
             | Property::MonotonicWrites

@@ -41,6 +41,9 @@ pub enum Property {
     /// A customer's write is made where everything is known that they were shown before.
     #[strum(serialize = "writes follow reads")]
     WritesFollowReads,
+    /// No answer shows a write that was sent only after the answer had come.
+    #[strum(serialize = "future reads")]
+    FutureReads,
     /// What is shown contains everything that it depends on.
     Causal,
     /// Everything happened as if one after another, each between its question and its answer.

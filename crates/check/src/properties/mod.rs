@@ -7,6 +7,7 @@ mod conservation;
 mod convergence;
 mod durability;
 mod final_balance;
+mod future_reads;
 mod linearizable;
 mod monotonic_reads;
 mod monotonic_writes;
@@ -53,7 +54,7 @@ const fn check(
 }
 
 /// Every property of a run that customers can see, in the order of reports.
-pub const CHECKS: [Check; 13] = [
+pub const CHECKS: [Check; 14] = [
     check(Property::Value, Evidence::Versions, value::examine),
     check(Property::BalanceBounds, Evidence::Answers, balance_bounds::examine),
     check(Property::Conservation, Evidence::Answers, conservation::examine),
@@ -64,6 +65,7 @@ pub const CHECKS: [Check; 13] = [
     check(Property::MonotonicReads, Evidence::Versions, monotonic_reads::examine),
     check(Property::MonotonicWrites, Evidence::Versions, monotonic_writes::examine),
     check(Property::WritesFollowReads, Evidence::Versions, writes_follow_reads::examine),
+    check(Property::FutureReads, Evidence::Versions, future_reads::examine),
     check(Property::Causal, Evidence::Versions, causal::examine),
     check(Property::Linearizable, Evidence::Answers, linearizable::examine),
     check(Property::Availability, Evidence::Answers, availability::examine),
