@@ -33,8 +33,7 @@ pub struct SchemeArguments {
         Fanout::default().name()
     ))]
     fanout: Option<Fanout>,
-    /// Broadcast, the fourth document's lock: a branch's other customers wait from applying a write until the last
-    /// peer has answered
+    /// Broadcast: a branch's other customers wait from applying a write until the last peer has answered
     #[arg(long)]
     lock: bool,
 }

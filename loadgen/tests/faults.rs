@@ -370,7 +370,7 @@ fn branches_that_do_not_mean_the_same_cluster_say_so() {
         "{said}"
     );
     says(&three, "is in a cluster of branches 1, 2, 3, this one of 1, 3: ");
-    says(&three, "branch 2 is none of this one's peers and connects");
+    says(&three, "connection from branch 2, which is not in this branch's --peer list");
 }
 
 #[test]
