@@ -133,6 +133,10 @@ pub(crate) struct SyntheticArguments {
     /// constant:10ms or uniform:5ms..15ms
     #[arg(long, value_name = "TIME", default_value_t = Synthetic::default().think)]
     think: ThinkTime,
+    /// The largest amount of a deposit or withdrawal; amounts are uniform from 1
+    #[arg(long, value_name = "MONEY", default_value_t = Synthetic::default().max_amount,
+        value_parser = clap::value_parser!(i64).range(1..=i64::from(i32::MAX)))]
+    max_amount: i64,
     /// How much of what customers see is recorded, and so can be checked: all, none, or so many operations
     #[arg(long, value_name = "all|none|N", default_value_t = Scenario::default().recording)]
     record: Recording,
@@ -321,6 +325,7 @@ impl SyntheticArguments {
             opening: self.opening_balance,
             seed: self.seed,
             think: self.think,
+            max_amount: self.max_amount,
         };
         let scenario = Scenario {
             workload: Workload::Synthetic(synthetic),

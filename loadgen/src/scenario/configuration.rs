@@ -177,6 +177,7 @@ mod tests {
             "customers": 500,
             "events_each": 7,
             "mix": "40:30:30",
+            "max_amount": 100,
             "roam": 0.2,
             "seed": 1,
             "think": "0s",

@@ -10,8 +10,6 @@ use serde::Serialize;
 
 use super::{Mix, Share, ThinkTime, ThinkTimes, seconds};
 
-/// The largest amount of a synthetic write; the smallest is 1.
-const AMOUNT_MAX: i64 = 100;
 /// Separates the seeds of think times from those of operations, so that a think time changes no operation.
 const THINK_STREAM: u64 = 0x7468_696e_6b00_0001;
 
@@ -39,6 +37,8 @@ pub struct Synthetic {
     pub stop: Stop,
     /// How often they do what.
     pub mix: Mix,
+    /// The largest amount of a deposit or withdrawal, in minor units. Amounts are uniform from 1.
+    pub max_amount: i64,
     /// The chance per operation that it is done at another branch than the customer's own.
     pub roam: Share,
     /// What every branch holds at the start. If not said: what a running cluster holds, or
@@ -59,6 +59,7 @@ impl Default for Synthetic {
             branches: 3,
             stop: Stop::Events(100),
             mix: Mix::default(),
+            max_amount: 100,
             roam: Share::TWENTY_PERCENT,
             opening: None,
             seed: 1,
@@ -81,6 +82,7 @@ impl Synthetic {
             branches: branches.to_vec(),
             home,
             mix: self.mix,
+            max_amount: self.max_amount,
             roam: self.roam.fraction(),
         }
     }
@@ -108,6 +110,7 @@ pub struct Events {
     branches: Vec<BranchId>,
     home: usize,
     mix: Mix,
+    max_amount: i64,
     roam: f64,
 }
 
@@ -131,9 +134,9 @@ impl Iterator for Events {
         let drawn = self.random.random_range(0..self.mix.total());
         let (deposits, withdrawals) = (u64::from(self.mix.deposit), u64::from(self.mix.withdraw));
         let operation = if drawn < deposits {
-            Operation::deposit(self.random.random_range(1..=AMOUNT_MAX))
+            Operation::deposit(self.random.random_range(1..=self.max_amount))
         } else if drawn < deposits + withdrawals {
-            Operation::withdraw(self.random.random_range(1..=AMOUNT_MAX))
+            Operation::withdraw(self.random.random_range(1..=self.max_amount))
         } else {
             Operation::Query
         };
@@ -151,6 +154,8 @@ pub(crate) const fn scramble(bits: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn synthetic(seed: u64) -> Synthetic {
@@ -207,5 +212,16 @@ mod tests {
         fn all_at(&mut self, branch: BranchId) -> bool {
             self.take(100).all(|event| event.branch == branch)
         }
+    }
+
+    #[test]
+    fn amounts_are_from_one_to_the_largest_asked_for() {
+        let amounts = |max_amount| -> BTreeSet<i64> {
+            let drawn = drawn(&Synthetic { max_amount, ..synthetic(1) }, 1).into_iter();
+            let amounts = drawn.map(|event| event.operation.amount().minor_units());
+            amounts.filter(|amount| *amount > 0).collect()
+        };
+        assert_eq!(amounts(3), (1..=3).collect());
+        assert_eq!(amounts(100), (1..=100).collect());
     }
 }
