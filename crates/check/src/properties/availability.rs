@@ -74,12 +74,17 @@ struct Money {
     paid_in: i128,
     /// Whether there may have been less than somebody wanted to withdraw.
     may_be_short: bool,
-    /// When writes that were done, or may have been, were sent, ascending.
+    /// When writes that were done, or may have been, were sent, ascending. Empty if no query was contended.
     begun: Vec<u64>,
     /// When those of them that were answered were, ascending.
     ended: Vec<u64>,
     /// The largest balance that the bank can hold.
     most: i128,
+}
+
+fn is_contended_query(call: &OperationRecord<'_>) -> bool {
+    call.operation.kind() == OperationKind::Query
+        && call.outcome == Outcome::Rejected(Rejection::Contended)
 }
 
 impl Money {
@@ -93,14 +98,18 @@ impl Money {
         let (mut paid_in, mut paid_out, mut largest) = (0_i128, 0_i128, 0_i128);
         let mut is_refused = false;
         let (mut begun, mut ended) = (Vec::new(), Vec::new());
+        // Mostly no query is contended, and many instants are much memory.
+        let needs_instants = run.calls().any(|(_, call)| is_contended_query(&call));
         for (_, call) in run.calls() {
             let Some(write) = call.write() else { continue };
             let amount = i128::from(write.amount.minor_units());
             let mut moved = 0;
             if !matches!(call.outcome, Outcome::Rejected(_)) {
                 moved = amount;
-                begun.push(call.invoked);
-                ended.extend(call.completed);
+                if needs_instants {
+                    begun.push(call.invoked);
+                    ended.extend(call.completed);
+                }
             }
             match write.kind {
                 WriteKind::Deposit => paid_in += moved,
@@ -133,8 +142,7 @@ impl Money {
         match reason {
             Rejection::InsufficientFunds => amount(WriteKind::Withdraw).is_some(),
             Rejection::Contended => {
-                let is_query = call.operation.kind() == OperationKind::Query;
-                self.may_be_short || (is_query && self.moves_during(call))
+                self.may_be_short || (is_contended_query(call) && self.moves_during(call))
             }
             Rejection::OutOfRange => {
                 let added = amount(WriteKind::Deposit).unwrap_or_default();
