@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, FromRepr, IntoStaticStr};
 
-/// A gRPC status code.
+/// A gRPC status code, in one byte: a history has one for each operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[derive(EnumString, FromRepr, IntoStaticStr, Serialize, Deserialize)]
-#[repr(i32)]
+#[repr(u8)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(missing_docs, reason = "the gRPC specification defines each")]
@@ -47,7 +47,7 @@ impl StatusCode {
 
     /// The code with this number on the wire; `Unknown` for a number that the specification does not define.
     pub fn of_number(number: i32) -> Self {
-        Self::from_repr(number).unwrap_or(Self::Unknown)
+        u8::try_from(number).ok().and_then(Self::from_repr).unwrap_or(Self::Unknown)
     }
 }
 
