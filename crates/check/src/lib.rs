@@ -1,7 +1,7 @@
 //! The gate: from what customers were answered, what branches logged and what they hold at the end, to one verdict a
 //! property.
 //!
-//! Pure and near-linear. `properties/` has one file a property, each from [`index`] to an [`examination`]; `evidence/` has
+//! Pure and near-linear. `properties/` has one file a property, each from the run's index to an examination; `evidence/` has
 //! what several of them need. What a missing part of the record could hide makes a verdict unknown; what is wrong in
 //! the rest stays wrong. Four verdicts; neither unknown nor not judged is ever pass.
 //!
