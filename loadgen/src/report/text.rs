@@ -109,7 +109,10 @@ pub(super) fn terms_text(report: &RunReport) -> String {
 fn ack_text(report: &RunReport) -> String {
     match (&report.scenario.cluster, report.scenario.wire) {
         (ClusterChoice::Running { .. }, Wire::Bank | Wire::BankService) => String::new(),
-        _ => format!(", ack {}", report.scenario.ack.name()),
+        (ClusterChoice::Embedded(_) | ClusterChoice::Processes(_), _)
+        | (ClusterChoice::Running { .. }, Wire::Passbook) => {
+            format!(", ack {}", report.scenario.ack.name())
+        }
     }
 }
 
